@@ -1,0 +1,72 @@
+"""Dichotomous image segmentation: separate the foreground of a high-resolution photograph from its background.
+
+Public names are imported on first use, so `import dichoseg` loads nothing heavy.
+"""
+
+from typing import TYPE_CHECKING
+
+from ._lazy import attach
+
+if TYPE_CHECKING:
+    from . import augmentations as augmentations
+    from . import contracts as contracts
+    from . import data as data
+    from . import decoders as decoders
+    from . import encoders as encoders
+    from . import losses as losses
+    from . import metrics as metrics
+    from . import models as models
+    from .blocks import FusedHeads as FusedHeads
+    from .blocks import RefinedHeads as RefinedHeads
+    from .blocks import SideHeads as SideHeads
+    from .contracts import FeatureInfo as FeatureInfo
+    from .contracts import Prediction as Prediction
+    from .contracts import Sample as Sample
+    from .data import FolderDataset as FolderDataset
+    from .data import SyntheticDataset as SyntheticDataset
+    from .inference import Predictor as Predictor
+    from .inference import evaluate as evaluate
+    from .inference import predict as predict
+    from .models import GTEncoder as GTEncoder
+    from .models import Segmenter as Segmenter
+    from .models import create_model as create_model
+    from .models import load_model as load_model
+    from .models import save_model as save_model
+    from .preprocessing import Preprocessing as Preprocessing
+    from .registry import list_components as list_components
+    from .registry import load_component as load_component
+    from .training import fit as fit
+else:
+    __getattr__, __dir__, __all__ = attach(
+        __name__,
+        {
+            "FeatureInfo": "contracts",
+            "FolderDataset": "data",
+            "FusedHeads": "blocks",
+            "GTEncoder": "models",
+            "Prediction": "contracts",
+            "Predictor": "inference",
+            "Preprocessing": "preprocessing",
+            "RefinedHeads": "blocks",
+            "Sample": "contracts",
+            "Segmenter": "models",
+            "SideHeads": "blocks",
+            "SyntheticDataset": "data",
+            "augmentations": "",
+            "contracts": "",
+            "create_model": "models",
+            "data": "",
+            "decoders": "",
+            "encoders": "",
+            "evaluate": "inference",
+            "fit": "training",
+            "list_components": "registry",
+            "load_component": "registry",
+            "load_model": "models",
+            "losses": "",
+            "metrics": "",
+            "models": "",
+            "predict": "inference",
+            "save_model": "models",
+        },
+    )

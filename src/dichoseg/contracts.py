@@ -1,0 +1,159 @@
+"""The contract that every part shares: what is handed from one to the next, and the interfaces.
+
+Tensors are annotated with the aliases below, because the signature then says the shape:
+
+- `Image`: (B, C, H, W) float; what a model takes is normalised, what an augmentation takes is in [0, 1].
+- `Mask`: (B, 1, H, W) float in [0, 1]; 1 is foreground.
+- `Logits`: (B, 1, h, w) float, before the sigmoid.
+- `Features`: tuple of tensors, finest first; feature *i* is about H / strides[i] by W / strides[i].
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+from torch import Tensor, nn
+
+from .preprocessing import Preprocessing as Preprocessing
+
+Image: TypeAlias = Tensor
+Mask: TypeAlias = Tensor
+Logits: TypeAlias = Tensor
+Features: TypeAlias = tuple[Tensor, ...]
+
+
+class Sample(NamedTuple):
+    """What a data set yields: one image with its mask, both at native size.
+
+    A plain `(image, mask)` pair is accepted wherever a `Sample` is.
+    """
+
+    image: Tensor
+    """(3, H, W) float32, RGB in [0, 1]."""
+    mask: Tensor
+    """(1, H, W) float32 in [0, 1]; 1 is foreground."""
+    name: str = ""
+    """What messages, files and contact sheets call it."""
+
+
+class _FeatureInfo(NamedTuple):
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class FeatureInfo(_FeatureInfo):
+    """Channels and strides of some features: two tuples, finest first.
+
+    Args:
+        channels: Channels of each feature.
+        strides: Image side over feature side, each dividing the next (equal is allowed).
+
+    Raises:
+        ValueError: Numbers that do not fit together.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, channels: Sequence[int], strides: Sequence[int]) -> FeatureInfo:
+        """Check the numbers once, where they enter."""
+        channels, strides = tuple(channels), tuple(strides)
+        if not channels or len(channels) != len(strides):
+            raise ValueError(
+                f"channels and strides need one value per feature each; got {channels} and {strides}"
+            )
+        if min(channels) < 1 or min(strides) < 1:
+            raise ValueError(f"channels and strides must be positive; got {channels} and {strides}")
+        if any(coarse % fine for fine, coarse in zip(strides, strides[1:], strict=False)):
+            raise ValueError(f"strides must divide one another, finest first; got {strides}")
+        return super().__new__(cls, channels, strides)
+
+
+class Prediction(NamedTuple):
+    """What every model returns, in training and evaluation alike. Read it by name."""
+
+    logits: Logits
+    """The answer, at the image's size."""
+    side_logits: tuple[Logits, ...] = ()
+    """Further answers for deep supervision, at their own sizes; never the answer again."""
+    edge_logits: tuple[Logits, ...] = ()
+    """Predicted edges; empty unless the model predicts them."""
+    features: Features = ()
+    """The decoder's features, which intermediate supervision sees."""
+
+
+class Encoder(nn.Module, ABC):
+    """Image -> Features. Says what it yields in `feature_info`, and what input it was made for."""
+
+    feature_info: FeatureInfo
+    preprocessing: Preprocessing = Preprocessing()
+
+    @abstractmethod
+    def forward(self, image: Image) -> Features:
+        """Features of an image, finest first."""
+
+
+class Heads(nn.Module, ABC):
+    """Features -> Prediction. Built from a `FeatureInfo`."""
+
+    @abstractmethod
+    def forward(self, features: Features, size: tuple[int, int]) -> Prediction:
+        """Everything that training needs; `size` is the image's (height, width)."""
+
+    @abstractmethod
+    def logits(self, features: Features, size: tuple[int, int]) -> Logits:
+        """The answer alone, at the image's size, without the work that only training needs."""
+
+
+class Decoder(nn.Module, ABC):
+    """Features -> Features. Built from a `FeatureInfo`, with one of its own.
+
+    A decoder resizes to its skip's own size, always, because backbones round odd sizes differently.
+    """
+
+    feature_info: FeatureInfo
+    default_heads: ClassVar[Callable[[FeatureInfo], Heads] | None] = None
+
+    @abstractmethod
+    def forward(self, features: Features) -> Features:
+        """Features of the decoder, finest first."""
+
+
+class Model(nn.Module, ABC):
+    """Image -> Prediction, with the preprocessing that its input needs.
+
+    `recipe` holds the name and the arguments that `create_model` built it from; None for a model composed of
+    objects.
+    """
+
+    feature_info: FeatureInfo
+    preprocessing: Preprocessing
+    recipe: dict[str, Any] | None = None
+
+    @abstractmethod
+    def forward(self, image: Image) -> Prediction:
+        """Everything that training needs."""
+
+    def logits(self, image: Image) -> Logits:
+        """The answer of `forward` and nothing beyond it."""
+        return self(image).logits
+
+    def features(self, image: Image) -> Features:
+        """The features that intermediate supervision sees, without the heads."""
+        return self(image).features
+
+
+class Objective(nn.Module, ABC):
+    """(Prediction, Mask) -> scalar: what `fit` minimises, the sum of named terms."""
+
+    @abstractmethod
+    def terms(self, prediction: Prediction, mask: Mask) -> dict[str, Tensor]:
+        """The weighted scalar terms, each logged under its name."""
+
+    def forward(self, prediction: Prediction, mask: Mask) -> Tensor:
+        """The sum of the terms."""
+        return sum(self.terms(prediction, mask).values(), start=prediction.logits.new_zeros(()))
+
+    def check(self, model: Model) -> None:
+        """Raise a ValueError where this objective cannot supervise `model`; `fit` asks before it starts."""

@@ -1,0 +1,14 @@
+"""Decoders: `Features -> Features`, built from a `FeatureInfo`, with a `feature_info` of their own."""
+
+from typing import TYPE_CHECKING
+
+from .._lazy import attach
+
+if TYPE_CHECKING:
+    from .deconv import DeconvDecoder as DeconvDecoder
+    from .deconv import DeconvEnlarger as DeconvEnlarger
+    from .rsu import RSUDecoder as RSUDecoder
+else:
+    __getattr__, __dir__, __all__ = attach(
+        __name__, {"DeconvDecoder": "deconv", "DeconvEnlarger": "deconv", "RSUDecoder": "rsu"}
+    )

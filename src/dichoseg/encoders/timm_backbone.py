@@ -1,0 +1,104 @@
+"""Any timm backbone as an encoder."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor
+
+from ..blocks import resize, spatial_size
+from ..contracts import Encoder, FeatureInfo, Features, Image
+from ..preprocessing import Preprocessing
+
+
+class TimmEncoder(Encoder):
+    """A timm backbone that gives the features of its stages.
+
+    Channels and strides are timm's own `feature_info`, proved by one dry run at construction. Features come as
+    (B, C, h, w), also from backbones that work channels-last. A backbone that refuses a size is fed the next
+    size that it takes, by resizing the image, never by padding it.
+
+    Args:
+        name: A name that `timm.create_model` knows, such as `"convnext_tiny"`.
+        pretrained: Whether timm loads its published weights.
+        **timm_args: Further arguments of `timm.create_model`, such as `out_indices`.
+
+    Raises:
+        ValueError: timm does not know the name, the backbone gives no feature pyramid, or it takes one fixed
+            size only; the message says which argument helps.
+    """
+
+    def __init__(self, name: str, *, pretrained: bool = False, **timm_args: Any) -> None:
+        super().__init__()
+        try:
+            self.backbone = timm.create_model(name, pretrained=pretrained, features_only=True, **timm_args)
+        except RuntimeError as error:
+            if not timm.is_model(name.split(".")[0].split("/")[-1]):
+                near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:4]
+                raise ValueError(f"timm has no backbone {name!r}; near it: {', '.join(near) or 'none'}") from error
+            raise ValueError(f"timm's {name!r} gives no feature pyramid: {error}") from error
+        info = self.backbone.feature_info
+        self.feature_info = FeatureInfo(info.channels(), info.reduction())
+        config = self.backbone.pretrained_cfg if hasattr(self.backbone, "pretrained_cfg") else {}
+        self.preprocessing = Preprocessing(
+            mean=config.get("mean", (0.485, 0.456, 0.406)), std=config.get("std", (0.229, 0.224, 0.225))
+        )
+        self.channels_last = False
+        self.size_multiple = self._find_size_multiple(name, in_channels=timm_args.get("in_chans", 3))
+
+    def forward(self, image: Image) -> Features:
+        """(B, 3, H, W) -> timm's features as (B, C, h, w), finest first."""
+        if self.size_multiple > 1:
+            height, width = (
+                math.ceil(side / self.size_multiple) * self.size_multiple for side in spatial_size(image)
+            )
+            image = resize(image, (height, width))
+        features = self.backbone(image)
+        if self.channels_last:
+            features = [feature.permute(0, 3, 1, 2).contiguous() for feature in features]
+        return tuple(features)
+
+    def _find_size_multiple(self, name: str, *, in_channels: int) -> int:
+        """The smallest step of sizes that the backbone takes, found by trying; also sees the layout."""
+        coarsest = self.feature_info.strides[-1]
+        refusal: Exception | None = None
+        for multiple, size in ((1, (65, 97)), (coarsest, (4 * coarsest, 6 * coarsest))):
+            try:
+                features = self._dry_run(in_channels, size)
+            except (AssertionError, RuntimeError, ValueError) as error:
+                refusal = error
+                continue
+            self._check(name, features, size)
+            return multiple
+        raise ValueError(
+            f"timm's {name!r} takes one fixed size only ({refusal}); pass what makes it flexible, such as "
+            "strict_img_size=False (Swin), dynamic_img_size=True (ViT) or img_size=..."
+        ) from refusal
+
+    @torch.no_grad()
+    def _dry_run(self, in_channels: int, size: tuple[int, int]) -> list[Tensor]:
+        training = self.backbone.training
+        self.backbone.eval()
+        try:
+            return list(self.backbone(torch.zeros(1, in_channels, *size)))
+        finally:
+            self.backbone.train(training)
+
+    def _check(self, name: str, features: list[Tensor], size: tuple[int, int]) -> None:
+        channels = self.feature_info.channels
+        if all(feature.shape[1] == count for feature, count in zip(features, channels, strict=True)):
+            self.channels_last = False
+        elif all(feature.shape[-1] == count for feature, count in zip(features, channels, strict=True)):
+            self.channels_last = True
+        else:
+            shapes = [tuple(feature.shape) for feature in features]
+            raise ValueError(f"timm's {name!r} announces channels {channels} but gives shapes {shapes}")
+        for feature, stride in zip(features, self.feature_info.strides, strict=True):
+            height = feature.shape[1] if self.channels_last else feature.shape[2]
+            if abs(height - size[0] / stride) > 1:
+                raise ValueError(
+                    f"timm's {name!r} announces stride {stride} but gives height {height} for {size[0]}"
+                )

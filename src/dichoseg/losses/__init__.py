@@ -1,0 +1,30 @@
+"""Losses and objectives.
+
+A loss is `(logits, mask) -> scalar`, both of one size. An objective is `(prediction, mask) -> scalar`: it applies
+losses to what a model returns, and names each term. Every loss averages per image first, then over the batch,
+raises half precision to float32 and leaves autocast.
+"""
+
+from typing import TYPE_CHECKING
+
+from .._lazy import attach
+
+if TYPE_CHECKING:
+    from .edge import EdgeBCELoss as EdgeBCELoss
+    from .edge import EdgeMapBCELoss as EdgeMapBCELoss
+    from .objectives import DeepSupervision as DeepSupervision
+    from .objectives import IntermediateSupervision as IntermediateSupervision
+    from .objectives import WeightedSum as WeightedSum
+    from .pixel import BCELoss as BCELoss
+else:
+    __getattr__, __dir__, __all__ = attach(
+        __name__,
+        {
+            "BCELoss": "pixel",
+            "DeepSupervision": "objectives",
+            "EdgeBCELoss": "edge",
+            "EdgeMapBCELoss": "edge",
+            "IntermediateSupervision": "objectives",
+            "WeightedSum": "objectives",
+        },
+    )

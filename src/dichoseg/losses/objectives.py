@@ -1,0 +1,157 @@
+"""Objectives: losses applied to everything that a model returns, term by named term."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from ..blocks import full_precision, resize, spatial_size
+from ..contracts import FeatureInfo, Logits, Mask, Model, Objective, Prediction
+
+Loss = Callable[[Logits, Mask], Tensor]
+
+
+class DeepSupervision(Objective):
+    """A loss on the answer and on every side output, enlarged to the mask's size.
+
+    Terms: `main`, and `side_1`, `side_2`, ... in the order of `side_logits`.
+
+    Source: U²-Net (arXiv:2005.09007), section 3.3, where all weights are 1.
+
+    Args:
+        loss: Any `(logits, mask) -> scalar`; `nn.BCEWithLogitsLoss()` is one.
+        side_weight: Weight of each side term; 0 supervises the answer alone.
+    """
+
+    def __init__(self, loss: Loss, *, side_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss = loss
+        self.side_weight = side_weight
+
+    def terms(self, prediction: Prediction, mask: Mask) -> dict[str, Tensor]:
+        """One term per output."""
+        terms = {"main": self._term(prediction.logits, mask)}
+        if self.side_weight:
+            for index, logits in enumerate(prediction.side_logits, start=1):
+                terms[f"side_{index}"] = self.side_weight * self._term(logits, mask)
+        return terms
+
+    def _term(self, logits: Logits, mask: Mask) -> Tensor:
+        with full_precision(logits, mask) as (logits, mask):
+            return self.loss(resize(logits, spatial_size(mask)), mask)
+
+
+class IntermediateSupervision(Objective):
+    """A loss between the model's features and those of a GT encoder that looks at the mask.
+
+    Used in training only, never at inference. The GT encoder is frozen: its parameters take no gradient, it stays
+    in eval mode and runs without a graph, and it belongs to this objective, not to the model. Terms: `feature_1`,
+    `feature_2`, ..., finest first; where sizes differ by rounding, the target is resized.
+
+    Source: IS-Net (arXiv:2203.03041), section 4.2. Differs from the published code, whose "frozen" encoder stays
+    in train mode and keeps changing its batch statistics.
+
+    Args:
+        gt_encoder: A trained GT encoder, such as `GTEncoder.like(model)`. It is frozen in place.
+        student: The model to be supervised, to have the shapes checked here. `fit` checks them in any case.
+        loss: Any `(features, target) -> scalar`.
+
+    Raises:
+        ValueError: A network that takes images rather than masks, or features that do not fit the student's.
+    """
+
+    def __init__(
+        self,
+        gt_encoder: Model,
+        *,
+        student: Model | None = None,
+        loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        if gt_encoder.preprocessing.source != "mask":
+            raise ValueError(
+                "a GT encoder takes masks; got a model with preprocessing.source='image' "
+                "(GTEncoder.like(model) makes one that fits a model)"
+            )
+        self.gt_encoder = gt_encoder.requires_grad_(False).eval()
+        self.loss = nn.MSELoss() if loss is None else loss
+        if student is not None:
+            self.check(student)
+
+    def check(self, model: Model) -> None:
+        """Raise a ValueError where the model's features do not fit the GT encoder's."""
+        own, other = self.gt_encoder.feature_info, model.feature_info
+        if own != other:
+            raise ValueError(
+                f"the GT encoder gives features {_described(own)} but the model {_described(other)}; "
+                "GTEncoder.like(model) makes one that fits"
+            )
+
+    def terms(self, prediction: Prediction, mask: Mask) -> dict[str, Tensor]:
+        """One term per feature."""
+        with torch.no_grad():
+            targets = self.gt_encoder.features(self.gt_encoder.preprocessing.normalize(mask))
+        if len(targets) != len(prediction.features):
+            raise ValueError(
+                f"the GT encoder gives {len(targets)} features but the prediction holds "
+                f"{len(prediction.features)}"
+            )
+        terms = {}
+        pairs = zip(prediction.features, targets, strict=True)
+        for index, (feature, target) in enumerate(pairs, start=1):
+            with full_precision(feature, target) as (feature, target):
+                terms[f"feature_{index}"] = self.loss(feature, resize(target, spatial_size(feature)))
+        return terms
+
+    def train(self, mode: bool = True) -> Self:
+        """Leave the GT encoder in eval mode whatever is asked."""
+        super().train(mode)
+        self.gt_encoder.eval()
+        return self
+
+
+class WeightedSum(Objective):
+    """A weighted sum of named objectives; their terms are logged as `name/term`.
+
+    `WeightedSum(bce=(1.0, DeepSupervision(BCELoss())), edge=(0.5, DeepSupervision(EdgeBCELoss())))`
+
+    Args:
+        **parts: Name -> (weight, objective).
+
+    Raises:
+        ValueError: No parts.
+        TypeError: A part that is no (weight, objective) pair.
+    """
+
+    def __init__(self, **parts: tuple[float, Objective]) -> None:
+        super().__init__()
+        if not parts:
+            raise ValueError("WeightedSum needs a part: WeightedSum(name=(weight, objective), ...)")
+        for name, part in parts.items():
+            if not (isinstance(part, tuple) and len(part) == 2 and isinstance(part[1], Objective)):
+                raise TypeError(
+                    f"{name} must be a pair (weight, objective); got {part!r}"
+                    " (DeepSupervision(loss) makes an objective of a loss)"
+                )
+        self.weights = {name: float(weight) for name, (weight, _) in parts.items()}
+        self.objectives = nn.ModuleList(objective for _, objective in parts.values())
+
+    def terms(self, prediction: Prediction, mask: Mask) -> dict[str, Tensor]:
+        """The terms of every part, weighted."""
+        return {
+            f"{name}/{term}": weight * value
+            for (name, weight), objective in zip(self.weights.items(), self.objectives, strict=True)
+            for term, value in objective.terms(prediction, mask).items()
+        }
+
+    def check(self, model: Model) -> None:
+        """Ask every part."""
+        for objective in self.objectives:
+            objective.check(model)
+
+
+def _described(info: FeatureInfo) -> str:
+    return f"of channels {info.channels} at strides {info.strides}"

@@ -1,0 +1,75 @@
+"""A network on the mask itself, whose features supervise an image network."""
+
+from __future__ import annotations
+
+from ..blocks import SideHeads, spatial_size
+from ..contracts import FeatureInfo, Features, Heads, Image, Logits, Model, Prediction
+from ..encoders.rsu import RSUEncoder
+from ..preprocessing import Preprocessing
+
+
+class GTEncoder(Model):
+    """RSU stages over the mask, with heads that give the mask back; trained first, by the same `fit`.
+
+    Its features then supervise an image network through `IntermediateSupervision`. It is never needed at
+    inference.
+
+    Source: IS-Net (arXiv:2203.03041), section 4.1; with IS-Net's `feature_info` it is the published network.
+
+    Args:
+        feature_info: The features to give; those of the network to be supervised.
+        heads: Built for `feature_info`. Default: `SideHeads`.
+        preprocessing: Size and resize policy of the masks. Default: 1024 pixels, stretched.
+    """
+
+    def __init__(
+        self,
+        feature_info: FeatureInfo,
+        *,
+        heads: Heads | None = None,
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
+        super().__init__()
+        channels, strides = feature_info
+        self.encoder = RSUEncoder(
+            in_channels=1,
+            channels=channels,
+            mid_channels=[max(out // (4 if index < 3 else 8), 1) for index, out in enumerate(channels)],
+            strides=strides,
+            stem_channels=16,
+            stem_norm=True,
+        )
+        self.heads = SideHeads(feature_info) if heads is None else heads
+        self.feature_info = feature_info
+        self.preprocessing = Preprocessing(mean=(0.0,), source="mask") if preprocessing is None else preprocessing
+
+    @classmethod
+    def like(cls, model: Model) -> GTEncoder:
+        """A GT encoder shaped to supervise `model`: its features, its size and its resize policy."""
+        own = model.preprocessing
+        return cls(
+            model.feature_info,
+            preprocessing=Preprocessing(
+                size=own.size,
+                resize_policy=own.resize_policy,
+                interpolation=own.interpolation,
+                antialias=own.antialias,
+                to_uint8=own.to_uint8,
+                mean=(0.0,),
+                source="mask",
+            ),
+        )
+
+    def forward(self, image: Image) -> Prediction:
+        """(B, 1, H, W), a mask in [0, 1] -> `Prediction` with logits (B, 1, H, W)."""
+        prediction: Prediction = self.heads(self.features(image), spatial_size(image))
+        return prediction
+
+    def logits(self, image: Image) -> Logits:
+        """The answer alone (B, 1, H, W): no side heads."""
+        return self.heads.logits(self.features(image), spatial_size(image))
+
+    def features(self, image: Image) -> Features:
+        """The six stages' features, without the heads."""
+        features: Features = self.encoder(image)
+        return features

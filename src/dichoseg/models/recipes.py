@@ -1,0 +1,135 @@
+"""Published networks by name, and the function that makes a model from a name."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from ..blocks import FusedHeads, RefinedHeads, SideHeads
+from ..contracts import Decoder, Encoder, FeatureInfo, Model
+from ..decoders.deconv import DeconvEnlarger
+from ..decoders.rsu import RSUDecoder
+from ..encoders.rsu import RSUEncoder
+from ..preprocessing import Preprocessing
+from ..registry import ComponentName, load_component
+from .gt_encoder import GTEncoder
+from .segmenter import Segmenter
+from .weights import load_weights
+
+ISNET_INPUT = Preprocessing(antialias=False, to_uint8=True)
+MASK_INPUT = Preprocessing(antialias=False, to_uint8=True, mean=(0.0,), source="mask")
+ISNET_FEATURES = FeatureInfo((64, 64, 128, 256, 512, 512), (2, 4, 8, 16, 32, 64))
+
+
+def create_model(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    preprocessing: Preprocessing | None = None,
+    **recipe: Any,
+) -> Model:
+    """Make a model by name.
+
+    `create_model("isnet", encoder="timm:convnext_tiny", encoder_args={"pretrained": True}, decoder="deconv")`
+
+    The name and the arguments are kept in `model.recipe`, so that `save_model` and `load_model` can rebuild it.
+
+    Args:
+        name: A name in `list_components("models")`.
+        weights: Weights to start from: the authors' `.pth` for a published network, or `.safetensors` that
+            dichoseg saved.
+        preprocessing: In place of the model's own; `dataclasses.replace(model.preprocessing, size=512)` makes one.
+        **recipe: Arguments of the named recipe. For `"isnet"`: `encoder` and `decoder` (component names),
+            `encoder_args` and `decoder_args` (dicts of their arguments). Plain JSON values.
+
+    Raises:
+        ValueError: An unknown name or argument, or weights that do not fit; the message names what would.
+    """
+    make = load_component("models", name)
+    accepted = inspect.signature(make).parameters
+    unknown = sorted(set(recipe) - set(accepted))
+    if unknown:
+        takes = ", ".join(accepted) or "none"
+        raise ValueError(f"model {name!r} takes no {', '.join(unknown)}; its own arguments: {takes}")
+    try:
+        plain = json.loads(json.dumps(recipe))
+    except TypeError as error:
+        raise TypeError(
+            f"create_model takes names and plain values ({error}); compose objects with Segmenter(encoder, decoder)"
+        ) from error
+    model: Model = make(**recipe)
+    model.recipe = {"name": name, **plain}
+    if preprocessing is not None:
+        model.preprocessing = preprocessing
+    if weights is not None:
+        load_weights(model, Path(weights))
+    return model
+
+
+def isnet(
+    *,
+    encoder: str = "rsu",
+    decoder: str = "rsu",
+    encoder_args: Mapping[str, Any] | None = None,
+    decoder_args: Mapping[str, Any] | None = None,
+) -> Segmenter:
+    """IS-Net (arXiv:2203.03041): RSU stages behind a strided convolution; the finest of six maps is the answer.
+
+    Args:
+        encoder: Name of the encoder, as in `list_components("encoders")`.
+        decoder: Name of the decoder.
+        encoder_args: Arguments of the encoder.
+        decoder_args: Arguments of the decoder, beside its `feature_info`.
+    """
+    made = _create_encoder(encoder, encoder_args or {})
+    make_decoder = load_component("decoders", decoder)
+    built: Decoder = _call(make_decoder, decoder, made.feature_info, **(decoder_args or {}))
+    published = isinstance(made, RSUEncoder)
+    return Segmenter(made, built, preprocessing=ISNET_INPUT if published else None)
+
+
+def isnet_gt_encoder() -> GTEncoder:
+    """IS-Net's GT encoder (arXiv:2203.03041, section 4.1). Its input is the mask."""
+    return GTEncoder(ISNET_FEATURES, preprocessing=MASK_INPUT)
+
+
+def isnet_deconv() -> Segmenter:
+    """The deconv tuning of IS-Net ("DECONV_TO_D2"), as its code defines it: six maps fused to the answer.
+
+    Coarse features are enlarged to stage 2's size by transposed convolutions before their heads; intermediate
+    supervision sees the raw ones.
+    """
+    encoder = RSUEncoder()
+    decoder = RSUDecoder(encoder.feature_info)
+    enlarger = DeconvEnlarger(decoder.feature_info)
+    heads = RefinedHeads(enlarger, FusedHeads(enlarger.feature_info))
+    # its published code trains on plain [0, 1]
+    return Segmenter(encoder, decoder, heads, preprocessing=Preprocessing(mean=(0.0,)))
+
+
+def isnet_deconv_gt_encoder() -> GTEncoder:
+    """The GT encoder of the deconv tuning: IS-Net's, with enlarged features before its heads."""
+    enlarger = DeconvEnlarger(ISNET_FEATURES)
+    return GTEncoder(
+        ISNET_FEATURES,
+        heads=RefinedHeads(enlarger, SideHeads(enlarger.feature_info)),
+        preprocessing=Preprocessing(mean=(0.0,), source="mask"),
+    )
+
+
+def _create_encoder(name: str, arguments: Mapping[str, Any]) -> Encoder:
+    parts = ComponentName.parse(name)
+    make = load_component("encoders", name.partition(":")[0])
+    positional = () if parts.argument is None else (parts.argument,)
+    return cast(Encoder, _call(make, name, *positional, **arguments))
+
+
+def _call(make: Any, name: str, *positional: Any, **arguments: Any) -> Any:
+    try:
+        inspect.signature(make).bind(*positional, **arguments)
+    except TypeError as error:
+        raise ValueError(f"{name!r} cannot be made from these arguments: {error}") from error
+    return make(*positional, **arguments)

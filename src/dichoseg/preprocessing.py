@@ -1,0 +1,134 @@
+"""What a model expects of its input: size, resize policy and normalisation, saved with its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """The way from a photograph to a model's input, the same in training, inference and evaluation.
+
+    A photograph is a float tensor in [0, 1]. `resize` brings it to the model's size (still in [0, 1], so that
+    augmentations can follow), `normalize` to the values that the model takes, and `restore` brings a map that
+    came out of the model back to the photograph's size.
+
+    Args:
+        size: Side of the square input, in pixels; None keeps the photograph's own size.
+        resize_policy: `"stretch"` ignores the aspect ratio (as IS-Net and U²-Net do); `"letterbox"` keeps it and
+            fills the right or the lower end with black; `"longest_side"` keeps it and fills nothing, so images
+            of different shapes cannot share a batch.
+        interpolation: `"bilinear"` or `"bicubic"`, both without aligned corners.
+        antialias: Whether shrinking filters first. IS-Net as published does not.
+        to_uint8: Truncate the resized image to 8 bits, as IS-Net's published code does.
+        channel_order: `"rgb"` or `"bgr"`.
+        scale: `"unit"` leaves values in [0, 1], `"byte"` puts them in [0, 255], `"image_max"` divides each image
+            by its largest value.
+        mean: Subtracted from each channel after scaling. One value per channel, or one for all.
+        std: Divides each channel after that.
+        source: `"image"`, or `"mask"` for networks that look at the mask itself, such as a GT encoder.
+    """
+
+    size: int | None = 1024
+    resize_policy: Literal["stretch", "letterbox", "longest_side"] = "stretch"
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    antialias: bool = True
+    to_uint8: bool = False
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+    scale: Literal["unit", "byte", "image_max"] = "unit"
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (1.0,)
+    source: Literal["image", "mask"] = "image"
+
+    def __post_init__(self) -> None:
+        """Check the values once, where they enter."""
+        object.__setattr__(self, "mean", tuple(self.mean))
+        object.__setattr__(self, "std", tuple(self.std))
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"size must be a positive number of pixels or None; got {self.size}")
+        choices = {
+            "resize_policy": ("stretch", "letterbox", "longest_side"),
+            "interpolation": ("bilinear", "bicubic"),
+            "channel_order": ("rgb", "bgr"),
+            "scale": ("unit", "byte", "image_max"),
+            "source": ("image", "mask"),
+        }
+        for field, allowed in choices.items():
+            if getattr(self, field) not in allowed:
+                raise ValueError(f"{field} must be one of {', '.join(allowed)}; got {getattr(self, field)!r}")
+        if len(self.mean) not in (1, 3) or len(self.std) not in (1, 3) or 0 in self.std:
+            raise ValueError(
+                f"mean and std need one value or three, std none of them 0; got {self.mean}, {self.std}"
+            )
+
+    def content_size(self, height: int, width: int, *, scale: float = 1.0) -> tuple[int, int]:
+        """Height and width of a photograph after `resize`, before a letterbox fills it up.
+
+        Args:
+            height: The photograph's height, in pixels.
+            width: Its width.
+            scale: Factor on the model's size, above 1 where an augmentation will crop.
+        """
+        target = (height, width) if self.size is None else (self.size, self.size)
+        if self.size is not None and self.resize_policy != "stretch":
+            ratio = self.size / max(height, width)
+            target = (max(1, round(height * ratio)), max(1, round(width * ratio)))
+        return round(target[0] * scale), round(target[1] * scale)
+
+    def resize(self, image: Tensor, *, scale: float = 1.0) -> Tensor:
+        """Bring an image or a mask (B, C, H, W) in [0, 1] to the model's size; still in [0, 1]."""
+        size = self.content_size(image.shape[-2], image.shape[-1], scale=scale)
+        if self.to_uint8:
+            # whole numbers first: 255 / 255 * 255 is not always 255, and truncation would show it
+            resized = self._interpolate((image * 255).round(), size).clamp(0, 255).floor() / 255
+        elif size == tuple(image.shape[-2:]):
+            resized = image
+        else:
+            resized = self._interpolate(image, size).clamp(0, 1)
+        if self.resize_policy == "letterbox" and self.size is not None:
+            side = round(self.size * scale)
+            resized = F.pad(resized, (0, side - size[1], 0, side - size[0]))
+        return resized
+
+    def normalize(self, image: Tensor) -> Tensor:
+        """Turn an image (B, C, H, W) in [0, 1] into the values that the model takes."""
+        if self.channel_order == "bgr":
+            image = image.flip(1)
+        if self.scale == "byte":
+            image = image * 255
+        elif self.scale == "image_max":
+            image = image / image.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
+        mean = image.new_tensor(self.mean).view(1, -1, 1, 1)
+        std = image.new_tensor(self.std).view(1, -1, 1, 1)
+        return (image - mean) / std
+
+    def restore(self, output: Tensor, height: int, width: int) -> Tensor:
+        """Bring a map (B, 1, h, w) that came out of the model to the photograph's height and width.
+
+        Bilinear, without aligned corners, as IS-Net's published inference does.
+        """
+        content = self.content_size(height, width)
+        output = output[..., : content[0], : content[1]]
+        return F.interpolate(output, (height, width), mode="bilinear", align_corners=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a JSON file."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Read what `to_dict` wrote. A key that does not exist is an error (ValueError)."""
+        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise ValueError(f"preprocessing knows no {', '.join(unknown)}; was it saved by a newer dichoseg?")
+        return cls(**values)
+
+    def _interpolate(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        return F.interpolate(
+            image, size, mode=self.interpolation, align_corners=False, antialias=self.antialias
+        )
