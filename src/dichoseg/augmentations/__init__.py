@@ -1,0 +1,29 @@
+"""Augmentations: `(image, mask) -> (image, mask)`, batched, on the tensors' device, image in [0, 1].
+
+They run before normalisation. One that crops declares `input_scale`, the factor by which its input is larger
+than its output; `fit` loads images that much larger.
+"""
+
+from typing import TYPE_CHECKING
+
+from .._lazy import attach
+
+if TYPE_CHECKING:
+    from .blur_patches import RandomBlurPatches as RandomBlurPatches
+    from .gpu import Compose as Compose
+    from .gpu import KorniaAugmentation as KorniaAugmentation
+    from .gpu import RandomCrop as RandomCrop
+    from .gpu import RandomRotate90 as RandomRotate90
+    from .gpu import gpu_augmentation as gpu_augmentation
+else:
+    __getattr__, __dir__, __all__ = attach(
+        __name__,
+        {
+            "Compose": "gpu",
+            "KorniaAugmentation": "gpu",
+            "RandomBlurPatches": "blur_patches",
+            "RandomCrop": "gpu",
+            "RandomRotate90": "gpu",
+            "gpu_augmentation": "gpu",
+        },
+    )

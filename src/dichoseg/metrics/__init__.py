@@ -1,0 +1,27 @@
+"""Metrics: functions of one image, and an `Evaluator` that averages them over a data set.
+
+A prediction is (H, W), 8-bit or float in [0, 1]; a mask is (H, W), 8-bit (foreground above 128) or bool. The
+protocol is PySODMetrics': each prediction is stretched to [0, 1] first, unless `normalize=False`.
+"""
+
+from typing import TYPE_CHECKING
+
+from .._lazy import attach
+
+if TYPE_CHECKING:
+    from .evaluator import Evaluator as Evaluator
+    from .online import OnlineMetrics as OnlineMetrics
+    from .threshold import adaptive_f as adaptive_f
+    from .threshold import f_curve as f_curve
+    from .threshold import mae as mae
+else:
+    __getattr__, __dir__, __all__ = attach(
+        __name__,
+        {
+            "Evaluator": "evaluator",
+            "OnlineMetrics": "online",
+            "adaptive_f": "threshold",
+            "f_curve": "threshold",
+            "mae": "threshold",
+        },
+    )
