@@ -11,10 +11,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor
+from tqdm import tqdm
 
 from .contracts import Model
+from .data.folder import image_files
 from .data.reading import image_tensor, read_image, read_mask
 from .metrics.evaluator import Evaluator
+from .models.weights import write_atomically
 
 Photograph = str | Path | PillowImage.Image | NDArray[np.uint8] | Tensor
 
@@ -89,6 +92,56 @@ def evaluate(model: Model, dataset: Sequence[tuple[Tensor, ...]] | Iterable[tupl
         probability = predictor(mask if takes_mask else image)
         evaluator.update(to_uint8(probability), (mask[0] > 128 / 255).numpy())
     return evaluator.compute()
+
+
+def predict_files(
+    predictor: Predictor, sources: Sequence[Path], out: str | Path, *, cutout: bool = False
+) -> list[str]:
+    """Write the mask of each photograph as an 8-bit PNG of its size; one bad file does not stop the rest.
+
+    Args:
+        predictor: A prepared model.
+        sources: Photographs, or folders of them, whose subfolders are kept.
+        out: Folder for the masks, made if it is not there.
+        cutout: Write the photograph with the mask as its alpha channel in place of the mask.
+
+    Returns:
+        What went wrong, one message per file.
+
+    Raises:
+        FileNotFoundError: A source that is not there.
+        ValueError: A folder without photographs, or two sources with one result; nothing is written then.
+    """
+    results: dict[Path, Path] = {}
+    for source in sources:
+        if source.is_dir():
+            pairs = [(path, path.relative_to(source)) for path in image_files(source)]
+            if not pairs:
+                raise ValueError(f"no photographs in {source}")
+        elif source.is_file():
+            pairs = [(source, Path(source.name))]
+        else:
+            raise FileNotFoundError(f"no photograph or folder at {source}")
+        for path, name in pairs:
+            result = Path(out) / name.with_suffix(".png")
+            if result in results:
+                raise ValueError(f"{results[result]} and {path} would both be written to {result}")
+            results[result] = path
+    failures = []
+    for result, path in tqdm(results.items(), desc="predict", leave=False, disable=None):
+        try:
+            photograph = read_image(path)
+            mask = to_uint8(predictor(photograph))
+        except (OSError, ValueError) as error:
+            failures.append(str(error))
+            continue
+        picture = PillowImage.fromarray(mask)
+        if cutout:
+            pixels = (photograph.permute(1, 2, 0) * 255).round().byte().numpy()
+            picture = PillowImage.fromarray(np.dstack([pixels, mask]))
+        result.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(result, lambda place, picture=picture: picture.save(place, format="PNG"))
+    return failures
 
 
 def to_uint8(probability: NDArray[np.float32]) -> NDArray[np.uint8]:

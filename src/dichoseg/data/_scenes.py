@@ -214,14 +214,14 @@ def ground(rng: np.random.Generator, size: int) -> Texture:
             color = _color(rng).tolist()
             cv2.line(picture, _point(ends[0]), _point(ends[1]), color, _width(size * rng.uniform(0.004, 0.02)))
         picture = _blurred(picture, size * 0.004)
-    return _grained(rng, picture.astype(np.float32), strength=rng.uniform(0.1, 0.35))
+    return _grained(rng, picture.astype(np.float32), strength=rng.uniform(0.08, 0.25))
 
 
 def surface(rng: np.random.Generator, size: int, *, away_from: NDArray[np.float32]) -> Texture:
     """A lit, grained foreground of one or two colours, told apart from the mean colour `away_from`."""
     candidates = np.stack([_color(rng) for _ in range(12)])
     distances = np.abs(candidates - away_from).mean(axis=1)
-    base = candidates[np.argmax(distances > min(0.2, distances.max() - 1e-6))]
+    base = candidates[np.argmax(distances > min(0.3, distances.max() - 1e-6))]
     angle = rng.uniform(0, 2 * math.pi)
     place = np.linspace(-0.5, 0.5, size, dtype=np.float32)
     light = 1 + 0.5 * (math.cos(angle) * place[None, :] + math.sin(angle) * place[:, None])

@@ -1,0 +1,70 @@
+import pytest
+import torch
+from torch import nn
+
+from dichoseg import GTEncoder, Prediction, create_model, list_components, load_component
+from dichoseg.losses import BCELoss, DeepSupervision, EdgeBCELoss, IntermediateSupervision, WeightedSum
+
+
+def prediction(value=0.0, dtype=torch.float32, requires_grad=False):
+    logits = torch.full((2, 1, 65, 97), value, dtype=dtype, requires_grad=requires_grad)
+    return Prediction(logits, (logits[..., ::2, ::2], logits[..., ::4, ::4]))
+
+
+def test_value_deep_supervision_names_each_term(disc):
+    terms = DeepSupervision(BCELoss(), side_weight=0.5).terms(prediction(), disc)
+    assert list(terms) == ["main", "side_1", "side_2"]
+    assert [round(float(term), 4) for term in terms.values()] == [0.6931, 0.3466, 0.3466]
+    assert list(DeepSupervision(BCELoss(), side_weight=0).terms(prediction(), disc)) == ["main"]
+
+
+def test_value_weighted_sum(disc):
+    objective = WeightedSum(type=(2.0, DeepSupervision(BCELoss())), edge=(0.5, DeepSupervision(EdgeBCELoss())))
+    terms = objective.terms(prediction(), disc)
+    assert float(terms["type/main"]) == pytest.approx(2 * 0.693147, rel=1e-5)
+    assert float(terms["edge/side_2"]) == pytest.approx(0.5 * 0.693147 / 2, rel=1e-5)
+    assert float(objective(prediction(), disc)) == pytest.approx(sum(float(term) for term in terms.values()))
+
+
+@pytest.mark.parametrize("name", [n for n in list_components("losses") if "/" not in n])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("value", [-50.0, 50.0])
+@pytest.mark.parametrize("fill", [None, 0.0, 1.0])
+def test_gradient_finite_at_the_extremes(name, dtype, value, fill, disc):
+    mask = disc if fill is None else torch.full_like(disc, fill)
+    outputs = prediction(value, dtype, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16 if dtype == torch.float32 else dtype):
+        loss = DeepSupervision(load_component("losses", name)())(outputs, mask)
+    assert loss.dtype == torch.float32
+    assert torch.isfinite(loss)
+    loss.backward()
+    assert torch.isfinite(outputs.logits.grad).all()
+
+
+def test_value_gt_encoder_is_frozen_and_apart(small_isnet, disc):
+    gt_encoder = GTEncoder.like(small_isnet)
+    objective = IntermediateSupervision(gt_encoder, student=small_isnet).train()
+    assert not gt_encoder.training
+    before = {key: value.clone() for key, value in gt_encoder.state_dict().items()}
+    outputs = small_isnet(torch.rand(2, 3, 65, 97))
+    terms = objective.terms(outputs, disc)
+    assert list(terms) == ["feature_1", "feature_2", "feature_3"]
+    objective(outputs, disc).backward()
+    assert all(parameter.grad is None for parameter in gt_encoder.parameters())
+    assert all(torch.equal(before[key], value) for key, value in gt_encoder.state_dict().items())
+    assert not {id(p) for p in small_isnet.parameters()} & {id(p) for p in objective.parameters()}
+
+
+def test_error_shapes_do_not_fit(small_isnet):
+    other = create_model("isnet", encoder_args={"channels": [4, 4], "mid_channels": [2, 2], "strides": [2, 4]})
+    with pytest.raises(ValueError, match=r"GTEncoder.like\(model\) makes one that fits"):
+        IntermediateSupervision(GTEncoder.like(other), student=small_isnet)
+    with pytest.raises(ValueError, match="takes masks; got a model with preprocessing.source='image'"):
+        IntermediateSupervision(small_isnet)
+
+
+def test_error_weighted_sum():
+    with pytest.raises(TypeError, match=r"DeepSupervision\(loss\) makes an objective"):
+        WeightedSum(bce=(1.0, nn.BCEWithLogitsLoss()))
+    with pytest.raises(ValueError, match="needs a part"):
+        WeightedSum()

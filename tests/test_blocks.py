@@ -1,0 +1,75 @@
+import pytest
+import torch
+
+from dichoseg import FeatureInfo, FusedHeads, RefinedHeads, SideHeads
+from dichoseg.blocks import RSU, ConvNormAct, edge_band, full_precision, resize, rsu_stage
+from dichoseg.decoders import DeconvEnlarger
+
+INFO = FeatureInfo((4, 8, 8), (2, 4, 8))
+
+
+def features():
+    return (torch.rand(2, 4, 33, 49), torch.rand(2, 8, 17, 25), torch.rand(2, 8, 9, 13))
+
+
+@pytest.mark.parametrize("block", [RSU(3, 4, 5, depth=7), RSU(3, 4, 5, depth=2), RSU(3, 4, 5, depth=4, dilated=True)])
+@pytest.mark.parametrize("size", [(33, 33), (65, 97), (1, 1)])
+def test_shape_rsu(block, size):
+    assert block.eval()(torch.rand(2, 3, *size)).shape == (2, 5, *size)
+
+
+def test_value_rsu_dilations():
+    dilations = [conv.conv.dilation[0] for conv in RSU(3, 4, 5, depth=4, dilated=True).down]
+    assert dilations == [1, 2, 4, 8]
+    assert [conv.conv.dilation[0] for conv in RSU(3, 4, 5, depth=4).down] == [1, 1, 1, 2]
+
+
+def test_value_rsu_stage_depths():
+    stages = [rsu_stage(3, 4, 5, index=index) for index in range(6)]
+    assert [len(stage.down) for stage in stages] == [7, 6, 5, 4, 4, 4]
+    assert [stage.dilated for stage in stages] == [False] * 4 + [True] * 2
+
+
+def test_error_rsu_depth():
+    with pytest.raises(ValueError, match="depth of 2 or more; got 1"):
+        RSU(3, 4, 5, depth=1)
+
+
+def test_shape_conv_norm_act():
+    assert ConvNormAct(3, 4, kernel_size=7, stride=4).eval()(torch.rand(1, 3, 65, 97)).shape == (1, 4, 17, 25)
+
+
+def test_value_resize_to_own_size_changes_nothing():
+    x = torch.randn(1, 2, 5, 7)
+    assert torch.equal(resize(x, (5, 7)), x)
+
+
+def test_value_edge_band_by_hand():
+    mask = torch.zeros(1, 1, 6, 6)
+    mask[..., 3:] = 1
+    expected = torch.zeros(6, 6)
+    expected[:, 2:4] = 1
+    assert torch.equal(edge_band(mask, 3)[0, 0], expected)
+    expected[:, 1:5] = 1
+    assert torch.equal(edge_band(mask, 5)[0, 0], expected)
+    for constant in (torch.zeros_like(mask), torch.ones_like(mask)):
+        assert edge_band(constant).sum() == 0
+
+
+@pytest.mark.parametrize("heads", [SideHeads(INFO), FusedHeads(INFO), RefinedHeads(DeconvEnlarger(INFO), SideHeads(DeconvEnlarger(INFO).feature_info))])
+def test_shape_heads(heads):
+    heads.eval()
+    inputs = features()
+    prediction = heads(inputs, (65, 97))
+    assert prediction.logits.shape == (2, 1, 65, 97)
+    assert prediction.features is inputs
+    assert len(prediction.side_logits) == (3 if isinstance(heads, FusedHeads) else 2)
+    assert torch.equal(heads.logits(inputs, (65, 97)), prediction.logits)
+
+
+def test_value_full_precision():
+    with torch.autocast("cpu", torch.bfloat16), full_precision(torch.zeros(1, dtype=torch.float16)) as (x,):
+        assert x.dtype == torch.float32
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+    with full_precision(torch.zeros(1).double(), torch.zeros(1)) as pair:
+        assert [x.dtype for x in pair] == [torch.float64, torch.float64]

@@ -1,0 +1,74 @@
+"""The public API is this list; changing it is a decision, made here."""
+
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import dichoseg
+
+ROOT = Path(__file__).parents[1]
+PUBLIC = {
+    "dichoseg": "FeatureInfo FolderDataset FusedHeads GTEncoder Prediction Predictor Preprocessing RefinedHeads Sample "
+    "Segmenter SideHeads SyntheticDataset augmentations contracts create_model data decoders encoders evaluate fit "
+    "list_components load_component load_model losses metrics models predict save_model",
+    "dichoseg.encoders": "RSUEncoder TimmEncoder",
+    "dichoseg.decoders": "DeconvDecoder DeconvEnlarger RSUDecoder",
+    "dichoseg.losses": "BCELoss DeepSupervision EdgeBCELoss EdgeMapBCELoss IntermediateSupervision WeightedSum",
+    "dichoseg.augmentations": "Compose KorniaAugmentation RandomBlurPatches RandomCrop RandomRotate90 gpu_augmentation",
+    "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f f_curve mae",
+    "dichoseg.models": "GTEncoder Segmenter create_model load_model save_model",
+    "dichoseg.data": "FolderDataset SyntheticDataset find_folders read_image read_mask",
+}
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_value_public_names(module):
+    import importlib
+
+    package = importlib.import_module(module)
+    assert package.__all__ == sorted(PUBLIC[module].split())
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    text = Path(package.__file__).read_text()
+    typed = {line.rsplit(" as ", 1)[1] for line in text.splitlines() if line.startswith("    from ")}
+    assert typed == set(package.__all__)
+
+
+def test_error_unknown_name():
+    with pytest.raises(AttributeError, match="no attribute 'Fit'"):
+        dichoseg.Fit  # noqa: B018
+
+
+@pytest.mark.parametrize("statement", ["import dichoseg", "import dichoseg.cli", "import sys; sys.argv=['dichoseg','--help']; import runpy; runpy.run_module('dichoseg')"])
+def test_value_import_is_light(statement):
+    code = (
+        f"try:\n    exec({statement!r})\nexcept SystemExit: pass\n"
+        "import sys; print([m for m in ('torch','timm','kornia','albumentations','cv2','numpy','PIL') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_value_entry_points_are_installed():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for group, written in project["entry-points"].items():
+        installed = {e.name: e.value for e in metadata.entry_points(group=group) if e.dist.name == "dichoseg"}
+        assert installed == written, "pyproject.toml and the installed metadata differ: reinstall (make setup)"
+
+
+def test_value_version_is_in_changelog():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert metadata.version("dichoseg") == version, "reinstall (make setup)"
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_value_every_source_file_has_its_test():
+    source, tests = ROOT / "src/dichoseg", ROOT / "tests"
+    exempt = {"__init__.py", "__main__.py"}
+    files = [path.relative_to(source) for path in source.rglob("*.py") if path.name not in exempt]
+    assert len(files) > 20
+    assert [str(p) for p in files if not (tests / p.parent / f"test_{p.name.lstrip('_')}").exists()] == []
