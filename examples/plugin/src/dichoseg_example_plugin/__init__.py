@@ -1,0 +1,1 @@
+"""An example plugin: a decoder and a loss for dichoseg."""
