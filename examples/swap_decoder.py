@@ -11,7 +11,7 @@ print(f"loss {history[0]['loss']:.3f} -> {history[-1]['loss']:.3f}")
 # --8<-- [end:by-name]
 
 # --8<-- [start:by-object]
-encoder = dichoseg.encoders.RSUEncoder(**small)
+encoder = dichoseg.encoders.RSUEncoder(channels=(8, 16, 16), mid_channels=(4, 8, 8), strides=(2, 4, 8), stem_channels=8)
 decoder = dichoseg.decoders.DeconvDecoder(encoder.feature_info)
 model = dichoseg.Segmenter(encoder, decoder, preprocessing=preprocessing)
 # --8<-- [end:by-object]

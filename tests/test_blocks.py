@@ -56,7 +56,14 @@ def test_value_edge_band_by_hand():
         assert edge_band(constant).sum() == 0
 
 
-@pytest.mark.parametrize("heads", [SideHeads(INFO), FusedHeads(INFO), RefinedHeads(DeconvEnlarger(INFO), SideHeads(DeconvEnlarger(INFO).feature_info))])
+@pytest.mark.parametrize(
+    "heads",
+    [
+        SideHeads(INFO),
+        FusedHeads(INFO),
+        RefinedHeads(DeconvEnlarger(INFO), SideHeads(DeconvEnlarger(INFO).feature_info)),
+    ],
+)
 def test_shape_heads(heads):
     heads.eval()
     inputs = features()

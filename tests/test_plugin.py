@@ -12,7 +12,8 @@ STEP = """
 import json, dichoseg
 from dichoseg.losses import DeepSupervision
 small = {"channels": [8, 8, 8], "mid_channels": [4, 4, 4], "strides": [2, 4, 8], "stem_channels": 8}
-model = dichoseg.create_model("isnet", decoder="light", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+preprocessing = dichoseg.Preprocessing(size=64)
+model = dichoseg.create_model("isnet", decoder="light", encoder_args=small, preprocessing=preprocessing)
 objective = DeepSupervision(dichoseg.load_component("losses", "focal")())
 history = dichoseg.fit(model, dichoseg.SyntheticDataset(4, size=64), objective=objective, epochs=1, batch_size=2)
 dichoseg.save_model(model, "saved")
@@ -36,7 +37,18 @@ def test_value_plugin_trains_a_step_by_name(tmp_path):
     run(sys.executable, "-m", "venv", "--without-pip", "env", cwd=tmp_path)
     python = str(tmp_path / "env/bin/python")
     site = tmp_path / "env/lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", *wheels, cwd=tmp_path)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--no-deps",
+        *wheels,
+        cwd=tmp_path,
+    )
     # the dependencies are shared; the packages installed here come first
     (site / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
     listing = run(python, "-m", "dichoseg", "list", cwd=tmp_path)

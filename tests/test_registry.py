@@ -34,10 +34,17 @@ def test_value_plugin_is_listed_and_loaded(site):
 
 
 def test_value_broken_plugin_breaks_nothing_else(site):
-    install(site, "plugin-broken", ["bad = plugin_broken:X"], ("plugin_broken", "raise RuntimeError('no GPU found')"))
+    install(
+        site,
+        "plugin-broken",
+        ["bad = plugin_broken:X"],
+        ("plugin_broken", "raise RuntimeError('no GPU found')"),
+    )
     assert "bad" in list_components("losses")
     assert load_component("losses", "edge_bce").__name__ == "EdgeBCELoss"
-    with pytest.raises(ImportError, match="'bad' in dichoseg.losses, from package plugin-broken.*no GPU found") as caught:
+    with pytest.raises(
+        ImportError, match="'bad' in dichoseg.losses, from package plugin-broken.*no GPU found"
+    ) as caught:
         load_component("losses", "bad")
     assert isinstance(caught.value.__cause__, RuntimeError)
 
@@ -74,7 +81,9 @@ def test_error_malformed_name(text):
 
 
 def test_error_unknown_name():
-    with pytest.raises(ValueError, match=r"no 'timn' in dichoseg.encoders; did you mean 'timm'\? \(installed: rsu, timm\)"):
+    with pytest.raises(
+        ValueError, match=r"no 'timn' in dichoseg.encoders; did you mean 'timm'\? \(installed: rsu, timm\)"
+    ):
         load_component("encoders", "timn")
     with pytest.raises(ValueError, match="no group 'metrics'"):
         list_components("metrics")

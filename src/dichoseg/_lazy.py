@@ -7,9 +7,7 @@ import sys
 from collections.abc import Callable
 
 
-def attach(
-    package: str, modules: dict[str, str]
-) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
+def attach(package: str, modules: dict[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
     """Make the `__getattr__`, `__dir__` and `__all__` of a package whose names live in its modules.
 
     Args:

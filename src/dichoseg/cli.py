@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -54,7 +54,9 @@ def train(
         list[str] | None, typer.Option(help="NAME[:WEIGHT], deeply supervised; repeatable. Default: bce.")
     ] = None,
     augmentation: Annotated[str | None, typer.Option(help="A name from `dichoseg list augmentations`.")] = None,
-    val: Annotated[Path | None, typer.Option(help="Validation set. Default: DATA/val or DATA/DIS-VD, if there.")] = None,
+    val: Annotated[
+        Path | None, typer.Option(help="Validation set. Default: DATA/val or DATA/DIS-VD, if there.")
+    ] = None,
     val_fraction: Annotated[float | None, typer.Option(help="Share of DATA to validate on instead.")] = None,
     gt_encoder: Annotated[Path | None, typer.Option(help="A trained GT encoder to supervise the features.")] = None,
     epochs: Annotated[int, typer.Option(min=1)] = 10,
@@ -84,7 +86,9 @@ def train(
     elif val is not None or any((data / part / "im").is_dir() for part in ("val", "DIS-VD")):
         root = data if val is None else val
         validation = FolderDataset(*find_folders(root, part="train" if val is not None else "val"))
-    recipe = {key: value for key, value in (("encoder", encoder), ("decoder", decoder)) if value is not None}
+    recipe: dict[str, Any] = {
+        key: value for key, value in (("encoder", encoder), ("decoder", decoder)) if value is not None
+    }
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = create_model(model, weights=weights, **recipe)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from torch import Tensor, nn
 
@@ -38,6 +38,19 @@ class Sample(NamedTuple):
     """What messages, files and contact sheets call it."""
 
 
+class Samples(Protocol):
+    """What `fit` and `evaluate` take as data: anything with a length and an index, such as a list of pairs.
+
+    An item is a `Sample` or a plain `(image, mask)` pair.
+    """
+
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    def __getitem__(self, index: int, /) -> Any:
+        """One sample."""
+
+
 class _FeatureInfo(NamedTuple):
     channels: tuple[int, ...]
     strides: tuple[int, ...]
@@ -60,9 +73,7 @@ class FeatureInfo(_FeatureInfo):
         """Check the numbers once, where they enter."""
         channels, strides = tuple(channels), tuple(strides)
         if not channels or len(channels) != len(strides):
-            raise ValueError(
-                f"channels and strides need one value per feature each; got {channels} and {strides}"
-            )
+            raise ValueError(f"channels and strides need one value per feature each; got {channels} and {strides}")
         if min(channels) < 1 or min(strides) < 1:
             raise ValueError(f"channels and strides must be positive; got {channels} and {strides}")
         if any(coarse % fine for fine, coarse in zip(strides, strides[1:], strict=False)):

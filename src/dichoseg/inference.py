@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 from tqdm import tqdm
 
-from .contracts import Model
+from .contracts import Model, Samples
 from .data.folder import image_files
 from .data.reading import image_tensor, read_image, read_mask
 from .metrics.evaluator import Evaluator
@@ -68,7 +69,7 @@ def predict(model: Model, photograph: Photograph) -> NDArray[np.float32]:
     return Predictor(model)(photograph)
 
 
-def evaluate(model: Model, dataset: Sequence[tuple[Tensor, ...]] | Iterable[tuple[Tensor, ...]]) -> dict[str, float]:
+def evaluate(model: Model, dataset: Samples) -> dict[str, float]:
     """Score a model on a data set, at the masks' native size, with the numbers that papers print.
 
     Each prediction is rounded to 8 bits first, as `dichoseg predict` writes it, so that scoring the written files
@@ -87,16 +88,13 @@ def evaluate(model: Model, dataset: Sequence[tuple[Tensor, ...]] | Iterable[tupl
     predictor = Predictor(model)
     takes_mask = model.preprocessing.source == "mask"
     evaluator = Evaluator()
-    samples = (dataset[index] for index in range(len(dataset))) if hasattr(dataset, "__getitem__") else dataset
-    for image, mask, *_ in samples:
+    for image, mask, *_ in (dataset[index] for index in range(len(dataset))):
         probability = predictor(mask if takes_mask else image)
         evaluator.update(to_uint8(probability), (mask[0] > 128 / 255).numpy())
     return evaluator.compute()
 
 
-def predict_files(
-    predictor: Predictor, sources: Sequence[Path], out: str | Path, *, cutout: bool = False
-) -> list[str]:
+def predict_files(predictor: Predictor, sources: Sequence[Path], out: str | Path, *, cutout: bool = False) -> list[str]:
     """Write the mask of each photograph as an 8-bit PNG of its size; one bad file does not stop the rest.
 
     Args:
@@ -140,7 +138,7 @@ def predict_files(
             pixels = (photograph.permute(1, 2, 0) * 255).round().byte().numpy()
             picture = PillowImage.fromarray(np.dstack([pixels, mask]))
         result.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(result, lambda place, picture=picture: picture.save(place, format="PNG"))
+        write_atomically(result, functools.partial(picture.save, format="PNG"))
     return failures
 
 
@@ -164,8 +162,6 @@ def _as_tensor(photograph: Photograph, source: str) -> Tensor:
         return photograph
     if isinstance(photograph, np.ndarray):
         if photograph.ndim != 3 or photograph.shape[2] != 3 or photograph.dtype != np.uint8:
-            raise ValueError(
-                f"an array must be (H, W, 3), RGB of uint8; got {photograph.shape} of {photograph.dtype}"
-            )
+            raise ValueError(f"an array must be (H, W, 3), RGB of uint8; got {photograph.shape} of {photograph.dtype}")
         return torch.from_numpy(np.ascontiguousarray(photograph)).permute(2, 0, 1).float() / 255
     raise TypeError(f"wanted a path, a Pillow image, an array or a tensor; got {type(photograph).__name__}")

@@ -62,9 +62,7 @@ class Preprocessing:
             if getattr(self, field) not in allowed:
                 raise ValueError(f"{field} must be one of {', '.join(allowed)}; got {getattr(self, field)!r}")
         if len(self.mean) not in (1, 3) or len(self.std) not in (1, 3) or 0 in self.std:
-            raise ValueError(
-                f"mean and std need one value or three, std none of them 0; got {self.mean}, {self.std}"
-            )
+            raise ValueError(f"mean and std need one value or three, std none of them 0; got {self.mean}, {self.std}")
 
     def content_size(self, height: int, width: int, *, scale: float = 1.0) -> tuple[int, int]:
         """Height and width of a photograph after `resize`, before a letterbox fills it up.
@@ -129,6 +127,4 @@ class Preprocessing:
         return cls(**values)
 
     def _interpolate(self, image: Tensor, size: tuple[int, int]) -> Tensor:
-        return F.interpolate(
-            image, size, mode=self.interpolation, align_corners=False, antialias=self.antialias
-        )
+        return F.interpolate(image, size, mode=self.interpolation, align_corners=False, antialias=self.antialias)

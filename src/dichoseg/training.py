@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from .augmentations.gpu import Augmentation
 from .blocks import spatial_size
-from .contracts import Image, Mask, Model, Objective
+from .contracts import Image, Mask, Model, Objective, Samples
 from .losses.objectives import DeepSupervision
 from .losses.pixel import BCELoss
 from .metrics.online import OnlineMetrics
@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 Row = dict[str, float]
 """One epoch: `epoch`, `loss`, each term by its name, `learning_rate`, `seconds`, and the validation scores."""
-Samples = Dataset[Any] | Sequence[tuple[Tensor, ...]]
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 MakeSchedule = Callable[[torch.optim.Optimizer, int], LRScheduler]
 
@@ -131,9 +130,7 @@ def fit(
             model.train()
             objective.train()
             loader = _loader(train_data, model, batch_size, workers, augmentation, seed=seed, epoch=epoch)
-            bar = tqdm(
-                loader, desc=f"epoch {epoch}/{epochs}", leave=False, disable=None if progress else True
-            )
+            bar = tqdm(loader, desc=f"epoch {epoch}/{epochs}", leave=False, disable=None if progress else True)
             window = 0
             for step, (image, mask, names) in enumerate(bar, start=1):
                 if window == 0:
@@ -156,12 +153,15 @@ def fit(
                     learning_rate.step()
                     adam.zero_grad(set_to_none=True)
                     window = 0
-                for name, term in {"loss": loss, **terms}.items():
+                for name, term in [("loss", loss), *terms.items()]:
                     totals[name] = totals.get(name, 0.0) + float(term.detach()) * len(image)
                 seen = min(step * batch_size, _length(train_data))
                 bar.set_postfix({name: f"{value / seen:.3f}" for name, value in _grouped(totals).items()})
-            row: Row = {"epoch": epoch, **{name: value / _length(train_data) for name, value in totals.items()}}
-            row["learning_rate"] = learning_rate.get_last_lr()[0]
+            row: Row = {
+                "epoch": epoch,
+                **{name: value / _length(train_data) for name, value in totals.items()},
+            }
+            row["learning_rate"] = float(learning_rate.get_last_lr()[0])
             if val_data is not None:
                 row |= _validate(model, val_data, batch_size, workers, target, autocast)
             row["seconds"] = time.monotonic() - started
@@ -294,7 +294,7 @@ def _check_finite(terms: dict[str, Tensor], epoch: int, step: int, names: list[s
     for name, term in terms.items():
         if not torch.isfinite(term):
             raise FloatingPointError(
-                f"the loss is not finite: {name} is {float(term)} in epoch {epoch}, step {step}, images "
+                f"the loss is not finite: {name} is {float(term.detach())} in epoch {epoch}, step {step}, images "
                 f"{', '.join(names)}; lower the learning rate or use precision='float32'"
             )
 
@@ -375,6 +375,6 @@ def _grouped(values: dict[str, float]) -> dict[str, float]:
 
 
 def _length(data: Samples) -> int:
-    if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
-        raise ValueError(f"a data set needs a length and an index, as a list has; got {type(data).__name__}")
+    if not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+        raise TypeError(f"a data set needs a length and an index, as a list has; got {type(data).__name__}")
     return len(data)

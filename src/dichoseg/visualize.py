@@ -13,9 +13,7 @@ MARGIN = 8
 CAPTION = 22
 
 
-def contact_sheet(
-    rows: Sequence[Mapping[str, NDArray[np.float32]]], *, tile: int = 192
-) -> PillowImage.Image:
+def contact_sheet(rows: Sequence[Mapping[str, NDArray[np.float32]]], *, tile: int = 192) -> PillowImage.Image:
     """Lay pictures out in rows, under the names of their columns.
 
     Args:
@@ -41,7 +39,9 @@ def contact_sheet(
             picture = PillowImage.fromarray(pixels).convert("RGB")
             ratio = tile / max(picture.size)
             shape = (max(round(picture.width * ratio), 1), max(round(picture.height * ratio), 1))
-            picture = picture.resize(shape, PillowImage.Resampling.LANCZOS if ratio < 1 else PillowImage.Resampling.BICUBIC)
+            picture = picture.resize(
+                shape, PillowImage.Resampling.LANCZOS if ratio < 1 else PillowImage.Resampling.BICUBIC
+            )
             corner = (
                 MARGIN + step * column + (tile - shape[0]) // 2,
                 CAPTION + MARGIN + step * row + (tile - shape[1]) // 2,

@@ -18,7 +18,13 @@ def test_shape_any_size(name, size):
 
 
 def test_shape_channels_last_backbone_is_permuted():
-    encoder = TimmEncoder("swin_tiny_patch4_window7_224", strict_img_size=False, embed_dim=24, depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2))
+    encoder = TimmEncoder(
+        "swin_tiny_patch4_window7_224",
+        strict_img_size=False,
+        embed_dim=24,
+        depths=(1, 1, 1, 1),
+        num_heads=(1, 1, 2, 2),
+    )
     features = encoder.eval()(torch.rand(1, 3, 65, 97))
     assert encoder.channels_last
     assert [feature.shape[1] for feature in features] == list(encoder.feature_info.channels)

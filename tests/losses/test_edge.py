@@ -43,7 +43,9 @@ def test_value_edge_map_optimum_inside_is_one_over_one_plus_weight():
     logits = torch.zeros(1, 1, 3, 3, requires_grad=True)
     optimizer = torch.optim.SGD([logits], lr=20.0)
     for _ in range(300):
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, mask) + weight * EdgeMapBCELoss()(logits, mask)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, mask) + weight * EdgeMapBCELoss()(
+            logits, mask
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

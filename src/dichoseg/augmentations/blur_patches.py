@@ -75,9 +75,7 @@ class RandomBlurPatches(nn.Module):
                 self._blur(target, source, row, column, generator)
         return blurred, mask
 
-    def _blur(
-        self, target: Tensor, source: Tensor, row: int, column: int, generator: torch.Generator
-    ) -> None:
+    def _blur(self, target: Tensor, source: Tensor, row: int, column: int, generator: torch.Generator) -> None:
         """Blur one patch of `target` (C, H, W), averaging the untouched `source` around it."""
         height, width = source.shape[-2:]
         shorter = min(height, width)

@@ -145,9 +145,7 @@ def gpu_augmentation(
 
     return Compose(
         RandomCrop(input_scale),
-        KorniaAugmentation(
-            kornia.RandomHorizontalFlip(p=horizontal_flip), kornia.RandomVerticalFlip(p=vertical_flip)
-        ),
+        KorniaAugmentation(kornia.RandomHorizontalFlip(p=horizontal_flip), kornia.RandomVerticalFlip(p=vertical_flip)),
         RandomRotate90(rotate90),
         RandomBlurPatches(blur_patches),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -73,7 +74,13 @@ def tree(rng: np.random.Generator, size: int) -> Canvas:
             return
         for side in (-1, 1):
             turn = side * rng.uniform(0.25, 0.65)
-            branch(end, angle + turn, length * rng.uniform(0.65, 0.85), max(width * 0.66, size * 0.004), depth - 1)
+            branch(
+                end,
+                angle + turn,
+                length * rng.uniform(0.65, 0.85),
+                max(width * 0.66, size * 0.004),
+                depth - 1,
+            )
 
     foot = size * np.array([rng.uniform(0.35, 0.65), rng.uniform(0.9, 1.02)])
     branch(foot, math.pi / 2 + rng.uniform(-0.1, 0.1), size * rng.uniform(0.2, 0.26), size * 0.035, 6)
@@ -120,7 +127,10 @@ def ship(rng: np.random.Generator, size: int) -> Canvas:
         for spread in (-0.1, -0.05, 0.05, 0.1):
             _line(canvas, top, foot + [spread * size, 0], size * 0.0035)
         if rng.random() < 0.5:
-            _polygon(canvas, np.array([top + [0, 0.1 * size], foot - [0, 0.12 * size], foot + [0.1 * size, -0.12 * size]]))
+            _polygon(
+                canvas,
+                np.array([top + [0, 0.1 * size], foot - [0, 0.12 * size], foot + [0.1 * size, -0.12 * size]]),
+            )
     for start, end in zip([hull[0], *tops], [*tops, hull[1]], strict=True):
         _line(canvas, start, end, size * 0.0035)
     return canvas
@@ -162,8 +172,8 @@ def tower(rng: np.random.Generator, size: int) -> Canvas:
         arm = size * rng.uniform(0.12, 0.2)
         ends = [np.array([middle + side * arm, heights[level]]) for side in (-1, 1)]
         _line(canvas, ends[0], ends[1], size * 0.01)
-        for end, border in zip(ends, (0.0, float(size)), strict=True):
-            _line(canvas, end, np.array([border, end[1] + size * 0.1]), size * 0.0035)
+        for tip, border in zip(ends, (0.0, float(size)), strict=True):
+            _line(canvas, tip, np.array([border, tip[1] + size * 0.1]), size * 0.0035)
     return canvas
 
 
@@ -173,8 +183,16 @@ def chair(rng: np.random.Generator, size: int) -> Canvas:
     left, right = size * rng.uniform(0.22, 0.32), size * rng.uniform(0.66, 0.78)
     top, seat, foot = size * rng.uniform(0.08, 0.18), size * rng.uniform(0.5, 0.6), size * 0.94
     shift, leg = size * rng.uniform(0.05, 0.1), size * rng.uniform(0.018, 0.03)
-    _polygon(canvas, np.array([[left, seat], [right, seat], [right + shift, seat + shift], [left - shift, seat + shift]]))
-    for x, start in ((left, top), (right, top), (left - shift + leg, seat + shift), (right + shift - leg, seat + shift)):
+    _polygon(
+        canvas,
+        np.array([[left, seat], [right, seat], [right + shift, seat + shift], [left - shift, seat + shift]]),
+    )
+    for x, start in (
+        (left, top),
+        (right, top),
+        (left - shift + leg, seat + shift),
+        (right + shift - leg, seat + shift),
+    ):
         _line(canvas, np.array([x, start]), np.array([x, foot - (shift if start == top else 0)]), leg)
     for y in (top + leg, (top + seat) / 2):
         _line(canvas, np.array([left, y]), np.array([right, y]), leg)
@@ -254,7 +272,7 @@ def _blank(size: int) -> Canvas:
     return np.zeros((size, size), np.uint8)
 
 
-def _point(place: NDArray[np.float64]) -> tuple[int, int]:
+def _point(place: NDArray[Any]) -> tuple[int, int]:
     return round(float(place[0])), round(float(place[1]))
 
 
@@ -262,7 +280,7 @@ def _width(width: float) -> int:
     return max(round(float(width)), 1)
 
 
-def _line(canvas: Canvas, start: NDArray[np.float64], end: NDArray[np.float64], width: float) -> None:
+def _line(canvas: Canvas, start: NDArray[Any], end: NDArray[Any], width: float) -> None:
     cv2.line(canvas, _point(start), _point(end), 255, _width(width))
 
 
@@ -275,6 +293,11 @@ def _polygon(canvas: Canvas, points: NDArray[np.float64]) -> None:
 
 
 def _circle(
-    canvas: Canvas, center: NDArray[np.float64], radius: float, *, width: float | None = None, value: int = 255
+    canvas: Canvas,
+    center: NDArray[np.float64],
+    radius: float,
+    *,
+    width: float | None = None,
+    value: int = 255,
 ) -> None:
     cv2.circle(canvas, _point(center), _width(radius), value, -1 if width is None else _width(width))

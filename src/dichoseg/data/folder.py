@@ -36,9 +36,7 @@ class FolderDataset(Dataset[Sample]):
         ValueError: An empty folder, an image without mask or a mask without image, or two files for one key.
     """
 
-    def __init__(
-        self, images: str | Path, masks: str | Path, *, transform: Transform | None = None
-    ) -> None:
+    def __init__(self, images: str | Path, masks: str | Path, *, transform: Transform | None = None) -> None:
         self.transform = transform
         image_files, mask_files = _by_key(Path(images)), _by_key(Path(masks))
         for files, others, missing in ((image_files, mask_files, "mask"), (mask_files, image_files, "image")):
@@ -78,9 +76,7 @@ class FolderDataset(Dataset[Sample]):
             seed: The same seed splits the same way.
         """
         if not 0 < fraction < 1 or len(self) < 2:
-            raise ValueError(
-                f"a split needs a fraction between 0 and 1 and two pairs; got {fraction} and {len(self)}"
-            )
+            raise ValueError(f"a split needs a fraction between 0 and 1 and two pairs; got {fraction} and {len(self)}")
         order = np.random.default_rng(seed).permutation(len(self)).tolist()
         held_out = set(order[: min(max(round(fraction * len(self)), 1), len(self) - 1)])
         training, validation = copy.copy(self), copy.copy(self)

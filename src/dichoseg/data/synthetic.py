@@ -54,7 +54,7 @@ class SyntheticDataset(Dataset[Sample]):
         background = ground(rng, size)
         foreground = surface(rng, size, away_from=background.mean(axis=(0, 1)))
         if rng.random() < 0.5:
-            shift = np.float32([[1, 0, rng.uniform(-0.05, 0.05) * size], [0, 1, rng.uniform(0.01, 0.06) * size]])
+            shift = np.array([[1, 0, rng.uniform(-0.05, 0.05) * size], [0, 1, rng.uniform(0.01, 0.06) * size]])
             shadow = cv2.GaussianBlur(cv2.warpAffine(alpha, shift, (size, size)), (0, 0), size * 0.02)
             background = background * (1 - rng.uniform(0.2, 0.5) * shadow[..., None])
         picture = background + alpha[..., None] * (foreground - background)

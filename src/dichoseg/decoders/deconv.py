@@ -48,8 +48,7 @@ class DeconvEnlarger(Decoder):
             _enlargement(before, channels, ratio) for before, ratio in zip(coarse, ratios, strict=True)
         )
         self.join = nn.ModuleList(
-            nn.Sequential(ConvNormAct(channels + kept[1], channels), ConvNormAct(channels, channels))
-            for _ in coarse
+            nn.Sequential(ConvNormAct(channels + kept[1], channels), ConvNormAct(channels, channels)) for _ in coarse
         )
 
     def forward(self, features: Features) -> Features:

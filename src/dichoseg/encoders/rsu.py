@@ -44,9 +44,7 @@ class RSUEncoder(Encoder):
         super().__init__()
         self.feature_info = FeatureInfo(channels, strides)
         if len(mid_channels) != len(channels):
-            raise ValueError(
-                f"mid_channels needs one value per stage; got {tuple(mid_channels)} for {tuple(channels)}"
-            )
+            raise ValueError(f"mid_channels needs one value per stage; got {tuple(mid_channels)} for {tuple(channels)}")
         self.stem: nn.Module = nn.Identity()
         stem_stride = strides[0]
         if stem_stride > 1:

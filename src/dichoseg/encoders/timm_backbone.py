@@ -52,9 +52,7 @@ class TimmEncoder(Encoder):
     def forward(self, image: Image) -> Features:
         """(B, 3, H, W) -> timm's features as (B, C, h, w), finest first."""
         if self.size_multiple > 1:
-            height, width = (
-                math.ceil(side / self.size_multiple) * self.size_multiple for side in spatial_size(image)
-            )
+            height, width = (math.ceil(side / self.size_multiple) * self.size_multiple for side in spatial_size(image))
             image = resize(image, (height, width))
         features = self.backbone(image)
         if self.channels_last:
@@ -99,6 +97,4 @@ class TimmEncoder(Encoder):
         for feature, stride in zip(features, self.feature_info.strides, strict=True):
             height = feature.shape[1] if self.channels_last else feature.shape[2]
             if abs(height - size[0] / stride) > 1:
-                raise ValueError(
-                    f"timm's {name!r} announces stride {stride} but gives height {height} for {size[0]}"
-                )
+                raise ValueError(f"timm's {name!r} announces stride {stride} but gives height {height} for {size[0]}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ class DeepSupervision(Objective):
 
     def __init__(self, loss: Loss, *, side_weight: float = 1.0) -> None:
         super().__init__()
-        self.loss = loss
+        self.loss: Loss = loss
         self.side_weight = side_weight
 
     def terms(self, prediction: Prediction, mask: Mask) -> dict[str, Tensor]:
@@ -76,8 +76,8 @@ class IntermediateSupervision(Objective):
                 "a GT encoder takes masks; got a model with preprocessing.source='image' "
                 "(GTEncoder.like(model) makes one that fits a model)"
             )
-        self.gt_encoder = gt_encoder.requires_grad_(False).eval()
-        self.loss = nn.MSELoss() if loss is None else loss
+        self.gt_encoder: Model = gt_encoder.requires_grad_(False).eval()
+        self.loss: Callable[[Tensor, Tensor], Tensor] = nn.MSELoss() if loss is None else loss
         if student is not None:
             self.check(student)
 
@@ -96,8 +96,7 @@ class IntermediateSupervision(Objective):
             targets = self.gt_encoder.features(self.gt_encoder.preprocessing.normalize(mask))
         if len(targets) != len(prediction.features):
             raise ValueError(
-                f"the GT encoder gives {len(targets)} features but the prediction holds "
-                f"{len(prediction.features)}"
+                f"the GT encoder gives {len(targets)} features but the prediction holds {len(prediction.features)}"
             )
         terms = {}
         pairs = zip(prediction.features, targets, strict=True)
@@ -143,14 +142,17 @@ class WeightedSum(Objective):
         """The terms of every part, weighted."""
         return {
             f"{name}/{term}": weight * value
-            for (name, weight), objective in zip(self.weights.items(), self.objectives, strict=True)
+            for (name, weight), objective in zip(self.weights.items(), self._parts(), strict=True)
             for term, value in objective.terms(prediction, mask).items()
         }
 
     def check(self, model: Model) -> None:
         """Ask every part."""
-        for objective in self.objectives:
+        for objective in self._parts():
             objective.check(model)
+
+    def _parts(self) -> list[Objective]:
+        return [cast(Objective, part) for part in self.objectives]
 
 
 def _described(info: FeatureInfo) -> str:

@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,9 @@ def load_weights(model: Model, path: Path) -> None:
     state = _read_state(path)
     own = model.state_dict()
     if not set(state) <= set(own):
-        state = {published_key(key, has_refined_heads="heads.refine" in " ".join(own)): value for key, value in state.items()}
+        state = {
+            published_key(key, has_refined_heads="heads.refine" in " ".join(own)): value for key, value in state.items()
+        }
     counters = {key for key in own if key.endswith("num_batches_tracked")}
     missing = sorted(set(own) - set(state) - counters)
     extra = sorted(set(state) - set(own))
@@ -186,7 +189,9 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         except SafetensorError as error:
             raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         first_line = str(error).partition("\n")[0]
         raise ValueError(f"{path} is not a checkpoint of tensors alone: {first_line}") from error

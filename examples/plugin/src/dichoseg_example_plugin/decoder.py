@@ -1,8 +1,9 @@
 """A light top-down decoder."""
 
+from torch import nn
+
 from dichoseg.blocks import ConvNormAct, resize, spatial_size
 from dichoseg.contracts import Decoder, FeatureInfo, Features
-from torch import nn
 
 
 class LightDecoder(Decoder):

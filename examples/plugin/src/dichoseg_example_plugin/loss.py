@@ -2,9 +2,10 @@
 
 import torch
 import torch.nn.functional as F
+from torch import nn
+
 from dichoseg.blocks import full_precision
 from dichoseg.contracts import Logits, Mask
-from torch import nn
 
 
 class FocalLoss(nn.Module):

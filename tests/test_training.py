@@ -1,0 +1,163 @@
+import random
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from dichoseg import GTEncoder, Preprocessing, Sample, SyntheticDataset, create_model, fit, load_model
+from dichoseg.augmentations import gpu_augmentation
+from dichoseg.contracts import Objective
+from dichoseg.losses import BCELoss, DeepSupervision, IntermediateSupervision, WeightedSum
+
+DATA = SyntheticDataset(6, size=64)
+
+
+def fresh():
+    torch.manual_seed(0)
+    args = {"channels": [8, 8, 16], "mid_channels": [4, 4, 8], "strides": [2, 4, 8], "stem_channels": 8}
+    return create_model("isnet", encoder_args=args, preprocessing=Preprocessing(size=64))
+
+
+def test_value_it_learns():
+    model = fresh()
+    history = fit(
+        model,
+        SyntheticDataset(4, size=64),
+        epochs=30,
+        batch_size=4,
+        optimizer=partial(torch.optim.AdamW, lr=5e-3),
+    )
+    assert history[-1]["main"] < 0.6 * history[0]["main"]
+    assert [row["epoch"] for row in history] == list(range(1, 31))
+
+
+def test_value_same_seed_same_weights_whatever_the_workers():
+    states = []
+    for workers in (0, 2):
+        model = fresh()
+        fit(model, DATA, augmentation=gpu_augmentation(), epochs=2, batch_size=3, workers=workers, seed=5)
+        states.append(model.state_dict())
+    assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+
+
+def test_value_accumulation_is_one_larger_batch():
+    steps = []
+    for batch_size, accumulate in ((6, 1), (2, 3)):
+        model = fresh().eval()
+        model.train = lambda mode=True, model=model: model  # batch norm with fixed statistics sees no batch size
+        fit(
+            model,
+            DATA,
+            epochs=1,
+            batch_size=batch_size,
+            accumulate=accumulate,
+            precision="float32",
+            optimizer=partial(torch.optim.SGD, lr=0.1),
+            clip_norm=None,
+        )
+        steps.append(model.state_dict())
+    for key, value in steps[0].items():
+        torch.testing.assert_close(value, steps[1][key], rtol=1e-4, atol=1e-6)
+
+
+def test_value_out_folder_and_best_weights(tmp_path):
+    model = fresh()
+    history = fit(model, DATA, val_data=DATA, epochs=3, batch_size=3, out=tmp_path / "run")
+    assert {"quick_mae", "quick_max_f", "loss", "main", "side_1", "learning_rate", "seconds"} <= set(history[0])
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["best", "history.csv", "last"]
+    lines = (tmp_path / "run/history.csv").read_text().splitlines()
+    assert len(lines) == 4
+    best = load_model(tmp_path / "run").state_dict()
+    assert all(torch.equal(value, best[key]) for key, value in model.state_dict().items())
+
+
+def test_value_global_state_is_left_alone():
+    model = fresh().eval()
+    torch.manual_seed(1)
+    random.seed(1)
+    np.random.seed(1)
+    expected = torch.rand(1), random.random(), np.random.rand()
+    torch.manual_seed(1)
+    random.seed(1)
+    np.random.seed(1)
+    seen = []
+    fit(
+        model,
+        DATA,
+        val_data=DATA,
+        augmentation=gpu_augmentation(),
+        epochs=1,
+        batch_size=3,
+        on_epoch=lambda m, row: seen.append((m is model, row["epoch"])),
+    )
+    assert (torch.rand(1), random.random(), np.random.rand()) == expected
+    assert torch.is_grad_enabled()
+    assert not model.training
+    assert seen == [(True, 1)]
+
+
+def test_value_gt_encoder_then_student():
+    model = fresh()
+    gt_encoder = GTEncoder.like(model)
+    history = fit(gt_encoder, DATA, epochs=20, batch_size=3, optimizer=partial(torch.optim.AdamW, lr=5e-3))
+    assert history[-1]["main"] < 0.5 * history[0]["main"]
+    frozen = {key: value.clone() for key, value in gt_encoder.state_dict().items()}
+    objective = WeightedSum(bce=(1.0, DeepSupervision(BCELoss())), gt=(1.0, IntermediateSupervision(gt_encoder)))
+    row = fit(model, DATA, objective=objective, epochs=1, batch_size=3)[0]
+    assert {"bce/main", "gt/feature_1", "gt/feature_3"} <= set(row)
+    assert all(torch.equal(frozen[key], value) for key, value in gt_encoder.state_dict().items())
+    assert not any("gt" in key for key in model.state_dict())
+
+
+def test_error_student_that_does_not_fit():
+    other = create_model("isnet", encoder_args={"channels": [4, 4], "mid_channels": [2, 2], "strides": [2, 4]})
+    objective = IntermediateSupervision(GTEncoder.like(other))
+    with pytest.raises(ValueError, match="the GT encoder gives features of channels"):
+        fit(fresh(), DATA, objective=objective)
+
+
+def test_error_arguments(tmp_path):
+    with pytest.raises(ValueError, match="epochs must be 1 or more; got 0"):
+        fit(fresh(), DATA, epochs=0)
+    with pytest.raises(ValueError, match="train_data holds no samples"):
+        fit(fresh(), [])
+    with pytest.raises(ValueError, match="precision must be auto, float32 or bfloat16; got 'fp16'"):
+        fit(fresh(), DATA, precision="fp16")
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="already holds something"):
+        fit(fresh(), DATA, out=tmp_path)
+    with pytest.raises(ValueError, match="is all of it frozen"):
+        fit(fresh().requires_grad_(False), DATA)
+
+
+def test_error_batch_of_one_at_a_single_pixel(tmp_path):
+    model = fresh()
+    model.preprocessing = Preprocessing(size=33)
+    with pytest.raises(ValueError, match="a batch of one image of 33x33 pixels leaves batch norm a single value"):
+        fit(model, DATA, batch_size=5, epochs=1)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    fit(model, DATA, batch_size=3, epochs=1)
+    assert any(not torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_error_samples():
+    image, mask, _ = DATA[0]
+    with pytest.raises(ValueError, match="sample 0: the mask must lie in .*; got 0 to 2"):
+        fit(fresh(), [(image, mask * 255)] * 2, batch_size=2)
+    with pytest.raises(ValueError, match="odd: wanted an image"):
+        fit(fresh(), [Sample(image, mask[..., 1:], "odd")] * 2, batch_size=2)
+    model = fresh()
+    model.preprocessing = Preprocessing(size=None)
+    with pytest.raises(ValueError, match="images of different sizes cannot share a batch"):
+        fit(model, [(image, mask), (image[..., 1:], mask[..., 1:])], batch_size=2)
+
+
+class Infinite(Objective):
+    def terms(self, prediction, mask):
+        return {"fine": prediction.logits.mean(), "broken": prediction.logits.mean() * float("inf")}
+
+
+def test_error_loss_that_is_not_finite():
+    with pytest.raises(FloatingPointError, match=r"not finite: broken is -?(inf|nan) in epoch 1, step 1, images "):
+        fit(fresh(), DATA, objective=Infinite(), batch_size=3)
