@@ -103,7 +103,7 @@ def _score_constant(data: SyntheticDataset, prediction: NDArray[np.float32]) -> 
     return evaluator.compute()
 
 
-def _write_sheet(path: Path, data: SyntheticDataset, before: Predictor, after: Predictor, *, rows: int = 8) -> None:
+def _write_sheet(path: Path, data: SyntheticDataset, before: Predictor, after: Predictor, *, rows: int = 5) -> None:
     sheet = []
     for index in range(min(rows, len(data))):
         image, mask, _ = data[index]

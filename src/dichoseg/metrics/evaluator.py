@@ -7,14 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .threshold import adaptive_f, f_curve, mae
+from .threshold import f_measure, threshold_counts
 
 
 class Evaluator:
-    """Collects image after image and gives the numbers that papers print.
+    """Collects image after image and gives the numbers that papers print, by PySODMetrics' protocol.
 
-    Keys: `mae`; `max_f` and `mean_f`, the maximum and the mean over thresholds of the F-curve averaged over
-    images; `adaptive_f`. Each image counts alike, whatever its size. Definitions: `dichoseg.metrics`.
+    It remembers sums, not images, and each image counts alike, whatever its size. With b = 0.3:
+
+    - `mae`: mean absolute error, averaged over images.
+    - `max_f`, `mean_f`: maximum and mean, over the 256 thresholds, of the F-curve averaged over images. So
+      `max_f` is the best that one threshold does for the whole set, not the mean of each image's best.
+    - `adaptive_f`: F at twice the prediction's mean (at most 1), averaged over images.
+
+    An image whose mask is empty has F = 0, even when the prediction is empty too. The functions `mae`,
+    `f_curve` and `adaptive_f` of this folder define the numbers of one image.
 
     Args:
         normalize: Whether each prediction is stretched to [0, 1] first, as PySODMetrics does.
@@ -22,17 +29,34 @@ class Evaluator:
 
     def __init__(self, *, normalize: bool = True) -> None:
         self.normalize = normalize
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all images."""
         self.count = 0
-        self._curve = np.zeros(256)
         self._mae = 0.0
         self._adaptive = 0.0
+        self._curve = np.zeros(256)
 
     def update(self, prediction: NDArray[Any], mask: NDArray[Any]) -> None:
-        """Add one image: (H, W) uint8 or float in [0, 1], and its mask, uint8 or bool."""
-        self._mae += mae(prediction, mask, normalize=self.normalize)
-        self._adaptive += adaptive_f(prediction, mask, normalize=self.normalize)
-        self._curve += f_curve(prediction, mask, normalize=self.normalize)
+        """Add one image: (H, W) uint8 or float in [0, 1], and its mask, uint8 (above 128) or bool."""
+        counts = threshold_counts(prediction, mask, normalize=self.normalize)
+        foreground = counts.foreground
+        self._mae += counts.absolute_error
+        self._adaptive += float(f_measure(counts.adaptive_true_positives, counts.adaptive_false_positives, foreground))
+        self._curve += f_measure(counts.true_positives, counts.false_positives, foreground)
         self.count += 1
+
+    def merge(self, other: Evaluator) -> None:
+        """Add the images that another evaluator has seen, for example in another process."""
+        if other.normalize != self.normalize:
+            raise ValueError(
+                f"only evaluators with the same normalize can be merged; got {self.normalize} and {other.normalize}"
+            )
+        self._mae += other._mae
+        self._adaptive += other._adaptive
+        self._curve = self._curve + other._curve
+        self.count += other.count
 
     def compute(self) -> dict[str, float]:
         """The averages so far. ValueError before the first image."""

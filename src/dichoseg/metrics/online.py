@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from ..contracts import Logits, Mask
+from .threshold import f_measure
 
 
 class OnlineMetrics:
     """`quick_mae` and `quick_max_f` over the batches of a validation set, at the network's own size.
 
-    For choosing between checkpoints; not comparable with papers, whose numbers are taken at the masks' native size
-    (`dichoseg.evaluate`). The F-measure has b = 0.3 and 256 thresholds on the probability, without stretching; the
-    curve is averaged over images before its maximum is taken. An image whose mask is empty has F = 0.
+    For choosing between checkpoints; not comparable with papers, whose numbers are taken at the masks' native
+    size (`dichoseg.evaluate`). The probability is the sigmoid of the logits in float32, and is not stretched.
+
+    - `quick_mae`: mean absolute difference between probability and mask, averaged over images. The mask is
+      not binarised: soft edges count as they are.
+    - `quick_max_f`: maximum, over 256 thresholds, of the F-curve averaged over images; F as in `f_curve` with
+      b = 0.3, foreground of the mask above 0.5. An image whose mask is empty has F = 0.
+
+    A logit that is NaN makes `quick_mae` NaN, and is background for `quick_max_f`.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self._mae = 0.0
-        self._curve = torch.zeros(256, dtype=torch.float64)
+        self._curve = np.zeros(256)
 
     @torch.no_grad()
     def update(self, logits: Logits, mask: Mask) -> None:
         """Add a batch of logits (B, 1, H, W) with their masks, foreground above 0.5."""
+        if logits.shape != mask.shape:
+            raise ValueError(f"logits and mask must be of one size; got {tuple(logits.shape)} and {tuple(mask.shape)}")
         probability = logits.float().sigmoid().flatten(1)  # (B, N)
-        foreground = mask.flatten(1) > 0.5
-        self._mae += float((probability - mask.float().flatten(1)).abs().mean(dim=1).sum())
-        self._curve += _f_curves(probability, foreground).sum(dim=0).cpu()
+        target = mask.float().flatten(1)  # (B, N)
+        self._mae += float((probability - target).abs().mean(dim=1).sum())
+        counts = _level_counts(probability, target > 0.5).cpu().numpy()
+        false_positives, true_positives = counts[..., ::-1].cumsum(axis=-1).swapaxes(0, 1)  # (B, 256) each
+        foreground = true_positives[:, -1:]  # (B, 1)
+        self._curve += f_measure(true_positives, false_positives, foreground).sum(axis=0)
         self.count += len(mask)
 
     def compute(self) -> dict[str, float]:
@@ -39,15 +52,10 @@ class OnlineMetrics:
         }
 
 
-def _f_curves(probability: torch.Tensor, foreground: torch.Tensor, beta_squared: float = 0.3) -> torch.Tensor:
-    """(B, N) -> (B, 256), thresholds from high to low."""
+def _level_counts(probability: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
+    """(B, N) -> (B, 2, 256): background and foreground pixels at each grey level, the lowest first."""
     batch = len(probability)
-    levels = (probability * 255).long()
+    levels = (probability.nan_to_num() * 255).long()
     image = torch.arange(batch, device=levels.device)[:, None]
     bins = (image * 2 + foreground) * 256 + levels
-    counts = torch.bincount(bins.flatten(), minlength=batch * 512).view(batch, 2, 256)
-    false_positive, true_positive = counts.flip(-1).cumsum(-1).double().unbind(1)
-    precision = true_positive / (true_positive + false_positive).clamp(min=1)
-    recall = true_positive / true_positive[:, -1:].clamp(min=1)
-    denominator = (beta_squared * precision + recall).clamp(min=torch.finfo(torch.float64).tiny)
-    return (1 + beta_squared) * precision * recall / denominator
+    return torch.bincount(bins.flatten(), minlength=batch * 512).view(batch, 2, 256)
