@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from dichoseg import GTEncoder, Preprocessing, Sample, SyntheticDataset, create_model, fit, load_model
+from dichoseg import FolderDataset, GTEncoder, Preprocessing, Sample, SyntheticDataset, create_model, fit, load_model
 from dichoseg.augmentations import gpu_augmentation
 from dichoseg.contracts import Objective
 from dichoseg.losses import BCELoss, DeepSupervision, IntermediateSupervision, WeightedSum
@@ -139,6 +139,16 @@ def test_error_batch_of_one_at_a_single_pixel(tmp_path):
     before = {key: value.clone() for key, value in model.state_dict().items()}
     fit(model, DATA, batch_size=3, epochs=1)
     assert any(not torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_error_unreadable_file_is_named_in_one_line(tmp_path, workers):
+    for folder in ("im", "gt"):
+        (tmp_path / folder).mkdir()
+        for name in "ab":
+            (tmp_path / folder / f"{name}.png").write_text("no picture")
+    with pytest.raises(ValueError, match="im/[ab].png is not an image that can be read$"):
+        fit(fresh(), FolderDataset(tmp_path / "im", tmp_path / "gt"), batch_size=2, workers=workers)
 
 
 def test_error_samples():

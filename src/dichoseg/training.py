@@ -86,7 +86,8 @@ def fit(
         device: Default: CUDA, else Apple's MPS where there is one, else where the model is.
         workers: Processes that load data; their number changes no result.
         seed: Order of the data, augmentation, and transforms in the data set.
-        out: A new folder for `best/` and `last/` (as `save_model` writes them) and `history.csv`.
+        out: A new folder for `last/` and, with `val_data`, `best/` (as `save_model` writes them), and for
+            `history.csv`.
         on_epoch: Called after each epoch with the model and the epoch's row.
         progress: Whether to show a bar on a terminal.
 
@@ -129,15 +130,21 @@ def fit(
             totals: dict[str, float] = {}
             model.train()
             objective.train()
-            loader = _loader(train_data, model, batch_size, workers, augmentation, seed=seed, epoch=epoch)
-            bar = tqdm(loader, desc=f"epoch {epoch}/{epochs}", leave=False, disable=None if progress else True)
+            loader = _batches(train_data, model, batch_size, workers, augmentation, seed=seed, epoch=epoch)
+            bar = tqdm(
+                loader,
+                desc=f"epoch {epoch}/{epochs}",
+                total=batches,
+                leave=False,
+                disable=None if progress else True,
+            )
             window = 0
             for step, (image, mask, names) in enumerate(bar, start=1):
                 if window == 0:
                     first = (step - 1) * batch_size
                     window = min(accumulate * batch_size, _length(train_data) - first)
                     waiting = window
-                with _seeded(seed, epoch, step):
+                with _seeded(seed, epoch, step, device=target):
                     image, mask = _prepare(model, image, mask, augmentation, target)
                     with autocast:
                         prediction = model(image)
@@ -167,13 +174,13 @@ def fit(
             row["seconds"] = time.monotonic() - started
             history.append(row)
             logger.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.4f}" for k, v in _grouped(row).items()))
-            score = row.get("quick_max_f", float(epoch))
-            if score > best_score:
-                best_score = score
+            improved = row.get("quick_max_f", -math.inf) > best_score
+            if improved:
+                best_score = row["quick_max_f"]
                 best_state = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
             if folder is not None:
                 save_model(model, folder / "last")
-                if score == best_score:
+                if improved:
                     save_model(model, folder / "best")
                 write_atomically(folder / "history.csv", lambda path: _write_history(path, history))
             if on_epoch is not None:
@@ -183,11 +190,15 @@ def fit(
     finally:
         adam.zero_grad(set_to_none=True)
         model.to(home).train(was_training)
+        objective.to(home)
     return history
 
 
-class _Prepared(Dataset[tuple[Tensor, Tensor, str]]):
-    """Samples at the model's size, each under a random state of its own."""
+class _Prepared(Dataset[Any]):
+    """Samples at the model's size, each under a random state of its own.
+
+    What cannot be read comes back as the exception itself, so that a worker's traceback does not bury its message.
+    """
 
     def __init__(self, data: Samples, model: Model, *, scale: float, seed: int, epoch: int) -> None:
         self.data = data
@@ -196,7 +207,13 @@ class _Prepared(Dataset[tuple[Tensor, Tensor, str]]):
         self.seed = seed
         self.epoch = epoch
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, str]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, str] | Exception:
+        try:
+            return self._load(index)
+        except (OSError, ValueError) as error:
+            return error
+
+    def _load(self, index: int) -> tuple[Tensor, Tensor, str]:
         with _seeded(self.seed, self.epoch, index):
             image, mask, *rest = self.data[index]
         name = str(rest[0]) if rest else f"sample {index}"
@@ -211,7 +228,7 @@ class _Prepared(Dataset[tuple[Tensor, Tensor, str]]):
         return resize(image[None])[0], resize(mask[None])[0], name
 
 
-def _loader(
+def _batches(
     data: Samples,
     model: Model,
     batch_size: int,
@@ -220,14 +237,14 @@ def _loader(
     *,
     seed: int,
     epoch: int | None,
-) -> DataLoader[Any]:
+) -> Iterator[tuple[Image, Mask, list[str]]]:
     """Batches of images, masks and names; shuffled for an epoch, in order for None."""
     scale = getattr(augmentation, "input_scale", 1.0)
     prepared = _Prepared(data, model, scale=scale, seed=seed, epoch=epoch or 0)
     order: Sequence[int] = range(_length(data))
     if epoch is not None:
         order = np.random.default_rng([seed, epoch]).permutation(_length(data)).tolist()
-    return DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         prepared,
         batch_size=batch_size,
         sampler=order,
@@ -235,13 +252,20 @@ def _loader(
         collate_fn=_collate,
         generator=torch.Generator().manual_seed(0),  # its own, so that the global one stays untouched
     )
+    for batch in loader:
+        if isinstance(batch, Exception):
+            raise batch
+        yield batch
 
 
-def _collate(samples: list[tuple[Tensor, Tensor, str]]) -> tuple[Tensor, Tensor, list[str]]:
+def _collate(samples: list[Any]) -> tuple[Image, Mask, list[str]] | Exception:
+    for sample in samples:
+        if isinstance(sample, Exception):
+            return sample
     images, masks, names = zip(*samples, strict=True)
     sizes = sorted({tuple(image.shape[-2:]) for image in images})
     if len(sizes) > 1:
-        raise ValueError(
+        return ValueError(
             f"images of different sizes cannot share a batch, here {sizes}; give the model's preprocessing a "
             "size and the policy 'stretch' or 'letterbox', or use batch_size=1"
         )
@@ -266,7 +290,7 @@ def _validate(
 ) -> dict[str, float]:
     metrics = OnlineMetrics()
     model.eval()
-    for image, mask, _ in _loader(data, model, batch_size, workers, None, seed=0, epoch=None):
+    for image, mask, _ in _batches(data, model, batch_size, workers, None, seed=0, epoch=None):
         image, mask = _prepare(model, image, mask, None, device)
         with autocast:
             logits = model.logits(image)
@@ -275,12 +299,18 @@ def _validate(
 
 
 @contextmanager
-def _seeded(*key: int) -> Iterator[None]:
-    """Random state that is a function of `key` alone; the state found is put back."""
+def _seeded(*key: int, device: torch.device | None = None) -> Iterator[None]:
+    """Random state that is a function of `key` alone; the state found is put back.
+
+    Without a device only the CPU's state is touched, because a loader's worker must not touch CUDA.
+    """
     seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
     python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    cuda = [device] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            torch.cuda.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed % 2**32)
         try:

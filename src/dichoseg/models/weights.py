@@ -122,9 +122,8 @@ def load_weights(model: Model, path: Path) -> None:
     state = _read_state(path)
     own = model.state_dict()
     if not set(state) <= set(own):
-        state = {
-            published_key(key, has_refined_heads="heads.refine" in " ".join(own)): value for key, value in state.items()
-        }
+        refined = any(key.startswith("heads.refine.") for key in own)
+        state = {published_key(key, has_refined_heads=refined): value for key, value in state.items()}
     counters = {key for key in own if key.endswith("num_batches_tracked")}
     missing = sorted(set(own) - set(state) - counters)
     extra = sorted(set(state) - set(own))
