@@ -140,8 +140,9 @@ def list_(
     """List the installed components and the packages that they come from."""
     broken = 0
     for each in registry.GROUPS if group is None else (group,):
+        installed = registry.components(each)
         typer.echo(each)
-        for component in registry.components(each):
+        for component in installed:
             line = f"  {component.name:28}{component.package}"
             if check:
                 try:

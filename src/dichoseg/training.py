@@ -173,7 +173,8 @@ def fit(
                 row |= _validate(model, val_data, batch_size, workers, target, autocast)
             row["seconds"] = time.monotonic() - started
             history.append(row)
-            logger.info("epoch %d: %s", epoch, ", ".join(f"{k} {v:.4f}" for k, v in _grouped(row).items()))
+            shown = {name: value for name, value in _grouped(row).items() if name != "epoch"}
+            logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
             improved = row.get("quick_max_f", -math.inf) > best_score
             if improved:
                 best_score = row["quick_max_f"]

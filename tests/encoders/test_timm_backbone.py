@@ -30,8 +30,14 @@ def test_shape_channels_last_backbone_is_permuted():
     assert [feature.shape[1] for feature in features] == list(encoder.feature_info.channels)
 
 
+def test_shape_backbone_that_needs_multiples():
+    encoder = TimmEncoder("test_vit")
+    assert encoder.size_multiple == 16
+    assert encoder.eval()(torch.rand(1, 3, 65, 97))[0].shape[-2:] == (5, 7)
+
+
 def test_error_fixed_size_and_unknown_name():
-    with pytest.raises(ValueError, match="takes one fixed size only.*strict_img_size=False"):
+    with pytest.raises(ValueError, match="takes 224x224 pixels only.*strict_img_size=False"):
         TimmEncoder("swin_tiny_patch4_window7_224", embed_dim=24, depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2))
     with pytest.raises(ValueError, match="timm has no backbone 'resnet5O'"):
         TimmEncoder("resnet5O")

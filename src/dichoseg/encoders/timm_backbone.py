@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import timm
@@ -47,7 +48,7 @@ class TimmEncoder(Encoder):
             mean=config.get("mean", (0.485, 0.456, 0.406)), std=config.get("std", (0.229, 0.224, 0.225))
         )
         self.channels_last = False
-        self.size_multiple = self._find_size_multiple(name, in_channels=timm_args.get("in_chans", 3))
+        self.size_multiple = self._find_size_multiple(name, config, in_channels=timm_args.get("in_chans", 3))
 
     def forward(self, image: Image) -> Features:
         """(B, 3, H, W) -> timm's features as (B, C, h, w), finest first."""
@@ -59,11 +60,16 @@ class TimmEncoder(Encoder):
             features = [feature.permute(0, 3, 1, 2).contiguous() for feature in features]
         return tuple(features)
 
-    def _find_size_multiple(self, name: str, *, in_channels: int) -> int:
+    def _find_size_multiple(self, name: str, config: Mapping[str, Any], *, in_channels: int) -> int:
         """The smallest step of sizes that the backbone takes, found by trying; also sees the layout."""
         coarsest = self.feature_info.strides[-1]
+        native = config.get("input_size", (3, 224, 224))[-1]
         refusal: Exception | None = None
-        for multiple, size in ((1, (65, 97)), (coarsest, (4 * coarsest, 6 * coarsest))):
+        for multiple, size in (
+            (1, (65, 97)),
+            (coarsest, (4 * coarsest, 6 * coarsest)),
+            (native, (native, 2 * native)),
+        ):
             try:
                 features = self._dry_run(in_channels, size)
             except (AssertionError, RuntimeError, ValueError) as error:
@@ -72,7 +78,7 @@ class TimmEncoder(Encoder):
             self._check(name, features, size)
             return multiple
         raise ValueError(
-            f"timm's {name!r} takes one fixed size only ({refusal}); pass what makes it flexible, such as "
+            f"timm's {name!r} takes {native}x{native} pixels only ({refusal}); pass what makes it flexible, such as "
             "strict_img_size=False (Swin), dynamic_img_size=True (ViT) or img_size=..."
         ) from refusal
 

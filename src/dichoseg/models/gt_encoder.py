@@ -70,6 +70,6 @@ class GTEncoder(Model):
         return self.heads.logits(self.features(image), spatial_size(image))
 
     def features(self, image: Image) -> Features:
-        """The six stages' features, without the heads."""
+        """The stages' features, without the heads."""
         features: Features = self.encoder(image)
         return features
