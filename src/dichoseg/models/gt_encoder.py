@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ..blocks import SideHeads, spatial_size
 from ..contracts import FeatureInfo, Features, Heads, Image, Logits, Model, Prediction
 from ..encoders.rsu import RSUEncoder
@@ -46,19 +48,10 @@ class GTEncoder(Model):
     @classmethod
     def like(cls, model: Model) -> GTEncoder:
         """A GT encoder shaped to supervise `model`: its features, its size and its resize policy."""
-        own = model.preprocessing
-        return cls(
-            model.feature_info,
-            preprocessing=Preprocessing(
-                size=own.size,
-                resize_policy=own.resize_policy,
-                interpolation=own.interpolation,
-                antialias=own.antialias,
-                to_uint8=own.to_uint8,
-                mean=(0.0,),
-                source="mask",
-            ),
+        preprocessing = dataclasses.replace(
+            model.preprocessing, channel_order="rgb", scale="unit", mean=(0.0,), std=(1.0,), source="mask"
         )
+        return cls(model.feature_info, preprocessing=preprocessing)
 
     def forward(self, image: Image) -> Prediction:
         """(B, 1, H, W), a mask in [0, 1] -> `Prediction` with logits (B, 1, H, W)."""
