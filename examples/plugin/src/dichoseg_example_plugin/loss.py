@@ -9,7 +9,10 @@ from dichoseg.contracts import Logits, Mask
 
 
 class FocalLoss(nn.Module):
-    """Binary cross-entropy that counts pixels less, the surer they are (arXiv:1708.02002).
+    """Binary cross-entropy that counts pixels less, the surer they are; averaged per image, then over the batch.
+
+    Source: Lin et al. (arXiv:1708.02002), without the class weight alpha. A soft mask counts by its distance from
+    the probability.
 
     Args:
         gamma: Exponent of the doubt; 0 is plain cross-entropy.
@@ -23,5 +26,6 @@ class FocalLoss(nn.Module):
         """(B, 1, H, W) logits and mask -> scalar."""
         with full_precision(logits, mask) as (logits, mask):
             errors = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
-            doubt = (logits.sigmoid() - mask).abs()
-            return (doubt**self.gamma * errors).mean()
+            # the slope of doubt**gamma at 0 is infinite for a gamma below 1
+            doubt = (logits.sigmoid() - mask).abs().clamp(min=1e-6)
+            return (doubt**self.gamma * errors).flatten(1).mean(dim=1).mean()
