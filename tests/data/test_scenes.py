@@ -15,7 +15,7 @@ def test_value_shapes_have_structure(shape, size):
         assert set(np.unique(canvas)) == {0, 255}
         shares.append((canvas > 0).mean())
         thin.append((cv2.erode(canvas, np.ones((5, 5), np.uint8)) > 0).mean() / shares[-1])
-    assert 0.01 < np.mean(shares) < 0.6
+    assert 0.01 < np.mean(shares) < 0.8  # a shape fills its canvas; placing it makes it smaller
     assert np.mean(thin) < 0.95
 
 
