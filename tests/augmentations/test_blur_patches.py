@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from dichoseg.augmentations import RandomBlurPatches
-from dichoseg.augmentations.blur_patches import _border, _box_blur
+from dichoseg.augmentations import RandomBlurPatches, blur_patches
+from dichoseg.augmentations.blur_patches import Patch, _box_blur, blur, border
 
 
 def test_value_box_blur_is_an_average():
@@ -12,9 +12,9 @@ def test_value_box_blur_is_an_average():
 
 
 def test_value_border_pixels():
-    mask = torch.zeros(1, 1, 5, 5)
-    mask[..., 2, 2] = 1
-    assert _border(mask)[0].int().tolist() == [
+    inside = torch.zeros(1, 5, 5, dtype=torch.bool)
+    inside[..., 2, 2] = True
+    assert border(inside)[0].int().tolist() == [
         [0] * 5,
         [0, 0, 1, 0, 0],
         [0, 1, 1, 1, 0],
@@ -26,14 +26,12 @@ def test_value_border_pixels():
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_value_exact_count_on_the_border(count, monkeypatch):
     places = []
-    monkeypatch.setattr(
-        RandomBlurPatches, "_blur", lambda self, target, source, row, column, g: places.append((row, column))
-    )
+    monkeypatch.setattr(blur_patches, "blur", lambda target, source, patch: places.append((patch.row, patch.column)))
     mask = torch.zeros(2, 1, 65, 97)
     mask[:, :, 20:40, 30:60] = 1
     RandomBlurPatches(count)(torch.rand(2, 3, 65, 97), mask)
     assert len(places) == 2 * count
-    assert all(_border(mask)[0, row, column] for row, column in places)
+    assert all(border(mask[:, 0] > 0.5)[0, row, column] for row, column in places)
 
 
 def test_value_mask_untouched_and_changes_lie_near_the_border():
@@ -47,6 +45,16 @@ def test_value_mask_untouched_and_changes_lie_near_the_border():
     changed = (blurred != image).any(dim=1)[0].any(dim=0).nonzero()[:, 0]
     assert int(changed.min()) >= 34
     assert int(changed.max()) <= 45
+
+
+def test_value_white_stays_white_and_bytes_round():
+    white = torch.ones(3, 65, 97)
+    blur(changed := white.clone(), white, Patch(30, 40, 20, 3))
+    assert torch.equal(changed, white), "an average never leaves the range of what it averages"
+    stripes = torch.tensor([0, 255, 255, 255, 255], dtype=torch.uint8).repeat(3, 27, 13)
+    blur(changed := stripes.clone(), stripes, Patch(13, 32, 1, 2))
+    assert changed[0, 13, 32] == 204
+    assert int((changed != stripes).sum()) == 3, "one pixel in each channel"
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dichoseg.augmentations import Compose, KorniaAugmentation, RandomCrop, RandomRotate90, gpu_augmentation
+from dichoseg.augmentations.gpu import dis_tuning, isnet
 
 
 @settings(max_examples=25, deadline=None)
@@ -11,7 +12,8 @@ from dichoseg.augmentations import Compose, KorniaAugmentation, RandomCrop, Rand
 def test_value_image_and_mask_move_together(seed, height, width):
     torch.manual_seed(seed)
     mask = torch.rand(3, 1, height, width)
-    image, moved = gpu_augmentation(blur_patches=0)(mask.expand(-1, 3, -1, -1), mask)
+    exact = gpu_augmentation(elastic=0, clahe=0, brightness_contrast=0, gamma=0, blur_patches=0)
+    image, moved = exact(mask.expand(-1, 3, -1, -1), mask)
     assert image.shape[-2:] == (round(height / 1.25), round(width / 1.25))
     assert torch.equal(image, moved.expand(-1, 3, -1, -1))
     assert set(moved.unique().tolist()) <= set(mask.unique().tolist()), "moved exactly, not resampled"
@@ -48,6 +50,102 @@ def test_value_compose_joins_scales():
     assert Compose(RandomCrop(1.25), RandomCrop(2.0)).input_scale == 2.5
 
 
+def test_value_elastic_keeps_image_and_mask_together(disc):
+    torch.manual_seed(0)
+    bent, mask = gpu_augmentation("isnet", elastic=1)(disc.expand(-1, 3, -1, -1), disc)
+    torch.testing.assert_close(bent, mask.expand(-1, 3, -1, -1))
+    assert not torch.equal(mask[0], disc[0])
+    assert not mask[1].any()
+
+
+@pytest.mark.parametrize("step", ["clahe", "brightness_contrast", "gamma"])
+def test_value_photometric_steps_change_the_image_alone(step, disc):
+    torch.manual_seed(0)
+    image = torch.rand(2, 3, 65, 97) * 0.5 + 0.25
+    changed, mask = gpu_augmentation("isnet", horizontal_flip=0, **{step: 1})(image, disc)
+    assert torch.equal(mask, disc)
+    assert (changed - image).abs().mean() > 0.001
+    factors = (changed - image).mean(dim=(1, 2, 3))
+    assert factors[0] != factors[1], "every image draws its own"
+
+
+@pytest.mark.parametrize("size", [(40, 40), (65, 97), (64, 128)])
+def test_shape_and_range_of_the_whole_preset(size):
+    torch.manual_seed(0)
+    augmentation = gpu_augmentation()
+    corner = torch.zeros(1, *size)
+    corner[:, :20, :30] = 1
+    masks = torch.stack([torch.zeros(1, *size), torch.ones(1, *size), corner, torch.rand(1, *size)])
+    for _ in range(3):
+        image, mask = augmentation(torch.rand(4, 3, *size), masks)
+        assert image.shape == (4, 3, *(round(side / 1.25) for side in size))
+        assert mask.shape == (4, 1, *image.shape[-2:])
+        assert image.dtype == mask.dtype == torch.float32
+        for values in (image, mask):
+            assert values.min() >= 0
+            assert values.max() <= 1
+        assert not mask[0].any()
+        assert mask[1].min() > 0.999
+
+
+def test_value_presets():
+    assert gpu_augmentation("isnet").input_scale == 1.0
+    assert gpu_augmentation().input_scale == dis_tuning().input_scale == 1.25
+    assert [type(step).__name__ for step in isnet().augmentations] == ["KorniaAugmentation"]
+    assert [type(step).__name__ for step in dis_tuning().augmentations] == [
+        "RandomCrop", "RandomRotate90", "RandomElastic", "KorniaAugmentation", "RandomBlurPatches",
+    ]  # fmt: skip
+
+
+def test_value_steps_that_cannot_act_are_left_out():
+    nothing = gpu_augmentation("isnet", horizontal_flip=0)
+    image, mask = torch.rand(2, 3, 65, 97), torch.rand(2, 1, 65, 97)
+    assert nothing.augmentations == ()
+    assert all(a is b for a, b in zip(nothing(image, mask), (image, mask), strict=True))
+    flip, _ = gpu_augmentation("isnet", horizontal_flip=1)(image, mask)
+    assert torch.equal(flip, image.flip(-1))
+
+
+def test_value_repeatable(disc):
+    image = torch.rand(2, 3, 65, 97)
+    augmentation = gpu_augmentation()
+    results = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        results.append(augmentation(image, disc)[0])
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+
+
+def test_value_bfloat16_autocast_changes_nothing(disc):
+    image = torch.rand(2, 3, 65, 97)
+    results = []
+    for enabled in (False, True):
+        torch.manual_seed(3)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            results.append(gpu_augmentation()(image, disc)[0])
+    assert torch.equal(*results)
+
+
 def test_error_scale():
     with pytest.raises(ValueError, match="input_scale must be 1 or more"):
         RandomCrop(0.5)
+
+
+def test_error_unknown_preset():
+    with pytest.raises(ValueError, match=r"no augmentation preset 'dis-tunign'; did you mean 'dis-tuning'\?"):
+        gpu_augmentation("dis-tunign")
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_value_same_draws_on_cuda(disc):
+    image = torch.rand(2, 3, 65, 97)
+    results = []
+    for device in ("cpu", "cuda"):
+        torch.manual_seed(0)
+        moved, mask = gpu_augmentation()(image.to(device), disc.to(device))
+        assert moved.device.type == mask.device.type == device
+        results.append((moved.cpu(), mask.cpu()))
+    # half a step of 255 decides between two entries of CLAHE's tables
+    torch.testing.assert_close(results[0], results[1], atol=0.02, rtol=0)

@@ -2,6 +2,8 @@
 
 They run before normalisation. One that crops declares `input_scale`, the factor by which its input is larger
 than its output; `fit` loads images that much larger.
+
+What runs in the workers instead is a transform, for the `transform=` of a data set: `cpu_augmentation`.
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +12,10 @@ from .._lazy import attach
 
 if TYPE_CHECKING:
     from .blur_patches import RandomBlurPatches as RandomBlurPatches
+    from .cpu import BlurPatchesTransform as BlurPatchesTransform
+    from .cpu import SeededTransform as SeededTransform
+    from .cpu import cpu_augmentation as cpu_augmentation
+    from .elastic import RandomElastic as RandomElastic
     from .gpu import Compose as Compose
     from .gpu import KorniaAugmentation as KorniaAugmentation
     from .gpu import RandomCrop as RandomCrop
@@ -19,11 +25,15 @@ else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
         {
+            "BlurPatchesTransform": "cpu",
             "Compose": "gpu",
             "KorniaAugmentation": "gpu",
             "RandomBlurPatches": "blur_patches",
             "RandomCrop": "gpu",
+            "RandomElastic": "elastic",
             "RandomRotate90": "gpu",
+            "SeededTransform": "cpu",
+            "cpu_augmentation": "cpu",
             "gpu_augmentation": "gpu",
         },
     )

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..contracts import Image, Mask
+
+
+class Patch(NamedTuple):
+    """One patch: the pixel in its middle, its side, and the reach of the average, in pixels."""
+
+    row: int
+    column: int
+    side: int
+    radius: int
 
 
 class RandomBlurPatches(nn.Module):
@@ -65,47 +74,56 @@ class RandomBlurPatches(nn.Module):
         if generator is None:
             generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         blurred = image.clone()
-        for target, source, border_pixels in zip(blurred, image, _border(mask), strict=True):
-            border = border_pixels.flatten().nonzero()[:, 0]  # (N,)
-            if len(border) == 0:
-                continue
-            for _ in range(self.patches):
-                place = int(torch.randint(len(border), (), generator=generator))
-                row, column = divmod(int(border[place]), image.shape[-1])
-                self._blur(target, source, row, column, generator)
+        for target, source, edge in zip(blurred, image, border(mask[:, 0] > 0.5), strict=True):
+            for patch in self.draw(edge, generator):
+                blur(target, source, patch)
         return blurred, mask
 
-    def _blur(self, target: Tensor, source: Tensor, row: int, column: int, generator: torch.Generator) -> None:
-        """Blur one patch of `target` (C, H, W), averaging the untouched `source` around it."""
-        height, width = source.shape[-2:]
-        shorter = min(height, width)
-        side = max(round(self._draw(self.size, shorter, generator)), 1)
-        radius = max(round((self._draw(self.kernel, shorter, generator) - 1) / 2), 1)
-        top, left = max(row - side // 2, 0), max(column - side // 2, 0)
-        bottom, right = min(row - side // 2 + side, height), min(column - side // 2 + side, width)
-        outer_top, outer_left = max(top - radius, 0), max(left - radius, 0)
-        region = source[:, outer_top : bottom + radius, outer_left : right + radius]
-        averaged = _box_blur(region, radius)
-        inner = (slice(top - outer_top, bottom - outer_top), slice(left - outer_left, right - outer_left))
-        target[:, top:bottom, left:right] = averaged[:, *inner]
+    def draw(self, edge: Tensor, generator: torch.Generator) -> list[Patch]:
+        """Draw the patches of one image, centred on the pixels of its mask's border (H, W)."""
+        width, shorter = edge.shape[1], min(edge.shape)
+        pixels = edge.flatten().nonzero()[:, 0]  # (N,)
+        if len(pixels) == 0:
+            return []
+        chosen = torch.randint(len(pixels), (self.patches,), generator=generator)
+        patches = []
+        for pixel in pixels[chosen.to(pixels.device)].tolist():
+            side = max(round(self._draw_length(self.size, shorter, generator)), 1)
+            radius = max(round((self._draw_length(self.kernel, shorter, generator) - 1) / 2), 1)
+            patches.append(Patch(pixel // width, pixel % width, side, radius))
+        return patches
 
-    def _draw(self, limits: tuple[float, float], shorter: int, generator: torch.Generator) -> float:
+    def _draw_length(self, limits: tuple[float, float], shorter: int, generator: torch.Generator) -> float:
         low, high = limits
         value = low + (high - low) * float(torch.rand((), generator=generator))
         return value * shorter if self.unit == "fraction" else value
 
 
-def _border(mask: Mask) -> Tensor:
-    """Pixels with a neighbour on the other side of the mask's border: (B, 1, H, W) -> (B, H, W), bool."""
-    inside = mask[:, 0] > 0.5
+def blur(target: Tensor, source: Tensor, patch: Patch) -> None:
+    """Blur one patch of `target` (C, H, W), averaging the untouched `source` around it; both float or both uint8."""
+    height, width = source.shape[-2:]
+    row, column, side, radius = patch
+    top, left = max(row - side // 2, 0), max(column - side // 2, 0)
+    bottom, right = min(row - side // 2 + side, height), min(column - side // 2 + side, width)
+    outer_top, outer_left = max(top - radius, 0), max(left - radius, 0)
+    region = source[:, outer_top : bottom + radius, outer_left : right + radius].float()
+    averaged = _box_blur(region, radius).clamp(region.min(), region.max())  # running sums round
+    if not source.is_floating_point():
+        averaged = averaged.round()
+    inner = (slice(top - outer_top, bottom - outer_top), slice(left - outer_left, right - outer_left))
+    target[:, top:bottom, left:right] = averaged[:, *inner]
+
+
+def border(inside: Tensor) -> Tensor:
+    """Pixels with a neighbour on the other side of the border: bool (B, H, W) -> bool (B, H, W)."""
     rows = inside[:, 1:] != inside[:, :-1]
     columns = inside[:, :, 1:] != inside[:, :, :-1]
-    border = torch.zeros_like(inside)
-    border[:, 1:] |= rows
-    border[:, :-1] |= rows
-    border[:, :, 1:] |= columns
-    border[:, :, :-1] |= columns
-    return border
+    edge = torch.zeros_like(inside)
+    edge[:, 1:] |= rows
+    edge[:, :-1] |= rows
+    edge[:, :, 1:] |= columns
+    edge[:, :, :-1] |= columns
+    return edge
 
 
 def _box_blur(region: Tensor, radius: int) -> Tensor:

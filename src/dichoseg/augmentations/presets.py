@@ -1,0 +1,76 @@
+"""What the presets do, and how strongly: one table for the CPU and the GPU."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+ELASTIC_NODES = 8
+"""Nodes of the elastic grid along each side."""
+ELASTIC_SHIFT = 0.015
+"""Largest displacement of a node along each axis, as a fraction of that side."""
+BRIGHTNESS = 0.2
+"""Largest shift of the brightness, up or down, where white is 1."""
+CONTRAST = 0.2
+"""Largest change of the contrast, up or down, as a fraction."""
+GAMMA = (0.8, 1.2)
+"""Smallest and largest exponent."""
+CLIP_LIMIT = (1.0, 4.0)
+"""Smallest and largest clip limit of CLAHE."""
+TILES = (8, 8)
+"""Tiles of CLAHE, down and across."""
+
+
+class Settings(NamedTuple):
+    """The steps of an augmentation: probabilities per image, a scale and a count. The defaults do nothing."""
+
+    horizontal_flip: float = 0.0
+    vertical_flip: float = 0.0
+    rotate90: float = 0.0
+    input_scale: float = 1.0
+    elastic: float = 0.0
+    clahe: float = 0.0
+    brightness_contrast: float = 0.0
+    gamma: float = 0.0
+    blur_patches: int = 0
+
+
+PRESETS = {
+    "dis-tuning": Settings(
+        horizontal_flip=0.5,
+        vertical_flip=0.8,
+        rotate90=0.8,
+        input_scale=1.25,
+        elastic=0.8,
+        clahe=0.8,
+        brightness_contrast=0.8,
+        gamma=0.8,
+        blur_patches=5,
+    ),
+    "isnet": Settings(horizontal_flip=0.5),
+}
+
+
+def choose(preset: str, changes: Mapping[str, float | None]) -> Settings:
+    """The settings of a preset, with those changes that are not None.
+
+    Raises:
+        ValueError: No such preset (with the nearest), or a value out of its range.
+    """
+    if preset not in PRESETS:
+        near = difflib.get_close_matches(preset, PRESETS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        raise ValueError(f"no augmentation preset {preset!r}{hint} (known: {', '.join(PRESETS)})")
+    wanted: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+    settings = PRESETS[preset]._replace(**wanted)
+    for name, value in settings._asdict().items():
+        if name == "input_scale":
+            if value < 1:
+                raise ValueError(f"input_scale must be 1 or more; got {value}")
+        elif name == "blur_patches":
+            if value < 0:
+                raise ValueError(f"blur_patches must be 0 or more; got {value}")
+        elif not 0 <= value <= 1:
+            raise ValueError(f"{name} must be a probability, 0 to 1; got {value}")
+    return settings
