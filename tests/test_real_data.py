@@ -1,6 +1,7 @@
 """Real photographs, where the environment variable DICHOSEG_TEST_DATA says that they are."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,31 @@ def test_value_train_and_predict_on_photographs(small_isnet, tmp_path):
     mask = predict(small_isnet, sample.image)
     assert mask.shape == tuple(sample.mask.shape[1:])
     assert np.isfinite(mask).all()
+
+
+def test_value_report_of_masks_of_another_size():
+    folders = find_folders(DATA / "human")
+    report = FolderDataset(*folders).report()
+    assert Counter(problem.kind for problem in report.errors) == {"size mismatch": 198}
+    assert len(FolderDataset(*folders).without(report.unusable)) == 290 - 198
+    dataset = FolderDataset(*folders, resize_masks=True)
+    assert len(dataset) == 290
+    for index in range(0, 290, 29):
+        image, mask, _ = dataset[index]
+        assert image.shape[-2:] == mask.shape[-2:]
+        assert 0 == mask.min() < mask.max() <= 1
+    report = dataset.report()
+    assert not report.errors
+    # 102.jpg and 270.jpg are one file
+    assert Counter(problem.kind for problem in report.warnings) == {"resized mask": 198, "same image twice": 1}
+
+
+def test_value_report_of_training_and_validation():
+    training, validation = (FolderDataset(*find_folders(DATA / "ecssd", part=part)) for part in ("train", "val"))
+    report = training.report(other=validation)
+    assert (report.pairs, report.problems) == (700, ())
+    assert "same image twice" not in validation.report().text()
+    assert len(validation.report(other=validation).warnings) == 100  # each is in both
 
 
 def test_error_masks_of_another_size_are_named():

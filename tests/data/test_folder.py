@@ -1,8 +1,13 @@
+import logging
 import pickle
+import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from dichoseg import FolderDataset
 from dichoseg.data import find_folders
@@ -41,31 +46,144 @@ def test_value_split(folder):
     assert not names[0] & names[1]
 
 
+def test_value_without(folder):
+    dataset = FolderDataset(folder / "im", folder / "gt")
+    assert [files[0] for files in dataset.without({"b"}).files] == ["a", "sub dir/ü"]
+    assert len(dataset.without([])) == len(dataset) == 3
+    with pytest.raises(ValueError, match="no sample is named 'c'; wanted names such as 'a'"):
+        dataset.without({"c", "a"})
+    with pytest.raises(ValueError, match="nothing remains without these 3 samples"):
+        dataset.without(["a", "b", "sub dir/ü"])
+
+
+def test_value_other_process(folder):
+    dataset = FolderDataset(folder / "im", folder / "gt").without(["a"])
+    loader = DataLoader(dataset, batch_size=None, num_workers=1, multiprocessing_context="spawn")
+    assert [sample.name for sample in loader] == ["b", "sub dir/ü"]
+
+
+def test_value_accents_of_another_system(folder):
+    mask = folder / "gt/sub dir" / unicodedata.normalize("NFC", "ü.png")
+    mask.rename(mask.with_name(unicodedata.normalize("NFD", "ü.png")))
+    assert FolderDataset(folder / "im", folder / "gt")[2].mask.shape == (1, 6, 8)
+
+
+def test_value_one_pair(folder):
+    dataset = FolderDataset(folder / "im/sub dir", folder / "gt/sub dir")
+    assert [sample.name for sample in dataset] == ["ü"]
+
+
+def test_value_foreground(folder):
+    Image.fromarray(np.tile(np.arange(8, dtype=np.uint8), (6, 1))).save(folder / "gt/a.png")
+    with pytest.raises(ValueError, match=r"a.png: .*label ids; .*; foreground= says which ids are foreground"):
+        FolderDataset(folder / "im", folder / "gt")[0]
+    mask = FolderDataset(folder / "im", folder / "gt", foreground=(1, 7))[0].mask
+    assert mask[0, 0].tolist() == [0, 1, 0, 0, 0, 0, 0, 1]
+
+
+def test_value_resized_masks(folder):
+    Image.fromarray(np.tile(np.uint8([0, 255]).repeat(16), (24, 1))).save(folder / "gt/a.png")
+    mask = FolderDataset(folder / "im", folder / "gt", resize_masks=True)[0].mask
+    assert mask.shape == (1, 6, 8)
+    torch.testing.assert_close(mask[0, 0, [0, 1, 6, 7]], torch.tensor([0.0, 0.0, 1.0, 1.0]))
+    assert 0 < mask[0, 0, 3] < 0.5 < mask[0, 0, 4] < 1
+    Image.new("1", (1, 1), 1).save(folder / "gt/a.png")
+    assert FolderDataset(folder / "im", folder / "gt", resize_masks=True)[0].mask.min() == 1
+
+
+def test_value_exif_turn_of_the_image_alone(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 8)).save(folder / "im/a.jpg", exif=exif)
+    dataset = FolderDataset(folder / "im", folder / "gt")
+    assert dataset[0].image.shape == (3, 6, 8)
+    assert not dataset.report().errors
+    Image.new("L", (6, 8)).save(folder / "gt/a.png")
+    with pytest.raises(ValueError, match=r"a.png is 6x8 pixels but its image .*a.jpg 8x6"):
+        dataset[0]
+
+
+def test_value_cutouts(tmp_path):
+    pixels = np.full((6, 8, 4), 200, np.uint8)
+    pixels[:3, :, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    dataset = pickle.loads(pickle.dumps(FolderDataset(tmp_path, "alpha")))
+    assert dataset[0].mask[0].sum(dim=1).mul(255).tolist() == [0, 0, 0, 1600, 1600, 1600]
+    assert dataset[0].image.mul(255).unique().tolist() == [200]
+    Image.new("RGB", (8, 6)).save(tmp_path / "b.png")
+    with pytest.raises(ValueError, match="b.png has no alpha channel"):
+        FolderDataset(tmp_path, "alpha")[1]
+    with pytest.raises(ValueError, match="foreground takes ids of masks"):
+        FolderDataset(tmp_path, "alpha", foreground=[1])
+    with pytest.raises(FileNotFoundError, match="no folder alpha"):
+        FolderDataset(tmp_path, Path("alpha"))
+
+
+def test_value_broken_pairs_are_left_out_with_a_warning(folder, caplog):
+    (folder / "gt/a.png").rename(folder / "gt/z.png")
+    Image.new("L", (8, 6)).save(folder / "im/b.png")
+    with caplog.at_level(logging.WARNING):
+        dataset = FolderDataset(folder / "im", folder / "gt", strict=False)
+    assert [files[0] for files in dataset.files] == ["sub dir/ü"]
+    assert [(problem.kind, problem.name) for problem in dataset.left_out] == [
+        ("two files for one key", "b"),
+        ("image without mask", "a"),
+        ("mask without image", "z"),
+    ]
+    (record,) = caplog.records
+    assert "left out: two files for one key (1), image without mask (1), mask without image (1)" in record.message
+    caplog.clear()
+    FolderDataset(folder / "im/sub dir", folder / "gt/sub dir", strict=False)
+    assert not caplog.records
+
+
 def test_value_layouts(folder, tmp_path_factory):
     assert find_folders(folder) == (folder / "im", folder / "gt")
+    assert find_folders(folder, images="gt", masks="im") == (folder / "gt", folder / "im")
     root = tmp_path_factory.mktemp("dis")
     for part in ("DIS-TR/im", "DIS-TR/gt", "val/im", "val/gt"):
         (root / part).mkdir(parents=True)
     assert find_folders(root) == (root / "DIS-TR/im", root / "DIS-TR/gt")
     assert find_folders(root, part="val") == (root / "val/im", root / "val/gt")
-    with pytest.raises(FileNotFoundError, match="wanted .*train"):
-        find_folders(root / "val/im")
+    assert find_folders(root, masks="alpha") == (root / "DIS-TR/im", "alpha")
+    assert find_folders(root / "val/im", masks="alpha") == (root / "val/im", "alpha")
+
+
+def test_error_layouts(folder):
+    with pytest.raises(FileNotFoundError, match="wanted .*train.*; it holds no folders"):
+        find_folders(folder / "im/sub dir")
+    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+        find_folders(folder / "nowhere", masks="alpha")
+    (folder / "im").rename(folder / "images")
+    (folder / "train/masks").mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match="holds gt, images, train, train/masks; images= and masks= take other"):
+        find_folders(folder)
 
 
 def test_error_folders(folder):
     make = lambda: FolderDataset(folder / "im", folder / "gt")  # noqa: E731
     (folder / "gt/a.png").rename(folder / "gt/z.png")
-    with pytest.raises(ValueError, match="im/a.jpg has no mask in"):
+    with pytest.raises(ValueError, match=r"im/a.jpg has no mask in .*gt \(and 1 more .*dichoseg check .*strict=False"):
         make()
     (folder / "gt/z.png").rename(folder / "gt/a.png")
     Image.new("L", (3, 3)).save(folder / "gt/a.png")
-    with pytest.raises(ValueError, match=r"a.png is 3x3 pixels but its image .*a.jpg 8x6"):
+    with pytest.raises(ValueError, match=r"a.png is 3x3 pixels but its image .*a.jpg 8x6; resize_masks=True"):
         make()[0]
     Image.new("L", (8, 6)).save(folder / "gt/a.bmp")
-    with pytest.raises(ValueError, match="two files for one key"):
+    with pytest.raises(ValueError, match="two files for one key: .*a.bmp and .*a.png; dichoseg check"):
         make()
     (folder / "empty").mkdir()
     with pytest.raises(ValueError, match="no images in .*empty"):
         FolderDataset(folder / "empty", folder / "empty")
     with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
         FolderDataset(folder / "nowhere", folder / "gt")
+    with pytest.raises(ValueError, match="foreground needs one label id or more; got none"):
+        FolderDataset(folder / "im", folder / "gt", foreground=[])
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_error_no_pair(folder, strict):
+    for name in ("a", "b", "sub dir/ü"):
+        (folder / f"gt/{name}.png").rename(folder / f"gt/{name}_mask.png")
+    with pytest.raises(ValueError, match=r"no pair in .*; got such as .*im/a.jpg and .*gt/a_mask.png"):
+        FolderDataset(folder / "im", folder / "gt", strict=strict)

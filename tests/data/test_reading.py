@@ -1,9 +1,21 @@
+import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from dichoseg.data import read_image, read_mask
+from dichoseg.data.reading import read_cutout
+
+SQUARE = np.zeros((4, 5), np.uint8)
+SQUARE[1:3, 1:4] = 1
+
+
+def palette_picture(indices, colours):
+    picture = Image.fromarray(indices)
+    picture.putpalette([value for colour in colours for value in colour])
+    assert picture.mode == "P"
+    return picture
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "1", "CMYK", "I;16"])
@@ -19,33 +31,129 @@ def test_shape_any_mode(mode, tmp_path):
         torch.testing.assert_close(image, torch.full((3, 5, 7), 200 / 255), atol=0.01, rtol=0)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_value_sixteen_bit(channels, tmp_path):
+    values = np.full((5, 7, channels), 51400, np.uint16)
+    values[..., 3:] = 65535
+    cv2.imwrite(str(tmp_path / "a.png"), values)
+    for picture in (read_image(tmp_path / "a.png"), read_mask(tmp_path / "a.png")):
+        torch.testing.assert_close(picture, torch.full_like(picture, 200 / 255), atol=0.01, rtol=0)
+
+
 def test_value_exif_orientation(tmp_path):
     picture = Image.fromarray(np.zeros((4, 8, 3), np.uint8))
     exif = picture.getexif()
     exif[0x0112] = 6
     picture.save(tmp_path / "a.jpg", exif=exif)
     assert read_image(tmp_path / "a.jpg").shape == (3, 8, 4)
+    picture.save(tmp_path / "a.png", exif=exif)
+    assert read_mask(tmp_path / "a.png").shape == (1, 8, 4)
 
 
-def test_value_masks(tmp_path):
-    square = np.zeros((4, 4), np.uint8)
-    square[1:3] = 1
-    expected = torch.from_numpy(square).float()[None]
-    for name, picture in {
-        "zero_one": Image.fromarray(square),
-        "grey": Image.fromarray(square * 255),
-        "bilevel": Image.fromarray(square * 255).convert("1"),
-        "alpha": Image.merge("RGBA", [*[Image.new("L", (4, 4), 90)] * 3, Image.fromarray(square * 255)]),
-        "colour": Image.fromarray(square * 255).convert("RGB"),
-        "opaque": Image.fromarray(square * 255).convert("RGBA"),
-    }.items():
-        picture.save(tmp_path / f"{name}.png")
-        assert torch.equal(read_mask(tmp_path / f"{name}.png"), expected), name
+MASKS = {
+    "zero_one.png": Image.fromarray(SQUARE),
+    "grey.png": Image.fromarray(SQUARE * 255),
+    "bilevel.png": Image.fromarray(SQUARE * 255).convert("1"),
+    "alpha.png": Image.merge("RGBA", [*[Image.new("L", (5, 4), 90)] * 3, Image.fromarray(SQUARE * 255)]),
+    "grey_alpha.png": Image.merge("LA", [Image.new("L", (5, 4), 90), Image.fromarray(SQUARE * 255)]),
+    "colour.png": Image.fromarray(SQUARE * 255).convert("RGB"),
+    "opaque.png": Image.fromarray(SQUARE * 255).convert("RGBA"),
+    "palette.png": palette_picture(1 - SQUARE, [(255, 255, 255), (0, 0, 0)]),
+    "grey_palette.png": palette_picture(SQUARE * 2, [(0, 0, 0), (255, 0, 0), (255, 255, 255)]),
+    "sixteen.png": Image.fromarray(SQUARE.astype(np.uint16) * 65535),
+    "sixteen_zero_one.png": Image.fromarray(SQUARE.astype(np.uint16)),
+    "integer.tif": Image.fromarray(SQUARE.astype(np.int32) * 255),
+    "deep_integer.tif": Image.fromarray(SQUARE.astype(np.int32) * 65535),
+    "float.tif": Image.fromarray(SQUARE.astype(np.float32)),
+    "float_255.tif": Image.fromarray(SQUARE.astype(np.float32) * 255),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_value_masks(name, tmp_path):
+    MASKS[name].save(tmp_path / name)
+    assert torch.equal(read_mask(tmp_path / name), torch.from_numpy(SQUARE).float()[None])
+
+
+@pytest.mark.parametrize("filled", [0, 1, 20], ids=["empty", "one pixel", "full"])
+def test_value_degenerate_masks(filled, tmp_path):
+    pixels = np.zeros(20, np.uint8)
+    pixels[:filled] = 255
+    Image.fromarray(pixels.reshape(4, 5)).save(tmp_path / "a.png")
+    assert read_mask(tmp_path / "a.png").sum() == filled
+
+
+VOC = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0)]
+LABELS = {
+    "grey.png": lambda ids: Image.fromarray(ids),
+    "palette.png": lambda ids: palette_picture(ids, VOC),
+    "colour.png": lambda ids: Image.fromarray(ids).convert("RGB"),
+    "alpha.png": lambda ids: Image.fromarray(ids).convert("LA"),
+    "sixteen.png": lambda ids: Image.fromarray(ids.astype(np.uint16)),
+    "integer.tif": lambda ids: Image.fromarray(ids.astype(np.int32)),
+    "float.tif": lambda ids: Image.fromarray(ids.astype(np.float32)),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_value_label_ids(name, tmp_path):
+    ids = np.array([[0, 1, 2], [3, 3, 2]], np.uint8)
+    LABELS[name](ids).save(tmp_path / name)
+    with pytest.raises(ValueError, match=rf"{name}: .*seems to hold label ids; wanted .*; foreground= says which"):
+        read_mask(tmp_path / name)
+    assert read_mask(tmp_path / name, foreground=[1, 3]).tolist() == [[[0, 1, 0], [1, 1, 0]]]
+    assert read_mask(tmp_path / name, foreground=[9]).sum() == 0
+
+
+def test_value_label_ids_of_one_class(tmp_path):
+    palette_picture(SQUARE, VOC).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="a.png: the mask's palette has colours that are not grey"):
+        read_mask(tmp_path / "a.png")
+    Image.fromarray(SQUARE * 255).convert("1").save(tmp_path / "b.png")
+    for name in ("a.png", "b.png"):
+        assert torch.equal(read_mask(tmp_path / name, foreground=[1]), torch.from_numpy(SQUARE).float()[None])
+
+
+def test_error_label_ids_in_colours(tmp_path):
+    palette_picture(SQUARE, VOC).convert("RGB").save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="a.png: the mask holds colours; wanted one label id a pixel"):
+        read_mask(tmp_path / "a.png", foreground=[1])
+
+
+def test_value_cutouts(tmp_path):
+    colour = np.full((4, 5, 3), (200, 100, 50), np.uint8)
+    alpha = np.zeros((4, 5), np.uint8)
+    alpha[1:3, 1:4] = 255
+    alpha[0, 0] = 51
+    Image.fromarray(np.dstack([colour, alpha])).save(tmp_path / "rgba.png")
+    Image.fromarray(np.dstack([colour[..., 0], alpha])).save(tmp_path / "la.png")
+    palette_picture(SQUARE, [(9, 9, 9), (200, 100, 50)]).save(tmp_path / "p.png", transparency=bytes([0, 255]))
+    palette_picture(SQUARE, [(9, 9, 9), (200, 100, 50)]).save(tmp_path / "one.png", transparency=0)
+    for name in ("rgba.png", "la.png"):
+        image, mask = read_cutout(tmp_path / name)
+        assert torch.equal(mask, torch.from_numpy(alpha).float()[None] / 255)
+        assert torch.equal(image[0], torch.full((4, 5), 200 / 255))
+    for name in ("p.png", "one.png"):
+        image, mask = read_cutout(tmp_path / name)
+        assert torch.equal(mask, torch.from_numpy(SQUARE).float()[None])
+        assert torch.equal(image[0], read_image(tmp_path / name)[0])
+        assert set(image[0].mul(255).unique().tolist()) == {9, 200}
+
+
+@pytest.mark.parametrize(
+    "picture", [Image.new("RGB", (5, 4)), Image.new("P", (5, 4)), Image.fromarray(np.zeros((4, 5), np.uint16))]
+)
+def test_error_no_alpha_channel(picture, tmp_path):
+    picture.save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=f"a.png has no alpha channel; wanted a cut-out .*, got {picture.mode}"):
+        read_cutout(tmp_path / "a.png")
 
 
 def test_error_files(tmp_path):
     with pytest.raises(FileNotFoundError, match="no image at .*none.png"):
         read_image(tmp_path / "none.png")
+    with pytest.raises(ValueError, match="is a folder; wanted an image file"):
+        read_image(tmp_path)
     (tmp_path / "text.jpg").write_text("no picture")
     with pytest.raises(ValueError, match="text.jpg is not an image"):
         read_image(tmp_path / "text.jpg")
@@ -56,3 +164,9 @@ def test_error_files(tmp_path):
     Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4)).save(tmp_path / "ids.png")
     with pytest.raises(ValueError, match="ids.png: the mask's largest value is 15, so it seems to hold label ids"):
         read_mask(tmp_path / "ids.png")
+    Image.fromarray(np.full((4, 5), np.nan, np.float32)).save(tmp_path / "nan.tif")
+    with pytest.raises(ValueError, match="nan.tif cannot be read as an image: it holds numbers that are not finite"):
+        read_mask(tmp_path / "nan.tif")
+    Image.new("LAB", (5, 4)).save(tmp_path / "lab.tif")
+    with pytest.raises(ValueError, match="lab.tif cannot be read .* CIE LAB; wanted grey or RGB"):
+        read_image(tmp_path / "lab.tif")

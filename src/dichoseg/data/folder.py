@@ -3,51 +3,98 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import logging
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..contracts import Sample
-from .reading import read_image, read_mask
+from .examining import examine, size_mismatch
+from .reading import read_cutout, read_image, read_mask
+from .report import DataReport, Problem
+
+logger = logging.getLogger(__name__)
 
 Transform = Callable[..., dict[str, NDArray[np.uint8]]]
+
+ALPHA = "alpha"
 
 
 class FolderDataset(Dataset[Sample]):
     """Images and their masks from two folders, paired by path without extension, subfolders included.
 
-    Every image needs a mask and every mask an image. Files are read when they are asked for. Images come as RGB
+    Files are read when they are asked for; `report` reads all of them and lists what is wrong. Images come as RGB
     with their EXIF orientation applied; see `read_image` and `read_mask` for what is understood.
 
     Args:
         images: Folder of images, in any format that Pillow reads.
-        masks: Folder of masks.
+        masks: Folder of masks, or the word `"alpha"`: then the images are cut-outs, and the alpha channel of each
+            is its mask. (A folder of that name is `Path("alpha")`.)
         transform: Called as `transform(image=..., mask=...)` with HWC and HW uint8 arrays, and returns a dict of
             both, as albumentations' `Compose` does. Runs in the workers of `fit`.
+        foreground: For masks of label ids: the ids that are foreground, as in `read_mask`.
+        resize_masks: Whether a mask of another size is resized to its image's: bilinear, antialiased where it
+            shrinks, so that edges become soft. Otherwise such a mask is an error.
+        strict: Whether an image without mask, a mask without image and two files for one key are errors. Otherwise
+            they are left out, a warning of the log counts them, and `left_out` and `report` list them.
 
     Raises:
         FileNotFoundError: No such folder.
-        ValueError: An empty folder, an image without mask or a mask without image, or two files for one key.
+        ValueError: An empty folder; files that make no pair, where `strict`; or no pair at all.
     """
 
-    def __init__(self, images: str | Path, masks: str | Path, *, transform: Transform | None = None) -> None:
+    def __init__(
+        self,
+        images: str | Path,
+        masks: str | Path,
+        *,
+        transform: Transform | None = None,
+        foreground: Sequence[int] | None = None,
+        resize_masks: bool = False,
+        strict: bool = True,
+    ) -> None:
+        self.cutouts = masks == ALPHA
+        if foreground is not None and self.cutouts:
+            raise ValueError("foreground takes ids of masks that hold label ids; got masks='alpha'")
+        if foreground is not None and len(foreground) == 0:
+            raise ValueError("foreground needs one label id or more; got none")
         self.transform = transform
-        image_files, mask_files = _by_key(Path(images)), _by_key(Path(masks))
-        for files, others, missing in ((image_files, mask_files, "mask"), (mask_files, image_files, "image")):
-            orphans = sorted(set(files) - set(others))
-            if orphans:
-                folder = masks if missing == "mask" else images
-                raise ValueError(
-                    f"{files[orphans[0]]} has no {missing} in {folder}"
-                    + (f", nor have {len(orphans) - 1} more files" if len(orphans) > 1 else "")
-                )
-        self.files = [(key, image_files[key], mask_files[key]) for key in sorted(image_files)]
+        self.foreground = None if foreground is None else tuple(foreground)
+        self.resize_masks = resize_masks
+        image_files = _by_key(Path(images))
+        mask_files = {key: paths[:1] for key, paths in image_files.items()} if self.cutouts else _by_key(Path(masks))
+        self.left_out = tuple(_partnerless(image_files, mask_files, Path(images), Path(masks)))
+        names = sorted((image_files.keys() & mask_files.keys()) - {problem.name for problem in self.left_out})
+        self.files = [(name, image_files[name][0], mask_files[name][0]) for name in names]
+        if not self.files:
+            examples = [next(iter(files.values()))[0] for files in (image_files, mask_files)]
+            raise ValueError(
+                f"no pair in {images} and {masks}: wanted an image and a mask of one name; "
+                f"got such as {examples[0]} and {examples[1]}"
+            )
+        if self.left_out and strict:
+            count = len(self.left_out)
+            raise ValueError(
+                self.left_out[0].message
+                + (f" (and {count - 1} more problems)" if count > 1 else "")
+                + "; dichoseg check lists all, strict=False leaves them out"
+            )
+        if self.left_out:
+            counts = Counter(problem.kind for problem in self.left_out)
+            logger.warning(
+                "%d pairs in %s and %s; left out: %s; report() lists them",
+                len(self.files), images, masks, ", ".join(f"{kind} ({count})" for kind, count in counts.items()),
+            )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.files)
@@ -55,18 +102,49 @@ class FolderDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """Read one pair; a ValueError names a file that cannot be read or whose size differs from its image's."""
         name, image_path, mask_path = self.files[index]
-        image, mask = read_image(image_path), read_mask(mask_path)
+        if self.cutouts:
+            image, mask = read_cutout(image_path)
+        else:
+            image, mask = read_image(image_path), read_mask(mask_path, foreground=self.foreground)
         if image.shape[-2:] != mask.shape[-2:]:
-            raise ValueError(
-                f"{mask_path} is {mask.shape[-1]}x{mask.shape[-2]} pixels but its image {image_path} "
-                f"{image.shape[-1]}x{image.shape[-2]}"
-            )
+            if not self.resize_masks:
+                message = size_mismatch(mask_path, _size(mask), image_path, _size(image))
+                raise ValueError(f"{message}; resize_masks=True resizes such masks")
+            mask = _resized(mask, (image.shape[-2], image.shape[-1]))
         if self.transform is not None:
             pixels = (image.permute(1, 2, 0) * 255).round().byte().numpy()
             result = self.transform(image=pixels, mask=(mask[0] * 255).round().byte().numpy())
             image = torch.from_numpy(result["image"]).permute(2, 0, 1).float() / 255
             mask = torch.from_numpy(result["mask"])[None].float() / 255
         return Sample(image, mask, name)
+
+    def report(self, *, other: FolderDataset | None = None, progress: bool = False) -> DataReport:
+        """Read every file once and list what is wrong; nothing that a file holds makes it raise.
+
+        Args:
+            other: Another set, such as the one to validate on; images that both hold are listed. They are found
+                under other names and with other metadata, but not when they were encoded anew.
+            progress: Whether to show a bar on a terminal.
+        """
+        return examine(self, other=other, progress=progress)
+
+    def without(self, names: Collection[str]) -> Self:
+        """The set without some samples, such as `report().unusable`.
+
+        Args:
+            names: Names of samples: paths relative to the folder, without extension.
+
+        Raises:
+            ValueError: A name that no sample has, or nothing remains.
+        """
+        leaving = frozenset(names)
+        unknown = sorted(leaving - {name for name, _, _ in self.files})
+        if unknown:
+            raise ValueError(f"no sample is named {unknown[0]!r}; wanted names such as {self.files[0][0]!r}")
+        remaining = [files for files in self.files if files[0] not in leaving]
+        if not remaining:
+            raise ValueError(f"nothing remains without these {len(self)} samples, which are all of the set")
+        return self._with(remaining)
 
     def split(self, fraction: float, *, seed: int = 0) -> tuple[Self, Self]:
         """Split at random into a training and a validation set.
@@ -79,29 +157,45 @@ class FolderDataset(Dataset[Sample]):
             raise ValueError(f"a split needs a fraction between 0 and 1 and two pairs; got {fraction} and {len(self)}")
         order = np.random.default_rng(seed).permutation(len(self)).tolist()
         held_out = set(order[: min(max(round(fraction * len(self)), 1), len(self) - 1)])
-        training, validation = copy.copy(self), copy.copy(self)
-        training.files = [files for index, files in enumerate(self.files) if index not in held_out]
-        validation.files = [files for index, files in enumerate(self.files) if index in held_out]
-        return training, validation
+        training = [files for index, files in enumerate(self.files) if index not in held_out]
+        return self._with(training), self._with([self.files[index] for index in sorted(held_out)])
+
+    def _with(self, files: list[tuple[str, Path, Path]]) -> Self:
+        part = copy.copy(self)
+        part.files = files
+        return part
 
 
-def find_folders(root: str | Path, *, part: str = "train") -> tuple[Path, Path]:
-    """Find the images and the masks of a data set in one of the usual layouts.
+def find_folders(
+    root: str | Path, *, part: str = "train", images: str = "im", masks: str = "gt"
+) -> tuple[Path, Path | str]:
+    """Find the images and the masks of a data set in one of the usual layouts: the arguments of `FolderDataset`.
 
     `ROOT/im` and `ROOT/gt`, the same below `ROOT/train` (or another part), or below DIS5K's `ROOT/DIS-TR` and
     `ROOT/DIS-VD`.
 
+    Args:
+        root: The data set's folder.
+        part: `"train"`, `"val"`, or another subfolder.
+        images: Name of the subfolder of images.
+        masks: Name of the subfolder of masks, or `"alpha"` for cut-outs; these may also lie in the part's folder,
+            without a subfolder of their own.
+
     Raises:
-        FileNotFoundError: None of them is there.
+        FileNotFoundError: None of them is there; the message names the subfolders that are.
     """
     root = Path(root)
     own_names = {"train": (root / "train", root / "DIS-TR", root), "val": (root / "val", root / "DIS-VD")}
     candidates = own_names.get(part, (root / part,))
     for folder in candidates:
-        if (folder / "im").is_dir() and (folder / "gt").is_dir():
-            return folder / "im", folder / "gt"
-    wanted = " or ".join(f"{folder}/{{im,gt}}" for folder in candidates)
-    raise FileNotFoundError(f"no images and masks in {root}: wanted {wanted}")
+        if (folder / images).is_dir() and (masks == ALPHA or (folder / masks).is_dir()):
+            return folder / images, ALPHA if masks == ALPHA else folder / masks
+    if masks == ALPHA:
+        for folder in filter(Path.is_dir, candidates):
+            return folder, ALPHA
+    names = images if masks == ALPHA else f"{{{images},{masks}}}"
+    wanted = " or ".join(f"{folder}/{names}" for folder in candidates)
+    raise FileNotFoundError(f"no images and masks in {root}: wanted {wanted}; {_what_is_in(root, candidates)}")
 
 
 def image_files(root: Path) -> list[Path]:
@@ -116,13 +210,54 @@ def image_files(root: Path) -> list[Path]:
     )
 
 
-def _by_key(root: Path) -> dict[str, Path]:
-    files: dict[str, Path] = {}
+def _by_key(root: Path) -> dict[str, list[Path]]:
+    files: dict[str, list[Path]] = {}
     for path in image_files(root):
         key = path.relative_to(root).with_suffix("").as_posix()
-        if key in files:
-            raise ValueError(f"two files for one key: {files[key]} and {path}")
-        files[key] = path
+        files.setdefault(unicodedata.normalize("NFC", key), []).append(path)  # macOS writes accents as NFD
     if not files:
         raise ValueError(f"no images in {root}")
     return files
+
+
+def _partnerless(
+    images: dict[str, list[Path]], masks: dict[str, list[Path]], image_root: Path, mask_root: Path
+) -> list[Problem]:
+    """The files that make no pair, each as a problem."""
+    problems = [
+        Problem("two files for one key", "error", key, f"two files for one key: {' and '.join(map(str, paths))}")
+        for files in (images, masks)
+        for key, paths in sorted(files.items())
+        if len(paths) > 1
+    ]
+    doubled = {problem.name for problem in problems}
+    for kind, files, others, folder in (
+        ("image without mask", images, masks, mask_root),
+        ("mask without image", masks, images, image_root),
+    ):
+        missing = kind.split()[-1]
+        problems += [
+            Problem(kind, "error", key, f"{files[key][0]} has no {missing} in {folder}")
+            for key in sorted(files.keys() - others.keys() - doubled)
+        ]
+    return problems
+
+
+def _what_is_in(root: Path, folders: Sequence[Path]) -> str:
+    parents = [folder for folder in dict.fromkeys((root, *folders)) if folder.is_dir()]
+    found = sorted(
+        {path.relative_to(root).as_posix() for folder in parents for path in folder.iterdir() if path.is_dir()}
+    )
+    if not found:
+        return "it holds no folders" if root.is_dir() else "there is no such folder"
+    shown = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
+    return f"it holds {shown}; images= and masks= take other names"
+
+
+def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    resized = F.interpolate(mask[None], size=size, mode="bilinear", antialias=True, align_corners=False)
+    return resized[0].clamp(0, 1)
+
+
+def _size(picture: Tensor) -> tuple[int, int]:
+    return picture.shape[-1], picture.shape[-2]

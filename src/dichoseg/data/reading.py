@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,67 +20,150 @@ LABEL_IDS_BELOW = 32
 def read_image(path: str | Path) -> Tensor:
     """Read a photograph: (3, H, W) float32, RGB in [0, 1], its EXIF orientation applied.
 
-    Any mode that Pillow reads, 8 or 16 bit; an alpha channel is dropped.
+    Any mode that Pillow reads, 8 or 16 bit; an alpha channel is dropped, and the colours under it are those that
+    the file stores.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: Not a readable image; the message names the file.
     """
-    return image_tensor(_open(path))
+    return image_tensor(open_image(path))
+
+
+def read_mask(path: str | Path, *, foreground: Sequence[int] | None = None) -> Tensor:
+    """Read a mask: (1, H, W) float32 in [0, 1], 1 being foreground.
+
+    From grey, 1-bit, palette or colour files, 8 or 16 bit, their EXIF orientation applied; where there is an alpha
+    channel with something in it, from that. A mask of zeros and ones is taken for black and white.
+
+    Args:
+        path: The file.
+        foreground: For masks of label ids: the ids that are foreground; all else is background. The id of a pixel
+            is the number that the file stores, which in a palette file is the index of the colour.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a readable image; or, without `foreground`, one that seems to hold label ids, because its
+            largest value is 2 to 31 or because its palette has colours; or, with it, one that holds colours.
+    """
+    image = open_image(path)
+    try:
+        return mask_tensor(image, path, foreground=foreground)
+    except ValueError as error:
+        advice = "; foreground= says which ids are foreground" if foreground is None else ""
+        raise ValueError(f"{error}{advice}") from None
+
+
+def read_cutout(path: str | Path) -> tuple[Tensor, Tensor]:
+    """Read a photograph and the mask that is its alpha channel; see `read_image` and `alpha_tensor`."""
+    image = open_image(path)
+    return image_tensor(image), alpha_tensor(image, path)
 
 
 def image_tensor(image: PillowImage.Image) -> Tensor:
     """Turn a Pillow image into (3, H, W) float32, RGB in [0, 1]."""
-    if image.mode.startswith(("I", "F")):
-        grey = _sixteen_bit(image)
-        return torch.from_numpy(grey).expand(3, -1, -1).contiguous()
-    pixels = np.array(image.convert("RGB"))
-    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255  # (3, H, W)
+    if _is_deep(image):
+        return torch.from_numpy(_scaled(np.array(image), image.mode)).expand(3, -1, -1).contiguous()
+    return torch.from_numpy(colours(image)).permute(2, 0, 1).float() / 255  # (3, H, W)
 
 
-def read_mask(path: str | Path) -> Tensor:
-    """Read a mask: (1, H, W) float32 in [0, 1], 1 being foreground.
-
-    From grey, 1-bit, palette or colour files; where there is an alpha channel with something in it, from that.
-    A mask of zeros and ones is taken for black and white.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: Not a readable image, or one whose largest value (2 to 31) says that it holds label ids.
-    """
-    image = _open(path)
-    if image.mode.startswith(("I", "F")):
-        return torch.from_numpy(_sixteen_bit(image))[None]
+def mask_tensor(image: PillowImage.Image, path: str | Path, *, foreground: Sequence[int] | None) -> Tensor:
+    """Turn a Pillow image into a mask, (1, H, W) float32 in [0, 1]; a ValueError says why it is none."""
+    if foreground is not None:
+        return torch.from_numpy(np.isin(_label_ids(image, path), list(foreground)))[None].float()
     if image.mode in ("LA", "RGBA", "PA") and image.getchannel("A").getextrema() != (255, 255):
         image = image.getchannel("A")
-    grey = np.array(image.convert("L"))
-    peak = int(grey.max(initial=0))
+    grey = _grey(image, path)
+    peak = float(grey.max(initial=0))
     if 1 < peak < LABEL_IDS_BELOW:
         raise ValueError(
-            f"{path}: the mask's largest value is {peak}, so it seems to hold label ids; "
+            f"{path}: the mask's largest value is {peak:g}, so it seems to hold label ids; "
             "wanted black and white (0 and 255, or 0 and 1), or grey up to white"
         )
-    return torch.from_numpy(grey).float()[None] / (1 if peak == 1 else 255)
+    return torch.from_numpy(_scaled(grey, image.mode))[None]
 
 
-def _open(path: str | Path) -> PillowImage.Image:
+def alpha_tensor(image: PillowImage.Image, path: str | Path) -> Tensor:
+    """Turn the alpha channel of a Pillow image into a mask, (1, H, W) float32; a ValueError where there is none."""
+    if _is_deep(image) or not image.has_transparency_data:
+        raise ValueError(f"{path} has no alpha channel; wanted a cut-out (RGBA, LA or a palette), got {image.mode}")
+    alpha = np.array(image.convert("RGBA").getchannel("A"))
+    return torch.from_numpy(alpha)[None].float() / 255
+
+
+def colours(image: PillowImage.Image) -> NDArray[np.uint8]:
+    """RGB of an 8-bit Pillow image as (H, W, 3)."""
+    if "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns where it drops the transparency of a palette itself
+    return np.array(image.convert("RGB"))
+
+
+def open_image(path: str | Path) -> PillowImage.Image:
+    """Read a file into memory and apply its EXIF orientation; a ValueError or FileNotFoundError names the file."""
+    with opened(path) as image:
+        load(image)
+        return ImageOps.exif_transpose(image)
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[PillowImage.Image]:
+    """A file of which Pillow has seen the head; whatever goes wrong inside becomes one error that names the file."""
     try:
         with PillowImage.open(path) as image:
-            image.load()
-            return ImageOps.exif_transpose(image)
+            yield image
     except FileNotFoundError:
         raise FileNotFoundError(f"no image at {path}") from None
     except IsADirectoryError:
         raise ValueError(f"{path} is a folder; wanted an image file") from None
     except UnidentifiedImageError as error:
         raise ValueError(f"{path} is not an image that can be read") from error
-    except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}") from error
+    except Exception as error:  # of a broken file, Pillow's readers raise whatever they stumble over
+        raise ValueError(f"{path} cannot be read as an image: {str(error) or type(error).__name__}") from error
 
 
-def _sixteen_bit(image: PillowImage.Image) -> NDArray[np.float32]:
-    """Grey values of Pillow's modes I, I;16 and F as (H, W) in [0, 1]."""
-    values = np.array(image).astype(np.float32)
+def load(image: PillowImage.Image) -> None:
+    """Decode an opened file; to be called within `opened`."""
+    image.load()
+    if image.mode == "LAB":
+        raise ValueError("its colours are CIE LAB; wanted grey or RGB")
+    if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
+        raise ValueError("it holds numbers that are not finite")
+
+
+def _is_deep(image: PillowImage.Image) -> bool:
+    """Whether a pixel is one number of more than 8 bits: Pillow's modes I, I;16 and F."""
+    return image.mode.startswith(("I", "F"))
+
+
+def _scaled(values: NDArray[Any], mode: str) -> NDArray[np.float32]:
+    """Grey values as float32 in [0, 1]; white is 1, 255 or 65535, by the largest value and Pillow's mode."""
     peak = float(values.max(initial=0))
-    scale = 1 if peak <= 1 else 255 if peak <= 255 and image.mode != "I;16" else 65535
-    return np.clip(values / scale, 0, 1)
+    white = 1 if peak <= 1 else 255 if peak <= 255 and not mode.startswith("I;16") else 65535
+    return np.clip(values.astype(np.float32) / white, 0, 1)
+
+
+def _grey(image: PillowImage.Image, path: str | Path) -> NDArray[Any]:
+    """Grey values as the file stores them, (H, W); those of a palette's colours, which must be grey."""
+    if _is_deep(image):
+        return np.array(image)
+    if image.mode not in ("P", "PA"):
+        return np.array(image.convert("L"))
+    pixels = colours(image)
+    if (pixels != pixels[..., :1]).any():
+        raise ValueError(
+            f"{path}: the mask's palette has colours that are not grey, so it seems to hold label ids; "
+            "wanted black and white, or grey up to white"
+        )
+    return pixels[..., 0]
+
+
+def _label_ids(image: PillowImage.Image, path: str | Path) -> NDArray[Any]:
+    """The numbers that the file stores, (H, W)."""
+    if image.mode in ("LA", "PA"):
+        image = image.getchannel(0)
+    if _is_deep(image) or image.mode in ("1", "L", "P"):
+        return np.array(image)
+    pixels = colours(image)
+    if (pixels != pixels[..., :1]).any():
+        raise ValueError(f"{path}: the mask holds colours; wanted one label id a pixel, as foreground= needs")
+    return pixels[..., 0]
