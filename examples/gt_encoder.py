@@ -8,12 +8,11 @@ model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichose
 data = dichoseg.SyntheticDataset(8, size=64)
 
 # --8<-- [start:gt-encoder]
-gt_encoder = dichoseg.GTEncoder.like(model)
-dichoseg.fit(gt_encoder, data, epochs=2, batch_size=4)  # its input is the mask
+gt_encoder = dichoseg.fit_gt_encoder(model, data, epochs=2, batch_size=4)  # its input is the mask
 
 objective = WeightedSum(
     bce=(1.0, DeepSupervision(BCELoss())),
-    gt=(1.0, IntermediateSupervision(gt_encoder, student=model)),
+    gt_encoder=(1.0, IntermediateSupervision(gt_encoder)),
 )
 history = dichoseg.fit(model, data, objective=objective, epochs=2, batch_size=4)
 # --8<-- [end:gt-encoder]

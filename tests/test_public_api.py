@@ -14,14 +14,16 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "dichoseg": "FeatureInfo FolderDataset FusedHeads GTEncoder Prediction Predictor Preprocessing RefinedHeads Sample "
     "Segmenter SideHeads SyntheticDataset augmentations contracts create_model data decoders encoders evaluate fit "
-    "list_components load_component load_model losses metrics models predict save_model",
+    "fit_gt_encoder list_components load_component load_model losses metrics models predict save_model",
     "dichoseg.encoders": "RSUEncoder TimmEncoder",
     "dichoseg.decoders": "DeconvDecoder DeconvEnlarger RSUDecoder",
     "dichoseg.losses": "BCELoss DeepSupervision EdgeBCELoss EdgeMapBCELoss IntermediateSupervision WeightedSum",
-    "dichoseg.augmentations": "Compose KorniaAugmentation RandomBlurPatches RandomCrop RandomRotate90 gpu_augmentation",
+    "dichoseg.augmentations": "BlurPatchesTransform Compose KorniaAugmentation RandomBlurPatches RandomCrop "
+    "RandomElastic RandomRotate90 SeededTransform cpu_augmentation gpu_augmentation",
     "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f f_curve mae",
     "dichoseg.models": "GTEncoder Segmenter create_model load_model save_model",
-    "dichoseg.data": "FolderDataset SyntheticDataset find_folders read_image read_mask",
+    "dichoseg.training": "cosine fit fit_gt_encoder",
+    "dichoseg.data": "DataReport FolderDataset Problem SyntheticDataset find_folders open_folders read_image read_mask",
 }
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .registry import list_components as list_components
     from .registry import load_component as load_component
     from .training import fit as fit
+    from .training import fit_gt_encoder as fit_gt_encoder
 else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
@@ -60,6 +61,7 @@ else:
             "encoders": "",
             "evaluate": "inference",
             "fit": "training",
+            "fit_gt_encoder": "training",
             "list_components": "registry",
             "load_component": "registry",
             "load_model": "models",

@@ -1,50 +1,198 @@
-"""Pictures for people: contact sheets."""
+"""Pictures for people: contact sheets, learning curves, error maps."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
+if TYPE_CHECKING:
+    from .data import DataReport, FolderDataset
+
 MARGIN = 8
 CAPTION = 22
 
 
-def contact_sheet(rows: Sequence[Mapping[str, NDArray[np.float32]]], *, tile: int = 192) -> PillowImage.Image:
+def contact_sheet(
+    rows: Sequence[Mapping[str, NDArray[np.float32]]], *, captions: Sequence[str] | None = None, tile: int = 192
+) -> PillowImage.Image:
     """Lay pictures out in rows, under the names of their columns.
 
     Args:
         rows: One mapping per row, column name -> (H, W) or (H, W, 3) in [0, 1]; the same columns in each.
+        captions: A line to be written above each row.
         tile: Side of each tile, in pixels; pictures keep their aspect ratio.
 
     Raises:
-        ValueError: No rows, or rows of different columns.
+        ValueError: No rows, rows of different columns, or another number of captions.
     """
     if not rows or any(list(row) != list(rows[0]) for row in rows):
         raise ValueError(f"a contact sheet needs rows of the same columns; got {[list(row) for row in rows]}")
+    if captions is not None and len(captions) != len(rows):
+        raise ValueError(f"a contact sheet needs one caption a row; got {len(captions)} for {len(rows)} rows")
     columns = list(rows[0])
-    step = tile + MARGIN
-    size = (MARGIN + step * len(columns), CAPTION + MARGIN + step * len(rows))
-    sheet = PillowImage.new("RGB", size, (250, 250, 250))
+    tiles = [[_tile(picture, tile) for picture in row.values()] for row in rows]
+    line = 0 if captions is None else CAPTION
+    heights = [line + max(picture.height for picture in row) for row in tiles]
+    width = MARGIN + (tile + MARGIN) * len(columns)
+    sheet = PillowImage.new("RGB", (width, CAPTION + MARGIN + sum(heights) + MARGIN * len(rows)), (250, 250, 250))
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=14)
-    for column, name in enumerate(columns):
-        center = MARGIN + step * column + tile // 2
-        draw.text((center, MARGIN + CAPTION // 2), name, fill=(40, 40, 40), font=font, anchor="mm")
-        for row, pictures in enumerate(rows):
-            pixels = (np.clip(pictures[name], 0, 1) * 255).round().astype(np.uint8)
-            picture = PillowImage.fromarray(pixels).convert("RGB")
-            ratio = tile / max(picture.size)
-            shape = (max(round(picture.width * ratio), 1), max(round(picture.height * ratio), 1))
-            picture = picture.resize(
-                shape, PillowImage.Resampling.LANCZOS if ratio < 1 else PillowImage.Resampling.BICUBIC
-            )
-            corner = (
-                MARGIN + step * column + (tile - shape[0]) // 2,
-                CAPTION + MARGIN + step * row + (tile - shape[1]) // 2,
-            )
+    lefts = [MARGIN + (tile + MARGIN) * column for column in range(len(columns))]
+    for left, name in zip(lefts, columns, strict=True):
+        draw.text((left + tile // 2, MARGIN + CAPTION // 2), name, fill=(40, 40, 40), font=font, anchor="mm")
+    top = CAPTION + MARGIN
+    for index, (pictures, height) in enumerate(zip(tiles, heights, strict=True)):
+        if captions is not None:
+            text = _fitting(captions[index], font, width - 2 * MARGIN)
+            draw.text((MARGIN, top + line // 2), text, fill=(90, 90, 90), font=font, anchor="lm")
+        for left, picture in zip(lefts, pictures, strict=True):
+            corner = (left + (tile - picture.width) // 2, top + line + (height - line - picture.height) // 2)
             sheet.paste(picture, corner)
+        top += height + MARGIN
     return sheet
+
+
+def error_map(prediction: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Colour what a prediction gets wrong: red where it sees foreground in vain, blue where it misses some.
+
+    Foreground found is white, background found is black; soft values give the shades between.
+
+    Args:
+        prediction: (H, W) in [0, 1].
+        mask: (H, W) in [0, 1].
+
+    Returns:
+        (H, W, 3) in [0, 1].
+    """
+    return np.stack([prediction, np.minimum(prediction, mask), mask], axis=-1)
+
+
+def outlined(image: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Dim an image outside of its mask and draw the mask's border into it.
+
+    Args:
+        image: (H, W, 3) in [0, 1].
+        mask: (H, W) in [0, 1].
+
+    Returns:
+        (H, W, 3) in [0, 1].
+    """
+    import cv2
+
+    inside = (mask > 0.5).astype(np.uint8)
+    side = 2 * round(max(mask.shape) / 400) + 3
+    border = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, np.ones((side, side), np.uint8))[..., None] > 0
+    dimmed = image * (0.3 + 0.7 * mask[..., None])
+    return np.where(border, np.array([1, 0.2, 0.1], np.float32), dimmed).astype(np.float32)
+
+
+def data_sheet(dataset: FolderDataset, report: DataReport, *, rows: int = 10) -> PillowImage.Image:
+    """Lay out samples of a data set: image, mask, and the mask's border drawn into the image.
+
+    Samples that the report warns of come first and fill at most half of the rows, their warnings in the caption; the
+    others are spread evenly over the set.
+
+    Args:
+        dataset: The samples; ones that cannot be used are not shown.
+        report: What `dataset.report()` found.
+        rows: Largest number of samples.
+
+    Raises:
+        ValueError: No sample can be used.
+    """
+    kinds: dict[str, list[str]] = {}
+    for problem in report.warnings:
+        kinds.setdefault(problem.name, []).append(problem.kind)
+    usable = [index for index, (name, *_) in enumerate(dataset.files) if name not in report.unusable]
+    if not usable:
+        raise ValueError(f"nothing to show: none of the {len(dataset)} samples can be used; the report says why")
+    warned = [index for index in usable if dataset.files[index][0] in kinds][: rows // 2]
+    others = [index for index in usable if dataset.files[index][0] not in kinds]
+    count = min(rows - len(warned), len(others))
+    spread = np.linspace(0, len(others) - 1, count).round().astype(int).tolist() if count else []
+    pictures, captions = [], []
+    for index in [*warned, *(others[place] for place in spread)]:
+        sample = dataset[index]
+        image, mask = sample.image.permute(1, 2, 0).numpy(), sample.mask[0].numpy()
+        pictures.append({"image": image, "mask": mask, "border": outlined(image, mask)})
+        size = f"{image.shape[1]}x{image.shape[0]}"
+        captions.append(", ".join([sample.name, size, *kinds.get(sample.name, ())]))
+    return contact_sheet(pictures, captions=captions)
+
+
+def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image:
+    """Draw a history as `fit` returns it: the loss and its parts, and the validation scores, over the epochs.
+
+    Args:
+        history: Rows with `epoch`, `loss` and, where there was validation data, `val_loss` and `quick_...`.
+
+    Raises:
+        ValueError: No rows.
+    """
+    if not history:
+        raise ValueError("learning curves need a history of at least one epoch; got none")
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    scores = [name for name in history[0] if name.startswith("quick_")]
+    figure = Figure(figsize=(10 if scores else 5, 3.8), dpi=120, layout="constrained")
+    axes = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
+    epochs = [row["epoch"] for row in history]
+    parts = _loss_parts(history)
+    lines = {"loss": [row["loss"] for row in history]}
+    if "val_loss" in history[0]:
+        lines["val_loss"] = [row["val_loss"] for row in history]
+    for name, values in lines.items():
+        axes[0].plot(epochs, values, marker="o", markersize=3, linewidth=2, label=name)
+    for name, values in parts.items() if len(parts) > 1 else ():
+        axes[0].plot(epochs, values, linewidth=1, linestyle="--", label=name)
+    axes[0].set_title("loss and its parts" if len(parts) > 1 else "loss")
+    if all(value > 0 for values in [*lines.values(), *parts.values()] for value in values):
+        axes[0].set_yscale("log")
+    for name in scores:
+        axes[-1].plot(epochs, [row[name] for row in history], marker="o", markersize=3, linewidth=2, label=name)
+    if scores:
+        axes[-1].set_title("validation, at the network's size")
+        axes[-1].set_ylim(0, 1)
+    for axis in axes:
+        axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(alpha=0.3, which="both")
+        axis.legend(fontsize="small")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return PillowImage.open(buffer).convert("RGB")
+
+
+def _loss_parts(history: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Sums of the terms named `part/term`, by part."""
+    parts: dict[str, list[float]] = {}
+    for name in history[0]:
+        part, slash, _ = name.partition("/")
+        if slash:
+            values = parts.setdefault(part, [0.0] * len(history))
+            parts[part] = [value + row[name] for value, row in zip(values, history, strict=True)]
+    return parts
+
+
+def _tile(pixels: NDArray[np.float32], side: int) -> PillowImage.Image:
+    """An RGB picture whose longer side is `side`."""
+    picture = PillowImage.fromarray((np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)).convert("RGB")
+    ratio = side / max(picture.size)
+    shape = (max(round(picture.width * ratio), 1), max(round(picture.height * ratio), 1))
+    return picture.resize(shape, PillowImage.Resampling.LANCZOS if ratio < 1 else PillowImage.Resampling.BICUBIC)
+
+
+def _fitting(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+    """The text, its middle left out where it is wider than `width` pixels."""
+    kept = text
+    while font.getlength(kept) > width and len(kept) > 4:
+        half = (len(kept) - 2) // 2
+        kept = f"{kept[:half]}…{kept[-half:]}"
+    return kept

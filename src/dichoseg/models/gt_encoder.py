@@ -51,7 +51,10 @@ class GTEncoder(Model):
         preprocessing = dataclasses.replace(
             model.preprocessing, channel_order="rgb", scale="unit", mean=(0.0,), std=(1.0,), source="mask"
         )
-        return cls(model.feature_info, preprocessing=preprocessing)
+        gt_encoder = cls(model.feature_info, preprocessing=preprocessing)
+        channels, strides = model.feature_info
+        gt_encoder.recipe = {"name": "isnet_gt_encoder", "channels": list(channels), "strides": list(strides)}
+        return gt_encoder
 
     def forward(self, image: Image) -> Prediction:
         """(B, 1, H, W), a mask in [0, 1] -> `Prediction` with logits (B, 1, H, W)."""

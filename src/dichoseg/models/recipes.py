@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -91,9 +91,18 @@ def isnet(
     return Segmenter(made, built, preprocessing=ISNET_INPUT if published else None)
 
 
-def isnet_gt_encoder() -> GTEncoder:
-    """IS-Net's GT encoder (arXiv:2203.03041, section 4.1). Its input is the mask."""
-    return GTEncoder(ISNET_FEATURES, preprocessing=MASK_INPUT)
+def isnet_gt_encoder(
+    *, channels: Sequence[int] = ISNET_FEATURES.channels, strides: Sequence[int] = ISNET_FEATURES.strides
+) -> GTEncoder:
+    """IS-Net's GT encoder (arXiv:2203.03041, section 4.1). Its input is the mask.
+
+    `GTEncoder.like(model)` names this recipe, so that what it makes can be saved and loaded alone.
+
+    Args:
+        channels: Channels of its features; the default is the published network.
+        strides: Their strides.
+    """
+    return GTEncoder(FeatureInfo(channels, strides), preprocessing=MASK_INPUT)
 
 
 def isnet_deconv() -> Segmenter:

@@ -1,3 +1,4 @@
+import logging
 import random
 from functools import partial
 
@@ -64,8 +65,13 @@ def test_value_accumulation_is_one_larger_batch():
 def test_value_out_folder_and_best_weights(tmp_path):
     model = fresh()
     history = fit(model, DATA, val_data=DATA, epochs=3, batch_size=3, out=tmp_path / "run")
-    assert {"quick_mae", "quick_max_f", "loss", "main", "side_1", "learning_rate", "seconds"} <= set(history[0])
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["best", "history.csv", "last"]
+    assert {"quick_mae", "quick_max_f", "val_loss", "loss", "main", "side_1", "learning_rate", "seconds"} <= set(
+        history[0]
+    )
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "best", "curves.png", "history.csv", "last", "sheets",
+    ]  # fmt: skip
+    assert len(list((tmp_path / "run/sheets").iterdir())) == 3
     lines = (tmp_path / "run/history.csv").read_text().splitlines()
     assert len(lines) == 4
     best = load_model(tmp_path / "run").state_dict()
@@ -110,6 +116,48 @@ def test_value_gt_encoder_then_student():
     assert not any("gt" in key for key in model.state_dict())
 
 
+def test_value_validation_loss_is_the_objective_in_evaluation(small_isnet):
+    sgd = partial(torch.optim.SGD, lr=0.0)
+    row = fit(small_isnet, DATA, val_data=DATA, epochs=1, batch_size=4, optimizer=sgd, precision="float32")[0]
+    image = torch.stack([DATA[index].image for index in range(6)])
+    mask = torch.stack([DATA[index].mask for index in range(6)])
+    with torch.no_grad():
+        prediction = small_isnet.eval()(small_isnet.preprocessing.normalize(image))
+    assert row["val_loss"] == pytest.approx(float(DeepSupervision(BCELoss())(prediction, mask)), rel=1e-5)
+
+
+def test_value_on_epoch_ends_training(caplog):
+    caplog.set_level(logging.INFO)
+    history = fit(fresh(), DATA, epochs=9, batch_size=3, on_epoch=lambda _, row: row["epoch"] == 2)
+    assert len(history) == 2
+    assert "epoch 2: training ends here, as on_epoch asked" in caplog.text
+    assert len(fit(fresh(), DATA, epochs=2, batch_size=3, on_epoch=lambda _, row: "going on")) == 2
+
+
+def test_value_overfit_batches_sees_nothing_else(caplog):
+    seen = []
+
+    class Watched:
+        def __len__(self):
+            return len(DATA)
+
+        def __getitem__(self, index):
+            seen.append(index)
+            return DATA[index]
+
+    def never(image, mask):
+        raise AssertionError("no augmentation")
+
+    fast = partial(torch.optim.AdamW, lr=1e-2)
+    caplog.set_level(logging.INFO)
+    history = fit(
+        fresh(), Watched(), augmentation=never, overfit_batches=1, batch_size=2, epochs=40, optimizer=fast, seed=1
+    )
+    assert set(seen) == {0, 1}
+    assert history[-1]["loss"] < 0.5 * history[0]["loss"]
+    assert "the set-up can learn a few batches by heart" in caplog.text
+
+
 def test_error_student_that_does_not_fit():
     other = create_model("isnet", encoder_args={"channels": [4, 4], "mid_channels": [2, 2], "strides": [2, 4]})
     objective = IntermediateSupervision(GTEncoder.like(other))
@@ -120,6 +168,8 @@ def test_error_student_that_does_not_fit():
 def test_error_arguments(tmp_path):
     with pytest.raises(ValueError, match="epochs must be 1 or more; got 0"):
         fit(fresh(), DATA, epochs=0)
+    with pytest.raises(ValueError, match="overfit_batches must be 1 or more; got 0"):
+        fit(fresh(), DATA, overfit_batches=0)
     with pytest.raises(ValueError, match="train_data holds no samples"):
         fit(fresh(), [])
     with pytest.raises(ValueError, match="precision must be auto, float32 or bfloat16; got 'fp16'"):

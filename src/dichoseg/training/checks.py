@@ -1,0 +1,154 @@
+"""What would waste a training run, found before or early in it, and said in a sentence."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..blocks import spatial_size
+from ..contracts import Mask, Model, Samples
+from .loading import length
+
+logger = logging.getLogger(__name__)
+
+MOSTLY_EMPTY = 0.8
+DOMINANT = 0.8
+
+
+def check_validation(data: Samples) -> None:
+    """Refuse a validation set whose masks are all empty: every F-measure on it is 0, whatever the model does.
+
+    Looks at samples until one mask holds foreground, so mostly at one.
+    """
+    if not any((data[index][1] > 0.5).any() for index in range(length(data))):
+        raise ValueError(
+            f"nothing can be validated: val_data holds {length(data)} masks and all of them are empty (no value above "
+            "0.5); are they masks, and is their foreground white?"
+        )
+
+
+def check_finite(terms: Mapping[str, Tensor], epoch: int, step: int, names: Iterable[str]) -> None:
+    """Stop at the first term of the loss that is not finite."""
+    for name, term in terms.items():
+        if not torch.isfinite(term):
+            raise FloatingPointError(
+                f"the loss is not finite: {name} is {float(term.detach())} in epoch {epoch}, step {step}, images "
+                f"{', '.join(names)}; lower the learning rate or use precision='float32'"
+            )
+
+
+def warn_of_single_images(model: Model, samples: int, batch_size: int) -> None:
+    """Say where batch norm, which estimates its statistics from a batch, will see one image alone."""
+    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        return
+    if batch_size == 1:
+        logger.warning(
+            "every batch holds one image, and the model's batch norm takes its statistics from the batch: expect "
+            "scores in evaluation that are worse than the loss suggests; use batch_size=4 or more (accumulate= does "
+            "not help here)"
+        )
+    elif samples % batch_size == 1:
+        logger.warning(
+            "the last batch of each epoch holds one image (%d images, batch_size=%d), which disturbs batch norm; "
+            "another batch_size avoids it",
+            samples,
+            batch_size,
+        )
+
+
+@torch.no_grad()
+def check_batch_of_one(model: Model, device: torch.device) -> None:
+    """Refuse a batch of one where batch norm would see one value per channel."""
+    size = model.preprocessing.size
+    if size is None:
+        return
+    single: list[str] = []
+    hooks = [
+        module.register_forward_pre_hook(
+            lambda _, inputs, name=name: single.append(name) if spatial_size(inputs[0]) == (1, 1) else None
+        )
+        for name, module in model.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
+    ]
+    channels = 1 if model.preprocessing.source == "mask" else 3
+    try:
+        model.eval()
+        model.features(torch.zeros(1, channels, size, size, device=device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if single:
+        raise ValueError(
+            f"a batch of one image of {size}x{size} pixels leaves batch norm a single value per channel (in "
+            f"{single[0]}); use another batch_size, so that no batch holds one image alone, or larger images"
+        )
+
+
+class FirstEpoch:
+    """Looks at the first epoch's masks and loss, and warns of what usually explains a flat loss."""
+
+    def __init__(self) -> None:
+        self.masks = 0
+        self.empty = 0
+
+    def see(self, mask: Mask) -> None:
+        """Count a batch of masks (B, 1, H, W), as the loss sees them."""
+        self.masks += len(mask)
+        self.empty += int((mask <= 0.5).flatten(1).all(dim=1).sum())
+
+    def warn(self, terms: Mapping[str, float]) -> None:
+        """Log what is suspicious, given the epoch's mean of each term of the loss."""
+        if self.empty > MOSTLY_EMPTY * self.masks:
+            logger.warning(
+                "%d of %d training masks are empty (no value above 0.5), so an all-black prediction is nearly "
+                "right; are they masks, is their foreground white, and does the augmentation keep the object in view?",
+                self.empty,
+                self.masks,
+            )
+        parts: dict[str, float] = {}
+        for name, value in terms.items():
+            part = name.partition("/")[0]
+            parts[part] = parts.get(part, 0.0) + value
+        total = sum(parts.values())
+        if len(parts) < 2 or not any("/" in name for name in terms) or total <= 0:
+            return
+        largest = max(parts, key=lambda part: parts[part])
+        if parts[largest] > DOMINANT * total:
+            logger.warning(
+                "%s makes up %.0f %% of the loss in the first epoch (%s); the other terms hardly count, so lower its "
+                "weight: WeightedSum(%s=(weight, objective), ...)",
+                largest,
+                100 * parts[largest] / total,
+                ", ".join(f"{part} {value:.3g}" for part, value in parts.items()),
+                largest,
+            )
+
+
+def tell_overfitting(history: Sequence[Mapping[str, float]]) -> None:
+    """Say what came of training on a few batches alone: whether the set-up can learn."""
+    first, last = history[0]["loss"], history[-1]["loss"]
+    told = (
+        f"loss {first:.4g} -> {last:.4g} in {len(history)} epochs, "
+        f"quick_max_f {max(row['quick_max_f'] for row in history):.3f}"
+    )
+    if last < 0.5 * first:
+        logger.info("the set-up can learn a few batches by heart: %s", told)
+    else:
+        logger.warning(
+            "the set-up has not learnt a few batches by heart: %s; a sound one halves its loss within some 50 steps, "
+            "so give it as many, then look at the masks, the learning rate and the objective",
+            told,
+        )
+
+
+def grouped(values: Mapping[str, float]) -> dict[str, float]:
+    """Sum numbered terms: `side_1`, `side_2`, ... become `side`."""
+    sums: dict[str, float] = {}
+    for name, value in values.items():
+        group = re.sub(r"_\d+$", "", name)
+        sums[group] = sums.get(group, 0.0) + value
+    return sums

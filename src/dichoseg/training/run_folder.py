@@ -1,0 +1,103 @@
+"""What `fit` writes: weights, history, curves, and a contact sheet of the same images after each epoch."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from ..contracts import Model, Samples
+from ..inference import Predictor
+from ..models.weights import save_model, write_atomically
+from ..visualize import contact_sheet, error_map, learning_curves
+from .loading import length
+
+Row = dict[str, float]
+"""One epoch: `epoch`, `loss`, each term by its name, `learning_rate`, `seconds`; with validation data `val_loss` and
+the validation scores."""
+
+GT_ENCODER = "gt_encoder"
+"""Subfolder in which `fit_gt_encoder` keeps its network; a run's folder may hold it before the run starts."""
+
+
+@final
+class RunFolder:
+    """The folder of one run.
+
+    - `last/`, `best/`: models, as `save_model` writes them; `best/` only with validation data.
+    - `history.csv`: one row per epoch.
+    - `curves.png`: the history as curves.
+    - `sheets/epoch_0001.jpg`, ...: image, mask, prediction and errors of the same validation images.
+
+    Args:
+        path: A folder that is new, empty, or holds a GT encoder alone.
+
+    Raises:
+        FileExistsError: It holds something else.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if self.path.exists() and not self.path.is_dir():
+            raise FileExistsError(f"{self.path} is a file; wanted a new folder for this run")
+        held = sorted(item.name for item in self.path.iterdir()) if self.path.exists() else []
+        if set(held) - {GT_ENCODER}:
+            raise FileExistsError(f"{self.path} already holds something ({held[0]}); wanted a new folder for this run")
+
+    def write(self, model: Model, history: Sequence[Row], *, improved: bool, val_data: Samples | None) -> None:
+        """Write what an epoch has brought, each file whole or not at all."""
+        save_model(model, self.path / "last")
+        if improved:
+            save_model(model, self.path / "best")
+        write_atomically(self.path / "history.csv", functools.partial(_write_history, history=history))
+        write_atomically(self.path / "curves.png", functools.partial(learning_curves(history).save, format="PNG"))
+        if val_data is not None:
+            sheet = validation_sheet(model, val_data)
+            (self.path / "sheets").mkdir(exist_ok=True)
+            write_atomically(
+                self.path / "sheets" / f"epoch_{int(history[-1]['epoch']):04d}.jpg",
+                functools.partial(sheet.save, format="JPEG", quality=90),
+            )
+
+
+def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowImage.Image:
+    """Lay out what a model makes of some images of a data set, always the same ones, evenly spread over it.
+
+    Args:
+        model: Any model; it stays as it is.
+        data: Samples or plain pairs.
+        rows: Largest number of images.
+
+    Returns:
+        A sheet of image, mask, prediction and errors: white where both are foreground, red where only the
+        prediction is, blue where only the mask is.
+    """
+    predictor = Predictor(model)
+    pictures, captions = [], []
+    for index in np.linspace(0, length(data) - 1, min(rows, length(data))).round().astype(int).tolist():
+        image, mask, *rest = data[index]
+        prediction = predictor(mask if model.preprocessing.source == "mask" else image)
+        truth = mask[0].numpy()
+        pictures.append(
+            {
+                "image": image.permute(1, 2, 0).numpy(),
+                "mask": truth,
+                "prediction": prediction,
+                "errors": error_map(prediction, truth),
+            }
+        )
+        name = str(rest[0]) if rest else f"sample {index}"
+        captions.append(f"{name}: mean absolute error {np.abs(prediction - truth).mean():.3f}")
+    return contact_sheet(pictures, captions=captions)
+
+
+def _write_history(path: Path, *, history: Sequence[Row]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)

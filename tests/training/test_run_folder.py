@@ -1,0 +1,58 @@
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dichoseg import SyntheticDataset, load_model
+from dichoseg.training.run_folder import RunFolder, validation_sheet
+
+DATA = SyntheticDataset(3, size=64)
+
+
+def row(epoch):
+    return {
+        "epoch": epoch,
+        "loss": 2.0 / epoch,
+        "learning_rate": 0.1,
+        "val_loss": 2.0,
+        "quick_mae": 0.2,
+        "quick_max_f": 0.5,
+    }
+
+
+def test_value_what_a_run_leaves(small_isnet, tmp_path):
+    run = RunFolder(tmp_path / "runs/a")
+    assert not run.path.exists(), "a run that never starts leaves nothing"
+    run.write(small_isnet, [row(1)], improved=True, val_data=DATA)
+    run.write(small_isnet, [row(1), row(2)], improved=False, val_data=DATA)
+    assert sorted(item.name for item in run.path.iterdir()) == ["best", "curves.png", "history.csv", "last", "sheets"]
+    assert sorted(item.name for item in (run.path / "sheets").iterdir()) == ["epoch_0001.jpg", "epoch_0002.jpg"]
+    lines = csv.DictReader((run.path / "history.csv").read_text().splitlines())
+    assert [float(line["loss"]) for line in lines] == [2.0, 1.0]
+    with Image.open(run.path / "curves.png") as curves:
+        assert curves.size == (1200, 456)
+    assert load_model(run.path / "last").preprocessing == small_isnet.preprocessing
+
+
+def test_value_sheet_shows_the_same_images_spread_over_the_set(small_isnet):
+    sheets = [np.array(validation_sheet(small_isnet, DATA, rows=2)) for _ in range(2)]
+    assert (sheets[0] == sheets[1]).all()
+    first, last = DATA[0].image, DATA[2].image
+    for top, image in ((22 + 8 + 22, first), (22 + 8 + 22 + 192 + 8 + 22, last)):
+        shown = sheets[0][top : top + 192, 8 : 8 + 192].reshape(64, 3, 64, 3, 3).mean(axis=(1, 3)) / 255
+        assert np.abs(shown - image.permute(1, 2, 0).numpy()).mean() < 0.05
+    assert small_isnet.training, "the model stays as it is"
+
+
+def test_value_a_gt_encoder_may_be_there_before(tmp_path):
+    (tmp_path / "gt_encoder").mkdir()
+    RunFolder(tmp_path)
+
+
+def test_error_folder_in_use(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"already holds something \(notes.txt\); wanted a new folder"):
+        RunFolder(tmp_path)
+    with pytest.raises(FileExistsError, match="notes.txt is a file"):
+        RunFolder(tmp_path / "notes.txt")
