@@ -1,11 +1,15 @@
+import json
+import math
 import os
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from dichoseg import SyntheticDataset, cli, load_model, save_model
+from dichoseg import Prediction, SyntheticDataset, cli, evaluate, load_model, save_model
+from dichoseg.data import open_folders
 
 RUNNER = CliRunner()
 
@@ -67,7 +71,119 @@ def test_error_bad_file_in_predict(small_isnet, tmp_path):
 )
 def test_error_loss_names(loss, message):
     with pytest.raises(ValueError, match=message):
-        cli._objective([loss], None)
+        cli._objective([loss])
+
+
+def test_value_an_edge_loss_alone_gets_company(capsys):
+    prediction = Prediction(torch.zeros(1, 1, 8, 8), (torch.zeros(1, 1, 4, 4),))
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., 4:] = 1
+    terms = cli._objective(["edge_bce:0.5"]).terms(prediction, mask)
+    assert {name: float(value) for name, value in terms.items()} == pytest.approx(
+        {"bce/main": math.log(2), "bce/side_1": math.log(2), "edge_bce/main": 0.5 * math.log(2)}
+    )
+    assert "bce is added" in capsys.readouterr().err
+    assert set(cli._objective(["bce:2"]).terms(prediction, mask)) == {"bce/main", "bce/side_1"}
+
+
+def run_cli(*arguments):
+    return RUNNER.invoke(cli.app, [str(argument) for argument in arguments])
+
+
+TINY = ("--encoder", "timm:test_resnet", "--size", 64, "--epochs", 1, "--batch-size", 3, "--workers", 0)
+
+
+def test_value_two_stages_in_one_command(data):
+    out = data / "run"
+    arguments = ("train", data, "--out", out, *TINY, "--val-fraction", 0.4, "--gt-encoder", "train",
+                 "--gt-encoder-epochs", 1, "--loss", "edge_bce:0.5", "--augmentation", "isnet",
+                 "--cpu-augmentation", "dis-tuning")  # fmt: skip
+    result = run_cli(*arguments)
+    assert result.exit_code == 0, result.output
+    assert sorted(item.name for item in out.iterdir()) == [
+        "best", "curves.png", "gt_encoder", "history.csv", "last", "scores.json", "sheets",
+    ]  # fmt: skip
+    header = (out / "history.csv").read_text().splitlines()[0].split(",")
+    assert {"bce/main", "bce/side_1", "edge_bce/main", "gt_encoder/feature_1", "val_loss"} <= set(header)
+    scores = json.loads((out / "scores.json").read_text())
+    assert scores["last"] == evaluate(load_model(out / "last"), open_folders(data, val_fraction=0.4)[1])
+    assert run_cli("predict", out, data / "train/im", "--out", data / "masks").exit_code == 0
+
+    again = data / "again"
+    result = run_cli("train", data, "--out", again, *TINY, "--gt-encoder", out / "gt_encoder")
+    assert result.exit_code == 0, result.output
+    assert sorted(item.name for item in again.iterdir()) == ["curves.png", "history.csv", "last"]
+
+
+def test_value_overfit_batches(data):
+    result = run_cli("train", data, "--out", data / "run", *TINY, "--overfit-batches", 1)
+    assert result.exit_code == 0, result.output
+    assert not (data / "run/scores.json").exists()
+
+
+def test_value_check_lists_and_draws(data):
+    result = run_cli("check", data, "--preview", data / "sheet.png")
+    assert result.exit_code == 0, result.output
+    assert "5 pairs, images 64x64" in result.output
+    assert (data / "sheet.png").stat().st_size > 1000
+
+
+@pytest.fixture
+def messy(data):
+    """Eight pairs of which one cannot be read and one mask has another size, and an image without mask."""
+    for name in "xyz":
+        Image.new("RGB", (64, 64)).save(data / f"train/im/{name}.png")
+    for name in "xy":
+        Image.new("L", (32, 32), 255).save(data / f"train/gt/{name}.png")
+    (data / "train/im/y.png").write_text("no picture")
+    return data
+
+
+def test_error_check_of_a_messy_folder(messy):
+    result = run_cli("check", messy)
+    assert result.exit_code == 1
+    for message in ("x.png is 32x32 pixels but its image", "y.png is not an image", "z.png has no mask"):
+        assert message in result.output.replace("\n", " ")
+
+
+def test_error_train_refuses_what_it_cannot_use(messy, monkeypatch, capsys):
+    arguments = ["dichoseg", "train", messy, "--out", messy / "run", *TINY]
+    monkeypatch.setattr("sys.argv", [str(argument) for argument in arguments])
+    with pytest.raises(SystemExit):
+        cli.main()
+    shown = capsys.readouterr().err
+    assert "error: 3 files or pairs of the training set cannot be used, as listed above" in shown
+    assert not (messy / "run").exists()
+
+
+def test_value_train_leaves_broken_pairs_out_when_asked(messy):
+    result = run_cli("train", messy, "--out", messy / "run", *TINY, "--skip-broken", "--resize-masks")
+    assert result.exit_code == 0, result.output
+    assert "left out, as listed: y, z" in result.output
+    assert "6 images to train on" in result.output
+
+
+def test_value_label_ids_and_folder_names(data):
+    (data / "train/im").rename(data / "train/photos")
+    (data / "train/gt").rename(data / "train/labels")
+    for path in (data / "train/labels").iterdir():
+        with Image.open(path) as mask:
+            ids = mask.point(lambda value: 7 if value > 127 else 2)
+        ids.save(path)
+    where = ("--images", "photos", "--masks", "labels")
+    assert "label ids (5)" in run_cli("check", data, *where).output
+    result = run_cli("check", data, *where, "--foreground", 7)
+    assert result.exit_code == 0, result.output
+    result = run_cli("train", data, "--out", data / "run", *TINY, *where, "--foreground", 7)
+    assert result.exit_code == 0, result.output
+
+
+def test_error_folder_with_one_pair_has_nothing_to_validate(data):
+    for part in ("im", "gt"):
+        for path in sorted((data / "train" / part).iterdir())[1:]:
+            path.unlink()
+    result = run_cli("train", data, "--out", data / "run", *TINY, "--val-fraction", 0.1)
+    assert "a split needs a fraction between 0 and 1 and two pairs; got 0.1 and 1" in str(result.exception)
 
 
 def test_value_list():

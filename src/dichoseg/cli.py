@@ -11,7 +11,8 @@ import typer
 from . import registry
 
 if TYPE_CHECKING:
-    from .contracts import Objective
+    from .contracts import Model, Objective
+    from .data import FolderDataset
 
 app = typer.Typer(
     name="dichoseg",
@@ -41,75 +42,194 @@ def demo(
     typer.echo(f"contact sheet: {out / 'contact_sheet.png'}")
 
 
+DataArgument = Annotated[
+    Path, typer.Argument(help="DATA/im and DATA/gt, or the same below DATA/train or DATA/DIS-TR.", show_default=False)
+]
+ImagesOption = Annotated[str, typer.Option(help="Name of the images' folder.", rich_help_panel="Data")]
+MasksOption = Annotated[
+    str,
+    typer.Option(help="Name of the masks' folder, or alpha: the images are cut-outs.", rich_help_panel="Data"),
+]
+ForegroundOption = Annotated[
+    list[int] | None,
+    typer.Option(help="Label id that is foreground, where masks hold ids; repeatable.", rich_help_panel="Data"),
+]
+ResizeOption = Annotated[
+    bool,
+    typer.Option("--resize-masks", help="Resize masks of another size to their image's.", rich_help_panel="Data"),
+]
+ValOption = Annotated[
+    Path | None,
+    typer.Option(help="Validation set. Default: DATA/val or DATA/DIS-VD, if there.", rich_help_panel="Data"),
+]
+
+
+@app.command()
+def check(
+    data: DataArgument,
+    val: ValOption = None,
+    images: ImagesOption = "im",
+    masks: MasksOption = "gt",
+    foreground: ForegroundOption = None,
+    resize_masks: ResizeOption = False,
+    preview: Annotated[Path | None, typer.Option(help="Write a contact sheet of the data to this picture.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="List all that was found, not five of each kind.")] = False,
+) -> None:
+    """Read every image and mask of a data set, and list what is wrong with them; exit code 1 if any is unusable."""
+    from .data import open_folders
+
+    training, validation = open_folders(
+        data, val=val, images=images, masks=masks, foreground=foreground, resize_masks=resize_masks, strict=False
+    )
+    unusable = False
+    for name, dataset, other in (("training", training, None), ("validation", validation, training)):
+        if dataset is None:
+            continue
+        report = dataset.report(other=other, progress=True)
+        unusable |= bool(report.errors)
+        typer.echo(f"{name} set: {report.text(limit=None if everything else 5)}")
+        if preview is not None:
+            from .visualize import data_sheet
+
+            path = preview if dataset is training else preview.with_stem(f"{preview.stem}_{name}")
+            data_sheet(dataset, report).save(path)
+            typer.echo(f"contact sheet: {path}")
+    if unusable:
+        raise typer.Exit(1)
+
+
 @app.command()
 def train(
-    data: Annotated[Path, typer.Argument(help="DATA/im and DATA/gt, or the same below DATA/train or DATA/DIS-TR.")],
+    data: DataArgument,
     out: Annotated[Path, typer.Option(help="A new folder for the run.")],
     model: Annotated[str, typer.Option(help="A name from `dichoseg list models`.")] = "isnet",
     encoder: Annotated[str | None, typer.Option(help="Such as timm:convnext_tiny.")] = None,
     decoder: Annotated[str | None, typer.Option(help="Such as deconv.")] = None,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Start a timm encoder from its published weights; fetches them.")
+    ] = False,
     weights: Annotated[Path | None, typer.Option(help="Weights to start from: .pth or .safetensors.")] = None,
     size: Annotated[int | None, typer.Option(min=32, help="Side of the network's input, in pixels.")] = None,
     loss: Annotated[
-        list[str] | None, typer.Option(help="NAME[:WEIGHT], deeply supervised; repeatable. Default: bce.")
+        list[str] | None,
+        typer.Option(
+            help="NAME[:WEIGHT] from `dichoseg list losses`; repeatable. Default: bce, deeply supervised. Edge losses "
+            "see the answer alone, and bce is added where nothing else is given."
+        ),
     ] = None,
-    augmentation: Annotated[str | None, typer.Option(help="A name from `dichoseg list augmentations`.")] = None,
-    val: Annotated[
-        Path | None, typer.Option(help="Validation set. Default: DATA/val or DATA/DIS-VD, if there.")
+    gt_encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Supervise the features with a GT encoder: train (trains one on the masks first, or uses the one in "
+            "OUT), or the folder of a trained one."
+        ),
     ] = None,
-    val_fraction: Annotated[float | None, typer.Option(help="Share of DATA to validate on instead.")] = None,
-    gt_encoder: Annotated[Path | None, typer.Option(help="A trained GT encoder to supervise the features.")] = None,
+    gt_encoder_epochs: Annotated[int, typer.Option(min=1, help="At most, with --gt-encoder train.")] = 10,
+    gt_encoder_weight: Annotated[float, typer.Option(min=0, help="Weight of its supervision in the loss.")] = 1.0,
+    augmentation: Annotated[
+        str | None, typer.Option(help="On the device: a name from `dichoseg list augmentations`.")
+    ] = None,
+    cpu_augmentation: Annotated[
+        str | None, typer.Option(help="In the workers, through albumentations: dis-tuning or isnet.")
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1)] = 10,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
-    learning_rate: Annotated[float, typer.Option()] = 1e-3,
+    accumulate: Annotated[int, typer.Option(min=1, help="Batches per optimiser step.")] = 1,
+    learning_rate: Annotated[float, typer.Option(help="Of AdamW, at the start; it falls along a cosine.")] = 1e-3,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 1,
     device: Annotated[str | None, typer.Option(help="Such as cuda or cpu.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
+    overfit_batches: Annotated[
+        int | None, typer.Option(min=1, help="Check that the set-up can learn: train on so many batches alone.")
+    ] = None,
+    val: ValOption = None,
+    val_fraction: Annotated[
+        float | None, typer.Option(help="Share of DATA to validate on instead.", rich_help_panel="Data")
+    ] = None,
+    images: ImagesOption = "im",
+    masks: MasksOption = "gt",
+    foreground: ForegroundOption = None,
+    resize_masks: ResizeOption = False,
+    skip_broken: Annotated[
+        bool,
+        typer.Option("--skip-broken", help="Leave out what cannot be used; each is named.", rich_help_panel="Data"),
+    ] = False,
+    check_data: Annotated[
+        bool, typer.Option("--check/--no-check", help="Read all of the data first.", rich_help_panel="Data")
+    ] = True,
 ) -> None:
-    """Train a model on a folder of images and masks."""
+    """Train a model on a folder of images and masks.
+
+    OUT then holds last/ and best/ (models), history.csv, curves.png, sheets/ (a contact sheet for each epoch) and
+    scores.json (the last and the best model's scores at the masks' own size), the last three only where there is
+    something to validate on.
+    """
     _show_training_log()
     import dataclasses
     import functools
 
     import torch
 
-    from .data import FolderDataset, find_folders
-    from .models import create_model
-    from .training import fit
+    from .augmentations import cpu_augmentation as make_cpu_augmentation
+    from .data import open_folders
+    from .models import create_model, load_model
+    from .training import fit, fit_gt_encoder
 
-    if val is not None and val_fraction is not None:
-        raise ValueError("--val and --val-fraction exclude each other")
-    training = FolderDataset(*find_folders(data))
-    validation = None
-    if val_fraction is not None:
-        training, validation = training.split(val_fraction, seed=seed)
-    elif val is not None or any((data / part / "im").is_dir() for part in ("val", "DIS-VD")):
-        root = data if val is None else val
-        validation = FolderDataset(*find_folders(root, part="train" if val is not None else "val"))
+    training, validation = open_folders(
+        data,
+        val=val,
+        val_fraction=val_fraction,
+        seed=seed,
+        images=images,
+        masks=masks,
+        foreground=foreground,
+        resize_masks=resize_masks,
+        strict=not check_data,
+    )
+    if check_data:
+        training = _usable("training", training, None, skip_broken=skip_broken)
+        validation = validation and _usable("validation", validation, training, skip_broken=skip_broken)
     recipe: dict[str, Any] = {
         key: value for key, value in (("encoder", encoder), ("decoder", decoder)) if value is not None
     }
+    if pretrained:
+        recipe["encoder_args"] = {"pretrained": True}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = create_model(model, weights=weights, **recipe)
     if size is not None:
         network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
+    if cpu_augmentation is not None:
+        training.transform = make_cpu_augmentation(cpu_augmentation, size=network.preprocessing.size or 1024)
     typer.echo(f"{model}: {len(training)} images to train on, {len(validation or ())} to validate on", err=True)
+    shared: dict[str, Any] = {
+        "val_data": validation,
+        "augmentation": None if augmentation is None else registry.load_component("augmentations", augmentation)(),
+        "batch_size": batch_size,
+        "device": device,
+        "workers": workers,
+        "seed": seed,
+        "out": out,
+    }
+    supervisor: Model | None = None
+    if gt_encoder == "train":
+        supervisor = fit_gt_encoder(network, training, epochs=gt_encoder_epochs, **shared)
+    elif gt_encoder is not None:
+        supervisor = load_model(gt_encoder)
+    objective = _objective(loss or ["bce"], supervisor, gt_encoder_weight)
     history = fit(
         network,
         training,
-        val_data=validation,
-        objective=_objective(loss or ["bce"], gt_encoder),
-        augmentation=None if augmentation is None else registry.load_component("augmentations", augmentation)(),
+        objective=objective,
         epochs=epochs,
-        batch_size=batch_size,
+        accumulate=accumulate,
         optimizer=functools.partial(torch.optim.AdamW, lr=learning_rate),
-        device=device,
-        workers=workers,
-        seed=seed,
-        out=out,
+        overfit_batches=overfit_batches,
+        **shared,
     )
     typer.echo(f"loss {history[0]['loss']:.4f} -> {history[-1]['loss']:.4f}; model in {out}")
+    if validation is not None and overfit_batches is None:
+        _score_run(out, validation)
 
 
 @app.command()
@@ -170,11 +290,11 @@ def _fail(error: Exception) -> NoReturn:
     sys.exit(1)
 
 
-def _objective(losses: list[str], gt_encoder: Path | None) -> Objective:
-    from .losses import DeepSupervision, IntermediateSupervision, WeightedSum
-    from .models import load_model
+def _objective(losses: list[str], gt_encoder: Model | None = None, gt_encoder_weight: float = 1.0) -> Objective:
+    from .losses import BCELoss, DeepSupervision, IntermediateSupervision, WeightedSum
 
     parts: dict[str, tuple[float, Objective]] = {}
+    all_second_terms = True
     for text in losses:
         parsed = registry.ComponentName.parse(text)
         try:
@@ -184,10 +304,49 @@ def _objective(losses: list[str], gt_encoder: Path | None) -> Objective:
         if parsed.name in parts:
             raise ValueError(f"loss {parsed.name!r} is given twice")
         make = registry.load_component("losses", text.partition(":")[0])
-        parts[parsed.name] = (weight, DeepSupervision(make()))
+        second_term = getattr(make, "second_term", False)
+        all_second_terms &= second_term
+        parts[parsed.name] = (weight, DeepSupervision(make(), side_weight=0.0 if second_term else 1.0))
+    if all_second_terms:
+        typer.echo(f"{' and '.join(parts)} would leave the inside of the object unsupervised: bce is added", err=True)
+        parts = {"bce": (1.0, DeepSupervision(BCELoss())), **parts}
     if gt_encoder is not None:
-        parts["gt_encoder"] = (1.0, IntermediateSupervision(load_model(gt_encoder)))
+        parts["gt_encoder"] = (gt_encoder_weight, IntermediateSupervision(gt_encoder))
     return WeightedSum(**parts)
+
+
+def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, skip_broken: bool) -> FolderDataset:
+    """Show what is wrong with a data set; leave out what cannot be used where that was asked, else refuse it."""
+    report = dataset.report(other=other, progress=True)
+    if report.problems:
+        typer.echo(f"{name} set: {report.text()}", err=True)
+    if not report.errors:
+        return dataset
+    if not skip_broken:
+        raise ValueError(
+            f"{len(report.errors)} files or pairs of the {name} set cannot be used, as listed above; mend them, or "
+            "leave them out with --skip-broken (dichoseg check --all lists everything)"
+        )
+    typer.echo(
+        f"{name} set: left out, as listed: {', '.join(sorted({error.name for error in report.errors}))}", err=True
+    )
+    return dataset.without(report.unusable) if report.unusable else dataset
+
+
+def _score_run(run: Path, validation: FolderDataset) -> None:
+    """Score the last and the best model of a run as papers do, at the masks' own size."""
+    import json
+
+    from .inference import evaluate
+    from .models import load_model
+    from .models.weights import write_atomically
+
+    scores = {name: evaluate(load_model(run / name), validation) for name in ("last", "best")}
+    text = json.dumps(scores, indent=2) + "\n"
+    write_atomically(run / "scores.json", lambda path: path.write_text(text, encoding="utf-8"))
+    typer.echo("".join(f"{name:>12}" for name in ["validation", *scores["last"]]))
+    for name, row in scores.items():
+        typer.echo(f"{name:>12}" + "".join(f"{value:12.3f}" for value in row.values()))
 
 
 def _show_training_log() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -24,6 +26,10 @@ class EdgeBCELoss(nn.Module):
     Raises:
         ValueError: An even width, or one below 3.
     """
+
+    second_term: ClassVar[bool] = True
+    """It needs a loss beside it that supervises the whole mask. The command line adds one, and applies this one to
+    the answer alone: coarse side outputs cannot resolve a band of a few pixels."""
 
     def __init__(self, *, width: int = 3) -> None:
         super().__init__()
@@ -52,6 +58,10 @@ class EdgeMapBCELoss(nn.Module):
     Raises:
         ValueError: An even width, or one below 3.
     """
+
+    second_term: ClassVar[bool] = True
+    """It needs a loss beside it that supervises the whole mask. The command line adds one, and applies this one to
+    the answer alone: coarse side outputs cannot resolve a band of a few pixels."""
 
     def __init__(self, *, width: int = 3) -> None:
         super().__init__()
