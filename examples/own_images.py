@@ -1,0 +1,58 @@
+"""Train on images and masks as people have them: look at the data, mend what can be mended, train, score."""
+
+import logging
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import dichoseg
+
+logging.basicConfig(format="%(message)s", level=logging.INFO)
+folder = Path(tempfile.mkdtemp()) / "my photos"
+for part in ("im", "gt", "cut-outs"):
+    (folder / part).mkdir(parents=True)
+for index in range(12):
+    image, mask, name = dichoseg.SyntheticDataset(12, size=64)[index]
+    pixels, alpha = ((tensor * 255).byte().numpy() for tensor in (image.permute(1, 2, 0), mask[0]))
+    Image.fromarray(pixels).save(folder / "im" / f"{name}.png")
+    Image.fromarray(alpha).resize((64, 64) if index else (48, 48)).save(folder / "gt" / f"{name}.png")
+    Image.fromarray(np.dstack([pixels, alpha])).save(folder / "cut-outs" / f"{name}.png")
+(folder / "im" / "notes.png").write_text("not a picture")
+small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8], "stem_channels": 8}
+model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+
+# --8<-- [start:report]
+dataset = dichoseg.FolderDataset(folder / "im", folder / "gt", strict=False)  # strict: a missing mask is an error
+report = dataset.report()
+print(report)
+# --8<-- [end:report]
+
+# --8<-- [start:mend]
+dataset = dichoseg.FolderDataset(folder / "im", folder / "gt", strict=False, resize_masks=True)
+dataset = dataset.without(dataset.report().unusable)  # what is still unusable is left out, by name
+training, validation = dataset.split(0.25, seed=0)
+# --8<-- [end:mend]
+
+# --8<-- [start:overfit]
+dichoseg.fit(model, training, overfit_batches=1, epochs=3, batch_size=4)  # 50 epochs or so tell
+# --8<-- [end:overfit]
+
+# --8<-- [start:train]
+history = dichoseg.fit(
+    model,
+    training,
+    val_data=validation,
+    augmentation=dichoseg.augmentations.gpu_augmentation("isnet"),
+    epochs=3,
+    batch_size=3,
+    out=folder / "run",
+)
+print(dichoseg.evaluate(model, validation))
+# --8<-- [end:train]
+
+# --8<-- [start:cut-outs]
+cut_outs = dichoseg.FolderDataset(folder / "cut-outs", masks="alpha")  # the alpha channel is the mask
+# --8<-- [end:cut-outs]
+print(len(cut_outs), "cut-outs")
