@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from dichoseg import Prediction, SyntheticDataset, cli, evaluate, load_model, save_model
 from dichoseg.data import open_folders
+from dichoseg.losses import WeightedSum
 
 RUNNER = CliRunner()
 
@@ -71,19 +72,20 @@ def test_error_bad_file_in_predict(small_isnet, tmp_path):
 )
 def test_error_loss_names(loss, message):
     with pytest.raises(ValueError, match=message):
-        cli._objective([loss])
+        cli._loss_parts([loss])
 
 
 def test_value_an_edge_loss_alone_gets_company(capsys):
     prediction = Prediction(torch.zeros(1, 1, 8, 8), (torch.zeros(1, 1, 4, 4),))
     mask = torch.zeros(1, 1, 8, 8)
     mask[..., 4:] = 1
-    terms = cli._objective(["edge_bce:0.5"]).terms(prediction, mask)
+    terms = WeightedSum(**cli._loss_parts(["edge_bce:0.5"])).terms(prediction, mask)
     assert {name: float(value) for name, value in terms.items()} == pytest.approx(
         {"bce/main": math.log(2), "bce/side_1": math.log(2), "edge_bce/main": 0.5 * math.log(2)}
     )
     assert "bce is added" in capsys.readouterr().err
-    assert set(cli._objective(["bce:2"]).terms(prediction, mask)) == {"bce/main", "bce/side_1"}
+    terms = WeightedSum(**cli._loss_parts(["bce:2"])).terms(prediction, mask)
+    assert set(terms) == {"bce/main", "bce/side_1"}
 
 
 def run_cli(*arguments):
@@ -96,7 +98,8 @@ TINY = ("--encoder", "timm:test_resnet", "--size", 64, "--epochs", 1, "--batch-s
 def test_value_two_stages_in_one_command(data):
     out = data / "run"
     arguments = ("train", data, "--out", out, *TINY, "--val-fraction", 0.4, "--gt-encoder", "train",
-                 "--gt-encoder-epochs", 1, "--loss", "edge_bce:0.5", "--augmentation", "isnet",
+                 "--gt-encoder-epochs", 1, "--loss", "edge_bce:0.5",
+                 "--augmentation", "isnet", "--augmentation", "blur_patches",
                  "--cpu-augmentation", "dis-tuning")  # fmt: skip
     result = run_cli(*arguments)
     assert result.exit_code == 0, result.output
@@ -126,6 +129,14 @@ def test_value_check_lists_and_draws(data):
     assert result.exit_code == 0, result.output
     assert "5 pairs, images 64x64" in result.output
     assert (data / "sheet.png").stat().st_size > 1000
+
+
+def test_error_folder_in_use_is_refused_before_the_data_is_read(data):
+    (data / "run").mkdir()
+    (data / "run/notes.txt").write_text("mine")
+    result = run_cli("train", data, "--out", data / "run", *TINY)
+    assert "already holds something (notes.txt)" in str(result.exception)
+    assert "5 pairs" not in result.output
 
 
 @pytest.fixture

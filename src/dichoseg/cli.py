@@ -11,6 +11,7 @@ import typer
 from . import registry
 
 if TYPE_CHECKING:
+    from .augmentations.gpu import Augmentation
     from .contracts import Model, Objective
     from .data import FolderDataset
 
@@ -127,7 +128,8 @@ def train(
     gt_encoder_epochs: Annotated[int, typer.Option(min=1, help="At most, with --gt-encoder train.")] = 10,
     gt_encoder_weight: Annotated[float, typer.Option(min=0, help="Weight of its supervision in the loss.")] = 1.0,
     augmentation: Annotated[
-        str | None, typer.Option(help="On the device: a name from `dichoseg list augmentations`.")
+        list[str] | None,
+        typer.Option(help="On the device: a name from `dichoseg list augmentations`; repeatable, in order."),
     ] = None,
     cpu_augmentation: Annotated[
         str | None, typer.Option(help="In the workers, through albumentations: dis-tuning or isnet.")
@@ -165,16 +167,21 @@ def train(
     something to validate on.
     """
     _show_training_log()
-    import dataclasses
     import functools
 
     import torch
 
     from .augmentations import cpu_augmentation as make_cpu_augmentation
     from .data import open_folders
-    from .models import create_model, load_model
+    from .losses import IntermediateSupervision, WeightedSum
+    from .models import load_model
     from .training import fit, fit_gt_encoder
+    from .training.run_folder import RunFolder
 
+    RunFolder(out)  # all that can be refused is refused before the data is read
+    parts = _loss_parts(loss or ["bce"])
+    device_augmentation = _augmentation(augmentation or [])
+    network = _network(model, encoder, decoder, pretrained=pretrained, weights=weights, size=size, seed=seed)
     training, validation = open_folders(
         data,
         val=val,
@@ -189,38 +196,29 @@ def train(
     if check_data:
         training = _usable("training", training, None, skip_broken=skip_broken)
         validation = validation and _usable("validation", validation, training, skip_broken=skip_broken)
-    recipe: dict[str, Any] = {
-        key: value for key, value in (("encoder", encoder), ("decoder", decoder)) if value is not None
-    }
-    if pretrained:
-        recipe["encoder_args"] = {"pretrained": True}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = create_model(model, weights=weights, **recipe)
-    if size is not None:
-        network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
     if cpu_augmentation is not None:
         training.transform = make_cpu_augmentation(cpu_augmentation, size=network.preprocessing.size or 1024)
     typer.echo(f"{model}: {len(training)} images to train on, {len(validation or ())} to validate on", err=True)
     shared: dict[str, Any] = {
         "val_data": validation,
-        "augmentation": None if augmentation is None else registry.load_component("augmentations", augmentation)(),
+        "augmentation": device_augmentation,
         "batch_size": batch_size,
         "device": device,
         "workers": workers,
         "seed": seed,
         "out": out,
     }
-    supervisor: Model | None = None
-    if gt_encoder == "train":
-        supervisor = fit_gt_encoder(network, training, epochs=gt_encoder_epochs, **shared)
-    elif gt_encoder is not None:
-        supervisor = load_model(gt_encoder)
-    objective = _objective(loss or ["bce"], supervisor, gt_encoder_weight)
+    if gt_encoder is not None:
+        supervisor = (
+            fit_gt_encoder(network, training, epochs=gt_encoder_epochs, **shared)
+            if gt_encoder == "train"
+            else load_model(gt_encoder)
+        )
+        parts["gt_encoder"] = (gt_encoder_weight, IntermediateSupervision(supervisor))
     history = fit(
         network,
         training,
-        objective=objective,
+        objective=WeightedSum(**parts),
         epochs=epochs,
         accumulate=accumulate,
         optimizer=functools.partial(torch.optim.AdamW, lr=learning_rate),
@@ -290,8 +288,38 @@ def _fail(error: Exception) -> NoReturn:
     sys.exit(1)
 
 
-def _objective(losses: list[str], gt_encoder: Model | None = None, gt_encoder_weight: float = 1.0) -> Objective:
-    from .losses import BCELoss, DeepSupervision, IntermediateSupervision, WeightedSum
+def _network(
+    model: str,
+    encoder: str | None,
+    decoder: str | None,
+    *,
+    pretrained: bool,
+    weights: Path | None,
+    size: int | None,
+    seed: int,
+) -> Model:
+    import dataclasses
+
+    import torch
+
+    from .models import create_model
+
+    recipe: dict[str, Any] = {
+        key: value for key, value in (("encoder", encoder), ("decoder", decoder)) if value is not None
+    }
+    if pretrained:
+        recipe["encoder_args"] = {"pretrained": True}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = create_model(model, weights=weights, **recipe)
+    if size is not None:
+        network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
+    return network
+
+
+def _loss_parts(losses: list[str]) -> dict[str, tuple[float, Objective]]:
+    """The parts of a `WeightedSum`, from NAME[:WEIGHT] each."""
+    from .losses import BCELoss, DeepSupervision
 
     parts: dict[str, tuple[float, Objective]] = {}
     all_second_terms = True
@@ -310,9 +338,16 @@ def _objective(losses: list[str], gt_encoder: Model | None = None, gt_encoder_we
     if all_second_terms:
         typer.echo(f"{' and '.join(parts)} would leave the inside of the object unsupervised: bce is added", err=True)
         parts = {"bce": (1.0, DeepSupervision(BCELoss())), **parts}
-    if gt_encoder is not None:
-        parts["gt_encoder"] = (gt_encoder_weight, IntermediateSupervision(gt_encoder))
-    return WeightedSum(**parts)
+    return parts
+
+
+def _augmentation(names: list[str]) -> Augmentation | None:
+    steps = [registry.load_component("augmentations", name)() for name in names]
+    if len(steps) < 2:
+        return steps[0] if steps else None
+    from .augmentations import Compose
+
+    return Compose(*steps)
 
 
 def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, skip_broken: bool) -> FolderDataset:
