@@ -24,8 +24,8 @@ small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8
 model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
 
 # --8<-- [start:report]
-dataset = dichoseg.FolderDataset(folder / "im", folder / "gt", strict=False)  # strict: a missing mask is an error
-report = dataset.report()
+dataset = dichoseg.FolderDataset(folder / "im", folder / "gt", strict=False)
+report = dataset.report()  # files without a partner, too; with strict=True they are errors
 print(report)
 # --8<-- [end:report]
 
@@ -51,6 +51,11 @@ history = dichoseg.fit(
 )
 print(dichoseg.evaluate(model, validation))
 # --8<-- [end:train]
+
+# --8<-- [start:cpu-augmentation]
+training.transform = dichoseg.augmentations.cpu_augmentation("dis-tuning", size=64)  # the model's size
+dichoseg.fit(model, training, val_data=validation, epochs=1, batch_size=3, workers=1)
+# --8<-- [end:cpu-augmentation]
 
 # --8<-- [start:cut-outs]
 cut_outs = dichoseg.FolderDataset(folder / "cut-outs", masks="alpha")  # the alpha channel is the mask

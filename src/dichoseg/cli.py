@@ -103,36 +103,59 @@ def check(
 def train(
     data: DataArgument,
     out: Annotated[Path, typer.Option(help="A new folder for the run.")],
-    model: Annotated[str, typer.Option(help="A name from `dichoseg list models`.")] = "isnet",
-    encoder: Annotated[str | None, typer.Option(help="Such as timm:convnext_tiny.")] = None,
-    decoder: Annotated[str | None, typer.Option(help="Such as deconv.")] = None,
+    model: Annotated[
+        str, typer.Option(help="A name from `dichoseg list models`.", rich_help_panel="Network")
+    ] = "isnet",
+    encoder: Annotated[str | None, typer.Option(help="Such as timm:convnext_tiny.", rich_help_panel="Network")] = None,
+    decoder: Annotated[str | None, typer.Option(help="Such as deconv.", rich_help_panel="Network")] = None,
     pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="Start a timm encoder from its published weights; fetches them.")
+        bool,
+        typer.Option(
+            "--pretrained",
+            help="Start a timm encoder from its published weights; fetches them.",
+            rich_help_panel="Network",
+        ),
     ] = False,
-    weights: Annotated[Path | None, typer.Option(help="Weights to start from: .pth or .safetensors.")] = None,
-    size: Annotated[int | None, typer.Option(min=32, help="Side of the network's input, in pixels.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights to start from: .pth or .safetensors.", rich_help_panel="Network")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=32, help="Side of the network's input, in pixels.", rich_help_panel="Network")
+    ] = None,
     loss: Annotated[
         list[str] | None,
         typer.Option(
             help="NAME[:WEIGHT] from `dichoseg list losses`; repeatable. Default: bce, deeply supervised. Edge losses "
-            "see the answer alone, and bce is added where nothing else is given."
+            "see the answer alone, and bce is added where nothing else is given.",
+            rich_help_panel="Objective",
         ),
     ] = None,
     gt_encoder: Annotated[
         str | None,
         typer.Option(
             help="Supervise the features with a GT encoder: train (trains one on the masks first, or uses the one in "
-            "OUT), or the folder of a trained one."
+            "OUT), or the folder of a trained one.",
+            rich_help_panel="Objective",
         ),
     ] = None,
-    gt_encoder_epochs: Annotated[int, typer.Option(min=1, help="At most, with --gt-encoder train.")] = 10,
-    gt_encoder_weight: Annotated[float, typer.Option(min=0, help="Weight of its supervision in the loss.")] = 1.0,
+    gt_encoder_epochs: Annotated[
+        int, typer.Option(min=1, help="At most, with --gt-encoder train.", rich_help_panel="Objective")
+    ] = 10,
+    gt_encoder_weight: Annotated[
+        float, typer.Option(min=0, help="Weight of its supervision in the loss.", rich_help_panel="Objective")
+    ] = 1.0,
     augmentation: Annotated[
         list[str] | None,
-        typer.Option(help="On the device: a name from `dichoseg list augmentations`; repeatable, in order."),
+        typer.Option(
+            help="On the device: a name from `dichoseg list augmentations`; repeatable, in order.",
+            rich_help_panel="Augmentation",
+        ),
     ] = None,
     cpu_augmentation: Annotated[
-        str | None, typer.Option(help="In the workers, through albumentations: dis-tuning or isnet.")
+        str | None,
+        typer.Option(
+            help="In the workers, through albumentations: dis-tuning or isnet.", rich_help_panel="Augmentation"
+        ),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1)] = 10,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
@@ -140,7 +163,10 @@ def train(
     learning_rate: Annotated[float, typer.Option(help="Of AdamW, at the start; it falls along a cosine.")] = 1e-3,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 1,
     device: Annotated[str | None, typer.Option(help="Such as cuda or cpu.")] = None,
-    seed: Annotated[int, typer.Option()] = 0,
+    precision: Annotated[
+        str, typer.Option(help="auto (bfloat16 where the machine has it natively), float32 or bfloat16.")
+    ] = "auto",
+    seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
     overfit_batches: Annotated[
         int | None, typer.Option(min=1, help="Check that the set-up can learn: train on so many batches alone.")
     ] = None,
@@ -160,12 +186,7 @@ def train(
         bool, typer.Option("--check/--no-check", help="Read all of the data first.", rich_help_panel="Data")
     ] = True,
 ) -> None:
-    """Train a model on a folder of images and masks.
-
-    OUT then holds last/ and best/ (models), history.csv, curves.png, sheets/ (a contact sheet for each epoch) and
-    scores.json (the last and the best model's scores at the masks' own size), the last three only where there is
-    something to validate on.
-    """
+    """Train a model on a folder of images and masks, score it, and show how it went."""
     _show_training_log()
     import functools
 
@@ -204,6 +225,7 @@ def train(
         "augmentation": device_augmentation,
         "batch_size": batch_size,
         "device": device,
+        "precision": precision,
         "workers": workers,
         "seed": seed,
         "out": out,

@@ -39,7 +39,9 @@ def test_value_transform_gets_arrays(folder):
 
 
 def test_value_split(folder):
-    training, validation = FolderDataset(folder / "im", folder / "gt").split(0.3, seed=1)
+    training, validation = FolderDataset(folder / "im", folder / "gt", transform=dict).split(0.3, seed=1)
+    assert training.transform is dict
+    assert validation.transform is None
     names = [{files[0] for files in part.files} for part in (training, validation)]
     assert len(names[0]) == 2
     assert len(names[1]) == 1

@@ -25,10 +25,19 @@ def test_error_nothing_to_validate_on(small_isnet, tmp_path):
 
 def test_value_warns_of_empty_masks(small_isnet, caplog):
     fit(small_isnet, BLACK, epochs=1, batch_size=4)
-    assert "4 of 4 training masks are empty" in caplog.text
+    assert "4 of the first 4 training masks are empty" in caplog.text
     caplog.clear()
     fit(small_isnet, DATA, epochs=1, batch_size=4)
     assert warnings(caplog) == []
+
+
+def test_value_warns_of_empty_masks_as_soon_as_there_are_enough(caplog):
+    first = FirstEpoch()
+    for _ in range(3):
+        first.see(torch.zeros(50, 1, 2, 2))
+    first.end({"main": 1.0})
+    assert len(warnings(caplog)) == 1
+    assert "100 of the first 100 training masks are empty" in caplog.text
 
 
 def test_value_warns_of_a_term_that_dominates(small_isnet, caplog):
@@ -50,7 +59,7 @@ def test_value_warns_of_a_term_that_dominates(small_isnet, caplog):
 def test_value_no_warning_without_a_dominant_term(terms, caplog):
     first = FirstEpoch()
     first.see(torch.ones(2, 1, 4, 4))
-    first.warn(terms)
+    first.end(terms)
     assert warnings(caplog) == []
 
 

@@ -158,6 +158,13 @@ def test_value_overfit_batches_sees_nothing_else(caplog):
     assert "the set-up can learn a few batches by heart" in caplog.text
 
 
+def test_value_no_bar_without_a_terminal(capfd):
+    fit(fresh(), DATA, epochs=1, batch_size=3)
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert "epoch 1/1" not in shown.err
+
+
 def test_error_student_that_does_not_fit():
     other = create_model("isnet", encoder_args={"channels": [4, 4], "mid_channels": [2, 2], "strides": [2, 4]})
     objective = IntermediateSupervision(GTEncoder.like(other))

@@ -149,6 +149,9 @@ class FolderDataset(Dataset[Sample]):
     def split(self, fraction: float, *, seed: int = 0) -> tuple[Self, Self]:
         """Split at random into a training and a validation set.
 
+        The training set keeps the transform; the validation set has none, so that nobody validates on augmented
+        images unawares.
+
         Args:
             fraction: Share of the validation set, above 0 and below 1; both sets get at least one pair.
             seed: The same seed splits the same way.
@@ -158,7 +161,9 @@ class FolderDataset(Dataset[Sample]):
         order = np.random.default_rng(seed).permutation(len(self)).tolist()
         held_out = set(order[: min(max(round(fraction * len(self)), 1), len(self) - 1)])
         training = [files for index, files in enumerate(self.files) if index not in held_out]
-        return self._with(training), self._with([self.files[index] for index in sorted(held_out)])
+        validation = self._with([self.files[index] for index in sorted(held_out)])
+        validation.transform = None
+        return self._with(training), validation
 
     def _with(self, files: list[tuple[str, Path, Path]]) -> Self:
         part = copy.copy(self)

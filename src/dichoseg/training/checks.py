@@ -15,6 +15,7 @@ from .loading import length
 
 logger = logging.getLogger(__name__)
 
+ENOUGH = 100
 MOSTLY_EMPTY = 0.8
 DOMINANT = 0.8
 
@@ -94,21 +95,21 @@ class FirstEpoch:
     def __init__(self) -> None:
         self.masks = 0
         self.empty = 0
+        self.judged = False
 
     def see(self, mask: Mask) -> None:
-        """Count a batch of masks (B, 1, H, W), as the loss sees them."""
+        """Count a batch of masks (B, 1, H, W), as the loss sees them; a hundred are enough to judge by."""
+        if self.judged:
+            return
         self.masks += len(mask)
         self.empty += int((mask <= 0.5).flatten(1).all(dim=1).sum())
+        if self.masks >= ENOUGH:
+            self._judge_masks()
 
-    def warn(self, terms: Mapping[str, float]) -> None:
-        """Log what is suspicious, given the epoch's mean of each term of the loss."""
-        if self.empty > MOSTLY_EMPTY * self.masks:
-            logger.warning(
-                "%d of %d training masks are empty (no value above 0.5), so an all-black prediction is nearly "
-                "right; are they masks, is their foreground white, and does the augmentation keep the object in view?",
-                self.empty,
-                self.masks,
-            )
+    def end(self, terms: Mapping[str, float]) -> None:
+        """Judge the epoch's mean of each term of the loss, and the masks where they were few."""
+        if not self.judged:
+            self._judge_masks()
         parts: dict[str, float] = {}
         for name, value in terms.items():
             part = name.partition("/")[0]
@@ -125,6 +126,17 @@ class FirstEpoch:
                 100 * parts[largest] / total,
                 ", ".join(f"{part} {value:.3g}" for part, value in parts.items()),
                 largest,
+            )
+
+    def _judge_masks(self) -> None:
+        self.judged = True
+        if self.empty > MOSTLY_EMPTY * self.masks:
+            logger.warning(
+                "%d of the first %d training masks are empty (no value above 0.5), so an all-black prediction is "
+                "nearly right; are they masks, is their foreground white, and does the augmentation keep the object "
+                "in view?",
+                self.empty,
+                self.masks,
             )
 
 

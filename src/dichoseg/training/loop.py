@@ -196,7 +196,7 @@ def fit(
                 bar.set_postfix({name: f"{value / seen:.3f}" for name, value in grouped(totals).items()})
             means = {name: value / samples for name, value in totals.items()}
             if epoch == 1:
-                first_epoch.warn({name: mean for name, mean in means.items() if name != "loss"})
+                first_epoch.end({name: mean for name, mean in means.items() if name != "loss"})
             row: Row = {"epoch": epoch, **means, "learning_rate": float(learning_rate.get_last_lr()[0])}
             if val_data is not None:
                 row |= _validate(model, objective, val_data, batch_size, workers, target, autocast)
