@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -124,11 +125,17 @@ def test_value_overfit_batches(data):
     assert not (data / "run/scores.json").exists()
 
 
-def test_value_check_lists_and_draws(data):
-    result = run_cli("check", data, "--preview", data / "sheet.png")
+def test_value_check_lists_and_draws(data, monkeypatch):
+    shutil.copytree(data / "train", data / "val")
+    result = run_cli("check", data, "--preview", data / "sheet.jpg")
     assert result.exit_code == 0, result.output
-    assert "5 pairs, images 64x64" in result.output
-    assert (data / "sheet.png").stat().st_size > 1000
+    assert "training set: 5 pairs, images 64x64" in result.output
+    assert "in both sets (5)" in result.output
+    assert (data / "sheet.jpg").stat().st_size > 1000
+    assert (data / "sheet_validation.jpg").stat().st_size > 1000
+    monkeypatch.chdir(data)
+    assert run_cli("check", data, "--preview").exit_code == 0
+    assert (data / "preview.png").stat().st_size > 1000
 
 
 def test_error_folder_in_use_is_refused_before_the_data_is_read(data):

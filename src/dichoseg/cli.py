@@ -68,12 +68,13 @@ ValOption = Annotated[
 @app.command()
 def check(
     data: DataArgument,
+    sheet: Annotated[Path | None, typer.Argument(help="Where --preview writes.", show_default="preview.png")] = None,
     val: ValOption = None,
     images: ImagesOption = "im",
     masks: MasksOption = "gt",
     foreground: ForegroundOption = None,
     resize_masks: ResizeOption = False,
-    preview: Annotated[Path | None, typer.Option(help="Write a contact sheet of the data to this picture.")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Draw a contact sheet of each set.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="List all that was found, not five of each kind.")] = False,
 ) -> None:
     """Read every image and mask of a data set, and list what is wrong with them; exit code 1 if any is unusable."""
@@ -89,10 +90,12 @@ def check(
         report = dataset.report(other=other, progress=True)
         unusable |= bool(report.errors)
         typer.echo(f"{name} set: {report.text(limit=None if everything else 5)}")
-        if preview is not None:
+        if preview or sheet is not None:
             from .visualize import data_sheet
 
-            path = preview if dataset is training else preview.with_stem(f"{preview.stem}_{name}")
+            path = Path("preview.png") if sheet is None else sheet
+            if dataset is not training:
+                path = path.with_stem(f"{path.stem}_{name}")
             data_sheet(dataset, report).save(path)
             typer.echo(f"contact sheet: {path}")
     if unusable:
