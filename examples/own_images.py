@@ -1,5 +1,6 @@
 """Train on images and masks as people have them: look at the data, mend what can be mended, train, score."""
 
+import copy
 import logging
 import tempfile
 from pathlib import Path
@@ -36,7 +37,8 @@ training, validation = dataset.split(0.25, seed=0)
 # --8<-- [end:mend]
 
 # --8<-- [start:overfit]
-dichoseg.fit(model, training, overfit_batches=1, epochs=3, batch_size=4)  # 50 epochs or so tell
+trial = copy.deepcopy(model)  # the model itself stays untrained
+dichoseg.fit(trial, training, overfit_batches=1, epochs=3, batch_size=4)  # 50 epochs or so tell
 # --8<-- [end:overfit]
 
 # --8<-- [start:train]

@@ -138,6 +138,43 @@ def test_value_check_lists_and_draws(data, monkeypatch):
     assert (data / "preview.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--cpu-augmentation", "dis-tunning"), "did you mean 'dis-tuning'"),
+        (("--gt-encoder", "nowhere"), "no model at nowhere"),
+        (("--device", "gpu7"), "gpu7"),
+        (("--loss", "edge"), "no 'edge' in dichoseg.losses"),
+    ],
+)
+def test_error_options_are_refused_before_the_data_is_read(data, arguments, message):
+    (data / "train/im").rename(data / "train/gone")
+    result = run_cli("train", data, "--out", data / "run", *TINY, *arguments)
+    assert message in str(result.exception)
+    assert not (data / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "message"), [("sheet", "is a .png, .jpg or .webp file"), ("no/s.png", "no folder no")]
+)
+def test_error_preview_that_cannot_be_written(data, place, message):
+    assert message in str(run_cli("check", data, "--preview", place).exception)
+
+
+def test_error_gt_encoder_whose_training_did_not_end(data):
+    (data / "run/gt_encoder/run").mkdir(parents=True)
+    result = run_cli("train", data, "--out", data / "run", *TINY, "--gt-encoder", "train")
+    assert "holds a GT encoder whose training did not end; remove it" in str(result.exception)
+
+
+def test_value_skip_broken_without_the_check(messy):
+    (messy / "train/im/y.png").unlink()
+    (messy / "train/gt/y.png").unlink()
+    result = run_cli("train", messy, "--out", messy / "run", *TINY, "--skip-broken", "--no-check", "--resize-masks")
+    assert result.exit_code == 0, result.output
+    assert "6 images to train on" in result.output
+
+
 def test_error_folder_in_use_is_refused_before_the_data_is_read(data):
     (data / "run").mkdir()
     (data / "run/notes.txt").write_text("mine")

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageFont
 
 from dichoseg import FolderDataset
-from dichoseg.visualize import _fitting, contact_sheet, data_sheet, error_map, learning_curves, outlined
+from dichoseg.visualize import _fitting, contact_sheet, data_sheet, error_map, learning_curves, outlined, thumbnail
 
 
 def test_shape_sheet():
@@ -44,6 +44,12 @@ def test_value_error_colours():
     assert error_map(prediction, mask).tolist() == [[[1, 1, 1], [0, 0, 0], [1, 0, 0], [0, 0, 1]]]
 
 
+def test_value_thumbnail_is_a_tile():
+    small = thumbnail(np.full((40, 80, 3), 0.5, np.float32), side=20)
+    assert small.shape == (10, 20, 3)
+    assert small == pytest.approx(0.5, abs=0.01)
+
+
 def test_value_outline():
     image, mask = np.ones((20, 20, 3), np.float32), np.zeros((20, 20), np.float32)
     mask[5:15, 5:15] = 1
@@ -82,6 +88,16 @@ def test_value_data_sheet_shows_warned_samples_first(tmp_path):
     assert sheet.shape == (22 + 8 + 2 * (22 + 192 + 8), 8 + 3 * 200, 3)
     assert (sheet[22 + 8 + 22 + 96, 8 + 96] == 80).all(), "the empty mask's image"
     assert (sheet[22 + 8 + 222 + 22 + 96, 8 + 96] == 0).all(), "then the first of the others"
+
+
+def test_value_data_sheet_of_warned_samples_alone(tmp_path):
+    for part, value in (("im", 90), ("gt", 0)):
+        (tmp_path / part).mkdir()
+        for name in "ab":
+            Image.fromarray(np.full((32, 32), value, np.uint8)).save(tmp_path / part / f"{name}.png")
+    dataset = FolderDataset(tmp_path / "im", tmp_path / "gt")
+    for rows in (1, 2, 5):
+        assert data_sheet(dataset, dataset.report(), rows=rows).height == 30 + min(rows, 2) * 222
 
 
 def test_error_data_sheet_of_nothing(tmp_path):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
 from . import registry
 
 if TYPE_CHECKING:
+    import torch
+
     from .augmentations.gpu import Augmentation
     from .contracts import Model, Objective
     from .data import FolderDataset
+    from .training.run_folder import Row
 
 app = typer.Typer(
     name="dichoseg",
@@ -80,24 +83,23 @@ def check(
     """Read every image and mask of a data set, and list what is wrong with them; exit code 1 if any is unusable."""
     from .data import open_folders
 
+    path = _picture_path(sheet or Path("preview.png")) if preview or sheet is not None else None
     training, validation = open_folders(
         data, val=val, images=images, masks=masks, foreground=foreground, resize_masks=resize_masks, strict=False
     )
     unusable = False
-    for name, dataset, other in (("training", training, None), ("validation", validation, training)):
+    for name, dataset, other in (("training", training, validation), ("validation", validation, None)):
         if dataset is None:
             continue
         report = dataset.report(other=other, progress=True)
         unusable |= bool(report.errors)
         typer.echo(f"{name} set: {report.text(limit=None if everything else 5)}")
-        if preview or sheet is not None:
+        if path is not None:
             from .visualize import data_sheet
 
-            path = Path("preview.png") if sheet is None else sheet
-            if dataset is not training:
-                path = path.with_stem(f"{path.stem}_{name}")
-            data_sheet(dataset, report).save(path)
-            typer.echo(f"contact sheet: {path}")
+            place = path if dataset is training else path.with_stem(f"{path.stem}_{name}")
+            data_sheet(dataset, report).save(place)
+            typer.echo(f"contact sheet: {place}")
     if unusable:
         raise typer.Exit(1)
 
@@ -163,11 +165,13 @@ def train(
     epochs: Annotated[int, typer.Option(min=1)] = 10,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     accumulate: Annotated[int, typer.Option(min=1, help="Batches per optimiser step.")] = 1,
-    learning_rate: Annotated[float, typer.Option(help="Of AdamW, at the start; it falls along a cosine.")] = 1e-3,
+    learning_rate: Annotated[
+        float, typer.Option(min=0, help="Of AdamW, at the start; it falls along a cosine.")
+    ] = 1e-3,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 1,
     device: Annotated[str | None, typer.Option(help="Such as cuda or cpu.")] = None,
     precision: Annotated[
-        str, typer.Option(help="auto (bfloat16 where the machine has it natively), float32 or bfloat16.")
+        Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 where the machine has it natively.")
     ] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
     overfit_batches: Annotated[
@@ -200,12 +204,25 @@ def train(
     from .losses import IntermediateSupervision, WeightedSum
     from .models import load_model
     from .training import fit, fit_gt_encoder
+    from .training.gt_encoder import gt_encoder_folder
+    from .training.loop import choose_device
     from .training.run_folder import RunFolder
 
-    RunFolder(out)  # all that can be refused is refused before the data is read
+    # what can be refused is refused before the data is read
+    RunFolder(out)
     parts = _loss_parts(loss or ["bce"])
     device_augmentation = _augmentation(augmentation or [])
     network = _network(model, encoder, decoder, pretrained=pretrained, weights=weights, size=size, seed=seed)
+    transform = None
+    if cpu_augmentation is not None and overfit_batches is None:
+        transform = make_cpu_augmentation(cpu_augmentation, size=network.preprocessing.size or 1024)
+    supervisor: Model | None = None
+    if gt_encoder == "train":
+        gt_encoder_folder(out)
+    elif gt_encoder is not None:
+        supervisor = load_model(gt_encoder)
+        IntermediateSupervision(supervisor, student=network)
+    torch.empty(0, device=choose_device(device, torch.device("cpu")))
     training, validation = open_folders(
         data,
         val=val,
@@ -215,13 +232,12 @@ def train(
         masks=masks,
         foreground=foreground,
         resize_masks=resize_masks,
-        strict=not check_data,
+        strict=not (check_data or skip_broken),
     )
     if check_data:
-        training = _usable("training", training, None, skip_broken=skip_broken)
-        validation = validation and _usable("validation", validation, training, skip_broken=skip_broken)
-    if cpu_augmentation is not None:
-        training.transform = make_cpu_augmentation(cpu_augmentation, size=network.preprocessing.size or 1024)
+        training = _usable("training", training, validation, skip_broken=skip_broken)
+        validation = validation and _usable("validation", validation, None, skip_broken=skip_broken)
+    training.transform = transform
     typer.echo(f"{model}: {len(training)} images to train on, {len(validation or ())} to validate on", err=True)
     shared: dict[str, Any] = {
         "val_data": validation,
@@ -233,12 +249,9 @@ def train(
         "seed": seed,
         "out": out,
     }
-    if gt_encoder is not None:
-        supervisor = (
-            fit_gt_encoder(network, training, epochs=gt_encoder_epochs, **shared)
-            if gt_encoder == "train"
-            else load_model(gt_encoder)
-        )
+    if gt_encoder == "train":
+        supervisor = fit_gt_encoder(network, training, epochs=gt_encoder_epochs, **shared)
+    if supervisor is not None:
         parts["gt_encoder"] = (gt_encoder_weight, IntermediateSupervision(supervisor))
     history = fit(
         network,
@@ -252,7 +265,7 @@ def train(
     )
     typer.echo(f"loss {history[0]['loss']:.4f} -> {history[-1]['loss']:.4f}; model in {out}")
     if validation is not None and overfit_batches is None:
-        _score_run(out, validation)
+        _score_run(out, history, validation, choose_device(device, torch.device("cpu")))
 
 
 @app.command()
@@ -313,6 +326,15 @@ def _fail(error: Exception) -> NoReturn:
     sys.exit(1)
 
 
+def _picture_path(path: Path) -> Path:
+    """Refuse a place where no picture can be written."""
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise ValueError(f"a contact sheet is a .png, .jpg or .webp file; got {path}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.parent} to write {path.name} to")
+    return path
+
+
 def _network(
     model: str,
     encoder: str | None,
@@ -325,17 +347,15 @@ def _network(
 ) -> Model:
     import dataclasses
 
-    import torch
-
     from .models import create_model
+    from .training.loading import seeded
 
     recipe: dict[str, Any] = {
         key: value for key, value in (("encoder", encoder), ("decoder", decoder)) if value is not None
     }
     if pretrained:
         recipe["encoder_args"] = {"pretrained": True}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         network = create_model(model, weights=weights, **recipe)
     if size is not None:
         network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
@@ -393,7 +413,7 @@ def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, s
     return dataset.without(report.unusable) if report.unusable else dataset
 
 
-def _score_run(run: Path, validation: FolderDataset) -> None:
+def _score_run(run: Path, history: list[Row], validation: FolderDataset, device: torch.device) -> None:
     """Score the last and the best model of a run as papers do, at the masks' own size."""
     import json
 
@@ -401,7 +421,9 @@ def _score_run(run: Path, validation: FolderDataset) -> None:
     from .models import load_model
     from .models.weights import write_atomically
 
-    scores = {name: evaluate(load_model(run / name), validation) for name in ("last", "best")}
+    scores = {"last": evaluate(load_model(run / "last").to(device), validation)}
+    best_is_last = all(row["quick_max_f"] < history[-1]["quick_max_f"] for row in history[:-1])
+    scores["best"] = scores["last"] if best_is_last else evaluate(load_model(run / "best").to(device), validation)
     text = json.dumps(scores, indent=2) + "\n"
     write_atomically(run / "scores.json", lambda path: path.write_text(text, encoding="utf-8"))
     typer.echo("".join(f"{name:>12}" for name in ["validation", *scores["last"]]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,13 @@ from PIL import ImageDraw, ImageFont
 if TYPE_CHECKING:
     from .data import DataReport, FolderDataset
 
+TILE = 192
 MARGIN = 8
 CAPTION = 22
 
 
 def contact_sheet(
-    rows: Sequence[Mapping[str, NDArray[np.float32]]], *, captions: Sequence[str] | None = None, tile: int = 192
+    rows: Sequence[Mapping[str, NDArray[np.float32]]], *, captions: Sequence[str] | None = None, tile: int = TILE
 ) -> PillowImage.Image:
     """Lay pictures out in rows, under the names of their columns.
 
@@ -56,6 +58,14 @@ def contact_sheet(
             sheet.paste(picture, corner)
         top += height + MARGIN
     return sheet
+
+
+def thumbnail(pixels: NDArray[np.float32], *, side: int = TILE) -> NDArray[np.float32]:
+    """Bring a picture (H, W) or (H, W, 3) in [0, 1] to a longer side of `side` pixels, for a contact sheet.
+
+    So that a sheet of large photographs holds its tiles alone.
+    """
+    return np.asarray(_tile(pixels, side), np.float32) / np.float32(255)
 
 
 def error_map(prediction: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -95,8 +105,8 @@ def outlined(image: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[n
 def data_sheet(dataset: FolderDataset, report: DataReport, *, rows: int = 10) -> PillowImage.Image:
     """Lay out samples of a data set: image, mask, and the mask's border drawn into the image.
 
-    Samples that the report warns of come first and fill at most half of the rows, their warnings in the caption; the
-    others are spread evenly over the set.
+    Samples that the report warns of come first, their warnings in the caption, and leave half of the rows to the
+    others, which are spread evenly over the set.
 
     Args:
         dataset: The samples; ones that cannot be used are not shown.
@@ -112,15 +122,16 @@ def data_sheet(dataset: FolderDataset, report: DataReport, *, rows: int = 10) ->
     usable = [index for index, (name, *_) in enumerate(dataset.files) if name not in report.unusable]
     if not usable:
         raise ValueError(f"nothing to show: none of the {len(dataset)} samples can be used; the report says why")
-    warned = [index for index in usable if dataset.files[index][0] in kinds][: rows // 2]
     others = [index for index in usable if dataset.files[index][0] not in kinds]
+    warned = [index for index in usable if dataset.files[index][0] in kinds][: rows - min(rows // 2, len(others))]
     count = min(rows - len(warned), len(others))
     spread = np.linspace(0, len(others) - 1, count).round().astype(int).tolist() if count else []
     pictures, captions = [], []
     for index in [*warned, *(others[place] for place in spread)]:
         sample = dataset[index]
         image, mask = sample.image.permute(1, 2, 0).numpy(), sample.mask[0].numpy()
-        pictures.append({"image": image, "mask": mask, "border": outlined(image, mask)})
+        columns = {"image": image, "mask": mask, "border": outlined(image, mask)}
+        pictures.append({name: thumbnail(picture) for name, picture in columns.items()})
         size = f"{image.shape[1]}x{image.shape[0]}"
         captions.append(", ".join([sample.name, size, *kinds.get(sample.name, ())]))
     return contact_sheet(pictures, captions=captions)
@@ -177,7 +188,7 @@ def _loss_parts(history: Sequence[Mapping[str, float]]) -> dict[str, list[float]
         part, slash, _ = name.partition("/")
         if slash:
             values = parts.setdefault(part, [0.0] * len(history))
-            parts[part] = [value + row[name] for value, row in zip(values, history, strict=True)]
+            parts[part] = [value + row.get(name, math.nan) for value, row in zip(values, history, strict=True)]
     return parts
 
 

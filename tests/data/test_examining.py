@@ -215,3 +215,39 @@ def test_value_similar_images_are_not_the_same(tmp_path):
 def test_value_every_kind_says_what_to_do():
     assert {severity for severity, _ in KINDS.values()} == {"error", "warning"}
     assert all(advice for _, advice in KINDS.values())
+
+
+@pytest.mark.parametrize("ending", ["jpg", "tif", "png", "webp"])
+@pytest.mark.parametrize("orientation", [1, 6, 9])
+def test_value_orientation_in_any_format(tmp_path, ending, orientation):
+    for part in ("im", "gt"):
+        (tmp_path / part).mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (60, 40), (90, 20, 20)).save(tmp_path / f"im/a.{ending}", exif=exif)
+    mask = np.zeros((60, 40) if orientation == 6 else (40, 60), np.uint8)
+    mask[10:20, 10:20] = 255
+    Image.fromarray(mask).save(tmp_path / "gt/a.png")
+    dataset = FolderDataset(tmp_path / "im", tmp_path / "gt")
+    assert dataset.report().problems == ()
+    assert dataset[0].image.shape[1:] == dataset[0].mask.shape[1:] == mask.shape
+
+
+def test_value_jpegs_that_agree_in_a_fraction_of_their_size_are_not_the_same(tmp_path):
+    for part in ("im", "gt"):
+        (tmp_path / part).mkdir()
+    board = np.indices((2304, 2304)).sum(axis=0) % 2 * 40
+    mask = np.zeros((2304, 2304), np.uint8)
+    mask[500:900, 500:900] = 255
+    for name, pixels in (("flat", np.full_like(board, 128)), ("board", 108 + board)):
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"im/{name}.jpg", quality=95)
+        Image.fromarray(mask).save(tmp_path / f"gt/{name}.png")
+    assert FolderDataset(tmp_path / "im", tmp_path / "gt").report().problems == ()
+
+
+def test_error_foreground_for_masks_of_colours(tmp_path):
+    for part in ("im", "gt"):
+        (tmp_path / part).mkdir()
+        Image.new("RGB", (8, 8), (200, 10, 10)).save(tmp_path / part / "a.png")
+    (problem,) = FolderDataset(tmp_path / "im", tmp_path / "gt", foreground=[1]).report().problems
+    assert problem.kind == "coloured mask"

@@ -38,6 +38,14 @@ def test_value_transform_gets_arrays(folder):
     assert FolderDataset(folder / "im", folder / "gt", transform=flip)[0].image.shape == (3, 4, 8)
 
 
+def test_error_transform_that_leaves_8_bits(folder):
+    def scaled(image, mask):
+        return {"image": image[:, ::-1], "mask": mask.astype(np.float32) / 255}
+
+    with pytest.raises(ValueError, match="a: the transform gave float32 for the mask; wanted uint8"):
+        FolderDataset(folder / "im", folder / "gt", transform=scaled)[0]
+
+
 def test_value_split(folder):
     training, validation = FolderDataset(folder / "im", folder / "gt", transform=dict).split(0.3, seed=1)
     assert training.transform is dict
@@ -46,6 +54,9 @@ def test_value_split(folder):
     assert len(names[0]) == 2
     assert len(names[1]) == 1
     assert not names[0] & names[1]
+    (folder / "im/orphan.png").write_text("no mask")
+    parts = FolderDataset(folder / "im", folder / "gt", strict=False).split(0.3)
+    assert [len(part.left_out) for part in parts] == [1, 0]
 
 
 def test_value_without(folder):

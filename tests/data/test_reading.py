@@ -170,3 +170,12 @@ def test_error_files(tmp_path):
     Image.new("LAB", (5, 4)).save(tmp_path / "lab.tif")
     with pytest.raises(ValueError, match="lab.tif cannot be read .* CIE LAB; wanted grey or RGB"):
         read_image(tmp_path / "lab.tif")
+
+
+@pytest.mark.parametrize("alpha", [0, 128, 255])
+def test_value_an_alpha_channel_that_is_the_same_all_over_says_nothing(tmp_path, alpha):
+    pixels = np.zeros((4, 4, 4), np.uint8)
+    pixels[:2, :, :3] = 255
+    pixels[..., 3] = alpha
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png")[0, :, 0].tolist() == [1, 1, 0, 0]

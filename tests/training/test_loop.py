@@ -132,6 +132,34 @@ def test_value_on_epoch_ends_training(caplog):
     assert len(history) == 2
     assert "epoch 2: training ends here, as on_epoch asked" in caplog.text
     assert len(fit(fresh(), DATA, epochs=2, batch_size=3, on_epoch=lambda _, row: "going on")) == 2
+    assert len(fit(fresh(), DATA, epochs=2, batch_size=3, on_epoch=lambda _, row: np.True_)) == 1
+
+
+def test_value_a_row_that_on_epoch_extends_is_kept(tmp_path):
+    def measure(model, row):
+        if row["epoch"] == 2:
+            row["mine/score"] = 1.0
+
+    history = fit(fresh(), DATA, epochs=3, batch_size=3, on_epoch=measure, out=tmp_path / "run")
+    assert history[1]["mine/score"] == 1.0
+    header, *lines = (tmp_path / "run/history.csv").read_text().splitlines()
+    assert header.endswith(",mine/score")
+    assert [line.rsplit(",", 1)[1] for line in lines] == ["", "1.0", ""]
+
+
+def test_error_optimizer_that_cannot_be_made_leaves_the_model_where_it_was():
+    model = fresh()
+    with pytest.raises(ValueError, match="Invalid learning rate"):
+        fit(model, DATA, batch_size=3, optimizer=partial(torch.optim.AdamW, lr=-1.0))
+    assert model.training
+    with pytest.raises(ValueError, match="seed must be 0 or more; got -1"):
+        fit(model, DATA, seed=-1)
+
+
+def test_error_nothing_to_overfit():
+    black = [(image, mask * 0) for image, mask, _ in (DATA[index] for index in range(4))]
+    with pytest.raises(ValueError, match="the batches to overfit holds 2 masks and all of them are empty"):
+        fit(fresh(), black, overfit_batches=1, batch_size=2)
 
 
 def test_value_overfit_batches_sees_nothing_else(caplog):

@@ -34,9 +34,11 @@ class RandomElastic(nn.Module):
         super().__init__()
         if nodes < 2:
             raise ValueError(f"nodes must be 2 or more; got {nodes}")
-        limit = 0.5 / (nodes - 1)
+        limit = 0.33 / (nodes - 1)  # bicubic slopes are half as steep again as those between two nodes
         if not 0 <= shift <= limit:
-            raise ValueError(f"shift must lie in 0 to {limit:.3g}, half the distance of {nodes} nodes; got {shift}")
+            raise ValueError(
+                f"shift must lie in 0 to {limit:.3g}, a third of the distance of {nodes} nodes; got {shift}"
+            )
         self.p = p
         self.nodes = nodes
         self.shift = shift

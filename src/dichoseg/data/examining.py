@@ -37,6 +37,8 @@ SOFT_BLOCK = 8
 SOFT_SHARE = 0.1
 LARGE_ENOUGH = (256, 256)
 """A JPEG image is decoded in a fraction of its size, but of no less than this."""
+LYING = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
 
 
 class _Pair(NamedTuple):
@@ -56,13 +58,13 @@ def examine(dataset: FolderDataset, *, other: FolderDataset | None, progress: bo
     problems = [*dataset.left_out, *itertools.chain.from_iterable(pair.problems for pair in pairs)]
     first: dict[bytes, str] = {}
     for name, digest in digests.items():
-        if first.setdefault(digest, name) != name:
+        if first.setdefault(digest, name) != name and _look_alike(images[name], images[first[digest]]):
             message = f"{images[name]} shows the same as {images[first[digest]]}"
             problems.append(_problem("same image twice", name, message))
     if other is not None:
         theirs = dict(_in_threads(_digest_and_path, [path for _, path, _ in other.files], progress=progress))
         for name, digest in digests.items():
-            if digest in theirs:
+            if digest in theirs and _look_alike(images[name], theirs[digest]):
                 message = f"{images[name]} shows the same as {theirs[digest]} of the other set"
                 problems.append(_problem("in both sets", name, message))
     sizes = sorted((pair.size for pair in pairs if pair.size), key=lambda size: (size[0] * size[1], size))
@@ -103,7 +105,8 @@ def _look(dataset: FolderDataset, files: tuple[str, Path, Path]) -> _Pair:
         seen = _attempt(found, "unreadable file", _glance, image_path)
         picture = _attempt(found, "unreadable file", open_image, mask_path)
         if picture is not None:
-            mask = _attempt(found, "label ids", mask_tensor, picture, mask_path, foreground=dataset.foreground)
+            kind = "label ids" if dataset.foreground is None else "coloured mask"
+            mask = _attempt(found, kind, mask_tensor, picture, mask_path, foreground=dataset.foreground)
         if seen is not None and picture is not None and picture.size != seen[0]:
             kind = _mismatch(picture.size, seen[0]) if dataset.resize_masks else "size mismatch"
             found.append((kind, size_mismatch(mask_path, picture.size, image_path, seen[0])))
@@ -129,10 +132,17 @@ def _glance(path: Path) -> tuple[Size, bytes]:
     """Size, after EXIF orientation, and digest of an image; a JPEG is decoded in a fraction of its size."""
     with opened(path) as image:
         size = image.size
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+        if image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in LYING:
+            size = size[::-1]  # Pillow's TIFF reader has done so already
         image.draft(None, LARGE_ENOUGH)
         load(image)
-        return size[::-1] if turned else size, _digest(image, size)
+        return size, _digest(image, size)
+
+
+def _look_alike(first: Path, second: Path) -> bool:
+    """Whether two files of one digest have the same pixels: JPEGs agreed in a fraction of their size only."""
+    pictures = [open_image(path) for path in (first, second)]
+    return _digest(pictures[0], pictures[0].size) == _digest(pictures[1], pictures[1].size)
 
 
 def _digest(image: PillowImage.Image, size: Size) -> bytes:

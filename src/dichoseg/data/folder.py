@@ -87,7 +87,7 @@ class FolderDataset(Dataset[Sample]):
             raise ValueError(
                 self.left_out[0].message
                 + (f" (and {count - 1} more problems)" if count > 1 else "")
-                + "; dichoseg check lists all, strict=False leaves them out"
+                + "; dichoseg check lists all, strict=False (--skip-broken) leaves them out"
             )
         if self.left_out:
             counts = Counter(problem.kind for problem in self.left_out)
@@ -112,10 +112,7 @@ class FolderDataset(Dataset[Sample]):
                 raise ValueError(f"{message}; resize_masks=True resizes such masks")
             mask = _resized(mask, (image.shape[-2], image.shape[-1]))
         if self.transform is not None:
-            pixels = (image.permute(1, 2, 0) * 255).round().byte().numpy()
-            result = self.transform(image=pixels, mask=(mask[0] * 255).round().byte().numpy())
-            image = torch.from_numpy(result["image"]).permute(2, 0, 1).float() / 255
-            mask = torch.from_numpy(result["mask"])[None].float() / 255
+            image, mask = _transformed(self.transform, image, mask, name)
         return Sample(image, mask, name)
 
     def report(self, *, other: FolderDataset | None = None, progress: bool = False) -> DataReport:
@@ -163,6 +160,7 @@ class FolderDataset(Dataset[Sample]):
         training = [files for index, files in enumerate(self.files) if index not in held_out]
         validation = self._with([self.files[index] for index in sorted(held_out)])
         validation.transform = None
+        validation.left_out = ()  # they are the training set's to tell
         return self._with(training), validation
 
     def _with(self, files: list[tuple[str, Path, Path]]) -> Self:
@@ -262,6 +260,19 @@ def _what_is_in(root: Path, folders: Sequence[Path]) -> str:
 def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
     resized = F.interpolate(mask[None], size=size, mode="bilinear", antialias=True, align_corners=False)
     return resized[0].clamp(0, 1)
+
+
+def _transformed(transform: Transform, image: Tensor, mask: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    pixels = (image.permute(1, 2, 0) * 255).round().byte().numpy()
+    result = transform(image=pixels, mask=(mask[0] * 255).round().byte().numpy())
+    for kind in ("image", "mask"):
+        if result[kind].dtype != np.uint8:
+            raise ValueError(
+                f"{name}: the transform gave {result[kind].dtype} for the {kind}; wanted uint8, as it was given "
+                "(the model's preprocessing scales and normalises)"
+            )
+    image = torch.from_numpy(np.ascontiguousarray(result["image"])).permute(2, 0, 1).float() / 255
+    return image, torch.from_numpy(np.ascontiguousarray(result["mask"]))[None].float() / 255
 
 
 def _size(picture: Tensor) -> tuple[int, int]:

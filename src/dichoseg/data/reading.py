@@ -34,7 +34,7 @@ def read_mask(path: str | Path, *, foreground: Sequence[int] | None = None) -> T
     """Read a mask: (1, H, W) float32 in [0, 1], 1 being foreground.
 
     From grey, 1-bit, palette or colour files, 8 or 16 bit, their EXIF orientation applied; where there is an alpha
-    channel with something in it, from that. A mask of zeros and ones is taken for black and white.
+    channel that is not the same all over, from that. A mask of zeros and ones is taken for black and white.
 
     Args:
         path: The file.
@@ -71,8 +71,10 @@ def mask_tensor(image: PillowImage.Image, path: str | Path, *, foreground: Seque
     """Turn a Pillow image into a mask, (1, H, W) float32 in [0, 1]; a ValueError says why it is none."""
     if foreground is not None:
         return torch.from_numpy(np.isin(_label_ids(image, path), list(foreground)))[None].float()
-    if image.mode in ("LA", "RGBA", "PA") and image.getchannel("A").getextrema() != (255, 255):
-        image = image.getchannel("A")
+    if image.mode in ("LA", "RGBA", "PA"):
+        alpha = image.getchannel("A")
+        low, high = alpha.getextrema()
+        image = alpha if low != high else image
     grey = _grey(image, path)
     peak = float(grey.max(initial=0))
     if 1 < peak < LABEL_IDS_BELOW:

@@ -17,6 +17,7 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "unreadable file": ("error", "replace it, or leave it out with without(report.unusable) (--skip-broken)"),
     "size mismatch": ("error", "resize_masks=True (--resize-masks) resizes such masks"),
     "label ids": ("error", "foreground= (--foreground) says which ids are foreground"),
+    "coloured mask": ("error", "foreground= (--foreground) needs masks of one label id a pixel"),
     "no alpha channel": ("error", "give a folder of masks, or leave the image out (--skip-broken)"),
     "resized mask": ("warning", "its edges are less exact than those of a mask of the image's size"),
     "stretched mask": ("warning", "look whether it belongs to its image, and is turned the same way"),

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..blocks import spatial_size
 from ..contracts import Mask, Model, Samples
-from .loading import length
+from .loading import length, seeded
 
 logger = logging.getLogger(__name__)
 
@@ -20,14 +20,16 @@ MOSTLY_EMPTY = 0.8
 DOMINANT = 0.8
 
 
-def check_validation(data: Samples) -> None:
-    """Refuse a validation set whose masks are all empty: every F-measure on it is 0, whatever the model does.
+def check_validation(data: Samples, name: str = "val_data") -> None:
+    """Refuse a validation set, called `name`, whose masks are all empty: every F-measure on it would be 0.
 
     Looks at samples until one mask holds foreground, so mostly at one.
     """
-    if not any((data[index][1] > 0.5).any() for index in range(length(data))):
+    with seeded(0):
+        empty = not any((data[index][1] > 0.5).any() for index in range(length(data)))
+    if empty:
         raise ValueError(
-            f"nothing can be validated: val_data holds {length(data)} masks and all of them are empty (no value above "
+            f"nothing can be validated: {name} holds {length(data)} masks and all of them are empty (no value above "
             "0.5); are they masks, and is their foreground white?"
         )
 

@@ -6,11 +6,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..contracts import Model, Samples
+from ..losses.objectives import DeepSupervision
+from ..losses.pixel import BCELoss
 from ..models.gt_encoder import GTEncoder
 from ..models.weights import CONFIG_FILE, load_model, save_model
+from .loading import seeded
 from .loop import fit
 from .run_folder import GT_ENCODER
 
@@ -44,18 +45,18 @@ def fit_gt_encoder(
         seed: Of the weights and of the training.
         out: The run's folder, which keeps the network in its subfolder `gt_encoder`. One that is there already, and
             fits the model, is loaded in place of training.
-        **fit_args: All further arguments are `fit`'s.
+        **fit_args: All further arguments are `fit`'s; `on_epoch` and `objective` are taken.
 
     Returns:
         The trained network, in eval mode.
 
     Raises:
         ValueError: `out` keeps a GT encoder that does not fit the model.
+        FileExistsError: `out` keeps one whose training did not end.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         gt_encoder = GTEncoder.like(model)
-    folder = None if out is None else Path(out) / GT_ENCODER
+    folder = None if out is None else gt_encoder_folder(out)
     if folder is not None and (folder / CONFIG_FILE).exists():
         kept = load_model(folder)
         if not isinstance(kept, GTEncoder) or (kept.feature_info, kept.preprocessing) != (
@@ -76,6 +77,7 @@ def fit_gt_encoder(
         val_data=train_data if val_data is None else val_data,
         seed=seed,
         out=None if folder is None else folder / "run",
+        objective=DeepSupervision(BCELoss()),
         on_epoch=lambda _, row: row["quick_max_f"] > max_f,
         **fit_args,
     )
@@ -91,3 +93,18 @@ def fit_gt_encoder(
     if folder is not None:
         save_model(gt_encoder, folder)
     return gt_encoder.eval()
+
+
+def gt_encoder_folder(out: str | Path) -> Path:
+    """Where a run keeps its GT encoder.
+
+    Raises:
+        FileExistsError: One is there whose training did not end.
+    """
+    folder = Path(out) / GT_ENCODER
+    if folder.exists() and not (folder / CONFIG_FILE).exists():
+        raise FileExistsError(
+            f"{folder} holds a GT encoder whose training did not end; remove it to train one anew, or use its last "
+            f"weights: load_model('{folder / 'run'}'), --gt-encoder {folder / 'run'} with another folder for the run"
+        )
+    return folder

@@ -88,8 +88,9 @@ def seeded(*key: int, device: torch.device | None = None) -> Iterator[None]:
     cuda = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
-        if cuda:
-            torch.cuda.manual_seed(seed)
+        for one in cuda:
+            with torch.cuda.device(one):
+                torch.cuda.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed % 2**32)
         try:
@@ -108,7 +109,7 @@ def length(data: Samples) -> int:
 
 def check_range(name: str, kind: str, values: Tensor, *, slack: float = 0.0) -> None:
     """Raise a ValueError where an image or a mask leaves [0, 1] by more than `slack`, or is not a number."""
-    low, high = float(values.min()), float(values.max())
+    low, high = (float(end) for end in torch.aminmax(values))
     if not (low >= -slack and high <= 1 + slack):
         raise ValueError(f"{name}: the {kind} must lie in [0, 1]; got {low:.4g} to {high:.4g}")
 
@@ -133,7 +134,7 @@ class _Prepared(Dataset[Any]):
             return error
 
     def _load(self, index: int) -> tuple[Tensor, Tensor, str]:
-        with seeded(self.seed, self.epoch, index):
+        with seeded(self.seed, self.epoch, index, 1):  # 1: a stream of its own beside the steps'
             image, mask, *rest = self.data[index]
         name = str(rest[0]) if rest else f"sample {index}"
         if image.ndim != 3 or mask.ndim != 3 or mask.shape[0] != 1 or image.shape[-2:] != mask.shape[-2:]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
@@ -93,7 +94,8 @@ def fit(
         workers: Processes that load data; their number changes no result.
         seed: Order of the data, augmentation, and transforms in the data set.
         overfit_batches: Check that the set-up can learn: train on the first so many batches alone, without
-            augmentation, validate on the same images, and log whether the loss fell by half. Some 50 epochs tell.
+            augmentation, validate on the same images, and log whether the loss fell by half. Some 50 epochs tell. A
+            `transform` of the data set stays: leave it off.
         out: A new folder for the run. See `dichoseg.training.run_folder.RunFolder` for what it will hold: weights,
             `history.csv`, `curves.png`, and a contact sheet of validation images for each epoch.
         on_epoch: Called after each epoch with the model and the epoch's row; where it returns True, training ends.
@@ -111,6 +113,8 @@ def fit(
     for name, value in counts.items():
         if value is not None and value < 1:
             raise ValueError(f"{name} must be 1 or more; got {value}")
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or more; got {seed}")
     for name, data in (("train_data", train_data), ("val_data", val_data)):
         if data is not None and length(data) == 0:
             raise ValueError(f"{name} holds no samples")
@@ -122,24 +126,24 @@ def fit(
     objective.check(model)
     run = None if out is None else RunFolder(out)
     home, was_training = next(model.parameters()).device, model.training
-    target = _choose_device(device, home)
+    target = choose_device(device, home)
     autocast = torch.autocast(target.type, torch.bfloat16, enabled=_uses_bfloat16(precision, target))
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise ValueError("the model has no parameter that takes a gradient; is all of it frozen?")
     if val_data is not None:
-        check_validation(val_data)
-    model.to(target)
-    objective.to(target)
-    make_optimizer = functools.partial(torch.optim.AdamW, lr=1e-3) if optimizer is None else optimizer
-    adam = make_optimizer(parameters)
+        check_validation(val_data, "val_data" if overfit_batches is None else "the batches to overfit")
     samples = length(train_data)
     steps = math.ceil(samples / batch_size)
-    learning_rate = schedule(adam, math.ceil(steps / accumulate) * epochs)
     best_score, best_state = -math.inf, None
     history: list[Row] = []
     first_epoch = FirstEpoch()
     try:
+        model.to(target)
+        objective.to(target)
+        make_optimizer = functools.partial(torch.optim.AdamW, lr=1e-3) if optimizer is None else optimizer
+        adam = make_optimizer(parameters)
+        learning_rate = schedule(adam, math.ceil(steps / accumulate) * epochs)
         if samples % batch_size == 1 or batch_size == 1:
             check_batch_of_one(model, target)
             warn_of_single_images(model, samples, batch_size)
@@ -210,7 +214,8 @@ def fit(
                 best_state = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
             if run is not None:
                 run.write(model, history, improved=improved, val_data=val_data)
-            if on_epoch is not None and on_epoch(model, row) is True:
+            answer = None if on_epoch is None else on_epoch(model, row)
+            if isinstance(answer, bool | np.bool_) and answer:
                 logger.info("epoch %d: training ends here, as on_epoch asked", epoch)
                 break
         if best_state is not None:
@@ -218,7 +223,7 @@ def fit(
         if overfit_batches is not None:
             tell_overfitting(history)
     finally:
-        adam.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         model.to(home).train(was_training)
         objective.to(home)
     return history
@@ -247,7 +252,8 @@ def _validate(
     return {"val_loss": loss / length(data), **metrics.compute()}
 
 
-def _choose_device(device: str | torch.device | None, home: torch.device) -> torch.device:
+def choose_device(device: str | torch.device | None, home: torch.device) -> torch.device:
+    """The device that was asked for; else CUDA, else Apple's MPS where there is one, else `home`."""
     if device is not None:
         return torch.device(device)
     if torch.cuda.is_available():

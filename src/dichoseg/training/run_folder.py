@@ -14,8 +14,8 @@ from PIL import Image as PillowImage
 from ..contracts import Model, Samples
 from ..inference import Predictor
 from ..models.weights import save_model, write_atomically
-from ..visualize import contact_sheet, error_map, learning_curves
-from .loading import length
+from ..visualize import contact_sheet, error_map, learning_curves, thumbnail
+from .loading import length, seeded
 
 Row = dict[str, float]
 """One epoch: `epoch`, `loss`, each term by its name, `learning_rate`, `seconds`; with validation data `val_loss` and
@@ -80,17 +80,17 @@ def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowIm
     predictor = Predictor(model)
     pictures, captions = [], []
     for index in np.linspace(0, length(data) - 1, min(rows, length(data))).round().astype(int).tolist():
-        image, mask, *rest = data[index]
+        with seeded(0, index):
+            image, mask, *rest = data[index]
         prediction = predictor(mask if model.preprocessing.source == "mask" else image)
         truth = mask[0].numpy()
-        pictures.append(
-            {
-                "image": image.permute(1, 2, 0).numpy(),
-                "mask": truth,
-                "prediction": prediction,
-                "errors": error_map(prediction, truth),
-            }
-        )
+        columns = {
+            "image": image.permute(1, 2, 0).numpy(),
+            "mask": truth,
+            "prediction": prediction,
+            "errors": error_map(prediction, truth),
+        }
+        pictures.append({name: thumbnail(picture) for name, picture in columns.items()})
         name = str(rest[0]) if rest else f"sample {index}"
         captions.append(f"{name}: mean absolute error {np.abs(prediction - truth).mean():.3f}")
     return contact_sheet(pictures, captions=captions)
@@ -98,6 +98,7 @@ def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowIm
 
 def _write_history(path: Path, *, history: Sequence[Row]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(history[0]))
+        names = dict.fromkeys(name for row in history for name in row)  # on_epoch may add to a row
+        writer = csv.DictWriter(file, fieldnames=list(names))
         writer.writeheader()
         writer.writerows(history)
