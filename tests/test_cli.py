@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from dichoseg import Prediction, SyntheticDataset, cli, evaluate, load_model, save_model
+from dichoseg import GTEncoder, Prediction, SyntheticDataset, cli, evaluate, load_model, save_model
 from dichoseg.data import open_folders
 from dichoseg.losses import WeightedSum
 
@@ -69,7 +69,13 @@ def test_error_bad_file_in_predict(small_isnet, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("loss", "message"), [("edge_bc", "did you mean 'edge_bce'"), ("bce:x", "the weight a number")]
+    ("loss", "message"),
+    [
+        ("edge_bc", "did you mean 'edge_bce'"),
+        ("bce:x", "the weight a number"),
+        ("bce:-1", "a finite number above 0; got 'bce:-1'"),
+        ("bce:nan", "a finite number above 0"),
+    ],
 )
 def test_error_loss_names(loss, message):
     with pytest.raises(ValueError, match=message):
@@ -161,6 +167,31 @@ def test_error_preview_that_cannot_be_written(data, place, message):
     assert message in str(run_cli("check", data, "--preview", place).exception)
 
 
+def test_error_preview_that_would_overwrite_the_data(data):
+    photograph = min((data / "train/im").iterdir())
+    before = photograph.read_bytes()
+    assert "belongs to the data and would be overwritten" in str(
+        run_cli("check", data, "--preview", photograph).exception
+    )
+    assert "which was not asked for" in str(run_cli("check", data, photograph).exception)
+    assert photograph.read_bytes() == before
+
+
+def test_error_predict_into_the_photographs(data, small_isnet):
+    save_model(small_isnet, data / "model")
+    Image.new("RGB", (64, 64)).save(data / "photo.png")
+    before = (data / "photo.png").read_bytes()
+    result = run_cli("predict", data / "model", data / "photo.png", "--out", data)
+    assert "photo.png is a photograph that is read and would be overwritten" in str(result.exception)
+    assert (data / "photo.png").read_bytes() == before
+
+
+def test_error_predict_with_a_gt_encoder(data, small_isnet):
+    save_model(GTEncoder.like(small_isnet), data / "gt")
+    result = run_cli("predict", data / "gt", data / "train/im", "--out", data / "masks")
+    assert "this is a GT encoder, which takes masks" in str(result.exception)
+
+
 def test_error_gt_encoder_whose_training_did_not_end(data):
     (data / "run/gt_encoder/run").mkdir(parents=True)
     result = run_cli("train", data, "--out", data / "run", *TINY, "--gt-encoder", "train")
@@ -214,8 +245,15 @@ def test_error_train_refuses_what_it_cannot_use(messy, monkeypatch, capsys):
 def test_value_train_leaves_broken_pairs_out_when_asked(messy):
     result = run_cli("train", messy, "--out", messy / "run", *TINY, "--skip-broken", "--resize-masks")
     assert result.exit_code == 0, result.output
-    assert "left out, as listed: y, z" in result.output
+    assert "training set: 6 pairs remain; left out, as listed above: y, z" in result.output
     assert "6 images to train on" in result.output
+
+
+def test_value_what_is_broken_is_left_out_before_the_split(messy):
+    arguments = (*TINY, "--skip-broken", "--resize-masks", "--val-fraction", 0.5)
+    result = run_cli("train", messy, "--out", messy / "run", *arguments)
+    assert result.exit_code == 0, result.output
+    assert "3 images to train on, 3 to validate on" in result.output
 
 
 def test_value_label_ids_and_folder_names(data):

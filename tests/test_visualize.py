@@ -1,9 +1,18 @@
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
 from dichoseg import FolderDataset
-from dichoseg.visualize import _fitting, contact_sheet, data_sheet, error_map, learning_curves, outlined, thumbnail
+from dichoseg.visualize import (
+    _fitting,
+    _font,
+    contact_sheet,
+    data_sheet,
+    error_map,
+    learning_curves,
+    outlined,
+    thumbnail,
+)
 
 
 def test_shape_sheet():
@@ -24,7 +33,7 @@ def test_value_captions_stand_above_their_rows():
 
 
 def test_value_long_captions_lose_their_middle():
-    font = ImageFont.load_default(size=14)
+    font = _font()
     kept = _fitting("a" * 100 + "z" * 100, font, 120)
     assert font.getlength(kept) <= 120
     assert kept.startswith("a")

@@ -71,7 +71,7 @@ ValOption = Annotated[
 @app.command()
 def check(
     data: DataArgument,
-    sheet: Annotated[Path | None, typer.Argument(help="Where --preview writes.", show_default="preview.png")] = None,
+    sheet: Annotated[Path, typer.Argument(help="The picture that --preview writes.")] = Path("preview.png"),
     val: ValOption = None,
     images: ImagesOption = "im",
     masks: MasksOption = "gt",
@@ -83,10 +83,16 @@ def check(
     """Read every image and mask of a data set, and list what is wrong with them; exit code 1 if any is unusable."""
     from .data import open_folders
 
-    path = _picture_path(sheet or Path("preview.png")) if preview or sheet is not None else None
+    if preview:
+        _check_picture_path(sheet)
+    elif sheet != Path("preview.png"):
+        raise ValueError(f"{sheet} is where --preview would write, which was not asked for")
     training, validation = open_folders(
         data, val=val, images=images, masks=masks, foreground=foreground, resize_masks=resize_masks, strict=False
     )
+    held = [path for part in (training, validation) if part is not None for _, *files in part.files for path in files]
+    if preview and any(sheet.resolve() == path.resolve() for path in held):
+        raise ValueError(f"{sheet} belongs to the data and would be overwritten; choose another place")
     unusable = False
     for name, dataset, other in (("training", training, validation), ("validation", validation, None)):
         if dataset is None:
@@ -94,10 +100,12 @@ def check(
         report = dataset.report(other=other, progress=True)
         unusable |= bool(report.errors)
         typer.echo(f"{name} set: {report.text(limit=None if everything else 5)}")
-        if path is not None:
+        if preview and len(report.unusable) == len(dataset):
+            typer.echo("no contact sheet: none of the samples can be used")
+        elif preview:
             from .visualize import data_sheet
 
-            place = path if dataset is training else path.with_stem(f"{path.stem}_{name}")
+            place = sheet if dataset is training else sheet.with_stem(f"{sheet.stem}_{name}")
             data_sheet(dataset, report).save(place)
             typer.echo(f"contact sheet: {place}")
     if unusable:
@@ -223,11 +231,11 @@ def train(
         supervisor = load_model(gt_encoder)
         IntermediateSupervision(supervisor, student=network)
     torch.empty(0, device=choose_device(device, torch.device("cpu")))
+    if val is not None and val_fraction is not None:
+        raise ValueError("--val and --val-fraction exclude each other")
     training, validation = open_folders(
         data,
-        val=val,
-        val_fraction=val_fraction,
-        seed=seed,
+        val=False if val_fraction is not None else val,
         images=images,
         masks=masks,
         foreground=foreground,
@@ -237,8 +245,11 @@ def train(
     if check_data:
         training = _usable("training", training, validation, skip_broken=skip_broken)
         validation = validation and _usable("validation", validation, None, skip_broken=skip_broken)
+    if val_fraction is not None:  # of what is usable
+        training, validation = training.split(val_fraction, seed=seed)
     training.transform = transform
-    typer.echo(f"{model}: {len(training)} images to train on, {len(validation or ())} to validate on", err=True)
+    held_out = "none (--val-fraction 0.1 holds some back)" if validation is None else len(validation)
+    typer.echo(f"{model}: {len(training)} images to train on, {held_out} to validate on", err=True)
     shared: dict[str, Any] = {
         "val_data": validation,
         "augmentation": device_augmentation,
@@ -326,13 +337,12 @@ def _fail(error: Exception) -> NoReturn:
     sys.exit(1)
 
 
-def _picture_path(path: Path) -> Path:
+def _check_picture_path(path: Path) -> None:
     """Refuse a place where no picture can be written."""
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ValueError(f"a contact sheet is a .png, .jpg or .webp file; got {path}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} to write {path.name} to")
-    return path
 
 
 def _network(
@@ -374,6 +384,8 @@ def _loss_parts(losses: list[str]) -> dict[str, tuple[float, Objective]]:
             weight = float(parsed.argument or 1)
         except ValueError:
             raise ValueError(f"a loss is NAME or NAME:WEIGHT, the weight a number; got {text!r}") from None
+        if not 0 < weight < float("inf"):
+            raise ValueError(f"the weight of a loss must be a finite number above 0; got {text!r}")
         if parsed.name in parts:
             raise ValueError(f"loss {parsed.name!r} is given twice")
         make = registry.load_component("losses", text.partition(":")[0])
@@ -407,10 +419,12 @@ def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, s
             f"{len(report.errors)} files or pairs of the {name} set cannot be used, as listed above; mend them, or "
             "leave them out with --skip-broken (dichoseg check --all lists everything)"
         )
-    typer.echo(
-        f"{name} set: left out, as listed: {', '.join(sorted({error.name for error in report.errors}))}", err=True
-    )
-    return dataset.without(report.unusable) if report.unusable else dataset
+    if len(report.unusable) == len(dataset):
+        raise ValueError(f"nothing of the {name} set can be used, as listed above")
+    remaining = dataset.without(report.unusable)
+    names = ", ".join(sorted({error.name for error in report.errors}))
+    typer.echo(f"{name} set: {len(remaining)} pairs remain; left out, as listed above: {names}", err=True)
+    return remaining
 
 
 def _score_run(run: Path, history: list[Row], validation: FolderDataset, device: torch.device) -> None:

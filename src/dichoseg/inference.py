@@ -108,8 +108,13 @@ def predict_files(predictor: Predictor, sources: Sequence[Path], out: str | Path
 
     Raises:
         FileNotFoundError: A source that is not there.
-        ValueError: A folder without photographs, or two sources with one result; nothing is written then.
+        ValueError: A folder without photographs, two sources with one result, a result in the place of a source, or
+            a network that takes masks; nothing is written then.
     """
+    if predictor.model.preprocessing.source == "mask":
+        raise ValueError(
+            "this is a GT encoder, which takes masks and is used in training only; wanted a network for photographs"
+        )
     results: dict[Path, Path] = {}
     for source in sources:
         if source.is_dir():
@@ -125,6 +130,12 @@ def predict_files(predictor: Predictor, sources: Sequence[Path], out: str | Path
             if result in results:
                 raise ValueError(f"{results[result]} and {path} would both be written to {result}")
             results[result] = path
+    read = {path.resolve() for path in results.values()}
+    overwritten = sorted(result for result in results if result.resolve() in read)
+    if overwritten:
+        raise ValueError(
+            f"{overwritten[0]} is a photograph that is read and would be overwritten; choose another folder"
+        )
     failures = []
     for result, path in tqdm(results.items(), desc="predict", leave=False, disable=None):
         try:

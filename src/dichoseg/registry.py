@@ -121,7 +121,7 @@ def _unknown(group: str, name: str) -> str:
     if not names:
         return f"no {name!r} in dichoseg.{group}: nothing is registered there; reinstall dichoseg"
     near = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"no {name!r} in dichoseg.{group}{hint} (installed: {', '.join(names)})"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,7 +45,7 @@ def contact_sheet(
     width = MARGIN + (tile + MARGIN) * len(columns)
     sheet = PillowImage.new("RGB", (width, CAPTION + MARGIN + sum(heights) + MARGIN * len(rows)), (250, 250, 250))
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=14)
+    font = _font()
     lefts = [MARGIN + (tile + MARGIN) * column for column in range(len(columns))]
     for left, name in zip(lefts, columns, strict=True):
         draw.text((left + tile // 2, MARGIN + CAPTION // 2), name, fill=(40, 40, 40), font=font, anchor="mm")
@@ -149,7 +150,7 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image
     if not history:
         raise ValueError("learning curves need a history of at least one epoch; got none")
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     scores = [name for name in history[0] if name.startswith("quick_")]
     figure = Figure(figsize=(10 if scores else 5, 3.8), dpi=120, layout="constrained")
@@ -162,10 +163,14 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image
     for name, values in lines.items():
         axes[0].plot(epochs, values, marker="o", markersize=3, linewidth=2, label=name)
     for name, values in parts.items() if len(parts) > 1 else ():
-        axes[0].plot(epochs, values, linewidth=1, linestyle="--", label=name)
+        axes[0].plot(epochs, values, marker=".", markersize=4, linewidth=1, linestyle="--", label=name)
     axes[0].set_title("loss and its parts" if len(parts) > 1 else "loss")
-    if all(value > 0 for values in [*lines.values(), *parts.values()] for value in values):
+    drawn = [value for values in [*lines.values(), *parts.values()] for value in values]
+    if min(drawn) > 0 and max(drawn) > 4 * min(drawn):
         axes[0].set_yscale("log")
+        axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes[0].yaxis.set_major_formatter("{x:g}")
+        axes[0].yaxis.set_minor_locator(NullLocator())
     for name in scores:
         axes[-1].plot(epochs, [row[name] for row in history], marker="o", markersize=3, linewidth=2, label=name)
     if scores:
@@ -173,9 +178,10 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image
         axes[-1].set_ylim(0, 1)
     for axis in axes:
         axis.set_xlabel("epoch")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.grid(alpha=0.3, which="both")
-        axis.legend(fontsize="small")
+        axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return PillowImage.open(buffer).convert("RGB")
@@ -192,6 +198,13 @@ def _loss_parts(history: Sequence[Mapping[str, float]]) -> dict[str, list[float]
     return parts
 
 
+def _font() -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib and has the letters of most of Europe's languages."""
+    import matplotlib
+
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size=13)
+
+
 def _tile(pixels: NDArray[np.float32], side: int) -> PillowImage.Image:
     """An RGB picture whose longer side is `side`."""
     picture = PillowImage.fromarray((np.clip(pixels, 0, 1) * 255).round().astype(np.uint8)).convert("RGB")
@@ -200,7 +213,7 @@ def _tile(pixels: NDArray[np.float32], side: int) -> PillowImage.Image:
     return picture.resize(shape, PillowImage.Resampling.LANCZOS if ratio < 1 else PillowImage.Resampling.BICUBIC)
 
 
-def _fitting(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+def _fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     """The text, its middle left out where it is wider than `width` pixels."""
     kept = text
     while font.getlength(kept) > width and len(kept) > 4:

@@ -85,7 +85,7 @@ def test_value_unreadable_files(folder):
     )
 
 
-@pytest.mark.parametrize(("size", "kind"), [((130, 194), "resized mask"), ((97, 65), "stretched mask")])
+@pytest.mark.parametrize(("size", "kind"), [((130, 194), "resized mask"), ((65, 80), "stretched mask")])
 def test_value_sizes(folder, size, kind):
     add(folder, "small", cv2.resize(object_mask(), size[::-1]))
     report = report_of(folder)
@@ -251,3 +251,20 @@ def test_error_foreground_for_masks_of_colours(tmp_path):
         Image.new("RGB", (8, 8), (200, 10, 10)).save(tmp_path / part / "a.png")
     (problem,) = FolderDataset(tmp_path / "im", tmp_path / "gt", foreground=[1]).report().problems
     assert problem.kind == "coloured mask"
+
+
+def test_value_files_of_other_kinds_are_listed(folder):
+    (folder / "im/photo.heic").write_text("from a telephone")
+    (folder / "im/.DS_Store").write_text("hidden")
+    report = FolderDataset(folder / "im", folder / "gt").report()
+    assert [(problem.kind, problem.name) for problem in report.problems] == [("ignored file", "photo.heic")]
+    assert report.unusable == frozenset()
+
+
+@pytest.mark.parametrize("resize_masks", [False, True])
+def test_error_turned_mask(tmp_path, resize_masks):
+    for part, size in (("im", (30, 20)), ("gt", (20, 30))):
+        (tmp_path / part).mkdir()
+        Image.fromarray(np.eye(size[1], size[0], dtype=np.uint8) * 255).save(tmp_path / part / "a.png")
+    (problem,) = FolderDataset(tmp_path / "im", tmp_path / "gt", resize_masks=resize_masks).report().errors
+    assert problem.kind == "turned mask"

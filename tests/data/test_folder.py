@@ -46,6 +46,27 @@ def test_error_transform_that_leaves_8_bits(folder):
         FolderDataset(folder / "im", folder / "gt", transform=scaled)[0]
 
 
+def test_error_arguments_of_another_type(folder):
+    with pytest.raises(TypeError, match=r"foreground takes a sequence of label ids, such as \[5\]; got 5"):
+        FolderDataset(folder / "im", folder / "gt", foreground=5)
+    dataset = FolderDataset(folder / "im", folder / "gt")
+    with pytest.raises(TypeError, match=r"a collection of names, such as \['a'\]"):
+        dataset.without("a")
+    assert repr(dataset) == "FolderDataset(3 pairs, a to sub dir/ü)"
+
+
+def test_error_mask_that_is_turned_is_never_resized(folder):
+    Image.new("L", (6, 8), 255).save(folder / "gt/a.png")
+    with pytest.raises(ValueError, match="one of them is turned, as by an EXIF orientation"):
+        FolderDataset(folder / "im", folder / "gt", resize_masks=True)[0]
+
+
+def test_value_hidden_folders_are_passed_over(folder):
+    (folder / "gt/.ipynb_checkpoints").mkdir()
+    Image.new("L", (8, 6)).save(folder / "gt/.ipynb_checkpoints/a-checkpoint.png")
+    assert len(FolderDataset(folder / "im", folder / "gt")) == 3
+
+
 def test_value_split(folder):
     training, validation = FolderDataset(folder / "im", folder / "gt", transform=dict).split(0.3, seed=1)
     assert training.transform is dict
@@ -88,7 +109,9 @@ def test_value_one_pair(folder):
 
 def test_value_foreground(folder):
     Image.fromarray(np.tile(np.arange(8, dtype=np.uint8), (6, 1))).save(folder / "gt/a.png")
-    with pytest.raises(ValueError, match=r"a.png: .*label ids; .*; foreground= says which ids are foreground"):
+    with pytest.raises(
+        ValueError, match=r"a.png: .*label ids.*; foreground= \(--foreground\) says which ids are foreground"
+    ):
         FolderDataset(folder / "im", folder / "gt")[0]
     mask = FolderDataset(folder / "im", folder / "gt", foreground=(1, 7))[0].mask
     assert mask[0, 0].tolist() == [0, 1, 0, 0, 0, 0, 0, 1]
@@ -169,7 +192,7 @@ def test_error_layouts(folder):
         find_folders(folder / "nowhere", masks="alpha")
     (folder / "im").rename(folder / "images")
     (folder / "train/masks").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match="holds gt, images, train, train/masks; images= and masks= take other"):
+    with pytest.raises(FileNotFoundError, match=r"holds gt, images, train, train/masks; images= and masks= \(--im"):
         find_folders(folder)
 
 

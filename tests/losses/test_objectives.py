@@ -63,6 +63,12 @@ def test_error_shapes_do_not_fit(small_isnet):
         IntermediateSupervision(small_isnet)
 
 
+def test_error_weights_that_are_no_weights():
+    for weight in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="the weight of bce must be a finite number, 0 or more; got"):
+            WeightedSum(bce=(weight, DeepSupervision(BCELoss())))
+
+
 def test_error_weighted_sum():
     with pytest.raises(TypeError, match=r"DeepSupervision\(loss\) makes an objective"):
         WeightedSum(bce=(1.0, nn.BCEWithLogitsLoss()))

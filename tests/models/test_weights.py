@@ -40,6 +40,12 @@ def test_value_run_folder_stands_for_its_best(small_isnet, tmp_path):
     assert load_model(tmp_path / "run").recipe == small_isnet.recipe
 
 
+def test_value_weights_of_a_run_folder(small_isnet, tmp_path):
+    save_model(small_isnet, tmp_path / "best")
+    other = create_model(**small_isnet.recipe, weights=tmp_path)
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in small_isnet.state_dict().items())
+
+
 def test_value_pretrained_backbone_is_not_fetched_again(tmp_path):
     model = create_model("isnet", encoder="timm:test_resnet")
     model.recipe["encoder_args"] = {"pretrained": True}

@@ -47,6 +47,12 @@ def test_value_warns_of_a_term_that_dominates(small_isnet, caplog):
     assert "lower its weight: WeightedSum(edge=(weight, objective), ...)" in caplog.text
 
 
+def test_value_the_first_part_may_dominate(small_isnet, caplog):
+    objective = WeightedSum(bce=(1.0, DeepSupervision(BCELoss())), edge=(0.01, DeepSupervision(EdgeBCELoss())))
+    fit(small_isnet, DATA, objective=objective, epochs=1, batch_size=4)
+    assert warnings(caplog) == []
+
+
 @pytest.mark.parametrize(
     "terms",
     [

@@ -152,6 +152,12 @@ def test_error_optimizer_that_cannot_be_made_leaves_the_model_where_it_was():
     with pytest.raises(ValueError, match="Invalid learning rate"):
         fit(model, DATA, batch_size=3, optimizer=partial(torch.optim.AdamW, lr=-1.0))
     assert model.training
+    with pytest.raises(TypeError, match="augmentation must be a function, such as .*; got 'isnet'"):
+        fit(model, DATA, augmentation="isnet")
+    with pytest.raises(TypeError, match="objective must be an Objective, such as .*; got 'bce'"):
+        fit(model, DATA, objective="bce")
+    with pytest.raises(TypeError, match="a data set needs a length and an index, as a list has; got str"):
+        fit(model, "data")
     with pytest.raises(ValueError, match="seed must be 0 or more; got -1"):
         fit(model, DATA, seed=-1)
 

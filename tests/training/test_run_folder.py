@@ -47,6 +47,7 @@ def test_value_sheet_shows_the_same_images_spread_over_the_set(small_isnet):
 
 def test_value_a_gt_encoder_may_be_there_before(tmp_path):
     (tmp_path / "gt_encoder").mkdir()
+    (tmp_path / ".DS_Store").touch()
     RunFolder(tmp_path)
 
 

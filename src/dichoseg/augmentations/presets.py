@@ -60,7 +60,7 @@ def choose(preset: str, changes: Mapping[str, float | None]) -> Settings:
     """
     if preset not in PRESETS:
         near = difflib.get_close_matches(preset, PRESETS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"no augmentation preset {preset!r}{hint} (known: {', '.join(PRESETS)})")
     wanted: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     settings = PRESETS[preset]._replace(**wanted)

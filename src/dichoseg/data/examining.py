@@ -55,7 +55,11 @@ def examine(dataset: FolderDataset, *, other: FolderDataset | None, progress: bo
     pairs = _in_threads(functools.partial(_look, dataset), dataset.files, progress=progress)
     images = {name: path for name, path, _ in dataset.files}
     digests = {name: pair.digest for name, pair in zip(images, pairs, strict=True) if pair.digest}
-    problems = [*dataset.left_out, *itertools.chain.from_iterable(pair.problems for pair in pairs)]
+    ignored = [
+        _problem("ignored file", path.name, f"{path} is of no kind that can be read as an image")
+        for path in dataset.ignored
+    ]
+    problems = [*dataset.left_out, *ignored, *itertools.chain.from_iterable(pair.problems for pair in pairs)]
     first: dict[bytes, str] = {}
     for name, digest in digests.items():
         if first.setdefault(digest, name) != name and _look_alike(images[name], images[first[digest]]):
@@ -108,7 +112,7 @@ def _look(dataset: FolderDataset, files: tuple[str, Path, Path]) -> _Pair:
             kind = "label ids" if dataset.foreground is None else "coloured mask"
             mask = _attempt(found, kind, mask_tensor, picture, mask_path, foreground=dataset.foreground)
         if seen is not None and picture is not None and picture.size != seen[0]:
-            kind = _mismatch(picture.size, seen[0]) if dataset.resize_masks else "size mismatch"
+            kind = _mismatch(picture.size, seen[0], resized=dataset.resize_masks)
             found.append((kind, size_mismatch(mask_path, picture.size, image_path, seen[0])))
     if mask is not None:
         found += _judged(mask[0].numpy(), mask_path)
@@ -157,8 +161,12 @@ def _digest_and_path(path: Path) -> tuple[bytes, Path]:
     return seen[1] if seen else b"", path
 
 
-def _mismatch(mask_size: Size, image_size: Size) -> str:
-    """The kind of a mask that is resized."""
+def _mismatch(mask_size: Size, image_size: Size, *, resized: bool) -> str:
+    """The kind of a mask of another size."""
+    if mask_size == image_size[::-1]:
+        return "turned mask"
+    if not resized:
+        return "size mismatch"
     stretch = mask_size[0] * image_size[1] / (mask_size[1] * image_size[0])
     return "stretched mask" if abs(math.log(stretch)) > STRETCHED else "resized mask"
 

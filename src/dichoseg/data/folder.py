@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from ..contracts import Sample
 from .examining import examine, size_mismatch
-from .reading import read_cutout, read_image, read_mask
+from .reading import alpha_tensor, eight_bits, image_tensor, open_image, read_mask
 from .report import DataReport, Problem
 
 logger = logging.getLogger(__name__)
@@ -66,6 +66,8 @@ class FolderDataset(Dataset[Sample]):
         self.cutouts = masks == ALPHA
         if foreground is not None and self.cutouts:
             raise ValueError("foreground takes ids of masks that hold label ids; got masks='alpha'")
+        if isinstance(foreground, int):
+            raise TypeError(f"foreground takes a sequence of label ids, such as [{foreground}]; got {foreground}")
         if foreground is not None and len(foreground) == 0:
             raise ValueError("foreground needs one label id or more; got none")
         self.transform = transform
@@ -74,6 +76,8 @@ class FolderDataset(Dataset[Sample]):
         image_files = _by_key(Path(images))
         mask_files = {key: paths[:1] for key, paths in image_files.items()} if self.cutouts else _by_key(Path(masks))
         self.left_out = tuple(_partnerless(image_files, mask_files, Path(images), Path(masks)))
+        roots = (Path(images),) if self.cutouts else (Path(images), Path(masks))
+        self.ignored = tuple(path for root in roots for path in _other_files(root))
         names = sorted((image_files.keys() & mask_files.keys()) - {problem.name for problem in self.left_out})
         self.files = [(name, image_files[name][0], mask_files[name][0]) for name in names]
         if not self.files:
@@ -92,9 +96,12 @@ class FolderDataset(Dataset[Sample]):
         if self.left_out:
             counts = Counter(problem.kind for problem in self.left_out)
             logger.warning(
-                "%d pairs in %s and %s; left out: %s; report() lists them",
+                "%d pairs in %s and %s; left out: %s; report() (dichoseg check) lists them",
                 len(self.files), images, masks, ", ".join(f"{kind} ({count})" for kind, count in counts.items()),
             )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} pairs, {self.files[0][0]} to {self.files[-1][0]})"
 
     def __len__(self) -> int:
         return len(self.files)
@@ -102,18 +109,18 @@ class FolderDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """Read one pair; a ValueError names a file that cannot be read or whose size differs from its image's."""
         name, image_path, mask_path = self.files[index]
-        if self.cutouts:
-            image, mask = read_cutout(image_path)
-        else:
-            image, mask = read_image(image_path), read_mask(mask_path, foreground=self.foreground)
-        if image.shape[-2:] != mask.shape[-2:]:
+        picture = open_image(image_path)
+        mask = alpha_tensor(picture, image_path) if self.cutouts else read_mask(mask_path, foreground=self.foreground)
+        if _size(mask) != picture.size:
+            message = size_mismatch(mask_path, _size(mask), image_path, picture.size)
+            if _size(mask) == picture.size[::-1]:
+                raise ValueError(f"{message}; one of them is turned, as by an EXIF orientation that only one has")
             if not self.resize_masks:
-                message = size_mismatch(mask_path, _size(mask), image_path, _size(image))
-                raise ValueError(f"{message}; resize_masks=True resizes such masks")
-            mask = _resized(mask, (image.shape[-2], image.shape[-1]))
-        if self.transform is not None:
-            image, mask = _transformed(self.transform, image, mask, name)
-        return Sample(image, mask, name)
+                raise ValueError(f"{message}; resize_masks=True (--resize-masks) resizes such masks")
+            mask = _resized(mask, picture.size[::-1])
+        if self.transform is None:
+            return Sample(image_tensor(picture), mask, name)
+        return Sample(*_transformed(self.transform, eight_bits(picture), mask, name), name)
 
     def report(self, *, other: FolderDataset | None = None, progress: bool = False) -> DataReport:
         """Read every file once and list what is wrong; nothing that a file holds makes it raise.
@@ -134,6 +141,8 @@ class FolderDataset(Dataset[Sample]):
         Raises:
             ValueError: A name that no sample has, or nothing remains.
         """
+        if isinstance(names, str):
+            raise TypeError(f"without takes a collection of names, such as [{names!r}]; got {names!r}")
         leaving = frozenset(names)
         unknown = sorted(leaving - {name for name, _, _ in self.files})
         if unknown:
@@ -160,7 +169,7 @@ class FolderDataset(Dataset[Sample]):
         training = [files for index, files in enumerate(self.files) if index not in held_out]
         validation = self._with([self.files[index] for index in sorted(held_out)])
         validation.transform = None
-        validation.left_out = ()  # they are the training set's to tell
+        validation.left_out = validation.ignored = ()  # they are the training set's to tell
         return self._with(training), validation
 
     def _with(self, files: list[tuple[str, Path, Path]]) -> Self:
@@ -202,15 +211,29 @@ def find_folders(
 
 
 def image_files(root: Path) -> list[Path]:
-    """Every file below a folder that Pillow has a reader for, by its extension, sorted."""
+    """Every file below a folder that Pillow has a reader for, by its extension, sorted; hidden ones are passed over."""
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
-    known = {ending for ending, kind in PillowImage.registered_extensions().items() if kind in PillowImage.OPEN}
+    known = _readable_endings()
+    return [path for path in _visible_files(root) if path.suffix.lower() in known]
+
+
+def _other_files(root: Path) -> list[Path]:
+    """Every file below a folder that `image_files` passes over, but for hidden ones."""
+    known = _readable_endings()
+    return [path for path in _visible_files(root) if path.suffix.lower() not in known]
+
+
+def _visible_files(root: Path) -> list[Path]:
     return sorted(
         path
         for path in root.rglob("*")
-        if path.suffix.lower() in known and path.is_file() and not path.name.startswith(".")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
     )
+
+
+def _readable_endings() -> set[str]:
+    return {ending for ending, kind in PillowImage.registered_extensions().items() if kind in PillowImage.OPEN}
 
 
 def _by_key(root: Path) -> dict[str, list[Path]]:
@@ -254,7 +277,7 @@ def _what_is_in(root: Path, folders: Sequence[Path]) -> str:
     if not found:
         return "it holds no folders" if root.is_dir() else "there is no such folder"
     shown = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
-    return f"it holds {shown}; images= and masks= take other names"
+    return f"it holds {shown}; images= and masks= (--images, --masks) take other names"
 
 
 def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
@@ -262,17 +285,16 @@ def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return resized[0].clamp(0, 1)
 
 
-def _transformed(transform: Transform, image: Tensor, mask: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    pixels = (image.permute(1, 2, 0) * 255).round().byte().numpy()
-    result = transform(image=pixels, mask=(mask[0] * 255).round().byte().numpy())
+def _transformed(transform: Transform, image: NDArray[np.uint8], mask: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    result = transform(image=image, mask=(mask[0] * 255).round().byte().numpy())
     for kind in ("image", "mask"):
         if result[kind].dtype != np.uint8:
             raise ValueError(
                 f"{name}: the transform gave {result[kind].dtype} for the {kind}; wanted uint8, as it was given "
                 "(the model's preprocessing scales and normalises)"
             )
-    image = torch.from_numpy(np.ascontiguousarray(result["image"])).permute(2, 0, 1).float() / 255
-    return image, torch.from_numpy(np.ascontiguousarray(result["mask"]))[None].float() / 255
+    pixels, levels = (torch.from_numpy(np.ascontiguousarray(result[kind])) for kind in ("image", "mask"))
+    return pixels.permute(2, 0, 1).float() / 255, levels[None].float() / 255
 
 
 def _size(picture: Tensor) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from .folder import FolderDataset, find_folders
 
@@ -11,7 +12,7 @@ from .folder import FolderDataset, find_folders
 def open_folders(
     root: str | Path,
     *,
-    val: str | Path | None = None,
+    val: str | Path | Literal[False] | None = None,
     val_fraction: float | None = None,
     seed: int = 0,
     images: str = "im",
@@ -26,7 +27,7 @@ def open_folders(
 
     Args:
         root: The data: see `find_folders` for the layouts.
-        val: A folder with the validation set. Default: `root/val` or DIS5K's `root/DIS-VD`, if there.
+        val: A folder with the validation set. Default: `root/val` or DIS5K's `root/DIS-VD`, if there; False opens none.
         val_fraction: Share of the training set to validate on in place of any other.
         seed: Of that split.
         images: Name of the images' folder.
@@ -40,7 +41,7 @@ def open_folders(
             `FolderDataset` and `split` refuse.
         FileNotFoundError: No such layout.
     """
-    if val is not None and val_fraction is not None:
+    if val and val_fraction is not None:
         raise ValueError("val and val_fraction exclude each other; give one of them")
 
     def opened(folder: str | Path, part: str) -> FolderDataset:
@@ -54,9 +55,9 @@ def open_folders(
     training = opened(root, "train")
     if val_fraction is not None:
         return training.split(val_fraction, seed=seed)
-    if val is not None:
+    if val:
         validation = opened(val, "train")
-    elif any((Path(root) / part).is_dir() for part in ("val", "DIS-VD")):
+    elif val is None and any((Path(root) / part).is_dir() for part in ("val", "DIS-VD")):
         validation = opened(root, "val")
     else:
         return training, None

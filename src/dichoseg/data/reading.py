@@ -50,14 +50,8 @@ def read_mask(path: str | Path, *, foreground: Sequence[int] | None = None) -> T
     try:
         return mask_tensor(image, path, foreground=foreground)
     except ValueError as error:
-        advice = "; foreground= says which ids are foreground" if foreground is None else ""
+        advice = "; foreground= (--foreground) says which ids are foreground" if foreground is None else ""
         raise ValueError(f"{error}{advice}") from None
-
-
-def read_cutout(path: str | Path) -> tuple[Tensor, Tensor]:
-    """Read a photograph and the mask that is its alpha channel; see `read_image` and `alpha_tensor`."""
-    image = open_image(path)
-    return image_tensor(image), alpha_tensor(image, path)
 
 
 def image_tensor(image: PillowImage.Image) -> Tensor:
@@ -65,6 +59,13 @@ def image_tensor(image: PillowImage.Image) -> Tensor:
     if _is_deep(image):
         return torch.from_numpy(_scaled(np.array(image), image.mode)).expand(3, -1, -1).contiguous()
     return torch.from_numpy(colours(image)).permute(2, 0, 1).float() / 255  # (3, H, W)
+
+
+def eight_bits(image: PillowImage.Image) -> NDArray[np.uint8]:
+    """Turn a Pillow image into RGB of 8 bits, (H, W, 3)."""
+    if _is_deep(image):
+        return (image_tensor(image).permute(1, 2, 0) * 255).round().byte().contiguous().numpy()
+    return colours(image)
 
 
 def mask_tensor(image: PillowImage.Image, path: str | Path, *, foreground: Sequence[int] | None) -> Tensor:
@@ -79,7 +80,8 @@ def mask_tensor(image: PillowImage.Image, path: str | Path, *, foreground: Seque
     peak = float(grey.max(initial=0))
     if 1 < peak < LABEL_IDS_BELOW:
         raise ValueError(
-            f"{path}: the mask's largest value is {peak:g}, so it seems to hold label ids; "
+            f"{path}: the mask's largest value is {peak:g}, so it seems to hold label ids "
+            f"({', '.join(f'{value:g}' for value in np.unique(grey))}); "
             "wanted black and white (0 and 255, or 0 and 1), or grey up to white"
         )
     return torch.from_numpy(_scaled(grey, image.mode))[None]

@@ -16,6 +16,7 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "two files for one key": ("error", "delete one, or leave both out with strict=False (--skip-broken)"),
     "unreadable file": ("error", "replace it, or leave it out with without(report.unusable) (--skip-broken)"),
     "size mismatch": ("error", "resize_masks=True (--resize-masks) resizes such masks"),
+    "turned mask": ("error", "turn it as its image; perhaps only one of them has an EXIF orientation"),
     "label ids": ("error", "foreground= (--foreground) says which ids are foreground"),
     "coloured mask": ("error", "foreground= (--foreground) needs masks of one label id a pixel"),
     "no alpha channel": ("error", "give a folder of masks, or leave the image out (--skip-broken)"),
@@ -28,6 +29,7 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "probably inverted mask": ("warning", "white should be foreground; look at it, and invert it if it is not"),
     "flat background": ("warning", "a network would learn that colour; paste the cut-outs onto backgrounds"),
     "same image twice": ("warning", "delete one, and see whether the masks agree"),
+    "ignored file": ("warning", "convert what should be an image, such as HEIC or raw files"),
     "in both sets": ("warning", "scores on images that were trained on are too good; delete one"),
 }
 """Kind of problem -> its severity and what to do."""
@@ -53,8 +55,8 @@ class DataReport:
     """What `FolderDataset.report` found. `print(report)` shows it.
 
     Errors, after which a sample cannot be used: `image without mask`, `mask without image`, `two files for one key`
-    (these three only with `strict=False`), `unreadable file`, `size mismatch`, `label ids`, and for cut-outs
-    `no alpha channel`. Warnings:
+    (these three only with `strict=False`), `unreadable file`, `size mismatch`, `turned mask`, `label ids`,
+    `coloured mask`, and for cut-outs `no alpha channel`. Warnings:
 
     - `resized mask`: of another size than its image; in place of `size mismatch` with `resize_masks=True`. Where
       width over height differs by more than 3 %, `stretched mask`.
@@ -67,6 +69,7 @@ class DataReport:
     - `probably inverted mask`: more than half of the picture's border is foreground, and a smaller share of its
       middle (the inner third of the width and height). Of 1090 masks of photographs none is like that; of their
       inversions 98 % are.
+    - `ignored file`: a file in one of the folders that no reader is known for; hidden files are not listed.
     - `flat background`: all fully transparent pixels of a cut-out have one colour.
     - `same image twice`, `in both sets`: the decoded pixels are equal. Names and metadata do not matter; a copy
       that was encoded anew or resized is not found.

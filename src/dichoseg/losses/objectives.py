@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Self, cast
 
@@ -121,7 +122,7 @@ class WeightedSum(Objective):
         **parts: Name -> (weight, objective).
 
     Raises:
-        ValueError: No parts.
+        ValueError: No parts, or a weight that is negative or not finite.
         TypeError: A part that is no (weight, objective) pair.
     """
 
@@ -135,6 +136,8 @@ class WeightedSum(Objective):
                     f"{name} must be a pair (weight, objective); got {part!r}"
                     " (DeepSupervision(loss) makes an objective of a loss)"
                 )
+            if not (math.isfinite(part[0]) and part[0] >= 0):
+                raise ValueError(f"the weight of {name} must be a finite number, 0 or more; got {part[0]}")
         self.weights = {name: float(weight) for name, (weight, _) in parts.items()}
         self.objectives = nn.ModuleList(objective for _, objective in parts.values())
 

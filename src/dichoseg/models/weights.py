@@ -113,12 +113,14 @@ def load_model(source: str | Path, *, model: Model | None = None) -> Model:
 
 
 def load_weights(model: Model, path: Path) -> None:
-    """Fill a model from a file: dichoseg's `.safetensors`, or a published network's `.pth` or `.ckpt`.
+    """Fill a model from dichoseg's `.safetensors`, a run's folder, or a published network's `.pth` or `.ckpt`.
 
     Raises:
         FileNotFoundError: No such file.
         ValueError: A file that cannot be read, or whose weights do not fit; nothing is changed then.
     """
+    if path.is_dir():
+        path = _find_folder(path) / WEIGHTS_FILE
     state = _read_state(path)
     own = model.state_dict()
     if not set(state) <= set(own):
@@ -192,8 +194,9 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             warnings.filterwarnings("ignore", "Detected pickle protocol")
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise ValueError(f"{path} is not a checkpoint of tensors alone: {first_line}") from error
+        raise ValueError(
+            f"{path} is not a checkpoint of tensors alone, the only kind that is read ({type(error).__name__})"
+        ) from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):

@@ -40,7 +40,7 @@ def check_finite(terms: Mapping[str, Tensor], epoch: int, step: int, names: Iter
         if not torch.isfinite(term):
             raise FloatingPointError(
                 f"the loss is not finite: {name} is {float(term.detach())} in epoch {epoch}, step {step}, images "
-                f"{', '.join(names)}; lower the learning rate or use precision='float32'"
+                f"{', '.join(names)}; lower the learning rate, or use precision='float32' (--precision float32)"
             )
 
 
@@ -87,7 +87,7 @@ def check_batch_of_one(model: Model, device: torch.device) -> None:
     if single:
         raise ValueError(
             f"a batch of one image of {size}x{size} pixels leaves batch norm a single value per channel (in "
-            f"{single[0]}); use another batch_size, so that no batch holds one image alone, or larger images"
+            f"{single[0]}); use another batch size, so that no batch holds one image alone, more images, or larger ones"
         )
 
 
@@ -120,10 +120,11 @@ class FirstEpoch:
         if len(parts) < 2 or not any("/" in name for name in terms) or total <= 0:
             return
         largest = max(parts, key=lambda part: parts[part])
-        if parts[largest] > DOMINANT * total:
+        if largest != next(iter(parts)) and parts[largest] > DOMINANT * total:  # the first is the main one
             logger.warning(
                 "%s makes up %.0f %% of the loss in the first epoch (%s); the other terms hardly count, so lower its "
-                "weight: WeightedSum(%s=(weight, objective), ...)",
+                "weight: WeightedSum(%s=(weight, objective), ...), or on the command line --loss NAME:WEIGHT and "
+                "--gt-encoder-weight",
                 largest,
                 100 * parts[largest] / total,
                 ", ".join(f"{part} {value:.3g}" for part, value in parts.items()),

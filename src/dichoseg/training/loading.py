@@ -102,7 +102,7 @@ def seeded(*key: int, device: torch.device | None = None) -> Iterator[None]:
 
 def length(data: Samples) -> int:
     """Number of samples; a TypeError where the data set has none to tell."""
-    if not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+    if isinstance(data, str) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
         raise TypeError(f"a data set needs a length and an index, as a list has; got {type(data).__name__}")
     return len(data)
 

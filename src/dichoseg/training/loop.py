@@ -113,6 +113,10 @@ def fit(
     for name, value in counts.items():
         if value is not None and value < 1:
             raise ValueError(f"{name} must be 1 or more; got {value}")
+    if objective is not None and not isinstance(objective, Objective):
+        raise TypeError(f"objective must be an Objective, such as DeepSupervision(loss); got {objective!r}")
+    if augmentation is not None and not callable(augmentation):
+        raise TypeError(f"augmentation must be a function, such as gpu_augmentation('isnet'); got {augmentation!r}")
     if seed < 0:
         raise ValueError(f"seed must be 0 or more; got {seed}")
     for name, data in (("train_data", train_data), ("val_data", val_data)):
@@ -151,6 +155,7 @@ def fit(
             run.path.mkdir(parents=True, exist_ok=True)
         for epoch in range(1, epochs + 1):
             started = time.monotonic()
+            rate = float(learning_rate.get_last_lr()[0])
             totals: dict[str, float] = {}
             model.train()
             objective.train()
@@ -201,7 +206,7 @@ def fit(
             means = {name: value / samples for name, value in totals.items()}
             if epoch == 1:
                 first_epoch.end({name: mean for name, mean in means.items() if name != "loss"})
-            row: Row = {"epoch": epoch, **means, "learning_rate": float(learning_rate.get_last_lr()[0])}
+            row: Row = {"epoch": epoch, **means, "learning_rate": rate}
             if val_data is not None:
                 row |= _validate(model, objective, val_data, batch_size, workers, target, autocast)
             row["seconds"] = time.monotonic() - started

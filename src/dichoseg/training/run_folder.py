@@ -29,6 +29,8 @@ GT_ENCODER = "gt_encoder"
 class RunFolder:
     """The folder of one run.
 
+    Without validation data there is no `best/` and no `sheets/`.
+
     - `last/`, `best/`: models, as `save_model` writes them; `best/` only with validation data.
     - `history.csv`: one row per epoch.
     - `curves.png`: the history as curves.
@@ -46,6 +48,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise FileExistsError(f"{self.path} is a file; wanted a new folder for this run")
         held = sorted(item.name for item in self.path.iterdir()) if self.path.exists() else []
+        held = [name for name in held if not name.startswith(".")]  # such as .DS_Store
         if set(held) - {GT_ENCODER}:
             raise FileExistsError(f"{self.path} already holds something ({held[0]}); wanted a new folder for this run")
 
