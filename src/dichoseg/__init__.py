@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .contracts import Sample as Sample
     from .data import FolderDataset as FolderDataset
     from .data import SyntheticDataset as SyntheticDataset
+    from .evaluation import evaluate_folders as evaluate_folders
     from .inference import Predictor as Predictor
     from .inference import evaluate as evaluate
     from .inference import predict as predict
@@ -60,6 +61,7 @@ else:
             "decoders": "",
             "encoders": "",
             "evaluate": "inference",
+            "evaluate_folders": "evaluation",
             "fit": "training",
             "fit_gt_encoder": "training",
             "list_components": "registry",

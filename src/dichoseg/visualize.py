@@ -14,6 +14,8 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .data import DataReport, FolderDataset
 
 TILE = 192
@@ -182,6 +184,39 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.grid(alpha=0.3, which="both")
         axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False)
+    return _rendered(figure)
+
+
+def metric_curves(curves: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> PillowImage.Image:
+    """Draw F over the thresholds, and precision over recall where both are there, a line per set of predictions.
+
+    Args:
+        curves: What to call a line -> measure (`f`, `precision`, `recall`) -> 256 values, index i at grey level
+            255 - i, as `Evaluator.curves` gives them.
+    """
+    from matplotlib.figure import Figure
+
+    with_precision = all({"precision", "recall"} <= set(measured) for measured in curves.values())
+    figure = Figure(figsize=(10 if with_precision else 5, 4.2), dpi=120, layout="constrained")
+    axes = figure.subplots(1, 2 if with_precision else 1, squeeze=False)[0]
+    levels = np.arange(255, -1, -1)
+    for name, measured in curves.items():
+        values = measured["f"]
+        best = int(values.argmax())
+        (line,) = axes[0].plot(levels, values, label=f"{name}: {values[best]:.3f} at {levels[best]}")
+        axes[0].plot(levels[best], values[best], marker="o", color=line.get_color())
+        if with_precision:
+            axes[1].plot(measured["recall"], measured["precision"], label=name)
+    axes[0].set(xlabel="threshold (grey level)", ylabel="F", xlim=(0, 255), ylim=(0, 1), title="F-measure")
+    if with_precision:
+        axes[1].set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1), title="precision and recall")
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
+    return _rendered(figure)
+
+
+def _rendered(figure: Figure) -> PillowImage.Image:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return PillowImage.open(buffer).convert("RGB")

@@ -236,6 +236,20 @@ def _readable_endings() -> set[str]:
     return {ending for ending, kind in PillowImage.registered_extensions().items() if kind in PillowImage.OPEN}
 
 
+def files_by_name(root: Path) -> dict[str, Path]:
+    """Every image below a folder by its name: its path relative to the folder, without extension.
+
+    Raises:
+        FileNotFoundError: No such folder.
+        ValueError: No images, or two files of one name.
+    """
+    files = _by_key(root)
+    for paths in files.values():
+        if len(paths) > 1:
+            raise ValueError(f"two files for one key: {' and '.join(map(str, paths))}")
+    return {name: paths[0] for name, paths in files.items()}
+
+
 def _by_key(root: Path) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
     for path in image_files(root):

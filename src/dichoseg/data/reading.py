@@ -54,6 +54,34 @@ def read_mask(path: str | Path, *, foreground: Sequence[int] | None = None) -> T
         raise ValueError(f"{error}{advice}") from None
 
 
+def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.float32], str | None]:
+    """Read a map that a model wrote, for the metrics: (H, W).
+
+    Eight-bit files give their levels as they are; deeper ones float in [0, 1], white being 1, 255 or 65535 by the
+    largest value. A colour file gives its luminance, one with an alpha channel that is not the same all over (a
+    cut-out) that channel.
+
+    Returns:
+        The map, and what is unusual about the file: `"predictions of more than 8 bits"`, `"predictions with an alpha
+        channel"`, `"predictions in colour"`, or None.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not a readable image, or one with values that are not finite; the message names the file.
+    """
+    image = open_image(path)
+    if _is_deep(image):
+        return _scaled(np.array(image), image.mode), "predictions of more than 8 bits"
+    if image.has_transparency_data:
+        alpha = np.array(image.convert("RGBA").getchannel("A"))
+        if alpha.min() != alpha.max():
+            return alpha, "predictions with an alpha channel"
+    pixels = colours(image)
+    if (pixels == pixels[..., :1]).all():
+        return np.ascontiguousarray(pixels[..., 0]), None
+    return np.array(PillowImage.fromarray(pixels).convert("L")), "predictions in colour"
+
+
 def image_tensor(image: PillowImage.Image) -> Tensor:
     """Turn a Pillow image into (3, H, W) float32, RGB in [0, 1]."""
     if _is_deep(image):

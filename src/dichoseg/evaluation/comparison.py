@@ -1,0 +1,232 @@
+"""What came of scoring folders: numbers by folder and subfolder, differences with their uncertainty, files."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from ..data.reading import read_mask, read_prediction
+from ..metrics.evaluator import Evaluator
+from ..models.weights import write_atomically
+from ..visualize import contact_sheet, error_map, metric_curves, thumbnail
+
+ALL = "all"
+RESAMPLES = 2000
+
+
+class Note(NamedTuple):
+    """Something about one file that a reader of the numbers should know."""
+
+    kind: str
+    message: str
+
+
+class Difference(NamedTuple):
+    """A metric's paired difference to the first folder, with a bootstrap interval of 95 % over images."""
+
+    value: float
+    low: float
+    high: float
+
+
+@final
+class Comparison:
+    """The scores of one or several folders of predictions on the same masks.
+
+    Args:
+        images: Names of the images.
+        evaluators: What a folder is called -> one evaluator per image, which has seen that image alone.
+        notes: What was met on the way.
+        files: What a folder is called -> (prediction, mask) of each image.
+    """
+
+    def __init__(
+        self,
+        *,
+        images: Sequence[str],
+        evaluators: Mapping[str, Sequence[Evaluator]],
+        notes: Sequence[Note],
+        files: Mapping[str, Sequence[tuple[Path, Path]]],
+    ) -> None:
+        self.images = tuple(images)
+        self.evaluators = evaluators
+        self.notes = tuple(notes)
+        self.files = files
+
+    def subsets(self) -> dict[str, list[int]]:
+        """Subfolder -> the images in it, and `"all"`; `"all"` alone where there are no subfolders."""
+        parts: dict[str, list[int]] = {}
+        for index, name in enumerate(self.images):
+            parts.setdefault(name.rpartition("/")[0] or ".", []).append(index)
+        everything = {ALL: list(range(len(self.images)))}
+        return everything if len(parts) == 1 else {**parts, **everything}
+
+    def merged(self, name: str, images: Sequence[int]) -> Evaluator:
+        """One evaluator that has seen some of a folder's images."""
+        first = self.evaluators[name][images[0]]
+        whole = Evaluator(metrics=first.metrics, protocol=first.protocol, normalize=first.normalize)
+        for index in images:
+            whole.merge(self.evaluators[name][index])
+        return whole
+
+    def scores(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Folder -> subfolder or `"all"` -> metric -> value."""
+        return {
+            name: {subset: self.merged(name, images).compute() for subset, images in self.subsets().items()}
+            for name in self.evaluators
+        }
+
+    def differences(self, *, seed: int = 0) -> dict[str, dict[str, Difference]]:
+        """Folder, but for the first -> metric -> its difference to the first folder, on the same images.
+
+        The interval is that of 2000 resamples of the images. `overall_` metrics, which pool pixels, and the `"dis"`
+        protocol's `max_f` have none.
+
+        Args:
+            seed: Of the resamples.
+        """
+        first, *others = self.evaluators
+        count = len(self.images)
+        weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES) / count
+        weights = np.concatenate([np.full((1, count), 1 / count), weights])  # the first row is the set itself
+        base = self._statistics(first, weights)
+        result = {}
+        for name in others:
+            found = {metric: values - base[metric] for metric, values in self._statistics(name, weights).items()}
+            result[name] = {
+                metric: Difference(float(values[0]), *np.quantile(values[1:], [0.025, 0.975]).tolist())
+                for metric, values in found.items()
+            }
+        return result
+
+    def counts(self) -> dict[str, int]:
+        """How many files each note was made of, and how many masks or predictions are degenerate."""
+        whole = self.merged(next(iter(self.evaluators)), range(len(self.images)))
+        return {**dict(Counter(note.kind for note in self.notes)), **whole.degenerate()}
+
+    def text(self) -> str:
+        """The numbers for a terminal: a row per folder and subfolder, the differences, and what was met on the way."""
+        scores = self.scores()
+        metrics = list(next(iter(scores.values()))[ALL])
+        rows = [["predictions", "masks", "images", *metrics]]
+        sizes = {subset: str(len(images)) for subset, images in self.subsets().items()}
+        for name, subsets in scores.items():
+            rows += [
+                [name, subset, sizes[subset], *(_number(row[metric]) for metric in metrics)]
+                for subset, row in subsets.items()
+            ]
+        lines = _aligned(rows)
+        for name, differences in self.differences().items():
+            lines.append(f"{name} less {next(iter(scores))}, with 95 % intervals over {len(self.images)} images:")
+            lines += [
+                f"  {metric}: {difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"
+                for metric, difference in differences.items()
+            ]
+        lines += [f"{kind.replace('_', ' ')}: {count}" for kind, count in self.counts().items() if count]
+        return "\n".join(lines)
+
+    def write(self, out: str | Path) -> None:
+        """Write `scores.json`, `per_image.csv`, `curves.png` and `extremes.jpg` into a folder.
+
+        Each file is written whole or not at all. The curves, of F and of precision over recall, need an F-measure
+        among the metrics; `extremes.jpg`, the images of each folder with the largest and with the smallest mean
+        absolute error, needs `mae`.
+        """
+        folder = Path(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        first = next(iter(self.evaluators.values()))[0]
+        content = {
+            "protocol": first.protocol,
+            "normalize": first.normalize,
+            "images": len(self.images),
+            "counts": self.counts(),
+            "notes": [note._asdict() for note in self.notes],
+            "scores": self.scores(),
+            "differences": {
+                name: {metric: difference._asdict() for metric, difference in row.items()}
+                for name, row in self.differences().items()
+            },
+        }
+        text = json.dumps(content, indent=2) + "\n"
+        write_atomically(folder / "scores.json", lambda path: path.write_text(text, encoding="utf-8"))
+        write_atomically(folder / "per_image.csv", self._write_table)
+        curves = {name: self.merged(name, range(len(self.images))).curves() for name in self.evaluators}
+        if first.protocol == "pysodmetrics" and "f" in next(iter(curves.values())):
+            write_atomically(folder / "curves.png", functools.partial(metric_curves(curves).save, format="PNG"))
+        if "mae" in first.metrics:
+            sheet = functools.partial(self._extremes().save, format="JPEG", quality=90)
+            write_atomically(folder / "extremes.jpg", sheet)
+
+    def _statistics(self, name: str, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Each metric under each row of weights over the images."""
+        evaluators = self.evaluators[name]
+        rows = [evaluator.table()[0] for evaluator in evaluators]
+        statistics = {}
+        for metric in evaluators[0].metrics:
+            variant, _, measure = metric.partition("_")
+            pooled = variant == "overall" or (evaluators[0].protocol == "dis" and metric == "max_f")
+            if pooled:
+                continue
+            if variant in ("max", "mean"):
+                curves = weights @ np.stack([evaluator.curves()[measure] for evaluator in evaluators])
+                statistics[metric] = curves.max(axis=1) if variant == "max" else curves.mean(axis=1)
+            else:
+                statistics[metric] = weights @ np.array([float(row[metric]) for row in rows])
+        return statistics
+
+    def _write_table(self, path: Path) -> None:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            metrics = next(iter(self.evaluators.values()))[0].metrics
+            writer = csv.DictWriter(file, fieldnames=["predictions", "name", *metrics])
+            writer.writeheader()
+            for name, evaluators in self.evaluators.items():
+                writer.writerows({"predictions": name, **evaluator.table()[0]} for evaluator in evaluators)
+
+    def _extremes(self, rows: int = 5) -> PillowImage.Image:
+        """A contact sheet of each folder's worst and best images, by mean absolute error."""
+        pictures, captions = [], []
+        for name, evaluators in self.evaluators.items():
+            errors = [float(evaluator.table()[0]["mae"]) for evaluator in evaluators]
+            order = sorted(range(len(errors)), key=lambda index: -errors[index])
+            worst, best = order[:rows], order[max(len(order) - rows, rows) :]
+            for label, indices in (("worst", worst), ("best", best)):
+                for index in indices:
+                    pictures.append(_tiles(*self.files[name][index]))
+                    captions.append(f"{name}, {label}: {self.images[index]}, mae {errors[index]:.3f}")
+        return contact_sheet(pictures, captions=captions)
+
+
+def _tiles(prediction_path: Path, mask_path: Path) -> dict[str, NDArray[np.float32]]:
+    mask = thumbnail(read_mask(mask_path)[0].numpy())[..., 0]
+    prediction, _ = read_prediction(prediction_path)
+    if prediction.dtype == np.uint8:
+        prediction = prediction.astype(np.float32) / 255
+    height, width = mask.shape
+    prediction = cv2.resize(prediction, (width, height), interpolation=cv2.INTER_AREA)
+    return {"mask": mask, "prediction": prediction, "errors": error_map(prediction, mask)}
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.1f}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of columns: the first two to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if place < 2 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
