@@ -20,7 +20,7 @@ PUBLIC = {
     "dichoseg.losses": "BCELoss DeepSupervision EdgeBCELoss EdgeMapBCELoss IntermediateSupervision WeightedSum",
     "dichoseg.augmentations": "BlurPatchesTransform Compose KorniaAugmentation RandomBlurPatches RandomCrop "
     "RandomElastic RandomRotate90 SeededTransform cpu_augmentation gpu_augmentation",
-    "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f f_curve mae",
+    "dichoseg.metrics": "Evaluator OnlineMetrics adaptive adaptive_f binary curve f_curve mae mse s_measure weighted_f",
     "dichoseg.models": "GTEncoder Segmenter create_model load_model save_model",
     "dichoseg.training": "cosine fit fit_gt_encoder",
     "dichoseg.data": "DataReport FolderDataset Problem SyntheticDataset find_folders open_folders read_image read_mask",

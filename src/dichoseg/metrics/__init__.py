@@ -11,17 +11,29 @@ from .._lazy import attach
 if TYPE_CHECKING:
     from .evaluator import Evaluator as Evaluator
     from .online import OnlineMetrics as OnlineMetrics
+    from .structure import s_measure as s_measure
+    from .threshold import adaptive as adaptive
     from .threshold import adaptive_f as adaptive_f
+    from .threshold import binary as binary
+    from .threshold import curve as curve
     from .threshold import f_curve as f_curve
     from .threshold import mae as mae
+    from .threshold import mse as mse
+    from .weighted import weighted_f as weighted_f
 else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
         {
             "Evaluator": "evaluator",
             "OnlineMetrics": "online",
+            "adaptive": "threshold",
             "adaptive_f": "threshold",
+            "binary": "threshold",
+            "curve": "threshold",
             "f_curve": "threshold",
             "mae": "threshold",
+            "mse": "threshold",
+            "s_measure": "structure",
+            "weighted_f": "weighted",
         },
     )
