@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dichoseg.metrics import Evaluator, adaptive_f, f_curve, mae, s_measure
-from dichoseg.metrics import curve as curve_of
+from dichoseg.metrics import Evaluator, adaptive_f, f_curve, mae, measure_curve, s_measure
 from dichoseg.metrics.evaluator import ALL, FAST, GROUPS, PAPER
 from dichoseg.metrics.measures import MEASURES
 
@@ -86,7 +85,9 @@ def test_value_averages_over_images(normalize):
     adaptive = np.mean([adaptive_f(*pair, normalize=normalize) for pair in pairs])
     assert scores["adaptive_f"] == pytest.approx(adaptive)
     assert scores["s_measure"] == pytest.approx(np.mean([s_measure(*pair, normalize=normalize) for pair in pairs]))
-    assert scores["mean_e"] == pytest.approx(np.mean([curve_of(*pair, "e", normalize=normalize) for pair in pairs]))
+    assert scores["mean_e"] == pytest.approx(
+        np.mean([measure_curve(*pair, "e", normalize=normalize) for pair in pairs])
+    )
 
 
 def test_value_by_hand():

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dichoseg.metrics import adaptive, adaptive_f, binary, curve, f_curve, mae, mse
+from dichoseg.metrics import adaptive_f, adaptive_measure, binary_measure, f_curve, mae, measure_curve, mse
 from dichoseg.metrics.measures import MEASURES
 
 GOLDEN = Path(__file__).parents[1] / "golden/metrics"
@@ -67,13 +67,13 @@ def test_value_measures_by_hand(measure):
     }
     phi = [2 * 0.8 * 0.6 / (0.64 + 0.36), -2 * 0.2 * 0.6 / (0.04 + 0.36), 2 * 0.2 * 0.4 / (0.04 + 0.16)]
     highest["e"] = sum(n * (p + 1) ** 2 / 4 for n, p in zip((1, 1, 3), phi, strict=True)) / 4
-    assert curve(prediction, mask, measure)[0] == pytest.approx(highest[measure], abs=1e-15)
-    assert adaptive(prediction, mask, measure) == pytest.approx(highest[measure], abs=1e-15)
+    assert measure_curve(prediction, mask, measure)[0] == pytest.approx(highest[measure], abs=1e-15)
+    assert adaptive_measure(prediction, mask, measure) == pytest.approx(highest[measure], abs=1e-15)
     half = {"f": 1.3 * 2 / (0.3 * 2 + 3), "iou": 2 / 3, "dice": 4 / 5, "precision": 2 / 3, "recall": 1, "fpr": 1 / 3}
     half |= {"specificity": 2 / 3, "accuracy": 4 / 5, "ber": 1 / 6, "kappa": (4 / 5 - 14 / 25) / (11 / 25)}
     phi = [2 * 0.4 * 0.6 / (0.16 + 0.36), -2 * 0.4 * 0.4 / (0.16 + 0.16), 2 * 0.6 * 0.4 / (0.36 + 0.16)]
     half["e"] = sum(n * (p + 1) ** 2 / 4 for n, p in zip((2, 1, 2), phi, strict=True)) / 4
-    assert binary(prediction, mask, measure) == pytest.approx(half[measure], abs=1e-15)
+    assert binary_measure(prediction, mask, measure) == pytest.approx(half[measure], abs=1e-15)
 
 
 def test_value_by_hand():
@@ -99,10 +99,12 @@ def test_value_stretching_by_hand():
 
 def test_value_beta_squared_is_that_of_dice():
     prediction, mask = pair("s10_noise_gauss")
-    np.testing.assert_allclose(f_curve(prediction, mask, beta_squared=1), curve(prediction, mask, "dice"), rtol=1e-15)
-    assert adaptive_f(prediction, mask, beta_squared=1) == pytest.approx(adaptive(prediction, mask, "dice"))
-    np.testing.assert_array_equal(f_curve(prediction, mask), curve(prediction, mask, "f"))
-    assert adaptive_f(prediction, mask) == adaptive(prediction, mask, "f")
+    np.testing.assert_allclose(
+        f_curve(prediction, mask, beta_squared=1), measure_curve(prediction, mask, "dice"), rtol=1e-15
+    )
+    assert adaptive_f(prediction, mask, beta_squared=1) == pytest.approx(adaptive_measure(prediction, mask, "dice"))
+    np.testing.assert_array_equal(f_curve(prediction, mask), measure_curve(prediction, mask, "f"))
+    assert adaptive_f(prediction, mask) == adaptive_measure(prediction, mask, "f")
 
 
 @pytest.mark.parametrize("value", [0, 255])
@@ -158,13 +160,13 @@ def test_value_arguments_are_not_changed():
 
 def test_shape_curve():
     for measure in MEASURES:
-        values = curve(np.zeros((65, 97), np.uint8), np.zeros((65, 97), bool), measure)
+        values = measure_curve(np.zeros((65, 97), np.uint8), np.zeros((65, 97), bool), measure)
         assert values.shape == (256,)
         assert values.dtype == np.float64
 
 
 def test_error_measure():
-    for function in (curve, adaptive, binary):
+    for function in (measure_curve, adaptive_measure, binary_measure):
         with pytest.raises(ValueError, match="no measure 'f1'; there are f, e, iou"):
             function(np.zeros((2, 2)), np.zeros((2, 2), bool), "f1")
 

@@ -10,14 +10,17 @@ from .._lazy import attach
 
 if TYPE_CHECKING:
     from .evaluator import Evaluator as Evaluator
+    from .multi_scale import adaptive_msiou as adaptive_msiou
+    from .multi_scale import binary_msiou as binary_msiou
+    from .multi_scale import msiou_curve as msiou_curve
     from .online import OnlineMetrics as OnlineMetrics
     from .structure import s_measure as s_measure
-    from .threshold import adaptive as adaptive
     from .threshold import adaptive_f as adaptive_f
-    from .threshold import binary as binary
-    from .threshold import curve as curve
+    from .threshold import adaptive_measure as adaptive_measure
+    from .threshold import binary_measure as binary_measure
     from .threshold import f_curve as f_curve
     from .threshold import mae as mae
+    from .threshold import measure_curve as measure_curve
     from .threshold import mse as mse
     from .weighted import weighted_f as weighted_f
 else:
@@ -26,13 +29,16 @@ else:
         {
             "Evaluator": "evaluator",
             "OnlineMetrics": "online",
-            "adaptive": "threshold",
+            "adaptive_msiou": "multi_scale",
+            "adaptive_measure": "threshold",
             "adaptive_f": "threshold",
-            "binary": "threshold",
-            "curve": "threshold",
+            "binary_measure": "threshold",
+            "binary_msiou": "multi_scale",
+            "measure_curve": "threshold",
             "f_curve": "threshold",
             "mae": "threshold",
             "mse": "threshold",
+            "msiou_curve": "multi_scale",
             "s_measure": "structure",
             "weighted_f": "weighted",
         },

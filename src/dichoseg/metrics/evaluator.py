@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from . import dis
 from .measures import MEASURES, Confusion
+from .multi_scale import at_adaptive, at_half
 from .pair import Pair
 from .structure import structure
 from .weighted import weighted
@@ -21,6 +22,8 @@ OF_IMAGE: dict[str, Callable[[Pair], float]] = {
     "mse": lambda pair: pair.squared_error,
     "s_measure": structure,
     "weighted_f": weighted,
+    "adaptive_msiou": at_adaptive,
+    "binary_msiou": at_half,
 }
 VARIANTS = ("max", "mean", "adaptive", "binary", "overall")
 OF_MEASURE = {
@@ -30,7 +33,7 @@ OF_MEASURE = {
 FAST = ("mae", "max_f", "mean_f", "adaptive_f", "s_measure", "max_e", "mean_e", "adaptive_e")
 PAPER = (*FAST, "weighted_f")
 ALL = tuple(dict.fromkeys((*PAPER, *OF_IMAGE, *(name for names in OF_MEASURE.values() for name in names))))
-GROUPS = {"fast": FAST, "paper": PAPER, "all": ALL, **OF_MEASURE}
+GROUPS = {"fast": FAST, "paper": PAPER, "all": ALL, "msiou": ("adaptive_msiou", "binary_msiou"), **OF_MEASURE}
 PROTOCOLS = {"pysodmetrics": ALL, "dis": ("mae", "max_f")}
 
 
@@ -42,7 +45,8 @@ class Evaluator:
 
     Metrics, by name:
 
-    - `mae`, `mse`, `s_measure`, `weighted_f`: averages over images of the functions of those names.
+    - `mae`, `mse`, `s_measure`, `weighted_f`, `adaptive_msiou`, `binary_msiou`: averages over images of the
+      functions of those names.
     - `max_f`, `mean_f`: maximum and mean, over the 256 thresholds, of the F-curve averaged over images. So
       `max_f` is the best that one threshold does for the whole set, not the mean of each image's best.
     - `adaptive_f`, `binary_f`: F at twice the prediction's mean (at most 1), and of the prediction cut at one

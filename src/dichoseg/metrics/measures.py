@@ -144,4 +144,4 @@ MEASURES: dict[str, Callable[[Confusion], Values]] = {
     "ber": ber,
     "kappa": kappa,
 }
-"""The measures by the name that `curve`, `adaptive`, `binary` and `Evaluator` know them by."""
+"""The measures by the name that functions and `Evaluator` know them by."""

@@ -133,16 +133,20 @@ class Pair:
         return Confusion(true_positives, false_positives, self.area, self.size)
 
     @cached_property
-    def adaptive(self) -> Confusion:
-        """At twice the prediction's mean, at most 1; a value on the threshold is positive."""
-        if not self.of_levels:
-            return self._decided(self.values >= min(2 * self.values.mean(), 1.0))
-        pixels = self.histogram.sum(axis=(0, 1))
-        threshold = min(2 * float((self.table * pixels).sum()) / self.size, 1.0)
-        if np.abs(self.table[pixels > 0] - threshold).min() < 1e-12:
+    def adaptive_threshold(self) -> float:
+        """Twice the prediction's mean, at most 1."""
+        if self.of_levels:
+            pixels = self.histogram.sum(axis=(0, 1))
+            threshold = min(2 * float((self.table * pixels).sum()) / self.size, 1.0)
+            if np.abs(self.table[pixels > 0] - threshold).min() >= 1e-12:
+                return threshold
             # A level lies on the threshold and rounding decides: add up pixels, as the reference does.
-            threshold = min(2 * float(self.values.mean()), 1.0)
-        return self._decided(self.table >= threshold)
+        return min(2 * float(self.values.mean()), 1.0)
+
+    @cached_property
+    def adaptive(self) -> Confusion:
+        """At the adaptive threshold; a value on it is positive."""
+        return self._decided((self.table if self.of_levels else self.values) >= self.adaptive_threshold)
 
     @cached_property
     def binary(self) -> Confusion:

@@ -1,7 +1,7 @@
 """Errors and threshold measures of one image.
 
-The protocol is that of `Pair`, PySODMetrics' own. `curve`, `adaptive` and `binary` take any of `MEASURES`; the
-names that papers use most have functions of their own.
+The protocol is that of `Pair`, PySODMetrics' own. `measure_curve`, `adaptive_measure` and `binary_measure` take
+any of `MEASURES`; the F-measure has functions of its own as well.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def mse(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool = True)
     return Pair(prediction, mask, normalize=normalize).squared_error
 
 
-def curve(prediction: NDArray[Any], mask: NDArray[Any], measure: str, *, normalize: bool = True) -> NDArray[np.float64]:
+def measure_curve(
+    prediction: NDArray[Any], mask: NDArray[Any], measure: str, *, normalize: bool = True
+) -> NDArray[np.float64]:
     """A measure at each of 256 thresholds: (256,), index i for "grey level is at least 255 - i".
 
     Grey levels are the prediction times 255, truncated. At index 255 everything is positive.
@@ -53,25 +55,25 @@ def curve(prediction: NDArray[Any], mask: NDArray[Any], measure: str, *, normali
     return _measure(measure)(Pair(prediction, mask, normalize=normalize).curve)
 
 
-def adaptive(prediction: NDArray[Any], mask: NDArray[Any], measure: str, *, normalize: bool = True) -> float:
+def adaptive_measure(prediction: NDArray[Any], mask: NDArray[Any], measure: str, *, normalize: bool = True) -> float:
     """A measure at the adaptive threshold, twice the prediction's mean, at most 1.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
-        measure: As for `curve`.
+        measure: As for `measure_curve`.
         normalize: Whether the prediction is stretched to [0, 1] first.
     """
     return float(_measure(measure)(Pair(prediction, mask, normalize=normalize).adaptive))
 
 
-def binary(prediction: NDArray[Any], mask: NDArray[Any], measure: str, *, normalize: bool = True) -> float:
+def binary_measure(prediction: NDArray[Any], mask: NDArray[Any], measure: str, *, normalize: bool = True) -> float:
     """A measure of the prediction cut at one half.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
-        measure: As for `curve`.
+        measure: As for `measure_curve`.
         normalize: Whether the prediction is stretched to [0, 1] first.
     """
     return float(_measure(measure)(Pair(prediction, mask, normalize=normalize).binary))
