@@ -1,7 +1,7 @@
 """MAE and F-measure as the DIS repository takes them during training (`protocol="dis"` of `Evaluator`).
 
-They differ from the numbers in the paper's tables, which are PySODMetrics'. Differs from DIS: float64 in place of
-float32, and a constant prediction is not stretched, where DIS has NaN.
+Not comparable with PySODMetrics' numbers of the same names. Differs from DIS: float64 in place of float32, and a
+constant prediction is not stretched, where DIS has NaN.
 """
 
 from __future__ import annotations
