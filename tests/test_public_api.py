@@ -22,7 +22,8 @@ PUBLIC = {
     "dichoseg.augmentations": "BlurPatchesTransform Compose KorniaAugmentation RandomBlurPatches RandomCrop "
     "RandomElastic RandomRotate90 SeededTransform cpu_augmentation gpu_augmentation",
     "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f adaptive_measure adaptive_msiou binary_measure "
-    "binary_msiou f_curve mae measure_curve mse msiou_curve s_measure weighted_f",
+    "binary_msiou boundary_iou f_curve hce mae mean_boundary_accuracy measure_curve mse msiou_curve s_measure skeleton "
+    "weighted_f",
     "dichoseg.models": "GTEncoder Segmenter create_model load_model save_model",
     "dichoseg.training": "cosine fit fit_gt_encoder",
     "dichoseg.data": "DataReport FolderDataset Problem SyntheticDataset find_folders open_folders read_image read_mask",

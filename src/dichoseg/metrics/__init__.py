@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from .._lazy import attach
 
 if TYPE_CHECKING:
+    from .boundary import boundary_iou as boundary_iou
+    from .boundary import mean_boundary_accuracy as mean_boundary_accuracy
+    from .correction import hce as hce
     from .evaluator import Evaluator as Evaluator
     from .multi_scale import adaptive_msiou as adaptive_msiou
     from .multi_scale import binary_msiou as binary_msiou
     from .multi_scale import msiou_curve as msiou_curve
     from .online import OnlineMetrics as OnlineMetrics
     from .structure import s_measure as s_measure
+    from .thinning import skeleton as skeleton
     from .threshold import adaptive_f as adaptive_f
     from .threshold import adaptive_measure as adaptive_measure
     from .threshold import binary_measure as binary_measure
@@ -34,12 +38,16 @@ else:
             "adaptive_f": "threshold",
             "binary_measure": "threshold",
             "binary_msiou": "multi_scale",
+            "mean_boundary_accuracy": "boundary",
             "measure_curve": "threshold",
+            "boundary_iou": "boundary",
             "f_curve": "threshold",
+            "hce": "correction",
             "mae": "threshold",
             "mse": "threshold",
             "msiou_curve": "multi_scale",
             "s_measure": "structure",
+            "skeleton": "thinning",
             "weighted_f": "weighted",
         },
     )

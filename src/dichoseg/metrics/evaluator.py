@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from math import fsum
+from math import fsum, isnan, nan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import dis
+from .binary import cut_above_128
+from .boundary import boundary_iou, mean_boundary_accuracy
+from .correction import hce
 from .measures import MEASURES, Confusion
 from .multi_scale import at_adaptive, at_half
 from .pair import Pair
@@ -24,6 +27,9 @@ OF_IMAGE: dict[str, Callable[[Pair], float]] = {
     "weighted_f": weighted,
     "adaptive_msiou": at_adaptive,
     "binary_msiou": at_half,
+    "hce": lambda pair: float(hce(pair.prediction, pair.foreground, normalize=pair.normalize).total),
+    "boundary_iou": lambda pair: boundary_iou(pair.prediction, pair.foreground),
+    "mba": lambda pair: mean_boundary_accuracy(pair.prediction, pair.foreground),
 }
 VARIANTS = ("max", "mean", "adaptive", "binary", "overall")
 OF_MEASURE = {
@@ -31,10 +37,10 @@ OF_MEASURE = {
     for measure in MEASURES
 }
 FAST = ("mae", "max_f", "mean_f", "adaptive_f", "s_measure", "max_e", "mean_e", "adaptive_e")
-PAPER = (*FAST, "weighted_f")
+PAPER = (*FAST, "weighted_f", "hce")
 ALL = tuple(dict.fromkeys((*PAPER, *OF_IMAGE, *(name for names in OF_MEASURE.values() for name in names))))
 GROUPS = {"fast": FAST, "paper": PAPER, "all": ALL, "msiou": ("adaptive_msiou", "binary_msiou"), **OF_MEASURE}
-PROTOCOLS = {"pysodmetrics": ALL, "dis": ("mae", "max_f")}
+PROTOCOLS = {"pysodmetrics": ALL, "dis": ("mae", "max_f", "hce")}
 
 
 class Evaluator:
@@ -45,8 +51,9 @@ class Evaluator:
 
     Metrics, by name:
 
-    - `mae`, `mse`, `s_measure`, `weighted_f`, `adaptive_msiou`, `binary_msiou`: averages over images of the
-      functions of those names.
+    - `mae`, `mse`, `s_measure`, `weighted_f`, `hce`, `boundary_iou`, `adaptive_msiou`, `binary_msiou`: averages over
+      images of the functions of those names; `mba`, of `mean_boundary_accuracy`. An image for which a metric is not
+      defined, as `mba` is not for an empty mask, does not count in it; NaN if it is defined for none.
     - `max_f`, `mean_f`: maximum and mean, over the 256 thresholds, of the F-curve averaged over images. So
       `max_f` is the best that one threshold does for the whole set, not the mean of each image's best.
     - `adaptive_f`, `binary_f`: F at twice the prediction's mean (at most 1), and of the prediction cut at one
@@ -56,8 +63,8 @@ class Evaluator:
       `overall_e`.
 
     Groups: `"fast"` is mae, max_f, mean_f, adaptive_f, s_measure, max_e, mean_e and adaptive_e, which one pass over
-    the pixels gives; `"paper"` adds weighted_f, which costs some ten times as much; `"all"` is everything; the name
-    of a measure, as `"iou"`, is its five.
+    the pixels gives; `"paper"` adds weighted_f and hce, which cost some ten times as much each; `"all"` is
+    everything; the name of a measure, as `"iou"`, is its five, and `"msiou"` its two.
 
     An image whose mask is empty has F = 0, even when the prediction is empty too; see `degenerate`.
 
@@ -65,8 +72,8 @@ class Evaluator:
         metrics: Names of metrics and of groups. The result has their order.
         protocol: `"pysodmetrics"`, which papers use, or `"dis"`: the numbers that the DIS repository prints
             during training, for comparison with its logs. Those are `mae`, against the mask as it is, not
-            binarised, and `max_f`, with 255 thresholds and precision and recall averaged over images before they
-            are combined; groups are cut down to the two.
+            binarised; `max_f`, with 255 thresholds and precision and recall averaged over images before they are
+            combined; and `hce`, of the prediction as it is above 128. Groups are cut down to the three.
         normalize: Whether each prediction is stretched to [0, 1] first, as both protocols do.
     """
 
@@ -155,7 +162,7 @@ class Evaluator:
 
     def _of_image(self, metric: str, pair: Pair, curves: dict[str, NDArray[Any]]) -> float:
         if self.protocol == "dis":
-            return dis.grey_error(pair) if metric == "mae" else dis.best_f(curves["precision, recall"], offset=1e-4)
+            return _dis_of_image(metric, pair, curves)
         if metric in OF_IMAGE:
             return OF_IMAGE[metric](pair)
         variant, measure = metric.split("_", 1)
@@ -171,11 +178,18 @@ class Evaluator:
             return float(MEASURES[measure](Confusion(*self._sums["overall"])))
         if variant in ("max", "mean"):
             return _extreme(variant, self._sums[measure] / self.count)
-        return fsum(row[metric] for row in self._rows) / self.count
+        defined = [row[metric] for row in self._rows if not isnan(row[metric])]
+        return fsum(defined) / len(defined) if defined else nan
 
     def _add(self, curves: dict[str, NDArray[Any]]) -> None:
         for key, curve in curves.items():
             self._sums[key] = self._sums[key] + curve if key in self._sums else curve
+
+
+def _dis_of_image(metric: str, pair: Pair, curves: dict[str, NDArray[Any]]) -> float:
+    if metric == "hce":
+        return float(hce(*cut_above_128(pair.prediction, pair.foreground)).total)
+    return dis.grey_error(pair) if metric == "mae" else dis.best_f(curves["precision, recall"], offset=1e-4)
 
 
 def _extreme(variant: str, curve: NDArray[np.float64]) -> float:
