@@ -1,5 +1,6 @@
 """The public API is this list; changing it is a decision, made here."""
 
+import inspect
 import subprocess
 import sys
 import tomllib
@@ -20,7 +21,9 @@ PUBLIC = {
     "dichoseg.losses": "BCELoss DeepSupervision EdgeBCELoss EdgeMapBCELoss IntermediateSupervision WeightedSum",
     "dichoseg.augmentations": "BlurPatchesTransform Compose KorniaAugmentation RandomBlurPatches RandomCrop "
     "RandomElastic RandomRotate90 SeededTransform cpu_augmentation gpu_augmentation",
-    "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f f_curve mae",
+    "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f adaptive_measure adaptive_msiou binary_measure "
+    "binary_msiou boundary_iou f_curve hce mae mean_boundary_accuracy measure_curve mse msiou_curve s_measure skeleton "
+    "weighted_f",
     "dichoseg.models": "GTEncoder Segmenter create_model load_model save_model",
     "dichoseg.training": "cosine fit fit_gt_encoder",
     "dichoseg.data": "DataReport FolderDataset Problem SyntheticDataset find_folders open_folders read_image read_mask",
@@ -32,9 +35,12 @@ def test_value_public_names(module):
     import importlib
 
     package = importlib.import_module(module)
+    for path in Path(package.__file__).parent.glob("*.py") if module == "dichoseg.metrics" else ():
+        importlib.import_module(f"{module}.{path.stem}" if path.stem != "__init__" else module)
     assert package.__all__ == sorted(PUBLIC[module].split())
     for name in package.__all__:
         assert getattr(package, name) is not None
+        assert module != "dichoseg.metrics" or not inspect.ismodule(getattr(package, name)), "hidden by its own file"
     text = Path(package.__file__).read_text()
     typed = {line.rsplit(" as ", 1)[1] for line in text.splitlines() if line.startswith("    from ")}
     assert typed == set(package.__all__)

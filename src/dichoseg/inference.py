@@ -80,7 +80,8 @@ def evaluate(model: Model, dataset: Samples) -> dict[str, float]:
         dataset: Samples, or plain (image, mask) pairs: (3, H, W) and (1, H, W) in [0, 1].
 
     Returns:
-        `mae`, `max_f`, `mean_f`, `adaptive_f`; see `dichoseg.metrics.Evaluator`.
+        `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`, `adaptive_e`; see
+        `dichoseg.metrics.Evaluator`.
 
     Raises:
         ValueError: An empty data set.

@@ -1,15 +1,15 @@
 import json
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dichoseg.metrics import adaptive_f, f_curve, mae
-from dichoseg.metrics.threshold import f_measure, threshold_counts
+from dichoseg.metrics import adaptive_f, adaptive_measure, binary_measure, f_curve, mae, measure_curve, mse
+from dichoseg.metrics.measures import MEASURES
 
 GOLDEN = Path(__file__).parents[1] / "golden/metrics"
 VALUES = json.loads((GOLDEN / "values.json").read_text())
+MORE = json.loads((GOLDEN / "measures.json").read_text())
 CASES = [name for name in VALUES if name != "examples"]
 
 
@@ -24,27 +24,56 @@ def pair(name):
 def test_value_reference(name, protocol, normalize, as_float):
     prediction, mask = pair(name)
     prediction = prediction / 255 if as_float else prediction
-    curve = f_curve(prediction, mask, normalize=normalize)
+    f = f_curve(prediction, mask, normalize=normalize)
     ours = {
         "mae": mae(prediction, mask, normalize=normalize),
         "fm_adp": adaptive_f(prediction, mask, normalize=normalize),
-        "fm_mean": curve.mean(),
-        "fm_max": curve.max(),
+        "fm_mean": f.mean(),
+        "fm_max": f.max(),
     }
     for key, value in VALUES[name][protocol].items():
         assert ours[key] == pytest.approx(value, abs=1e-12), key
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_value_reference_f_curve(name):
+    reference = np.load(GOLDEN / "pairs.npz")[f"{name}/f"]
+    np.testing.assert_allclose(f_curve(*pair(name)), reference, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("as_float", [False, True])
 @pytest.mark.parametrize("name", CASES)
-def test_value_reference_curves(name, as_float):
+def test_value_reference_mse(name, as_float):
     prediction, mask = pair(name)
-    counts = threshold_counts(prediction / 255 if as_float else prediction, mask)
-    true_positives, false_positives = np.load(GOLDEN / "counts.npz")[f"{name}/counts"]
-    np.testing.assert_array_equal(counts.true_positives, true_positives)
-    np.testing.assert_array_equal(counts.false_positives, false_positives)
-    reference = np.load(GOLDEN / "pairs.npz")[f"{name}/f"]
-    np.testing.assert_allclose(f_curve(prediction, mask), reference, rtol=0, atol=1e-12)
+    assert mse(prediction / 255 if as_float else prediction, mask) == pytest.approx(MORE[name]["mse"], abs=1e-12)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_value_measures_by_hand(measure):
+    """Level 255: one of two found. Twice the mean is above 1. One half: two of two found, one wrong."""
+    prediction = np.array([[1.0, 0.6, 0.7, 0.0, 0.1]])
+    mask = np.array([[True, True, False, False, False]])
+    highest = {
+        "f": 1.3 / (0.3 * 2 + 1),
+        "iou": 1 / 2,
+        "dice": 2 / 3,
+        "precision": 1,
+        "recall": 1 / 2,
+        "specificity": 1,
+        "fpr": 0,
+        "accuracy": 4 / 5,
+        "ber": 1 / 4,
+        "kappa": (4 / 5 - (1 * 2 + 4 * 4) / 25) / (1 - (1 * 2 + 4 * 4) / 25),
+    }
+    phi = [2 * 0.8 * 0.6 / (0.64 + 0.36), -2 * 0.2 * 0.6 / (0.04 + 0.36), 2 * 0.2 * 0.4 / (0.04 + 0.16)]
+    highest["e"] = sum(n * (p + 1) ** 2 / 4 for n, p in zip((1, 1, 3), phi, strict=True)) / 4
+    assert measure_curve(prediction, mask, measure)[0] == pytest.approx(highest[measure], abs=1e-15)
+    assert adaptive_measure(prediction, mask, measure) == pytest.approx(highest[measure], abs=1e-15)
+    half = {"f": 1.3 * 2 / (0.3 * 2 + 3), "iou": 2 / 3, "dice": 4 / 5, "precision": 2 / 3, "recall": 1, "fpr": 1 / 3}
+    half |= {"specificity": 2 / 3, "accuracy": 4 / 5, "ber": 1 / 6, "kappa": (4 / 5 - 14 / 25) / (11 / 25)}
+    phi = [2 * 0.4 * 0.6 / (0.16 + 0.36), -2 * 0.4 * 0.4 / (0.16 + 0.16), 2 * 0.6 * 0.4 / (0.36 + 0.16)]
+    half["e"] = sum(n * (p + 1) ** 2 / 4 for n, p in zip((2, 1, 2), phi, strict=True)) / 4
+    assert binary_measure(prediction, mask, measure) == pytest.approx(half[measure], abs=1e-15)
 
 
 def test_value_by_hand():
@@ -52,10 +81,10 @@ def test_value_by_hand():
     mask = np.array([[False, False, True, True]])
     assert mae(prediction, mask) == 0.125
     assert adaptive_f(prediction, mask) == 1.0  # twice the mean is above 1, so the threshold is 1
-    curve = f_curve(prediction, mask)
-    np.testing.assert_allclose(curve[[0, 127]], 1.0)  # grey levels 255 and 128: 0.5 is level 127
-    np.testing.assert_allclose(curve[[128, 254]], 1.3 * 2 / (0.3 * 2 + 3))  # one background pixel too many
-    np.testing.assert_allclose(curve[255], 1.3 * 2 / (0.3 * 2 + 4))
+    f = f_curve(prediction, mask)
+    np.testing.assert_allclose(f[[0, 127]], 1.0)  # grey levels 255 and 128: 0.5 is level 127
+    np.testing.assert_allclose(f[[128, 254]], 1.3 * 2 / (0.3 * 2 + 3))  # one background pixel too many
+    np.testing.assert_allclose(f[255], 1.3 * 2 / (0.3 * 2 + 4))
 
 
 def test_value_stretching_by_hand():
@@ -68,32 +97,14 @@ def test_value_stretching_by_hand():
     assert f_curve(prediction, mask, normalize=False)[255 - 200] == 1
 
 
-@pytest.mark.parametrize("beta_squared", [0.3, 1.0])
-def test_value_f_is_the_papers_formula(beta_squared):
-    true_positives, false_positives, foreground = np.array([0, 0, 3, 9]), np.array([0, 4, 1, 80]), 9
-    expected = []
-    for tp, fp in zip(true_positives.tolist(), false_positives.tolist(), strict=True):
-        precision = Fraction(tp, max(tp + fp, 1))
-        recall = Fraction(tp, foreground)
-        numerator = (1 + beta_squared) * float(precision * recall)
-        expected.append(numerator / (beta_squared * float(precision) + float(recall)) if tp else 0)
-    ours = f_measure(true_positives, false_positives, foreground, beta_squared=beta_squared)
-    np.testing.assert_allclose(ours, expected, rtol=1e-15)
-
-
-@pytest.mark.parametrize("normalize", [False, True])
-def test_value_counts_of_levels_equal_those_of_pixels(normalize):
-    rng = np.random.default_rng(0)
-    for trial in range(60):  # few levels and few pixels: many of them tie with the adaptive threshold
-        shape = (65, 97) if trial == 0 else tuple(rng.integers(1, 7, 2))
-        levels = rng.integers(0, 256, rng.integers(1, 6)).astype(np.uint8)
-        prediction, mask = rng.choice(levels, shape), rng.random(shape) > 0.6
-        by_level = threshold_counts(prediction, mask, normalize=normalize)
-        by_pixel = threshold_counts(prediction / 255, mask, normalize=normalize)
-        assert by_level[3:] == by_pixel[3:]
-        assert by_level.absolute_error == pytest.approx(by_pixel.absolute_error, abs=1e-15)
-        np.testing.assert_array_equal(by_level.true_positives, by_pixel.true_positives)
-        np.testing.assert_array_equal(by_level.false_positives, by_pixel.false_positives)
+def test_value_beta_squared_is_that_of_dice():
+    prediction, mask = pair("s10_noise_gauss")
+    np.testing.assert_allclose(
+        f_curve(prediction, mask, beta_squared=1), measure_curve(prediction, mask, "dice"), rtol=1e-15
+    )
+    assert adaptive_f(prediction, mask, beta_squared=1) == pytest.approx(adaptive_measure(prediction, mask, "dice"))
+    np.testing.assert_array_equal(f_curve(prediction, mask), measure_curve(prediction, mask, "f"))
+    assert adaptive_f(prediction, mask) == adaptive_measure(prediction, mask, "f")
 
 
 @pytest.mark.parametrize("value", [0, 255])
@@ -125,9 +136,9 @@ def test_value_constant_prediction(level, everything):
     assert mae(prediction, mask) == pytest.approx(share * (1 - level / 255) + (1 - share) * level / 255)
     all_positive = 1.3 * share / (0.3 * share + 1)
     assert adaptive_f(prediction, mask) == pytest.approx(all_positive if everything else 0)
-    curve = f_curve(prediction, mask)
-    np.testing.assert_array_equal(curve[: 255 - level], 0)
-    np.testing.assert_allclose(curve[255 - level :], all_positive)
+    f = f_curve(prediction, mask)
+    np.testing.assert_array_equal(f[: 255 - level], 0)
+    np.testing.assert_allclose(f[255 - level :], all_positive)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -148,12 +159,19 @@ def test_value_arguments_are_not_changed():
 
 
 def test_shape_curve():
-    curve = f_curve(np.zeros((65, 97), np.uint8), np.zeros((65, 97), bool))
-    assert curve.shape == (256,)
-    assert curve.dtype == np.float64
+    for measure in MEASURES:
+        values = measure_curve(np.zeros((65, 97), np.uint8), np.zeros((65, 97), bool), measure)
+        assert values.shape == (256,)
+        assert values.dtype == np.float64
 
 
-@pytest.mark.parametrize("metric", [mae, f_curve, adaptive_f])
+def test_error_measure():
+    for function in (measure_curve, adaptive_measure, binary_measure):
+        with pytest.raises(ValueError, match="no measure 'f1'; there are f, e, iou"):
+            function(np.zeros((2, 2)), np.zeros((2, 2), bool), "f1")
+
+
+@pytest.mark.parametrize("metric", [mae, mse, f_curve, adaptive_f])
 def test_error_inputs(metric):
     mask = np.zeros((4, 4), np.uint8)
     with pytest.raises(ValueError, match=r"of one size; got \(4, 5\) and \(4, 4\)"):

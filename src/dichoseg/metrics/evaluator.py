@@ -2,70 +2,214 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from math import fsum, isnan, nan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .threshold import f_measure, threshold_counts
+from . import dis
+from .binary import cut_above_128
+from .boundary import boundary_iou, mean_boundary_accuracy
+from .correction import hce
+from .measures import MEASURES, Confusion
+from .multi_scale import at_adaptive, at_half
+from .pair import Pair
+from .structure import structure
+from .weighted import weighted
+
+OF_IMAGE: dict[str, Callable[[Pair], float]] = {
+    "mae": lambda pair: pair.absolute_error,
+    "mse": lambda pair: pair.squared_error,
+    "s_measure": structure,
+    "weighted_f": weighted,
+    "adaptive_msiou": at_adaptive,
+    "binary_msiou": at_half,
+    "hce": lambda pair: float(hce(pair.prediction, pair.foreground, normalize=pair.normalize).total),
+    "boundary_iou": lambda pair: boundary_iou(pair.prediction, pair.foreground),
+    "mba": lambda pair: mean_boundary_accuracy(pair.prediction, pair.foreground),
+}
+VARIANTS = ("max", "mean", "adaptive", "binary", "overall")
+OF_MEASURE = {
+    measure: tuple(f"{variant}_{measure}" for variant in VARIANTS if (variant, measure) != ("overall", "e"))
+    for measure in MEASURES
+}
+FAST = ("mae", "max_f", "mean_f", "adaptive_f", "s_measure", "max_e", "mean_e", "adaptive_e")
+PAPER = (*FAST, "weighted_f", "hce")
+ALL = tuple(dict.fromkeys((*PAPER, *OF_IMAGE, *(name for names in OF_MEASURE.values() for name in names))))
+GROUPS = {"fast": FAST, "paper": PAPER, "all": ALL, "msiou": ("adaptive_msiou", "binary_msiou"), **OF_MEASURE}
+PROTOCOLS = {"pysodmetrics": ALL, "dis": ("mae", "max_f", "hce")}
 
 
 class Evaluator:
-    """Collects image after image and gives the numbers that papers print, by PySODMetrics' protocol.
+    """Collects image after image and gives the numbers that papers print.
 
-    It remembers sums, not images, and each image counts alike, whatever its size. With b = 0.3:
+    It remembers sums and the table of each image's numbers, no images. Each image counts alike, whatever its
+    size. It can be pickled, and what several processes have seen can be merged.
 
-    - `mae`: mean absolute error, averaged over images.
+    Metrics, by name:
+
+    - `mae`, `mse`, `s_measure`, `weighted_f`, `hce`, `boundary_iou`, `adaptive_msiou`, `binary_msiou`: averages over
+      images of the functions of those names; `mba`, of `mean_boundary_accuracy`. An image for which a metric is not
+      defined, as `mba` is not for an empty mask, does not count in it; NaN if it is defined for none.
     - `max_f`, `mean_f`: maximum and mean, over the 256 thresholds, of the F-curve averaged over images. So
       `max_f` is the best that one threshold does for the whole set, not the mean of each image's best.
-    - `adaptive_f`: F at twice the prediction's mean (at most 1), averaged over images.
+    - `adaptive_f`, `binary_f`: F at twice the prediction's mean (at most 1), and of the prediction cut at one
+      half, averaged over images.
+    - `overall_f`: F of all images' pixels together, cut at one half; here large images count more.
+    - The same five of each of `MEASURES`: `max_iou`, `mean_dice`, `adaptive_e`, `binary_ber` and so on; there is no
+      `overall_e`.
 
-    An image whose mask is empty has F = 0, even when the prediction is empty too. The functions `mae`,
-    `f_curve` and `adaptive_f` of this folder define the numbers of one image.
+    Groups: `"fast"` is mae, max_f, mean_f, adaptive_f, s_measure, max_e, mean_e and adaptive_e, which one pass over
+    the pixels gives; `"paper"` adds weighted_f and hce, which cost some ten times as much each; `"all"` is
+    everything; the name of a measure, as `"iou"`, is its five, and `"msiou"` its two.
+
+    An image whose mask is empty has F = 0, even when the prediction is empty too; see `degenerate`.
 
     Args:
-        normalize: Whether each prediction is stretched to [0, 1] first, as PySODMetrics does.
+        metrics: Names of metrics and of groups. The result has their order.
+        protocol: `"pysodmetrics"`, which papers use, or `"dis"`: the numbers that the DIS repository prints
+            during training, for comparison with its logs. Those are `mae`, against the mask as it is, not
+            binarised; `max_f`, with 255 thresholds and precision and recall averaged over images before they are
+            combined; and `hce`, of the prediction as it is above 128. Groups are cut down to the three.
+        normalize: Whether each prediction is stretched to [0, 1] first, as both protocols do.
     """
 
-    def __init__(self, *, normalize: bool = True) -> None:
+    def __init__(
+        self, *, metrics: Sequence[str] = ("fast",), protocol: str = "pysodmetrics", normalize: bool = True
+    ) -> None:
+        self.metrics = _expanded(metrics, protocol)
+        self.protocol = protocol
         self.normalize = normalize
         self.reset()
 
     def reset(self) -> None:
         """Forget all images."""
-        self.count = 0
-        self._mae = 0.0
-        self._adaptive = 0.0
-        self._curve = np.zeros(256)
+        self._rows: list[dict[str, float]] = []
+        self._names: list[str] = []
+        self._sums: dict[str, NDArray[Any]] = {}
+        self._degenerate = dict.fromkeys(("empty_masks", "full_masks", "constant_predictions"), 0)
 
-    def update(self, prediction: NDArray[Any], mask: NDArray[Any]) -> None:
-        """Add one image: (H, W) uint8 or float in [0, 1], and its mask, uint8 (above 128) or bool."""
-        counts = threshold_counts(prediction, mask, normalize=self.normalize)
-        foreground = counts.foreground
-        self._mae += counts.absolute_error
-        self._adaptive += float(f_measure(counts.adaptive_true_positives, counts.adaptive_false_positives, foreground))
-        self._curve += f_measure(counts.true_positives, counts.false_positives, foreground)
-        self.count += 1
+    @property
+    def count(self) -> int:
+        """Number of images so far."""
+        return len(self._rows)
+
+    def update(self, prediction: NDArray[Any], mask: NDArray[Any], *, name: str = "") -> None:
+        """Add one image.
+
+        Args:
+            prediction: (H, W), uint8, or float in [0, 1].
+            mask: (H, W), uint8 (foreground above 128) or bool.
+            name: What `table` calls the image.
+        """
+        pair = Pair(prediction, mask, normalize=self.normalize)
+        curves = self._curves(pair)
+        self._rows.append({metric: self._of_image(metric, pair, curves) for metric in self.metrics})
+        self._names.append(name)
+        self._add(curves)
+        self._degenerate["empty_masks"] += pair.area == 0
+        self._degenerate["full_masks"] += pair.area == pair.size
+        self._degenerate["constant_predictions"] += pair.constant
 
     def merge(self, other: Evaluator) -> None:
         """Add the images that another evaluator has seen, for example in another process."""
-        if other.normalize != self.normalize:
-            raise ValueError(
-                f"only evaluators with the same normalize can be merged; got {self.normalize} and {other.normalize}"
-            )
-        self._mae += other._mae
-        self._adaptive += other._adaptive
-        self._curve = self._curve + other._curve
-        self.count += other.count
+        for setting in ("metrics", "protocol", "normalize"):
+            ours, theirs = getattr(self, setting), getattr(other, setting)
+            if ours != theirs:
+                raise ValueError(f"only evaluators with the same {setting} can be merged; got {ours} and {theirs}")
+        self._rows += other._rows
+        self._names += other._names
+        self._add(other._sums)
+        for key, count in other._degenerate.items():
+            self._degenerate[key] += count
 
     def compute(self) -> dict[str, float]:
-        """The averages so far. ValueError before the first image."""
+        """The numbers of the data set so far. ValueError before the first image."""
         if self.count == 0:
             raise ValueError("nothing to average: update(prediction, mask) comes first")
-        curve = self._curve / self.count
-        return {
-            "mae": self._mae / self.count,
-            "max_f": float(curve.max()),
-            "mean_f": float(curve.mean()),
-            "adaptive_f": self._adaptive / self.count,
+        return {metric: self._of_set(metric) for metric in self.metrics}
+
+    def table(self) -> list[dict[str, str | float]]:
+        """One row per image: its name and its own numbers.
+
+        There, `max_f` is the image's best F over the thresholds, so the rows do not average to the set's; nor do
+        they for the other `max_` metrics and the `overall_` ones. For all others they do.
+        """
+        return [{"name": name, **row} for name, row in zip(self._names, self._rows, strict=True)]
+
+    def degenerate(self) -> dict[str, int]:
+        """How many images had an empty mask, a full mask, a constant prediction: those whose numbers are conventions.
+
+        Several metrics are 0 for an empty mask, whatever the prediction: it lowers the average.
+        """
+        return dict(self._degenerate)
+
+    def _curves(self, pair: Pair) -> dict[str, NDArray[Any]]:
+        """What is summed over images before anything is made of it."""
+        if self.protocol == "dis":
+            return {"precision, recall": dis.precision_recall(pair)} if "max_f" in self.metrics else {}
+        curves: dict[str, NDArray[Any]] = {
+            measure: function(pair.curve)
+            for measure, function in MEASURES.items()
+            if {f"max_{measure}", f"mean_{measure}"} & set(self.metrics)
         }
+        if any(metric.startswith("overall_") for metric in self.metrics):
+            curves["overall"] = np.array(pair.binary)
+        return curves
+
+    def _of_image(self, metric: str, pair: Pair, curves: dict[str, NDArray[Any]]) -> float:
+        if self.protocol == "dis":
+            return _dis_of_image(metric, pair, curves)
+        if metric in OF_IMAGE:
+            return OF_IMAGE[metric](pair)
+        variant, measure = metric.split("_", 1)
+        if variant in ("max", "mean"):
+            return _extreme(variant, curves[measure])
+        return float(MEASURES[measure](pair.adaptive if variant == "adaptive" else pair.binary))
+
+    def _of_set(self, metric: str) -> float:
+        variant, _, measure = metric.partition("_")
+        if metric == "max_f" and self.protocol == "dis":
+            return dis.best_f(self._sums["precision, recall"] / self.count, offset=1e-8)
+        if variant == "overall":
+            return float(MEASURES[measure](Confusion(*self._sums["overall"])))
+        if variant in ("max", "mean"):
+            return _extreme(variant, self._sums[measure] / self.count)
+        defined = [row[metric] for row in self._rows if not isnan(row[metric])]
+        return fsum(defined) / len(defined) if defined else nan
+
+    def _add(self, curves: dict[str, NDArray[Any]]) -> None:
+        for key, curve in curves.items():
+            self._sums[key] = self._sums[key] + curve if key in self._sums else curve
+
+
+def _dis_of_image(metric: str, pair: Pair, curves: dict[str, NDArray[Any]]) -> float:
+    if metric == "hce":
+        return float(hce(*cut_above_128(pair.prediction, pair.foreground)).total)
+    return dis.grey_error(pair) if metric == "mae" else dis.best_f(curves["precision, recall"], offset=1e-4)
+
+
+def _extreme(variant: str, curve: NDArray[np.float64]) -> float:
+    return float(curve.max() if variant == "max" else curve.mean())
+
+
+def _expanded(metrics: Sequence[str], protocol: str) -> tuple[str, ...]:
+    """The metrics that names and groups stand for, each once."""
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}; got {protocol!r}")
+    if isinstance(metrics, str):
+        raise TypeError(f"metrics must be a sequence of names; got {metrics!r}; write ({metrics!r},)")
+    known = PROTOCOLS[protocol]
+    expanded: list[str] = []
+    for name in metrics:
+        if name not in known and name not in GROUPS:
+            close = get_close_matches(name, (*known, *GROUPS), n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            raise ValueError(f"no metric {name!r} in protocol {protocol!r}; {hint}")
+        expanded += [one for one in GROUPS.get(name, (name,)) if one in known]
+    if not expanded:
+        raise ValueError(f"metrics must name at least one that protocol {protocol!r} has: {', '.join(known)}")
+    return tuple(dict.fromkeys(expanded))

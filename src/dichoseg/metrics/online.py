@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..contracts import Logits, Mask
-from .threshold import f_measure
+from .measures import Confusion, f_measure
 
 
 class OnlineMetrics:
@@ -39,7 +39,7 @@ class OnlineMetrics:
         counts = _level_counts(probability, target > 0.5).cpu().numpy()
         false_positives, true_positives = counts[..., ::-1].cumsum(axis=-1).swapaxes(0, 1)  # (B, 256) each
         foreground = true_positives[:, -1:]  # (B, 1)
-        self._curve += f_measure(true_positives, false_positives, foreground).sum(axis=0)
+        self._curve += f_measure(Confusion(true_positives, false_positives, foreground, mask[0].numel())).sum(axis=0)
         self.count += len(mask)
 
     def compute(self) -> dict[str, float]:

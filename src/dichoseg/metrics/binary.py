@@ -1,0 +1,77 @@
+"""Predictions and masks as two kinds of pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .pair import Pair
+
+Binary = NDArray[np.bool_]
+
+
+def foreground_of(mask: NDArray[Any]) -> Binary:
+    """The foreground of a mask: (H, W), contiguous.
+
+    Args:
+        mask: (H, W), uint8 (foreground above 128) or bool.
+
+    Raises:
+        ValueError: A shape that is not (H, W), an empty array.
+        TypeError: A mask that is neither uint8 nor bool.
+    """
+    if mask.ndim != 2 or mask.size == 0:
+        raise ValueError(f"mask must be one (H, W) array with pixels; got shape {mask.shape}")
+    if mask.dtype not in (np.bool_, np.uint8):
+        raise TypeError(f"mask must be uint8 or bool; got {mask.dtype}; compare it with a threshold first")
+    return np.ascontiguousarray(mask if mask.dtype == np.bool_ else mask > 128)
+
+
+def cut_at_half(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool) -> tuple[Binary, Binary]:
+    """Where the prediction is above one half, and the foreground of the mask: (H, W) each, contiguous.
+
+    PySODMetrics' way: unless it is stretched, the level 128 of an 8-bit prediction is above one half, as 128 / 255.
+
+    Args:
+        prediction: (H, W), uint8, or float in [0, 1], or bool, which is taken as it is.
+        mask: (H, W), uint8 (foreground above 128) or bool.
+        normalize: Whether the prediction is stretched to [0, 1] first.
+
+    Raises:
+        ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN.
+        TypeError: Other types.
+    """
+    if prediction.dtype == np.bool_:
+        return _as_it_is(prediction, mask)
+    pair = Pair(prediction, mask, normalize=normalize)
+    if not pair.of_levels:
+        return pair.values > 0.5, pair.foreground
+    values, low, high = np.arange(256) / 255, pair.prediction.min() / 255, pair.prediction.max() / 255
+    if normalize and low != high:
+        values = (values - low) / (high - low)
+    return cv2.LUT(pair.prediction, (values > 0.5).view(np.uint8)).view(np.bool_), pair.foreground
+
+
+def cut_above_128(prediction: NDArray[Any], mask: NDArray[Any]) -> tuple[Binary, Binary]:
+    """Where the prediction as it is is above 128 (of 255), and the foreground of the mask: (H, W) each, contiguous.
+
+    Args:
+        prediction: (H, W), uint8, or float in [0, 1], or bool, which is taken as it is.
+        mask: (H, W), uint8 (foreground above 128) or bool.
+
+    Raises:
+        ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN.
+        TypeError: Other types.
+    """
+    if prediction.dtype == np.bool_:
+        return _as_it_is(prediction, mask)
+    pair = Pair(prediction, mask, normalize=False)
+    return pair.prediction > (128 if pair.of_levels else 128 / 255), pair.foreground
+
+
+def _as_it_is(prediction: Binary, mask: NDArray[Any]) -> tuple[Binary, Binary]:
+    pair = Pair(prediction.view(np.uint8), mask, normalize=False)
+    return pair.prediction.view(np.bool_), pair.foreground
