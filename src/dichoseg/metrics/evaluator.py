@@ -27,7 +27,9 @@ OF_IMAGE: dict[str, Callable[[Pair], float]] = {
     "weighted_f": weighted,
     "adaptive_msiou": at_adaptive,
     "binary_msiou": at_half,
-    "hce": lambda pair: float(hce(pair.prediction, pair.foreground, normalize=pair.normalize).total),
+    "hce": lambda pair: float(
+        hce(pair.prediction, pair.foreground, normalize=pair.normalize, skeleton=pair.skeleton).total
+    ),
     "boundary_iou": lambda pair: boundary_iou(pair.prediction, pair.foreground),
     "mba": lambda pair: mean_boundary_accuracy(pair.prediction, pair.foreground),
 }
@@ -97,15 +99,23 @@ class Evaluator:
         """Number of images so far."""
         return len(self._rows)
 
-    def update(self, prediction: NDArray[Any], mask: NDArray[Any], *, name: str = "") -> None:
+    def update(
+        self,
+        prediction: NDArray[Any],
+        mask: NDArray[Any],
+        *,
+        name: str = "",
+        skeleton: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Add one image.
 
         Args:
             prediction: (H, W), uint8, or float in [0, 1].
             mask: (H, W), uint8 (foreground above 128) or bool.
             name: What `table` calls the image.
+            skeleton: The mask's skeleton, as `skeleton` of this folder gives it, where it is known already.
         """
-        pair = Pair(prediction, mask, normalize=self.normalize)
+        pair = Pair(prediction, mask, normalize=self.normalize, skeleton=skeleton)
         curves = self._curves(pair)
         self._rows.append({metric: self._of_image(metric, pair, curves) for metric in self.metrics})
         self._names.append(name)
@@ -140,6 +150,14 @@ class Evaluator:
         """
         return [{"name": name, **row} for name, row in zip(self._names, self._rows, strict=True)]
 
+    def curves(self) -> dict[str, NDArray[np.float64]]:
+        """Measure -> its curve over the 256 thresholds, averaged over images; index i is grey level 255 - i.
+
+        Of those measures whose maximum or mean is wanted; with F come `precision` and `recall`. Empty for the
+        protocol `"dis"`.
+        """
+        return {measure: total / self.count for measure, total in self._sums.items() if measure in MEASURES}
+
     def degenerate(self) -> dict[str, int]:
         """How many images had an empty mask, a full mask, a constant prediction: those whose numbers are conventions.
 
@@ -155,6 +173,7 @@ class Evaluator:
             measure: function(pair.curve)
             for measure, function in MEASURES.items()
             if {f"max_{measure}", f"mean_{measure}"} & set(self.metrics)
+            or (measure in ("precision", "recall") and {"max_f", "mean_f"} & set(self.metrics))
         }
         if any(metric.startswith("overall_") for metric in self.metrics):
             curves["overall"] = np.array(pair.binary)
@@ -188,7 +207,7 @@ class Evaluator:
 
 def _dis_of_image(metric: str, pair: Pair, curves: dict[str, NDArray[Any]]) -> float:
     if metric == "hce":
-        return float(hce(*cut_above_128(pair.prediction, pair.foreground)).total)
+        return float(hce(*cut_above_128(pair.prediction, pair.foreground), skeleton=pair.skeleton).total)
     return dis.grey_error(pair) if metric == "mae" else dis.best_f(curves["precision, recall"], offset=1e-4)
 
 

@@ -27,14 +27,23 @@ class Pair:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
         normalize: Whether the prediction is stretched to [0, 1] first.
+        skeleton: The mask's skeleton, where it is known already; HCE alone looks at it.
 
     Raises:
         ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN.
         TypeError: A prediction that is neither uint8 nor float, or a mask that is neither uint8 nor bool.
     """
 
-    def __init__(self, prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool = True) -> None:
+    def __init__(
+        self,
+        prediction: NDArray[Any],
+        mask: NDArray[Any],
+        *,
+        normalize: bool = True,
+        skeleton: NDArray[np.bool_] | None = None,
+    ) -> None:
         _check(prediction, mask)
+        self.skeleton = skeleton
         self.prediction = np.ascontiguousarray(prediction)
         self.mask = mask
         self.foreground = np.ascontiguousarray(mask if mask.dtype == np.bool_ else mask > 128)
