@@ -69,7 +69,7 @@ def predict(model: Model, photograph: Photograph) -> NDArray[np.float32]:
     return Predictor(model)(photograph)
 
 
-def evaluate(model: Model, dataset: Samples) -> dict[str, float]:
+def evaluate(model: Model, dataset: Samples, *, metrics: Sequence[str] = ("paper",)) -> dict[str, float]:
     """Score a model on a data set, at the masks' native size, with the numbers that papers print.
 
     Each prediction is rounded to 8 bits first, as `dichoseg predict` writes it, so that scoring the written files
@@ -78,17 +78,19 @@ def evaluate(model: Model, dataset: Samples) -> dict[str, float]:
     Args:
         model: Any model.
         dataset: Samples, or plain (image, mask) pairs: (3, H, W) and (1, H, W) in [0, 1].
+        metrics: Names and groups, as for `dichoseg.metrics.Evaluator`, which defines them; `("fast",)` leaves out
+            `weighted_f` and `hce`, the slow ones.
 
     Returns:
-        `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`, `adaptive_e`; see
-        `dichoseg.metrics.Evaluator`.
+        Metric -> value: by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
+        `adaptive_e`, `weighted_f` and `hce`.
 
     Raises:
         ValueError: An empty data set.
     """
     predictor = Predictor(model)
     takes_mask = model.preprocessing.source == "mask"
-    evaluator = Evaluator()
+    evaluator = Evaluator(metrics=metrics)
     for image, mask, *_ in (dataset[index] for index in range(len(dataset))):
         probability = predictor(mask if takes_mask else image)
         evaluator.update(to_uint8(probability), (mask[0] > 128 / 255).numpy())

@@ -92,6 +92,7 @@ def test_value_the_prediction_is_not_stretched():
     mask = np.zeros((65, 97), np.uint8)
     mask[10:50, 10:50] = 255
     for function in (boundary_iou, mean_boundary_accuracy):
+        assert type(function(mask, mask)) is float
         assert function(mask // 2 + 2, mask) == function(mask > 128, mask) == 1
         assert function(mask // 2, mask) == function(np.zeros_like(mask), mask)
 

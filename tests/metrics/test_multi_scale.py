@@ -76,6 +76,7 @@ def test_value_by_hand():
     moved = np.roll(mask, -1, axis=0)
     assert binary_msiou(moved * 1.0, mask) == pytest.approx((3 / 4 / 2 + 8 + 1 / 2) / 9)
     assert binary_msiou(mask * 1.0, mask) == 1
+    assert type(binary_msiou(mask * 1.0, mask)) is float
 
 
 @pytest.mark.parametrize("value", [False, True])

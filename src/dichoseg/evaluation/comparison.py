@@ -181,7 +181,11 @@ class Comparison:
                 curves = weights @ np.stack([evaluator.curves()[measure] for evaluator in evaluators])
                 statistics[metric] = curves.max(axis=1) if variant == "max" else curves.mean(axis=1)
             else:
-                statistics[metric] = weights @ np.array([float(row[metric]) for row in rows])
+                values = np.array([float(row[metric]) for row in rows])
+                counted = ~np.isnan(values)  # an image whose value is undefined does not count
+                if counted.any():
+                    chosen = weights[:, counted]
+                    statistics[metric] = chosen @ values[counted] / chosen.sum(axis=1)
         return statistics
 
     def _write_table(self, path: Path) -> None:
@@ -208,11 +212,10 @@ class Comparison:
 
 def _tiles(prediction_path: Path, mask_path: Path) -> dict[str, NDArray[np.float32]]:
     mask = thumbnail(read_mask(mask_path)[0].numpy())[..., 0]
-    prediction, _ = read_prediction(prediction_path)
-    if prediction.dtype == np.uint8:
-        prediction = prediction.astype(np.float32) / 255
+    levels, _ = read_prediction(prediction_path)
+    whole = levels.astype(np.float32) / (255 if levels.dtype == np.uint8 else 1)
     height, width = mask.shape
-    prediction = cv2.resize(prediction, (width, height), interpolation=cv2.INTER_AREA)
+    prediction = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     return {"mask": mask, "prediction": prediction, "errors": error_map(prediction, mask)}
 
 

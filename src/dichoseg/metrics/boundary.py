@@ -37,7 +37,7 @@ def boundary_iou(prediction: NDArray[Any], mask: NDArray[Any], *, width: float =
     pixels = max(1, round(width * math.hypot(*foreground.shape)))
     found, wanted = _inner_boundary(positive, pixels), _inner_boundary(foreground, pixels)
     union = np.count_nonzero(found | wanted)
-    return np.count_nonzero(found & wanted) / union if union else math.nan
+    return float(np.count_nonzero(found & wanted) / union) if union else math.nan
 
 
 def mean_boundary_accuracy(prediction: NDArray[Any], mask: NDArray[Any]) -> float:
@@ -65,7 +65,7 @@ def mean_boundary_accuracy(prediction: NDArray[Any], mask: NDArray[Any]) -> floa
     for radius in set(radii):
         ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
         near = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, ellipse).view(np.bool_)
-        accuracies[radius] = np.count_nonzero(right & near) / np.count_nonzero(near)
+        accuracies[radius] = float(np.count_nonzero(right & near) / np.count_nonzero(near))
     return sum(accuracies[radius] for radius in radii) / len(radii)
 
 

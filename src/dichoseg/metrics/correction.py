@@ -61,7 +61,7 @@ def hce(
         epsilon: Distance in pixels by which a polygon may miss its curve; 2 in papers.
         simplify: What a polygon's distance is measured to. `"line"` gives the published numbers; the reference
             codes give those of `"segment"` since OpenCV 4.13.
-        skeleton: (H, W), `skeleton(mask)` if it is at hand; finding it takes half of the time.
+        skeleton: (H, W), `skeleton(mask)` if it is at hand; finding it takes most of the time.
 
     Raises:
         ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN, an unknown

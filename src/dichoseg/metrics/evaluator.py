@@ -27,9 +27,7 @@ OF_IMAGE: dict[str, Callable[[Pair], float]] = {
     "weighted_f": weighted,
     "adaptive_msiou": at_adaptive,
     "binary_msiou": at_half,
-    "hce": lambda pair: float(
-        hce(pair.prediction, pair.foreground, normalize=pair.normalize, skeleton=pair.skeleton).total
-    ),
+    "hce": lambda pair: hce(pair.prediction, pair.foreground, normalize=pair.normalize, skeleton=pair.skeleton).total,
     "boundary_iou": lambda pair: boundary_iou(pair.prediction, pair.foreground),
     "mba": lambda pair: mean_boundary_accuracy(pair.prediction, pair.foreground),
 }
@@ -117,7 +115,7 @@ class Evaluator:
         """
         pair = Pair(prediction, mask, normalize=self.normalize, skeleton=skeleton)
         curves = self._curves(pair)
-        self._rows.append({metric: self._of_image(metric, pair, curves) for metric in self.metrics})
+        self._rows.append({metric: float(self._of_image(metric, pair, curves)) for metric in self.metrics})
         self._names.append(name)
         self._add(curves)
         self._degenerate["empty_masks"] += pair.area == 0
@@ -207,7 +205,7 @@ class Evaluator:
 
 def _dis_of_image(metric: str, pair: Pair, curves: dict[str, NDArray[Any]]) -> float:
     if metric == "hce":
-        return float(hce(*cut_above_128(pair.prediction, pair.foreground), skeleton=pair.skeleton).total)
+        return hce(*cut_above_128(pair.prediction, pair.foreground), skeleton=pair.skeleton).total
     return dis.grey_error(pair) if metric == "mae" else dis.best_f(curves["precision, recall"], offset=1e-4)
 
 

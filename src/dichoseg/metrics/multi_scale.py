@@ -74,7 +74,7 @@ def _agreement(cells: list[NDArray[np.uint8]], positive: NDArray[np.bool_]) -> f
         (np.count_nonzero(theirs & ours) + 1) / (np.count_nonzero(ours) + 1)
         for ours, theirs in zip(cells, _cells(positive), strict=True)
     ]
-    return (sum(ratios) - (ratios[0] + ratios[-1]) / 2) / (LEVELS - 1)
+    return float(sum(ratios) - (ratios[0] + ratios[-1]) / 2) / (LEVELS - 1)
 
 
 def _cells(binary: NDArray[np.bool_]) -> list[NDArray[np.uint8]]:

@@ -72,7 +72,7 @@ class Pair:
     def values(self) -> NDArray[np.float64]:
         """(H, W): the prediction in [0, 1], stretched if asked."""
         if self.of_levels:
-            return self.table[self.prediction]
+            return np.asarray(cv2.LUT(self.prediction, self.table), np.float64)
         return _stretch(self.prediction.astype(np.float64), normalize=self.normalize)
 
     @cached_property

@@ -40,8 +40,8 @@ def weighted(pair: Pair, *, beta_squared: float = 1.0) -> float:
     foreground = pair.foreground
     error = np.abs(pair.values - foreground)
     rank, offsets, squares = _nearest(foreground)
-    near = np.flatnonzero(rank < len(offsets))  # the foreground is its own nearest
-    carried = np.zeros_like(error)
+    near = np.flatnonzero((rank > 0) & (rank < len(offsets)))  # rank 0 is foreground
+    carried = error * foreground
     carried.ravel()[near] = error.ravel().take(near + offsets[rank.ravel()[near]])
     smoothed = cv2.sepFilter2D(carried, cv2.CV_64F, _GAUSSIAN, _GAUSSIAN, borderType=cv2.BORDER_CONSTANT)
     inside = np.minimum(error[foreground], smoothed[foreground])
