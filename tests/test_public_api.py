@@ -14,17 +14,19 @@ import dichoseg
 ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "dichoseg": "FeatureInfo FolderDataset FusedHeads GTEncoder Prediction Predictor Preprocessing RefinedHeads Sample "
-    "Segmenter SideHeads SyntheticDataset augmentations contracts create_model data decoders encoders evaluate fit "
-    "fit_gt_encoder list_components load_component load_model losses metrics models predict save_model",
+    "Segmenter SideHeads SyntheticDataset augmentations contracts create_model data decoders encoders evaluate "
+    "evaluate_folders fit fit_gt_encoder list_components load_component load_model losses metrics models predict "
+    "save_model",
     "dichoseg.encoders": "RSUEncoder TimmEncoder",
     "dichoseg.decoders": "DeconvDecoder DeconvEnlarger RSUDecoder",
     "dichoseg.losses": "BCELoss DeepSupervision EdgeBCELoss EdgeMapBCELoss IntermediateSupervision WeightedSum",
     "dichoseg.augmentations": "BlurPatchesTransform Compose KorniaAugmentation RandomBlurPatches RandomCrop "
     "RandomElastic RandomRotate90 SeededTransform cpu_augmentation gpu_augmentation",
     "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f adaptive_measure adaptive_msiou binary_measure "
-    "binary_msiou boundary_iou f_curve hce mae mean_boundary_accuracy measure_curve mse msiou_curve s_measure skeleton "
-    "weighted_f",
+    "binary_msiou boundary_iou e_measure f_curve hce mae mean_boundary_accuracy measure_curve mse msiou_curve "
+    "s_measure skeleton weighted_f_measure",
     "dichoseg.models": "GTEncoder Segmenter create_model load_model save_model",
+    "dichoseg.evaluation": "Comparison compare_folders evaluate_folders",
     "dichoseg.training": "cosine fit fit_gt_encoder",
     "dichoseg.data": "DataReport FolderDataset Problem SyntheticDataset find_folders open_folders read_image read_mask",
 }

@@ -27,12 +27,13 @@ def scores_of(*batches):
 def test_value_agrees_with_the_exact_metrics():
     logits, mask = on_levels(5, 1, 65, 97), scattered(5, 1, 65, 97)
     mask[3], mask[4] = 1, 0
-    exact = Evaluator(normalize=False)
+    exact = Evaluator(metrics=("fast", "binary_iou"), normalize=False)
     for one, truth in zip(logits.sigmoid(), mask, strict=True):
         exact.update(one[0].numpy(), truth[0].numpy() > 0.5)
     scores = scores_of((logits[:2], mask[:2]), (logits[2:], mask[2:]))
-    assert set(scores) == {"quick_mae", "quick_max_f"}
+    assert set(scores) == {"quick_mae", "quick_max_f", "quick_iou"}
     assert scores["quick_mae"] == pytest.approx(exact.compute()["mae"], abs=1e-6)
+    assert scores["quick_iou"] == pytest.approx(exact.compute()["binary_iou"], abs=1e-12)
     assert scores["quick_max_f"] == pytest.approx(exact.compute()["max_f"], abs=1e-12)
 
 
@@ -49,13 +50,15 @@ def test_value_by_hand():
 def test_value_empty_and_full_mask(value, expected, dtype):
     logits = torch.full((1, 1, 65, 97), 100 * (value - 0.5)).to(dtype)
     scores = scores_of((logits, torch.full((1, 1, 65, 97), value)))
-    assert scores == pytest.approx({"quick_mae": 0.0, "quick_max_f": expected}, abs=1e-6)
+    assert scores == pytest.approx({"quick_mae": 0.0, "quick_max_f": expected, "quick_iou": expected}, abs=1e-6)
 
 
 def test_value_one_pixel():
     logits, mask = torch.full((1, 1, 65, 97), -100.0), torch.zeros(1, 1, 65, 97)
     logits[..., 64, 96], mask[..., 64, 96] = 100, 1
-    assert scores_of((logits, mask)) == pytest.approx({"quick_mae": 0.0, "quick_max_f": 1.0}, abs=1e-6)
+    assert scores_of((logits, mask)) == pytest.approx(
+        {"quick_mae": 0.0, "quick_max_f": 1.0, "quick_iou": 1.0}, abs=1e-6
+    )
 
 
 def test_value_half_precision_is_raised_before_the_sigmoid():

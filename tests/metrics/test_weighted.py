@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from dichoseg.metrics import weighted_f
+from dichoseg.metrics import weighted_f_measure
 
 GOLDEN = Path(__file__).parents[1] / "golden/metrics"
 VALUES = json.loads((GOLDEN / "measures.json").read_text())
@@ -21,7 +21,7 @@ EPS = np.spacing(1)
 def test_value_reference(name, protocol, normalize, as_float):
     arrays = np.load(GOLDEN / "pairs.npz")
     prediction, mask = arrays[f"{name}/prediction"], arrays[f"{name}/mask"]
-    ours = weighted_f(prediction / 255 if as_float else prediction, mask, normalize=normalize)
+    ours = weighted_f_measure(prediction / 255 if as_float else prediction, mask, normalize=normalize)
     assert ours == pytest.approx(VALUES[name][protocol]["wfm"], abs=1e-12)
 
 
@@ -56,10 +56,10 @@ def test_value_equals_the_definition(height, width, share, beta_squared, seed):
     rng = np.random.default_rng(seed)
     prediction = rng.random((height, width)) * (rng.random((height, width)) < 0.7)
     mask = rng.random((height, width)) < share
-    ours = weighted_f(prediction, mask, beta_squared=beta_squared, normalize=False)
+    ours = weighted_f_measure(prediction, mask, beta_squared=beta_squared, normalize=False)
     assert ours == pytest.approx(by_pixel(prediction, mask, beta_squared), abs=1e-12)
     levels = (prediction * 255).astype(np.uint8)
-    ours = weighted_f(levels, mask, beta_squared=beta_squared, normalize=False)
+    ours = weighted_f_measure(levels, mask, beta_squared=beta_squared, normalize=False)
     assert ours == pytest.approx(by_pixel(levels / 255, mask, beta_squared), abs=1e-12)
 
 
@@ -68,15 +68,15 @@ def test_value_by_hand():
     mask[0, 0] = True
     prediction = np.zeros((1, 11))
     prediction[0, 0] = prediction[0, 10] = 1  # a false alarm at distance 10 weighs 2 - 1/4
-    assert weighted_f(prediction, mask) == pytest.approx(2 * (1 / 2.75) / (1 + 1 / 2.75))
+    assert weighted_f_measure(prediction, mask) == pytest.approx(2 * (1 / 2.75) / (1 + 1 / 2.75))
     prediction[0, 10], prediction[0, 5] = 0, 1  # at distance 5: 2 - 1/2
-    assert weighted_f(prediction, mask) == pytest.approx(2 * (1 / 2.5) / (1 + 1 / 2.5))
+    assert weighted_f_measure(prediction, mask) == pytest.approx(2 * (1 / 2.5) / (1 + 1 / 2.5))
 
 
 @pytest.mark.parametrize("mask", [np.zeros((65, 97), bool), np.ones((65, 97), bool)])
 def test_value_empty_and_full_mask(mask):
-    assert weighted_f(mask * 1.0, mask) == pytest.approx(float(mask.any()))
-    assert weighted_f(~mask * 1.0, mask) == pytest.approx(by_pixel(~mask * 1.0, mask, 1))
+    assert weighted_f_measure(mask * 1.0, mask) == pytest.approx(float(mask.any()))
+    assert weighted_f_measure(~mask * 1.0, mask) == pytest.approx(by_pixel(~mask * 1.0, mask, 1))
 
 
 @pytest.mark.parametrize("position", [(0, 0), (64, 96), (30, 40)])
@@ -84,13 +84,13 @@ def test_value_empty_and_full_mask(mask):
 def test_value_one_pixel_and_constant_prediction(position, value):
     mask = np.zeros((65, 97), bool)
     mask[position] = True
-    assert weighted_f(mask * 1.0, mask) == pytest.approx(1)
+    assert weighted_f_measure(mask * 1.0, mask) == pytest.approx(1)
     prediction = np.full((65, 97), value, np.uint8)
-    assert weighted_f(prediction, mask) == pytest.approx(by_pixel(prediction / 255, mask, 1), abs=1e-12)
+    assert weighted_f_measure(prediction, mask) == pytest.approx(by_pixel(prediction / 255, mask, 1), abs=1e-12)
 
 
 def test_error_inputs():
     with pytest.raises(ValueError, match="of one size"):
-        weighted_f(np.zeros((4, 5)), np.zeros((4, 4), bool))
+        weighted_f_measure(np.zeros((4, 5)), np.zeros((4, 4), bool))
     with pytest.raises(TypeError, match="prediction must be uint8 or float"):
-        weighted_f(np.zeros((4, 4), int), np.zeros((4, 4), bool))
+        weighted_f_measure(np.zeros((4, 4), int), np.zeros((4, 4), bool))

@@ -104,7 +104,7 @@ class Comparison:
         for name in others:
             found = {metric: values - base[metric] for metric, values in self._statistics(name, weights).items()}
             result[name] = {
-                metric: Difference(float(values[0]), *np.quantile(values[1:], [0.025, 0.975]).tolist())
+                metric: Difference(float(values[0]), *np.nanquantile(values[1:], [0.025, 0.975]).tolist())
                 for metric, values in found.items()
             }
         return result
@@ -185,7 +185,9 @@ class Comparison:
                 counted = ~np.isnan(values)  # an image whose value is undefined does not count
                 if counted.any():
                     chosen = weights[:, counted]
-                    statistics[metric] = chosen @ values[counted] / chosen.sum(axis=1)
+                    total = chosen.sum(axis=1)
+                    total[total == 0] = np.nan  # a resample of undefined images alone
+                    statistics[metric] = chosen @ values[counted] / total
         return statistics
 
     def _write_table(self, path: Path) -> None:

@@ -13,7 +13,7 @@ import cv2
 from tqdm import tqdm
 
 from ..data.folder import files_by_name
-from ..data.reading import read_mask, read_prediction
+from ..data.reading import mask_tensor, open_image, read_prediction
 from ..metrics.evaluator import Evaluator
 from .comparison import Comparison, Note
 from .skeletons import cached_skeleton
@@ -184,7 +184,10 @@ def _ordered(
 def _score(task: _Task, *, settings: _Settings) -> tuple[list[Evaluator], list[Note]]:
     """Score every folder's prediction of one mask."""
     notes: list[Note] = []
-    mask = read_mask(task.mask)[0].numpy() > FOREGROUND
+    picture = open_image(task.mask)
+    mask = mask_tensor(picture, task.mask, foreground=None)[0].numpy() > FOREGROUND
+    if picture.mode == "L" and picture.getextrema()[1] == 1:
+        notes.append(Note("masks of 0 and 1", f"{task.mask} is taken for black and white"))
     skeleton = None
     if "hce" in settings.metrics and settings.skeletons is not None:
         skeleton = cached_skeleton(mask, settings.skeletons)

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from .threshold import adaptive_f as adaptive_f
     from .threshold import adaptive_measure as adaptive_measure
     from .threshold import binary_measure as binary_measure
+    from .threshold import e_measure as e_measure
     from .threshold import f_curve as f_curve
     from .threshold import mae as mae
     from .threshold import measure_curve as measure_curve
     from .threshold import mse as mse
-    from .weighted import weighted_f as weighted_f
+    from .weighted import weighted_f_measure as weighted_f_measure
 else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
@@ -41,6 +42,7 @@ else:
             "mean_boundary_accuracy": "boundary",
             "measure_curve": "threshold",
             "boundary_iou": "boundary",
+            "e_measure": "threshold",
             "f_curve": "threshold",
             "hce": "correction",
             "mae": "threshold",
@@ -48,6 +50,6 @@ else:
             "msiou_curve": "multi_scale",
             "s_measure": "structure",
             "skeleton": "thinning",
-            "weighted_f": "weighted",
+            "weighted_f_measure": "weighted",
         },
     )

@@ -38,6 +38,20 @@ def mse(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool = True)
     return Pair(prediction, mask, normalize=normalize).squared_error
 
 
+def e_measure(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool = True) -> NDArray[np.float64]:
+    """Enhanced-alignment measure at each of 256 thresholds: (256,), index i for "grey level is at least 255 - i".
+
+    Papers print its maximum and its mean. As published it is divided by N - 1 pixels, so a perfect prediction has a
+    little more than 1. `adaptive_measure(..., "e")` and `binary_measure(..., "e")` are its other variants.
+
+    Args:
+        prediction: (H, W), uint8, or float in [0, 1].
+        mask: (H, W), uint8 (foreground above 128) or bool.
+        normalize: Whether the prediction is stretched to [0, 1] first.
+    """
+    return measure_curve(prediction, mask, "e", normalize=normalize)
+
+
 def measure_curve(
     prediction: NDArray[Any], mask: NDArray[Any], measure: str, *, normalize: bool = True
 ) -> NDArray[np.float64]:

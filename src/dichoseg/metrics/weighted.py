@@ -15,7 +15,7 @@ NEAR = 4
 """A background pixel up to 3 from the foreground in rows and columns has its nearest one within 4 of both."""
 
 
-def weighted_f(
+def weighted_f_measure(
     prediction: NDArray[Any], mask: NDArray[Any], *, beta_squared: float = 1.0, normalize: bool = True
 ) -> float:
     """Weighted F-measure (Margolin et al., CVPR 2014), as PySODMetrics has it; 0 for an empty mask.

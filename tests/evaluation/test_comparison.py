@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dichoseg.evaluation import Comparison
+from dichoseg.metrics import Evaluator
+
+RANDOM = np.random.default_rng(1)
+
+
+def comparison(metrics, count=30, **options):
+    masks = [RANDOM.random((16, 16)) > 0.6 for _ in range(count)]
+    evaluators = {"good": [], "bad": []}
+    for name, noise in (("good", 0.3), ("bad", 0.7)):
+        for mask in masks:
+            evaluator = Evaluator(metrics=metrics, **options)
+            prediction = (1 - noise) * mask + noise * RANDOM.random(mask.shape)
+            evaluator.update(prediction, mask)
+            evaluators[name].append(evaluator)
+    images = [f"{index:02d}" for index in range(count)]
+    files = {name: [(Path("p"), Path("m"))] * count for name in evaluators}
+    return Comparison(images=images, evaluators=evaluators, notes=(), files=files)
+
+
+def test_value_differences_are_those_of_the_scores():
+    made = comparison(("paper", "iou"))
+    scores = made.scores()
+    differences = made.differences()["bad"]
+    for metric, difference in differences.items():
+        assert difference.value == pytest.approx(
+            scores["bad"]["all"][metric] - scores["good"]["all"][metric], abs=1e-12
+        )
+        assert difference.low <= difference.value <= difference.high
+    assert set(scores["bad"]["all"]) - set(differences) == {"overall_iou"}
+    assert differences["mae"].low > 0, "noise is worse, beyond doubt"
+
+
+def test_value_interval_is_that_of_the_mean():
+    made = comparison(("mae",), count=200)
+    rows = [
+        other.table()[0]["mae"] - one.table()[0]["mae"]
+        for one, other in zip(made.evaluators["good"], made.evaluators["bad"], strict=True)
+    ]
+    difference = made.differences()["bad"]["mae"]
+    spread = 1.96 * np.std(rows) / np.sqrt(len(rows))
+    assert difference.high - difference.low == pytest.approx(2 * spread, rel=0.1)
+    assert made.differences() == made.differences(), "the same seed resamples alike"
+
+
+def test_value_undefined_images_do_not_count():
+    made = comparison(("mba",), count=4)
+    empty = Evaluator(metrics=("mba",))
+    empty.update(np.zeros((16, 16), np.uint8), np.zeros((16, 16), bool))
+    for name in made.evaluators:
+        made.evaluators[name][0] = empty
+    difference = made.differences()["bad"]["mba"]
+    scores = made.scores()
+    assert difference.value == pytest.approx(scores["bad"]["all"]["mba"] - scores["good"]["all"]["mba"])
+
+
+def test_value_text():
+    lines = comparison(("mae", "max_f"), count=3).text().splitlines()
+    assert lines[0].split() == ["predictions", "masks", "images", "mae", "max_f"]
+    assert lines[1].split()[:3] == ["good", "all", "3"]
+    assert lines[3] == "bad less good, with 95 % intervals over 3 images:"
+    assert "max_f: -" in lines[5]
+
+
+def test_value_dis_protocol_has_no_interval_for_max_f():
+    made = comparison(("mae", "max_f"), count=3, protocol="dis")
+    assert set(made.differences()["bad"]) == {"mae"}
