@@ -484,9 +484,11 @@ def _score_run(run: Path, history: list[Row], validation: FolderDataset, device:
     from .models import load_model
     from .models.weights import write_atomically
 
-    scores = {"last": evaluate(load_model(run / "last").to(device), validation)}
+    scores = {"last": evaluate(load_model(run / "last").to(device), validation, progress=True)}
     best_is_last = all(row["quick_max_f"] < history[-1]["quick_max_f"] for row in history[:-1])
-    scores["best"] = scores["last"] if best_is_last else evaluate(load_model(run / "best").to(device), validation)
+    scores["best"] = (
+        scores["last"] if best_is_last else evaluate(load_model(run / "best").to(device), validation, progress=True)
+    )
     text = json.dumps(scores, indent=2) + "\n"
     write_atomically(run / "scores.json", lambda path: path.write_text(text, encoding="utf-8"))
     typer.echo("".join(f"{name:>12}" for name in ["validation", *scores["last"]]))

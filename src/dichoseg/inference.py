@@ -69,7 +69,9 @@ def predict(model: Model, photograph: Photograph) -> NDArray[np.float32]:
     return Predictor(model)(photograph)
 
 
-def evaluate(model: Model, dataset: Samples, *, metrics: Sequence[str] = ("paper",)) -> dict[str, float]:
+def evaluate(
+    model: Model, dataset: Samples, *, metrics: Sequence[str] = ("paper",), progress: bool = False
+) -> dict[str, float]:
     """Score a model on a data set, at the masks' native size, with the numbers that papers print.
 
     Each prediction is rounded to 8 bits first, as `dichoseg predict` writes it, so that scoring the written files
@@ -80,6 +82,7 @@ def evaluate(model: Model, dataset: Samples, *, metrics: Sequence[str] = ("paper
         dataset: Samples, or plain (image, mask) pairs: (3, H, W) and (1, H, W) in [0, 1].
         metrics: Names and groups, as for `dichoseg.metrics.Evaluator`, which defines them; `("fast",)` leaves out
             `weighted_f` and `hce`, the slow ones.
+        progress: Whether to show a bar on a terminal.
 
     Returns:
         Metric -> value: by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
@@ -91,7 +94,8 @@ def evaluate(model: Model, dataset: Samples, *, metrics: Sequence[str] = ("paper
     predictor = Predictor(model)
     takes_mask = model.preprocessing.source == "mask"
     evaluator = Evaluator(metrics=metrics)
-    for image, mask, *_ in (dataset[index] for index in range(len(dataset))):
+    for index in tqdm(range(len(dataset)), desc="evaluate", leave=False, disable=None if progress else True):
+        image, mask, *_ = dataset[index]
         probability = predictor(mask if takes_mask else image)
         evaluator.update(to_uint8(probability), (mask[0] > 128 / 255).numpy())
     return evaluator.compute()

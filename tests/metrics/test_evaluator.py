@@ -246,3 +246,24 @@ def test_error_merge_of_two_protocols():
         Evaluator(metrics=("mae",)).merge(Evaluator(metrics=("mae",), protocol="dis"))
     with pytest.raises(ValueError, match="same metrics can be merged"):
         Evaluator().merge(Evaluator(metrics=("mae",)))
+
+
+@pytest.mark.parametrize("protocol", ["pysodmetrics", "dis"])
+def test_value_every_metric_is_defined_in_a_line(protocol):
+    evaluator = Evaluator(metrics=("all",), protocol=protocol)
+    definitions = evaluator.definitions()
+    assert tuple(definitions) == evaluator.metrics
+    assert len(set(definitions.values())) == len(definitions)
+    assert "grey mask" in definitions["mae"] or protocol == "pysodmetrics"
+
+
+def test_value_curves_are_the_averages_that_the_maxima_come_from():
+    evaluator = Evaluator(metrics=("max_f", "mean_e"))
+    mask = np.zeros((20, 30), bool)
+    mask[5:15, 5:20] = True
+    for level in (0.3, 0.9):
+        evaluator.update(np.clip(mask * level + np.linspace(0, 0.1, 30), 0, 1), mask)
+    curves = evaluator.curves()
+    assert set(curves) == {"f", "e", "precision", "recall"}
+    assert curves["f"].max() == evaluator.compute()["max_f"]
+    assert curves["e"].mean() == evaluator.compute()["mean_e"]

@@ -148,6 +148,7 @@ class Comparison:
         content = {
             "protocol": first.protocol,
             "normalize": first.normalize,
+            "definitions": first.definitions(),
             "images": len(self.images),
             "counts": self.counts(),
             "notes": [note._asdict() for note in self.notes],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
 from ..data.folder import files_by_name
@@ -18,7 +19,8 @@ from ..metrics.evaluator import Evaluator
 from .comparison import Comparison, Note
 from .skeletons import cached_skeleton
 
-FOREGROUND = 128 / 255
+FOREGROUND = 128
+"""The largest level of a mask that is background."""
 
 
 class _Task(NamedTuple):
@@ -185,12 +187,12 @@ def _score(task: _Task, *, settings: _Settings) -> tuple[list[Evaluator], list[N
     """Score every folder's prediction of one mask."""
     notes: list[Note] = []
     picture = open_image(task.mask)
-    mask = mask_tensor(picture, task.mask, foreground=None)[0].numpy() > FOREGROUND
+    mask = (mask_tensor(picture, task.mask, foreground=None)[0].numpy() * 255).round().astype(np.uint8)
     if picture.mode == "L" and picture.getextrema()[1] == 1:
         notes.append(Note("masks of 0 and 1", f"{task.mask} is taken for black and white"))
     skeleton = None
     if "hce" in settings.metrics and settings.skeletons is not None:
-        skeleton = cached_skeleton(mask, settings.skeletons)
+        skeleton = cached_skeleton(mask > FOREGROUND, settings.skeletons)
     evaluators = []
     for path in task.predictions:
         prediction, kind = read_prediction(path)

@@ -31,6 +31,29 @@ OF_IMAGE: dict[str, Callable[[Pair], float]] = {
     "boundary_iou": lambda pair: boundary_iou(pair.prediction, pair.foreground),
     "mba": lambda pair: mean_boundary_accuracy(pair.prediction, pair.foreground),
 }
+DEFINITIONS = {
+    "mae": "mean absolute difference between prediction and binary mask, averaged over images",
+    "mse": "mean squared difference between prediction and binary mask, averaged over images",
+    "s_measure": "structure measure (Fan et al., 2017), alpha 0.5, averaged over images",
+    "weighted_f": "weighted F-measure (Margolin et al., 2014), beta squared 1, averaged over images",
+    "hce": "human correction effort (Qin et al., 2022), gamma 5, epsilon 2, averaged over images",
+    "boundary_iou": "Boundary IoU (Cheng et al., 2021) above level 128, averaged over images where it is defined",
+    "mba": "mean boundary accuracy (CascadePSP, 2020) above level 128, averaged over images where it is defined",
+    "adaptive_msiou": "multi-scale IoU (Ahmadzadeh et al., 2021) at the adaptive threshold, averaged over images",
+    "binary_msiou": "multi-scale IoU (Ahmadzadeh et al., 2021) at one half, averaged over images",
+}
+DIS_DEFINITIONS = {
+    "mae": "mean absolute difference between prediction and grey mask, averaged over images",
+    "max_f": "best F, beta squared 0.3, of precision and recall that are averaged over images first; 255 thresholds",
+    "hce": "human correction effort (Qin et al., 2022), gamma 5, epsilon 2, of the file above level 128, averaged",
+}
+OF_VARIANT = {
+    "max": "maximum over 256 thresholds of the curve of {} that is averaged over images",
+    "mean": "mean over 256 thresholds of the curve of {} that is averaged over images",
+    "adaptive": "{} at twice the prediction's mean, at most 1, averaged over images",
+    "binary": "{} above one half, averaged over images",
+    "overall": "{} above one half, of the pixels of all images together",
+}
 VARIANTS = ("max", "mean", "adaptive", "binary", "overall")
 OF_MEASURE = {
     measure: tuple(f"{variant}_{measure}" for variant in VARIANTS if (variant, measure) != ("overall", "e"))
@@ -155,6 +178,16 @@ class Evaluator:
         protocol `"dis"`.
         """
         return {measure: total / self.count for measure, total in self._sums.items() if measure in MEASURES}
+
+    def definitions(self) -> dict[str, str]:
+        """Metric -> a line that says how it is taken, to stand beside the numbers."""
+        known = DIS_DEFINITIONS if self.protocol == "dis" else DEFINITIONS
+        lines = {}
+        for metric in self.metrics:
+            variant, _, measure = metric.partition("_")
+            name = {"f": "F (beta squared 0.3)", "e": "the E-measure", "iou": "IoU"}.get(measure, measure)
+            lines[metric] = known[metric] if metric in known else OF_VARIANT[variant].format(name)
+        return lines
 
     def degenerate(self) -> dict[str, int]:
         """How many images had an empty mask, a full mask, a constant prediction: those whose numbers are conventions.
