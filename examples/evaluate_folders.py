@@ -23,7 +23,8 @@ for _, mask, name in (dichoseg.SyntheticDataset(6, size=64)[index] for index in 
 scores = dichoseg.evaluate_folders(folder / "sharp", folder / "masks")
 print({name: round(value, 3) for name, value in scores.items()})
 
-comparison = compare_folders({"sharp": folder / "sharp", "soft": folder / "soft"}, folder / "masks")
+predictions = {"sharp": folder / "sharp", "soft": folder / "soft"}
+comparison = compare_folders(predictions, folder / "masks")
 print(comparison.text())
-comparison.write(folder / "scores")  # scores.json, per_image.csv, curves.png, extremes.jpg
+comparison.write(folder / "scores")  # as the command line does with --out
 # --8<-- [end:evaluate]
