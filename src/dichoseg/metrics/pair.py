@@ -68,11 +68,17 @@ class Pair:
         table[levels] = _stretch(levels / 255, normalize=self.normalize)
         return table
 
+    def values_of(self, rows: slice) -> NDArray[np.float64]:
+        """(h, W): some rows of `values`, in an array of their own."""
+        if self.of_levels:
+            return np.asarray(cv2.LUT(self.prediction[rows], self.table), np.float64)
+        return self.values[rows].copy()
+
     @cached_property
     def values(self) -> NDArray[np.float64]:
         """(H, W): the prediction in [0, 1], stretched if asked."""
         if self.of_levels:
-            return np.asarray(cv2.LUT(self.prediction, self.table), np.float64)
+            return self.values_of(slice(None))
         return _stretch(self.prediction.astype(np.float64), normalize=self.normalize)
 
     @cached_property

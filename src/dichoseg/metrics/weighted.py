@@ -14,6 +14,11 @@ from .pair import Pair
 NEAR = 4
 """A background pixel up to 3 from the foreground in rows and columns has its nearest one within 4 of both."""
 
+MARGIN = NEAR + 3
+"""Rows beside a strip that its smoothed errors depend on."""
+STRIP = 128
+"""Rows that are worked on at a time."""
+
 
 def weighted_f_measure(
     prediction: NDArray[Any], mask: NDArray[Any], *, beta_squared: float = 1.0, normalize: bool = True
@@ -37,68 +42,82 @@ def weighted(pair: Pair, *, beta_squared: float = 1.0) -> float:
     """`weighted_f` of a pair."""
     if pair.area == 0:
         return 0.0
-    foreground = pair.foreground
-    error = np.abs(pair.values - foreground)
-    rank, offsets, squares = _nearest(foreground)
-    near = np.flatnonzero((rank > 0) & (rank < len(offsets)))  # rank 0 is foreground
-    carried = error * foreground
-    carried.ravel()[near] = error.ravel().take(near + offsets[rank.ravel()[near]])
-    smoothed = cv2.sepFilter2D(carried, cv2.CV_64F, _GAUSSIAN, _GAUSSIAN, borderType=cv2.BORDER_CONSTANT)
-    inside = np.minimum(error[foreground], smoothed[foreground])
-    outside = _background_error(error, foreground, rank, squares)
-    true_positives = pair.area - float(inside.sum())
-    recall = 1 - float(inside.mean())
+    height = len(pair.foreground)
+    inside, outside = 0.0, 0.0
+    distances = _distances(pair.foreground)
+    for top in range(0, height, STRIP):
+        # strip by strip, so that what is in work stays in the processor's cache and the peak of memory is low
+        bottom = min(top + STRIP, height)
+        first = max(top - MARGIN, 0)
+        rows, inner = slice(first, min(bottom + MARGIN, height)), slice(top - first, bottom - first)
+        of_foreground, of_background = _strip_errors(pair, rows, inner, distances[top:bottom])
+        inside += of_foreground
+        outside += of_background
+    true_positives = pair.area - inside
+    recall = 1 - inside / pair.area
     precision = true_positives / (true_positives + outside + EPSILON)
     return (1 + beta_squared) * recall * precision / (recall + beta_squared * precision + EPSILON)
 
 
-def _background_error(
-    error: NDArray[np.float64], foreground: NDArray[np.bool_], rank: NDArray[np.uint8], squares: NDArray[np.int64]
-) -> float:
-    """Sum of the background's errors, each times 2 - exp(-ln 2 / 5 * distance to the foreground)."""
-    wrong = np.flatnonzero((error > 0) & ~foreground)
-    ranks = rank.ravel()[wrong]
-    weight = np.append(_distance_weight(squares), np.zeros(256 - len(squares)))[ranks]
-    far = wrong[ranks == 255]
-    if len(far):
-        # OpenCV is slow at widths that are powers of two: 16 columns of background more.
-        padded = cv2.copyMakeBorder((~foreground).view(np.uint8), 0, 0, 0, 16, cv2.BORDER_CONSTANT, value=1)
-        distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[:, :-16]
-        far_distance = distance.ravel()[far].astype(np.float64)
-        weight[ranks == 255] = _distance_weight(np.rint(far_distance * far_distance))
-    return float((error.ravel()[wrong] * weight).sum())
+def _distances(foreground: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(H, W): distance of each pixel to the foreground. OpenCV is slow at widths of 2^n: 16 columns more."""
+    padded = cv2.copyMakeBorder((~foreground).view(np.uint8), 0, 0, 0, 16, cv2.BORDER_CONSTANT, value=1)
+    return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[:, :-16], np.float32)
 
 
-def _distance_weight(squares: NDArray[Any]) -> NDArray[np.float64]:
-    return 2 - np.exp(np.log(0.5) / 5 * np.sqrt(squares))
+def _strip_errors(pair: Pair, rows: slice, inner: slice, distances: NDArray[np.float32]) -> tuple[float, float]:
+    """Weighted errors of the foreground and of the background in the `inner` rows of some rows of an image.
 
-
-def _nearest(foreground: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    """Which of the foreground pixels nearby is the nearest: rank (H, W), and of each rank its offset and distance.
-
-    Ranks order the offsets of up to 4 rows and columns, and of at most sqrt(18), by distance, column and row; 255
-    says that there is none. Offsets are those of the flattened image, distances are squared.
+    Args:
+        pair: The image.
+        rows: Those to look at.
+        inner: Those of them to count, whose neighbours are all there.
+        distances: Of the rows to count.
     """
+    foreground = pair.foreground[rows]
+    error = pair.values_of(rows)
+    np.subtract(error, foreground, out=error)
+    np.abs(error, out=error)
+    rank = _nearest(foreground)
+    near = np.flatnonzero((rank > 0) & (rank < len(_ORDER)))  # rank 0 is foreground
+    carried = error * foreground
+    carried.ravel()[near] = error.ravel().take(near + _offsets(foreground.shape[1])[rank.ravel()[near]])
+    smoothed = cv2.sepFilter2D(carried, cv2.CV_64F, _GAUSSIAN, _GAUSSIAN, borderType=cv2.BORDER_CONSTANT)
+    error, foreground = error[inner], foreground[inner]
+    inside = (np.minimum(error, smoothed[inner], out=smoothed[inner]) * foreground).sum()
+    squares = np.minimum(np.rint(distances * distances), len(_WEIGHTS) - 1).astype(np.intp)
+    outside = (_WEIGHTS.take(squares) * error * ~foreground).sum()
+    return float(inside), float(outside)
+
+
+def _nearest(foreground: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Which of the foreground pixels nearby is the nearest: its rank in `_ORDER`, (H, W); 255 where there is none."""
     height, width = foreground.shape
-    reach = range(-NEAR, NEAR + 1)
-    order = sorted((r * r + c * c, c, r) for r in reach for c in reach if r * r + c * c <= 18)
-    ranks = {(row, column): rank for rank, (_, column, row) in enumerate(order)}
-    # In each column: the nearest row, as an index into `rows`; the upper one of two.
-    rows = sorted(reach, key=lambda row: (abs(row), row))
+    # In each column: the nearest row, as an index into `_ROWS`; the upper one of two.
     absent = np.where(np.pad(foreground, NEAR), np.uint8(0), np.uint8(255))
     column_best = np.full((height, width + 2 * NEAR), 255, np.uint8)
-    for index, row in enumerate(rows):
+    for index, row in enumerate(_ROWS):
         shifted = absent[NEAR + row : NEAR + row + height]
         np.minimum(column_best, np.maximum(shifted, np.uint8(index)), out=column_best)
     # Over the columns: the lowest rank.
     rank = np.full((height, width), 255, np.uint8)
-    for column in reach:
-        lookup = np.full(256, 255, np.uint8)
-        lookup[: len(rows)] = [ranks.get((row, column), 255) for row in rows]
+    for column, lookup in _LOOKUPS.items():
         start = NEAR + column
         np.minimum(rank, cv2.LUT(np.ascontiguousarray(column_best[:, start : start + width]), lookup), out=rank)
-    squares, columns, rows_of = (np.array(part) for part in zip(*order, strict=True))
-    return rank, rows_of * width + columns, squares
+    return rank
+
+
+def _offsets(width: int) -> NDArray[np.int64]:
+    """Where each rank's pixel lies in a flattened image of some width."""
+    return np.array([row * width + column for _, column, row in _ORDER])
+
+
+def _lookup(column: int) -> NDArray[np.uint8]:
+    """Index into `_ROWS` -> rank of that row in a column."""
+    ranks = {(row, column): rank for rank, (_, column, row) in enumerate(_ORDER)}
+    lookup = np.full(256, 255, np.uint8)
+    lookup[: len(_ROWS)] = [ranks.get((row, column), 255) for row in _ROWS]
+    return lookup
 
 
 def _gaussian(size: int, sigma: float) -> NDArray[np.float64]:
@@ -107,3 +126,11 @@ def _gaussian(size: int, sigma: float) -> NDArray[np.float64]:
 
 
 _GAUSSIAN = _gaussian(7, 5.0)
+
+_REACH = range(-NEAR, NEAR + 1)
+_ORDER = sorted((r * r + c * c, c, r) for r in _REACH for c in _REACH if r * r + c * c <= 18)
+"""Squared distance, column and row of the pixels nearby, the nearest first, then by column and row."""
+_ROWS = sorted(_REACH, key=lambda row: (abs(row), row))
+_LOOKUPS = {column: _lookup(column) for column in _REACH}
+_WEIGHTS = 2 - np.exp(np.log(0.5) / 5 * np.sqrt(np.arange(300 * 300)))
+"""Weight of a background pixel by its squared distance to the foreground; from 300 pixels on, 2 less 1e-18."""
