@@ -81,3 +81,12 @@ def test_value_memory_layout_does_not_matter():
         lambda array: array[::-1].copy()[::-1],
     ):
         np.testing.assert_array_equal(Pair(layout(prediction), layout(mask)).histogram, expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 8), (300, 7), (600, 2100), (255, 2048)])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_value_sums_of_rows_and_columns(shape, share):
+    mask = np.random.default_rng(0).random(shape) < share
+    rows, columns = Pair(mask.astype(np.uint8), mask)._sums
+    assert (rows == mask.sum(axis=1)).all()
+    assert (columns == mask.sum(axis=0)).all()

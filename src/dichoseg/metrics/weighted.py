@@ -86,7 +86,7 @@ def _strip_errors(pair: Pair, rows: slice, inner: slice, distances: NDArray[np.f
     error, foreground = error[inner], foreground[inner]
     inside = (np.minimum(error, smoothed[inner], out=smoothed[inner]) * foreground).sum()
     squares = np.minimum(np.rint(distances * distances), len(_WEIGHTS) - 1).astype(np.intp)
-    outside = (_WEIGHTS.take(squares) * error * ~foreground).sum()
+    outside = np.vdot(_WEIGHTS.take(squares), error * ~foreground)
     return float(inside), float(outside)
 
 
@@ -103,7 +103,7 @@ def _nearest(foreground: NDArray[np.bool_]) -> NDArray[np.uint8]:
     rank = np.full((height, width), 255, np.uint8)
     for column, lookup in _LOOKUPS.items():
         start = NEAR + column
-        np.minimum(rank, cv2.LUT(np.ascontiguousarray(column_best[:, start : start + width]), lookup), out=rank)
+        np.minimum(rank, cv2.LUT(column_best[:, start : start + width], lookup), out=rank)
     return rank
 
 
