@@ -62,10 +62,10 @@ class Pair:
 
     @cached_property
     def table(self) -> NDArray[np.float64]:
-        """(256,): value in [0, 1] of each grey level of an 8-bit prediction; 0 for levels that it has not."""
-        levels = np.flatnonzero(self.histogram.any(axis=(0, 1)))
+        """(256,): value in [0, 1] of each grey level of an 8-bit prediction; 0 for levels beyond its range."""
+        low, high = int(self.prediction.min()), int(self.prediction.max())
         table = np.zeros(256)
-        table[levels] = _stretch(levels / 255, normalize=self.normalize)
+        table[low : high + 1] = _stretch(np.arange(low, high + 1) / 255, normalize=self.normalize)
         return table
 
     def values_of(self, rows: slice) -> NDArray[np.float64]:

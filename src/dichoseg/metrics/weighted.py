@@ -96,9 +96,11 @@ def _nearest(foreground: NDArray[np.bool_]) -> NDArray[np.uint8]:
     # In each column: the nearest row, as an index into `_ROWS`; the upper one of two.
     absent = np.where(np.pad(foreground, NEAR), np.uint8(0), np.uint8(255))
     column_best = np.full((height, width + 2 * NEAR), 255, np.uint8)
+    candidate = np.empty_like(column_best)
     for index, row in enumerate(_ROWS):
         shifted = absent[NEAR + row : NEAR + row + height]
-        np.minimum(column_best, np.maximum(shifted, np.uint8(index)), out=column_best)
+        np.maximum(shifted, np.uint8(index), out=candidate)
+        np.minimum(column_best, candidate, out=column_best)
     # Over the columns: the lowest rank.
     rank = np.full((height, width), 255, np.uint8)
     for column, lookup in _LOOKUPS.items():
