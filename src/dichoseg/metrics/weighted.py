@@ -75,18 +75,21 @@ def _strip_errors(pair: Pair, rows: slice, inner: slice, distances: NDArray[np.f
         distances: Of the rows to count.
     """
     foreground = pair.foreground[rows]
+    ones = foreground.astype(np.float64)
     error = pair.values_of(rows)
-    np.subtract(error, foreground, out=error)
+    np.subtract(error, ones, out=error)
     np.abs(error, out=error)
     rank = _nearest(foreground)
     near = np.flatnonzero((rank > 0) & (rank < len(_ORDER)))  # rank 0 is foreground
-    carried = error * foreground
+    carried = error * ones
     carried.ravel()[near] = error.ravel().take(near + _offsets(foreground.shape[1])[rank.ravel()[near]])
     smoothed = cv2.sepFilter2D(carried, cv2.CV_64F, _GAUSSIAN, _GAUSSIAN, borderType=cv2.BORDER_CONSTANT)
-    error, foreground = error[inner], foreground[inner]
-    inside = (np.minimum(error, smoothed[inner], out=smoothed[inner]) * foreground).sum()
-    squares = np.minimum(np.rint(distances * distances), len(_WEIGHTS) - 1).astype(np.intp)
-    outside = np.vdot(_WEIGHTS.take(squares), error * ~foreground)
+    error, smoothed = error[inner], smoothed[inner]
+    inside = np.vdot(np.minimum(error, smoothed, out=smoothed), ones[inner])
+    squares = distances * distances
+    np.rint(squares, out=squares)
+    np.minimum(squares, len(_WEIGHTS) - 1, out=squares)
+    outside = np.vdot(_WEIGHTS.take(squares.astype(np.intp)), error)
     return float(inside), float(outside)
 
 
@@ -135,4 +138,6 @@ _ORDER = sorted((r * r + c * c, c, r) for r in _REACH for c in _REACH if r * r +
 _ROWS = sorted(_REACH, key=lambda row: (abs(row), row))
 _LOOKUPS = {column: _lookup(column) for column in _REACH}
 _WEIGHTS = 2 - np.exp(np.log(0.5) / 5 * np.sqrt(np.arange(300 * 300)))
-"""Weight of a background pixel by its squared distance to the foreground; from 300 pixels on, 2 less 1e-18."""
+_WEIGHTS[0] = 0
+"""Weight of a background pixel by its squared distance to the foreground, from 300 pixels on 2 less 1e-18; 0 for a
+foreground pixel."""
