@@ -102,7 +102,8 @@ def _nearest(foreground: NDArray[np.bool_]) -> NDArray[np.uint8]:
     candidate = np.empty_like(column_best)
     for index, row in enumerate(_ROWS):
         shifted = absent[NEAR + row : NEAR + row + height]
-        np.maximum(shifted, np.uint8(index), out=candidate)
+        candidate.fill(index)  # NumPy is many times slower with a scalar
+        np.maximum(shifted, candidate, out=candidate)
         np.minimum(column_best, candidate, out=column_best)
     # Over the columns: the lowest rank.
     rank = np.full((height, width), 255, np.uint8)
