@@ -224,13 +224,12 @@ def train(
     transform = None
     if cpu_augmentation is not None and overfit_batches is None:
         transform = make_cpu_augmentation(cpu_augmentation, size=network.preprocessing.size or 1024)
-    supervisor: Model | None = None
     if gt_encoder == "train":
         gt_encoder_folder(out)
     elif gt_encoder is not None:
-        supervisor = load_model(gt_encoder)
-        IntermediateSupervision(supervisor, student=network)
-    torch.empty(0, device=choose_device(device, torch.device("cpu")))
+        parts["gt_encoder"] = (gt_encoder_weight, IntermediateSupervision(load_model(gt_encoder), student=network))
+    target = choose_device(device, torch.device("cpu"))
+    torch.empty(0, device=target)  # a device that is not there is refused here
     if val is not None and val_fraction is not None:
         raise ValueError("--val and --val-fraction exclude each other")
     training, validation = open_folders(
@@ -262,7 +261,6 @@ def train(
     }
     if gt_encoder == "train":
         supervisor = fit_gt_encoder(network, training, epochs=gt_encoder_epochs, **shared)
-    if supervisor is not None:
         parts["gt_encoder"] = (gt_encoder_weight, IntermediateSupervision(supervisor))
     history = fit(
         network,
@@ -276,7 +274,7 @@ def train(
     )
     typer.echo(f"loss {history[0]['loss']:.4f} -> {history[-1]['loss']:.4f}; model in {out}")
     if validation is not None and overfit_batches is None:
-        _score_run(out, history, validation, choose_device(device, torch.device("cpu")))
+        _score_run(out, history, validation, target)
 
 
 @app.command()
@@ -478,19 +476,16 @@ def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, s
 
 def _score_run(run: Path, history: list[Row], validation: FolderDataset, device: torch.device) -> None:
     """Score the last and the best model of a run as papers do, at the masks' own size."""
-    import json
-
     from .inference import evaluate
     from .models import load_model
-    from .models.weights import write_atomically
+    from .models.weights import write_json
 
     scores = {"last": evaluate(load_model(run / "last").to(device), validation, progress=True)}
     best_is_last = all(row["quick_max_f"] < history[-1]["quick_max_f"] for row in history[:-1])
     scores["best"] = (
         scores["last"] if best_is_last else evaluate(load_model(run / "best").to(device), validation, progress=True)
     )
-    text = json.dumps(scores, indent=2) + "\n"
-    write_atomically(run / "scores.json", lambda path: path.write_text(text, encoding="utf-8"))
+    write_json(run / "scores.json", scores)
     typer.echo("".join(f"{name:>12}" for name in ["validation", *scores["last"]]))
     for name, row in scores.items():
         typer.echo(f"{name:>12}" + "".join(f"{value:12.3f}" for value in row.values()))

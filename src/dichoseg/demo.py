@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from .losses.objectives import DeepSupervision, WeightedSum
 from .losses.pixel import BCELoss
 from .metrics.evaluator import Evaluator
 from .models.recipes import create_model
+from .models.weights import write_json
 from .training import fit
 from .visualize import contact_sheet
 
@@ -84,7 +84,7 @@ def run_demo(
     )
     scores |= {"after": evaluate(model, test_data), **rivals}
     _write_sheet(out / "contact_sheet.png", test_data, before, Predictor(model))
-    (out / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    write_json(out / "scores.json", scores)
     for rival in ("centre prior", "all black"):
         if scores["after"]["max_f"] <= scores[rival]["max_f"] or scores["after"]["mae"] >= scores[rival]["mae"]:
             raise RuntimeError(f"the trained network does not beat the {rival}: {scores['after']}, {scores[rival]}")

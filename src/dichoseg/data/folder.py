@@ -73,11 +73,16 @@ class FolderDataset(Dataset[Sample]):
         self.transform = transform
         self.foreground = None if foreground is None else tuple(foreground)
         self.resize_masks = resize_masks
-        image_files = _by_key(Path(images))
-        mask_files = {key: paths[:1] for key, paths in image_files.items()} if self.cutouts else _by_key(Path(masks))
+        image_paths, others = _images_and_others(Path(images))
+        image_files = _by_key(Path(images), image_paths)
+        if self.cutouts:
+            mask_files = {key: paths[:1] for key, paths in image_files.items()}
+        else:
+            mask_paths, more = _images_and_others(Path(masks))
+            mask_files = _by_key(Path(masks), mask_paths)
+            others += more
+        self.ignored = tuple(others)
         self.left_out = tuple(_partnerless(image_files, mask_files, Path(images), Path(masks)))
-        roots = (Path(images),) if self.cutouts else (Path(images), Path(masks))
-        self.ignored = tuple(path for root in roots for path in _other_files(root))
         names = sorted((image_files.keys() & mask_files.keys()) - {problem.name for problem in self.left_out})
         self.files = [(name, image_files[name][0], mask_files[name][0]) for name in names]
         if not self.files:
@@ -212,28 +217,20 @@ def find_folders(
 
 def image_files(root: Path) -> list[Path]:
     """Every file below a folder that Pillow has a reader for, by its extension, sorted; hidden ones are passed over."""
+    return _images_and_others(root)[0]
+
+
+def _images_and_others(root: Path) -> tuple[list[Path], list[Path]]:
+    """The files of `image_files`, and those that it passes over but for hidden ones, from one walk."""
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
-    known = _readable_endings()
-    return [path for path in _visible_files(root) if path.suffix.lower() in known]
-
-
-def _other_files(root: Path) -> list[Path]:
-    """Every file below a folder that `image_files` passes over, but for hidden ones."""
-    known = _readable_endings()
-    return [path for path in _visible_files(root) if path.suffix.lower() not in known]
-
-
-def _visible_files(root: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
-
-
-def _readable_endings() -> set[str]:
-    return {ending for ending, kind in PillowImage.registered_extensions().items() if kind in PillowImage.OPEN}
+    known = {ending for ending, kind in PillowImage.registered_extensions().items() if kind in PillowImage.OPEN}
+    images: list[Path] = []
+    others: list[Path] = []
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts):
+            (images if path.suffix.lower() in known else others).append(path)
+    return images, others
 
 
 def files_by_name(root: Path) -> dict[str, Path]:
@@ -243,16 +240,16 @@ def files_by_name(root: Path) -> dict[str, Path]:
         FileNotFoundError: No such folder.
         ValueError: No images, or two files of one name.
     """
-    files = _by_key(root)
+    files = _by_key(root, image_files(root))
     for paths in files.values():
         if len(paths) > 1:
             raise ValueError(f"two files for one key: {' and '.join(map(str, paths))}")
     return {name: paths[0] for name, paths in files.items()}
 
 
-def _by_key(root: Path) -> dict[str, list[Path]]:
+def _by_key(root: Path, paths: Sequence[Path]) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
-    for path in image_files(root):
+    for path in paths:
         key = path.relative_to(root).with_suffix("").as_posix()
         files.setdefault(unicodedata.normalize("NFC", key), []).append(path)  # macOS writes accents as NFD
     if not files:

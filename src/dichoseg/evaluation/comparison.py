@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from PIL import Image as PillowImage
 
 from ..data.reading import read_mask, read_prediction
 from ..metrics.evaluator import Evaluator
-from ..models.weights import write_atomically
+from ..models.weights import write_atomically, write_json
 from ..visualize import contact_sheet, error_map, metric_curves, thumbnail
 
 ALL = "all"
@@ -96,6 +95,8 @@ class Comparison:
             seed: Of the resamples.
         """
         first, *others = self.evaluators
+        if not others:
+            return {}
         count = len(self.images)
         weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES) / count
         weights = np.concatenate([np.full((1, count), 1 / count), weights])  # the first row is the set itself
@@ -158,8 +159,7 @@ class Comparison:
                 for name, row in self.differences().items()
             },
         }
-        text = json.dumps(content, indent=2) + "\n"
-        write_atomically(folder / "scores.json", lambda path: path.write_text(text, encoding="utf-8"))
+        write_json(folder / "scores.json", content)
         write_atomically(folder / "per_image.csv", self._write_table)
         curves = {name: self.merged(name, range(len(self.images))).curves() for name in self.evaluators}
         if first.protocol == "pysodmetrics" and "f" in next(iter(curves.values())):
@@ -172,6 +172,7 @@ class Comparison:
         """Each metric under each row of weights over the images."""
         evaluators = self.evaluators[name]
         rows = [evaluator.table()[0] for evaluator in evaluators]
+        of_images = [evaluator.curves() for evaluator in evaluators]
         statistics = {}
         for metric in evaluators[0].metrics:
             variant, _, measure = metric.partition("_")
@@ -179,7 +180,7 @@ class Comparison:
             if pooled:
                 continue
             if variant in ("max", "mean"):
-                curves = weights @ np.stack([evaluator.curves()[measure] for evaluator in evaluators])
+                curves = weights @ np.stack([curves_of_image[measure] for curves_of_image in of_images])
                 statistics[metric] = curves.max(axis=1) if variant == "max" else curves.mean(axis=1)
             else:
                 values = np.array([float(row[metric]) for row in rows])

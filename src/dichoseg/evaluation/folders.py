@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -168,19 +168,7 @@ def _run(
         return
     # spawned: a forked child inherits threads of OpenCV and torch that do not exist in it
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from _ordered(pool, score, tasks)
-
-
-def _ordered(
-    pool: ProcessPoolExecutor, score: functools.partial[tuple[list[Evaluator], list[Note]]], tasks: Iterable[_Task]
-) -> Iterator[tuple[list[Evaluator], list[Note]]]:
-    futures = [pool.submit(score, task) for task in tasks]
-    try:
-        for future in futures:
-            yield future.result()
-    finally:
-        for future in futures:
-            future.cancel()
+        yield from pool.map(score, tasks)
 
 
 def _score(task: _Task, *, settings: _Settings) -> tuple[list[Evaluator], list[Note]]:

@@ -67,8 +67,7 @@ def save_model(model: Model, folder: str | Path) -> None:
         "preprocessing": model.preprocessing.to_dict(),
     }
     write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(state, path, metadata={"format": "pt"}))
-    text = json.dumps(config, indent=2) + "\n"
-    write_atomically(folder / CONFIG_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+    write_json(folder / CONFIG_FILE, config)
 
 
 def load_model(source: str | Path, *, model: Model | None = None) -> Model:
@@ -172,6 +171,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain values as indented JSON, whole or not at all."""
+    text = json.dumps(content, indent=2) + "\n"
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _numbered(template: str, first: int) -> Callable[[re.Match[str]], str]:
