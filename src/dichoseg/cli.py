@@ -130,7 +130,8 @@ def train(
         ),
     ] = False,
     weights: Annotated[
-        Path | None, typer.Option(help="Weights to start from: .pth or .safetensors.", rich_help_panel="Network")
+        Path | None,
+        typer.Option(help="Weights to start from: .pth, .safetensors, or a run.", rich_help_panel="Network"),
     ] = None,
     size: Annotated[
         int | None, typer.Option(min=32, help="Side of the network's input, in pixels.", rich_help_panel="Network")

@@ -85,7 +85,7 @@ def evaluate(
         progress: Whether to show a bar on a terminal.
 
     Returns:
-        Metric -> value: by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
+        The value of each metric, by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
         `adaptive_e`, `weighted_f` and `hce`.
 
     Raises:
