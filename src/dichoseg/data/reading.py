@@ -62,7 +62,7 @@ def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.fl
     cut-out) that channel.
 
     Returns:
-        The map, and what is unusual about the file: `"predictions of more than 8 bits"`, `"predictions with an alpha
+        The map, and what is unusual about the file, `"predictions of more than 8 bits"`, `"predictions with an alpha
         channel"`, `"predictions in colour"`, or None.
 
     Raises:

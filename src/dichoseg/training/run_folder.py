@@ -77,7 +77,7 @@ def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowIm
         rows: Largest number of images.
 
     Returns:
-        A sheet of image, mask, prediction and errors: white where both are foreground, red where only the
+        A sheet of image, mask, prediction and errors; in the last, white where both are foreground, red where only the
         prediction is, blue where only the mask is.
     """
     predictor = Predictor(model)
