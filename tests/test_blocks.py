@@ -1,8 +1,11 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
 from dichoseg import FeatureInfo, FusedHeads, RefinedHeads, SideHeads
-from dichoseg.blocks import RSU, ConvNormAct, edge_band, full_precision, resize, rsu_stage
+from dichoseg.blocks import RSU, ConvNormAct, edge_band, full_precision, mask_edges, resize, rsu_stage
 from dichoseg.decoders import DeconvEnlarger
 
 INFO = FeatureInfo((4, 8, 8), (2, 4, 8))
@@ -80,3 +83,31 @@ def test_value_full_precision():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
     with full_precision(torch.zeros(1).double(), torch.zeros(1)) as pair:
         assert [x.dtype for x in pair] == [torch.float64, torch.float64]
+
+
+def test_value_mask_edges_are_egnets():
+    golden = np.load(Path(__file__).parent / "golden/architectures/edge_gt.npz")
+    mask = torch.from_numpy(golden["mask"])[:, None].float()
+    assert torch.equal(mask_edges(mask), torch.from_numpy(golden["edge"])[:, None].float())
+
+
+def test_value_mask_edges_are_a_gradient_that_is_not_zero():
+    mask = torch.rand(1, 1, 65, 97, generator=torch.Generator().manual_seed(0))
+    down, across = np.gradient((mask[0, 0] > 128 / 255).numpy().astype(float))
+    assert torch.equal(mask_edges(mask)[0, 0].bool(), torch.from_numpy(down**2 + across**2 != 0))
+
+
+def test_value_mask_edges_by_hand():
+    row = torch.tensor([0, 0, 128, 129, 255, 255]).view(1, 1, 1, 6) / 255  # foreground from 129 on
+    assert mask_edges(row).flatten().tolist() == [0, 0, 1, 1, 0, 0]
+    assert mask_edges(row, threshold=0.4).flatten().tolist() == [0, 1, 1, 0, 0, 0]
+    pixel = torch.zeros(1, 1, 65, 97)
+    pixel[..., 0, 0] = 1  # one-sided at the border: the pixel itself counts
+    assert mask_edges(pixel).sum() == 3
+    assert mask_edges(pixel.bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_value_mask_edges_of_constant_masks(value):
+    assert not mask_edges(torch.full((2, 1, 65, 97), value)).any()
+    assert not mask_edges(torch.full((1, 1, 1, 1), value)).any()

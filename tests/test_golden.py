@@ -7,18 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from dichoseg import create_model
 from dichoseg.blocks import resize
 from dichoseg.losses import DeepSupervision, IntermediateSupervision
-from dichoseg.models.weights import published_key
+from dichoseg.models.weights.published import published_names
 
 GOLDEN = Path(__file__).parent / "golden/architectures"
+# our name: their name, tolerance, parameters, GMACs at 320 and 1024 pixels
 NETWORKS = {
-    "isnet": ("isnet_dis", "isnet_dis_96x96", 2e-5),
-    "isnet_gt_encoder": ("isnet_gt_encoder", "isnet_gt_encoder_96x96", 2e-5),
-    "isnet_deconv": ("deconv_disnet", "deconv_disnet_128x128", 5e-5),
-    "isnet_deconv_gt_encoder": ("deconv_gt_encoder", "deconv_gt_encoder_128x128", 2e-5),
+    "isnet": ("isnet_dis", 2e-5, 44_046_790, 15.59, 159.7),
+    "isnet_gt_encoder": ("isnet_gt_encoder", 2e-5, 6_877_734, 2.30, 23.5),
+    "isnet_deconv": ("deconv_disnet", 5e-5, 44_939_725, 18.62, 190.7),
+    "isnet_deconv_gt_encoder": ("deconv_gt_encoder", 2e-5, 7_770_662, 5.33, 54.5),
+    "u2net": ("u2net", 2e-5, 44_009_869, 58.60, 600.0),
+    "u2netp": ("u2netp", 2e-5, 1_131_181, 19.76, 202.3),
+    # less 32,768 of a convolution that the published file holds and nothing uses
+    "egnet_resnet50": ("egnet_resnet50", 3e-4, 111_692_618 - 32_768, 244.03, 2460.4),
+    "egnet_vgg16": ("egnet_vgg16", 1e-4, 108_068_426 - 32_768, 245.00, 2508.8),
 }
 
 
@@ -43,17 +50,24 @@ def filled_model(name, folder, counters=True):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_value_published_network(name, tmp_path):
-    _, file, tolerance = NETWORKS[name]
-    model = filled_model(name, tmp_path, counters=name != "isnet").eval()
-    golden = np.load(GOLDEN / f"{file}.npz")
+    file, tolerance, *_ = NETWORKS[name]
+    model = filled_model(name, tmp_path, counters=name not in ("isnet", "u2net")).eval()
+    size = 128 if "deconv" in name else 96
+    golden = np.load(GOLDEN / f"{file}_{size}x{size}.npz")
     image = torch.from_numpy(golden["x"])
     with torch.no_grad():
         prediction = model(image)
         answer = model.logits(image)
     maps = [prediction.logits, *(resize(side, tuple(image.shape[-2:])) for side in prediction.side_logits)]
-    if name != "isnet_deconv":  # its published code returns logits
-        maps = [logits.sigmoid() for logits in maps]
     names = [key for key in golden.files if key.startswith("d")]
+    if "egnet" in name:
+        maps = [*prediction.edge_logits, *prediction.side_logits[4:], *prediction.side_logits[:4], prediction.logits]
+        names = [key for key in golden.files if key != "x"]
+        assert names[0].startswith("edge")
+        assert names[1].startswith("sal1")
+        assert names[-1].startswith("sal2")
+    elif name != "isnet_deconv":  # its published code returns logits, as EGNet's
+        maps = [logits.sigmoid() for logits in maps]
     for logits, key in zip(maps, names, strict=True):
         assert float((logits - torch.from_numpy(golden[key])).abs().max()) <= tolerance
     for feature, key in zip(prediction.features, [key for key in golden.files if key[0] == "f"], strict=False):
@@ -82,15 +96,22 @@ def test_value_training_loss_and_gradients(case, tmp_path):
     gradients = {key: parameter.grad.norm().item() for key, parameter in model.named_parameters()}
     total = sum(norm**2 for norm in gradients.values()) ** 0.5
     assert total == pytest.approx(golden["grad_norm_total"], rel=1e-7)
+    names = published_names()[name]
     for key, norm in golden["grad_norms"].items():
-        assert gradients[published_key(key)] == pytest.approx(norm, rel=1e-7, abs=1e-9 * total), key
+        module, _, leaf = key.rpartition(".")
+        assert gradients[f"{names[module]}.{leaf}"] == pytest.approx(norm, rel=1e-7, abs=1e-9 * total), key
 
 
-def test_value_parameter_counts():
-    counts = {name: sum(p.numel() for p in create_model(name).parameters()) for name in NETWORKS}
-    assert counts == {
-        "isnet": 44_046_790,
-        "isnet_gt_encoder": 6_877_734,
-        "isnet_deconv": 44_939_725,
-        "isnet_deconv_gt_encoder": 7_770_662,
-    }
+@pytest.mark.parametrize("name", NETWORKS)
+def test_value_parameters_and_multiply_adds(name):
+    _, _, parameters, at_320, at_1024 = NETWORKS[name]
+    with torch.device("meta"):
+        model = create_model(name).eval()
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    # EGNet's batch norms are frozen: their weights and biases are no parameters, and counted all the same
+    assert sum(value.numel() for key, value in model.state_dict().items() if not key.endswith(statistics)) == parameters
+    channels = 1 if model.preprocessing.source == "mask" else 3
+    for size, wanted, digits in ((320, at_320, 2), (1024, at_1024, 1)):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model(torch.zeros(1, channels, size, size, device="meta"))
+        assert round(counter.get_total_flops() / 2e9, digits) == wanted

@@ -17,9 +17,10 @@ PUBLIC = {
     "Segmenter SideHeads SyntheticDataset augmentations contracts create_model data decoders encoders evaluate "
     "evaluate_folders fit fit_gt_encoder list_components load_component load_model losses metrics models predict "
     "save_model",
-    "dichoseg.encoders": "RSUEncoder TimmEncoder",
-    "dichoseg.decoders": "DeconvDecoder DeconvEnlarger RSUDecoder",
-    "dichoseg.losses": "BCELoss DeepSupervision EdgeBCELoss EdgeMapBCELoss IntermediateSupervision WeightedSum",
+    "dichoseg.encoders": "CaffeResNet50Encoder RSUEncoder TimmEncoder VGG16Encoder",
+    "dichoseg.decoders": "DeconvDecoder DeconvEnlarger EdgeGuidedDecoder EdgeGuidedHeads RSUDecoder",
+    "dichoseg.losses": "BCELoss BalancedBCELoss DeepSupervision EdgeBCELoss EdgeMapBCELoss EdgeSupervision "
+    "IntermediateSupervision WeightedSum",
     "dichoseg.augmentations": "BlurPatchesTransform Compose KorniaAugmentation RandomBlurPatches RandomCrop "
     "RandomElastic RandomRotate90 SeededTransform cpu_augmentation gpu_augmentation",
     "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f adaptive_measure adaptive_msiou binary_measure "

@@ -479,7 +479,7 @@ def _score_run(run: Path, history: list[Row], validation: FolderDataset, device:
     """Score the last and the best model of a run as papers do, at the masks' own size."""
     from .inference import evaluate
     from .models import load_model
-    from .models.weights import write_json
+    from .models.weights.writing import write_json
 
     scores = {"last": evaluate(load_model(run / "last").to(device), validation, progress=True)}
     best_is_last = all(row["quick_max_f"] < history[-1]["quick_max_f"] for row in history[:-1])

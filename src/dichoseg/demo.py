@@ -17,7 +17,7 @@ from .losses.objectives import DeepSupervision, WeightedSum
 from .losses.pixel import BCELoss
 from .metrics.evaluator import Evaluator
 from .models.recipes import create_model
-from .models.weights import write_json
+from .models.weights.writing import write_json
 from .training import fit
 from .visualize import contact_sheet
 

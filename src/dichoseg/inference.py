@@ -18,7 +18,7 @@ from .contracts import Model, Samples
 from .data.folder import image_files
 from .data.reading import image_tensor, read_image, read_mask
 from .metrics.evaluator import Evaluator
-from .models.weights import write_atomically
+from .models.weights.writing import write_atomically
 
 Photograph = str | Path | PillowImage.Image | NDArray[np.uint8] | Tensor
 

@@ -112,8 +112,28 @@ def load_component(group: str, name: str) -> Any:
         choices = " or ".join(f"{c.package}/{c.name}" for c in matches)
         raise ValueError(f"several packages offer {wanted.name!r} in dichoseg.{group}; say {choices}")
     if not matches:
+        if package is not None and not _is_installed(package):
+            raise ValueError(f"{name!r} comes from package {package}, which is not installed: pip install {package}")
         raise ValueError(_unknown(group, name))
     return matches[0].load()
+
+
+def qualified_name(group: str, name: str) -> str:
+    """A component's name with the package it comes from, `package/name[:argument]`; dichoseg's own stay plain."""
+    head, colon, argument = name.partition(":")
+    wanted = ComponentName.parse(head)
+    packages = {component.package for component in components(group) if component.name == wanted.name}
+    if wanted.package is not None or OWN_PACKAGE in packages or len(packages) != 1:
+        return name
+    return f"{packages.pop()}/{head}{colon}{argument}"
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _unknown(group: str, name: str) -> str:

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from dichoseg.losses import EdgeBCELoss, EdgeMapBCELoss
+from dichoseg.losses import BalancedBCELoss, EdgeBCELoss, EdgeMapBCELoss
 
 
 def half_mask():
@@ -56,3 +56,55 @@ def test_value_edge_map_optimum_inside_is_one_over_one_plus_weight():
 def test_error_width(width):
     with pytest.raises(ValueError, match=f"width must be an odd number of pixels, 3 or more; got {width}"):
         EdgeBCELoss(width=width)
+
+
+def test_value_balanced_bce_by_hand():
+    target = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.5]).view(1, 1, 1, 5)  # the half weighs nothing
+    logits = torch.tensor([2.0, -1.0, 0.0, 0.0, 9.0]).view(1, 1, 1, 5)
+    positive = 3 / 4 * math.log(1 + math.exp(-2))
+    negative = 1.1 * 1 / 4 * (math.log(1 + math.exp(-1)) + 2 * math.log(2))
+    assert float(BalancedBCELoss(reduction="sum")(logits, target)) == pytest.approx(positive + negative, rel=1e-6)
+    assert float(BalancedBCELoss()(logits, target)) == pytest.approx((positive + negative) / 5, rel=1e-6)
+    even = float(BalancedBCELoss(negative_weight=0, reduction="sum")(logits, target))
+    assert even == pytest.approx(positive, rel=1e-6)
+
+
+def test_value_balanced_bce_counts_over_the_batch():
+    target = torch.tensor([[1.0, 1.0], [0.0, 0.0]]).view(2, 1, 1, 2)
+    loss = BalancedBCELoss(reduction="sum")
+    logits = torch.zeros(2, 1, 1, 2)
+    assert float(loss(logits, target)) == pytest.approx((1 + 1.1) * math.log(2), rel=1e-6)
+    assert [float(loss(logits[i : i + 1], target[i : i + 1])) for i in range(2)] == [0, 0]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.5])
+def test_gradient_balanced_bce_without_both_kinds(reduction, value):
+    logits = torch.randn(2, 1, 65, 97, requires_grad=True)
+    loss = BalancedBCELoss(reduction=reduction)(logits, torch.full((2, 1, 65, 97), value))
+    assert float(loss.detach()) == 0
+    loss.backward()
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def test_gradient_balanced_bce_one_pixel():
+    target = torch.zeros(1, 1, 65, 97)
+    target[..., 30, 40] = 1
+    logits = torch.zeros(1, 1, 65, 97, requires_grad=True)
+    BalancedBCELoss(reduction="sum")(logits, target).backward()
+    assert float(logits.grad[..., 30, 40]) == pytest.approx(-(65 * 97 - 1) / (65 * 97) / 2)
+    assert float(logits.grad[..., 0, 0]) == pytest.approx(1.1 / (65 * 97) / 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_value_balanced_bce_counts_in_float32(dtype):
+    target = torch.zeros(1, 1, 65, 97, dtype=dtype)
+    target[..., :2] = 1
+    expected = BalancedBCELoss()(torch.zeros(1, 1, 65, 97), target.float())
+    with torch.autocast("cpu", dtype):
+        assert torch.equal(BalancedBCELoss()(torch.zeros(1, 1, 65, 97, dtype=dtype), target), expected)
+
+
+def test_error_reduction():
+    with pytest.raises(ValueError, match="reduction must be 'mean' or 'sum'; got 'none'"):
+        BalancedBCELoss(reduction="none")

@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from dichoseg import FusedHeads, Preprocessing, create_model, list_components
-from dichoseg.decoders import DeconvDecoder
+from dichoseg.decoders import DeconvDecoder, EdgeGuidedDecoder
 from dichoseg.encoders import TimmEncoder
 
 
@@ -46,3 +47,38 @@ def test_error_names_and_arguments(arguments, message):
 def test_error_objects_belong_to_segmenter():
     with pytest.raises(TypeError, match="compose objects with Segmenter"):
         create_model("isnet", encoder=torch.nn.Identity())
+
+
+@pytest.mark.parametrize(
+    ("name", "tensors", "gmacs"),
+    [
+        ("u2net", 44_009_869, 58.60),
+        ("u2netp", 1_131_181, 19.76),
+        ("egnet_resnet50", 111_692_618 - 32_768, 244.03),  # without a 1x1 convolution that takes part in nothing
+        ("egnet_vgg16", 108_068_426 - 32_768, 245.00),
+    ],
+)
+def test_value_published_size_and_cost(name, tensors, gmacs):
+    with torch.device("meta"):
+        model = create_model(name).eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.empty(1, 3, 320, 320, device="meta"))
+    state = model.state_dict()
+    assert sum(state[key].numel() for key in state if "running" not in key and "num_batches" not in key) == tensors
+    assert counter.get_total_flops() / 2e9 == pytest.approx(gmacs, abs=0.006)
+
+
+def test_value_published_preprocessing_of_u2net():
+    expected = Preprocessing(
+        size=320, antialias=False, scale="image_max", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+    )
+    assert create_model("u2net").preprocessing == create_model("u2netp").preprocessing == expected
+
+
+@pytest.mark.parametrize("encoder", ["rsu", "timm:test_resnet"])
+def test_value_edge_guided_by_name(encoder):
+    model = create_model("isnet", encoder=encoder, decoder="edge_guided").eval()
+    assert isinstance(model.decoder, EdgeGuidedDecoder)
+    with torch.no_grad():
+        prediction = model(torch.rand(1, 3, 65, 97))
+    assert prediction.logits.shape == prediction.edge_logits[0].shape == (1, 1, 65, 97)

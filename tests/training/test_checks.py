@@ -106,3 +106,22 @@ def test_error_term_that_is_not_finite():
 
 def test_value_grouped():
     assert grouped({"loss": 3.0, "main": 1.0, "side_1": 1.0, "side_2": 1.0}) == {"loss": 3.0, "main": 1.0, "side": 2.0}
+
+
+def test_error_folded_batch_norm_is_not_trained(small_isnet, tmp_path):
+    from dichoseg.models.weights import calibrate_batch_norm, freeze_batch_norm
+    from dichoseg.models.weights.batch_norm import identity_statistics
+
+    def fold(model):
+        for norm in model.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.load_state_dict(identity_statistics(norm.running_var, norm.eps), strict=False)
+        return model
+
+    with pytest.raises(ValueError, match=r"batch norms pass everything through.*calibrate_batch_norm\(model, images\)"):
+        fit(fold(small_isnet), DATA, epochs=1, batch_size=2, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    calibrate_batch_norm(small_isnet, torch.rand(2, 3, 64, 64))
+    fit(small_isnet, DATA, epochs=1, batch_size=2)
+    freeze_batch_norm(fold(small_isnet))
+    fit(small_isnet, DATA, epochs=1, batch_size=2)

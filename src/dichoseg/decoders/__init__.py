@@ -7,8 +7,17 @@ from .._lazy import attach
 if TYPE_CHECKING:
     from .deconv import DeconvDecoder as DeconvDecoder
     from .deconv import DeconvEnlarger as DeconvEnlarger
+    from .edge_guided import EdgeGuidedDecoder as EdgeGuidedDecoder
+    from .edge_guided import EdgeGuidedHeads as EdgeGuidedHeads
     from .rsu import RSUDecoder as RSUDecoder
 else:
     __getattr__, __dir__, __all__ = attach(
-        __name__, {"DeconvDecoder": "deconv", "DeconvEnlarger": "deconv", "RSUDecoder": "rsu"}
+        __name__,
+        {
+            "DeconvDecoder": "deconv",
+            "DeconvEnlarger": "deconv",
+            "EdgeGuidedDecoder": "edge_guided",
+            "EdgeGuidedHeads": "edge_guided",
+            "RSUDecoder": "rsu",
+        },
     )

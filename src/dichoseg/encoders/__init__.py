@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 from .._lazy import attach
 
 if TYPE_CHECKING:
+    from .egnet import CaffeResNet50Encoder as CaffeResNet50Encoder
+    from .egnet import VGG16Encoder as VGG16Encoder
     from .rsu import RSUEncoder as RSUEncoder
     from .timm_backbone import TimmEncoder as TimmEncoder
 else:
-    __getattr__, __dir__, __all__ = attach(__name__, {"RSUEncoder": "rsu", "TimmEncoder": "timm_backbone"})
+    __getattr__, __dir__, __all__ = attach(
+        __name__,
+        {
+            "CaffeResNet50Encoder": "egnet",
+            "RSUEncoder": "rsu",
+            "TimmEncoder": "timm_backbone",
+            "VGG16Encoder": "egnet",
+        },
+    )

@@ -16,7 +16,7 @@ from PIL import Image as PillowImage
 
 from ..data.reading import read_mask, read_prediction
 from ..metrics.evaluator import Evaluator
-from ..models.weights import write_atomically, write_json
+from ..models.weights.writing import write_atomically, write_json
 from ..visualize import contact_sheet, error_map, metric_curves, thumbnail
 
 ALL = "all"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -71,6 +71,42 @@ class EdgeMapBCELoss(nn.Module):
         """(B, 1, H, W) logits and mask -> scalar."""
         with full_precision(logits, mask) as (logits, mask):
             return F.binary_cross_entropy_with_logits(logits, edge_band(mask, self.width))
+
+
+class BalancedBCELoss(nn.Module):
+    """Binary cross-entropy in which the few edge pixels weigh as much as the many others.
+
+    A pixel of target 1 weighs N0 / (N0 + N1) and one of target 0 `negative_weight` * N1 / (N0 + N1), where N0 and
+    N1 count such pixels. Anything between 0 and 1 weighs nothing, so a target that has only one of the two, or
+    neither, gives 0.
+
+    Source: EGNet (arXiv:1908.08297), whose published code sums. Unlike the other losses it counts over the whole
+    batch, as published, so the same images in other batches give another value.
+
+    Args:
+        negative_weight: Factor on the pixels of target 0.
+        reduction: `"mean"` divides by the number of all pixels, `"sum"` is as published.
+
+    Raises:
+        ValueError: A reduction that is neither.
+    """
+
+    def __init__(self, *, negative_weight: float = 1.1, reduction: Literal["mean", "sum"] = "mean") -> None:
+        super().__init__()
+        if reduction not in ("mean", "sum"):
+            raise ValueError(f"reduction must be 'mean' or 'sum'; got {reduction!r}")
+        self.negative_weight = negative_weight
+        self.reduction = reduction
+
+    def forward(self, logits: Logits, mask: Mask) -> Tensor:
+        """(B, 1, H, W) logits and target -> scalar."""
+        with full_precision(logits, mask) as (logits, mask):
+            positive, negative = (mask == 1).to(mask.dtype), (mask == 0).to(mask.dtype)
+            positives, negatives = positive.sum(), negative.sum()
+            weight = (negatives * positive + self.negative_weight * positives * negative) / (
+                positives + negatives
+            ).clamp(min=1)
+            return F.binary_cross_entropy_with_logits(logits, mask, weight, reduction=self.reduction)
 
 
 def _checked_width(width: int) -> int:

@@ -9,8 +9,9 @@ from typing import Self, cast
 import torch
 from torch import Tensor, nn
 
-from ..blocks import full_precision, resize, spatial_size
+from ..blocks import full_precision, mask_edges, resize, spatial_size
 from ..contracts import FeatureInfo, Logits, Mask, Model, Objective, Prediction
+from .edge import BalancedBCELoss
 
 Loss = Callable[[Logits, Mask], Tensor]
 
@@ -43,6 +44,51 @@ class DeepSupervision(Objective):
     def _term(self, logits: Logits, mask: Mask) -> Tensor:
         with full_precision(logits, mask) as (logits, mask):
             return self.loss(resize(logits, spatial_size(mask)), mask)
+
+
+class EdgeSupervision(Objective):
+    """A loss between the edges that a model predicts and those of the mask.
+
+    Needs a model with `edge_logits`, such as one whose decoder is `EdgeGuidedDecoder`. Term: `edge`, or `edge_1`,
+    `edge_2`, ... where the model predicts several maps.
+
+    `WeightedSum(mask=(1.0, DeepSupervision(BCELoss())), edge=(1.0, EdgeSupervision()))`
+
+    Source: EGNet (arXiv:1908.08297). Differs from its code, which sums over pixels: the default loss is the mean.
+
+    Args:
+        loss: Any `(logits, edges) -> scalar`. Default: `BalancedBCELoss()`.
+        edges: Makes the target, in [0, 1], of the mask.
+    """
+
+    def __init__(self, loss: Loss | None = None, *, edges: Callable[[Mask], Mask] = mask_edges) -> None:
+        super().__init__()
+        self.loss: Loss = BalancedBCELoss() if loss is None else loss
+        self.edges = edges
+
+    @torch.no_grad()
+    def check(self, model: Model) -> None:
+        """Raise a ValueError where the model predicts no edges, found by trying a small image in eval mode."""
+        parameter = next(model.parameters())
+        channels = 1 if model.preprocessing.source == "mask" else 3
+        modes = {module: module.training for module in model.modules()}
+        model.eval()
+        try:
+            _check_edges(model(parameter.new_zeros(1, channels, 64, 64)))
+        finally:
+            for module, training in modes.items():
+                module.training = training
+
+    def terms(self, prediction: Prediction, mask: Mask) -> dict[str, Tensor]:
+        """One term per predicted edge map."""
+        _check_edges(prediction)
+        target = self.edges(mask)
+        terms = []
+        for logits in prediction.edge_logits:
+            with full_precision(logits, target) as (logits, edges):
+                terms.append(self.loss(resize(logits, spatial_size(edges)), edges))
+        names = [f"edge_{index}" for index in range(1, len(terms) + 1)] if len(terms) > 1 else ["edge"]
+        return dict(zip(names, terms, strict=True))
 
 
 class IntermediateSupervision(Objective):
@@ -156,6 +202,14 @@ class WeightedSum(Objective):
 
     def _parts(self) -> list[Objective]:
         return [cast(Objective, part) for part in self.objectives]
+
+
+def _check_edges(prediction: Prediction) -> None:
+    if not prediction.edge_logits:
+        raise ValueError(
+            "EdgeSupervision needs a model that predicts edges; its prediction has no edge_logits "
+            "(a model with decoder 'edge_guided' has them)"
+        )
 
 
 def _described(info: FeatureInfo) -> str:

@@ -11,15 +11,21 @@ from typing import Any, cast
 from ..blocks import FusedHeads, RefinedHeads, SideHeads
 from ..contracts import Decoder, Encoder, FeatureInfo, Model
 from ..decoders.deconv import DeconvEnlarger
+from ..decoders.edge_guided import EdgeGuidedDecoder
 from ..decoders.rsu import RSUDecoder
+from ..encoders.egnet import CaffeResNet50Encoder, VGG16Encoder
 from ..encoders.rsu import RSUEncoder
 from ..preprocessing import Preprocessing
 from ..registry import ComponentName, load_component
 from .gt_encoder import GTEncoder
 from .segmenter import Segmenter
-from .weights import load_weights
+from .weights.loading import load_weights
 
 ISNET_INPUT = Preprocessing(antialias=False, to_uint8=True)
+U2NET_INPUT = Preprocessing(
+    size=320, antialias=False, scale="image_max", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+)
+U2NET_STRIDES = (1, 2, 4, 8, 16, 32)
 MASK_INPUT = Preprocessing(antialias=False, to_uint8=True, mean=(0.0,), source="mask")
 ISNET_FEATURES = FeatureInfo((64, 64, 128, 256, 512, 512), (2, 4, 8, 16, 32, 64))
 
@@ -39,8 +45,9 @@ def create_model(
 
     Args:
         name: A name in `list_components("models")`.
-        weights: Weights to start from: the authors' `.pth` for a published network, or `.safetensors` that
-            dichoseg saved.
+        weights: Weights to start from: a file or folder that `dichoseg.models.weights.load_weights` reads, such as
+            the authors' `.pth` of a published network, an `.onnx` of one, or a saved model, whose preprocessing comes
+            with it. A model from an `.onnx` file mostly needs `calibrate_batch_norm` before it can be trained.
         preprocessing: In place of the model's own; `dataclasses.replace(model.preprocessing, size=512)` makes one.
         **recipe: Arguments of the named recipe. For `"isnet"`: `encoder` and `decoder` (component names),
             `encoder_args` and `decoder_args` (dicts of their arguments). Plain JSON values.
@@ -62,10 +69,10 @@ def create_model(
         ) from error
     model: Model = make(**recipe)
     model.recipe = {"name": name, **plain}
-    if preprocessing is not None:
-        model.preprocessing = preprocessing
     if weights is not None:
         load_weights(model, Path(weights))
+    if preprocessing is not None:
+        model.preprocessing = preprocessing
     return model
 
 
@@ -127,6 +134,35 @@ def isnet_deconv_gt_encoder() -> GTEncoder:
         heads=RefinedHeads(enlarger, SideHeads(enlarger.feature_info)),
         preprocessing=Preprocessing(mean=(0.0,), source="mask"),
     )
+
+
+def u2net() -> Segmenter:
+    """U²-Net (arXiv:2005.09007): RSU stages from the full resolution on; six maps fused to the answer."""
+    encoder = RSUEncoder(strides=U2NET_STRIDES)
+    decoder = RSUDecoder(encoder.feature_info)
+    return Segmenter(encoder, decoder, FusedHeads(decoder.feature_info), preprocessing=U2NET_INPUT)
+
+
+def u2netp() -> Segmenter:
+    """The small U²-Net (arXiv:2005.09007): 64 channels everywhere, 16 inside the blocks.
+
+    Small in parameters, not in memory: its finest stages work at the full resolution.
+    """
+    encoder = RSUEncoder(channels=(64,) * 6, mid_channels=(16,) * 6, strides=U2NET_STRIDES)
+    decoder = RSUDecoder(encoder.feature_info, channels=(64,) * 5, mid_channels=(16,) * 5)
+    return Segmenter(encoder, decoder, FusedHeads(decoder.feature_info), preprocessing=U2NET_INPUT)
+
+
+def egnet_resnet50() -> Segmenter:
+    """EGNet on ResNet-50 (arXiv:1908.08297): an edge map beside the answer, at the photograph's own size."""
+    encoder = CaffeResNet50Encoder()
+    return Segmenter(encoder, EdgeGuidedDecoder(encoder.feature_info))
+
+
+def egnet_vgg16() -> Segmenter:
+    """EGNet on VGG-16 (arXiv:1908.08297): an edge map beside the answer, at the photograph's own size."""
+    encoder = VGG16Encoder()
+    return Segmenter(encoder, EdgeGuidedDecoder(encoder.feature_info, project=False))
 
 
 def _create_encoder(name: str, arguments: Mapping[str, Any]) -> Encoder:

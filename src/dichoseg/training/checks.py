@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..blocks import spatial_size
 from ..contracts import Mask, Model, Samples
+from ..models.weights.batch_norm import is_uncalibrated
 from .loading import length, seeded
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,16 @@ def check_validation(data: Samples, name: str = "val_data") -> None:
         raise ValueError(
             f"nothing can be validated: {name} holds {length(data)} masks and all of them are empty (no value above "
             "0.5); are they masks, and is their foreground white?"
+        )
+
+
+def check_batch_norm(model: Model) -> None:
+    """Refuse to train a model from a file whose batch norms are folded into the convolutions."""
+    if is_uncalibrated(model):
+        raise ValueError(
+            "the model's batch norms pass everything through, since its file had them folded into the convolutions; in "
+            "train mode they would normalise, and the weights would be lost: first call calibrate_batch_norm(model, "
+            "images) with one batch, or freeze_batch_norm(model), both in dichoseg.models.weights"
         )
 
 

@@ -10,7 +10,8 @@ from ..contracts import Model, Samples
 from ..losses.objectives import DeepSupervision
 from ..losses.pixel import BCELoss
 from ..models.gt_encoder import GTEncoder
-from ..models.weights import CONFIG_FILE, load_model, save_model
+from ..models.weights.layout import CONFIG_FILE
+from ..models.weights.saved import load_model, save_model
 from .loading import seeded
 from .loop import fit
 from .run_folder import GT_ENCODER

@@ -24,6 +24,7 @@ from ..losses.pixel import BCELoss
 from ..metrics.online import OnlineMetrics
 from .checks import (
     FirstEpoch,
+    check_batch_norm,
     check_batch_of_one,
     check_finite,
     check_validation,
@@ -128,6 +129,7 @@ def fit(
         augmentation = None
     objective = DeepSupervision(BCELoss()) if objective is None else objective
     objective.check(model)
+    check_batch_norm(model)
     run = None if out is None else RunFolder(out)
     home, was_training = next(model.parameters()).device, model.training
     target = choose_device(device, home)

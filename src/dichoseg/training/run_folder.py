@@ -13,7 +13,8 @@ from PIL import Image as PillowImage
 
 from ..contracts import Model, Samples
 from ..inference import Predictor
-from ..models.weights import save_model, write_atomically
+from ..models.weights.saved import save_model
+from ..models.weights.writing import write_atomically
 from ..visualize import contact_sheet, error_map, learning_curves, thumbnail
 from .loading import length, seeded
 

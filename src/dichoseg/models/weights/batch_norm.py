@@ -1,0 +1,123 @@
+"""Batch norm of loaded models: folded, calibrated, frozen."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ...contracts import Image, Model
+
+
+def identity_statistics(running_var: Tensor, eps: float) -> dict[str, Tensor]:
+    """The values with which a batch norm passes its input through: what a folded file leaves for it to do.
+
+    The variance is 1 - eps, not 1, since batch norm adds eps again.
+    """
+    return {
+        "weight": torch.ones_like(running_var),
+        "bias": torch.zeros_like(running_var),
+        "running_mean": torch.zeros_like(running_var),
+        "running_var": torch.full_like(running_var, 1 - eps),
+    }
+
+
+def is_uncalibrated(model: nn.Module) -> bool:
+    """Whether a model holds live batch norms with the statistics that a folded file leaves.
+
+    Such a model is right in eval mode; in train mode it would normalise what was never meant to be normalised.
+    """
+    return any(
+        module.running_var is not None
+        and module.affine
+        and all(
+            torch.equal(getattr(module, name), value)
+            for name, value in identity_statistics(module.running_var, module.eps).items()
+        )
+        for module in _live_batch_norms(model)
+    )
+
+
+@torch.no_grad()
+def calibrate_batch_norm(model: Model, images: Image) -> None:
+    """Give every batch norm the statistics of its input on a batch, and leave the model's function as it is.
+
+    A file whose batch norms are folded into its convolutions (ONNX mostly) leaves batch norms that do nothing. In
+    train mode they would normalise all the same, and the function would be lost. This sets mean and variance to those
+    of each batch norm's input, and weight and bias to what undoes them: in eval mode the function is the same for any
+    image, and in train mode for this batch. Then `fit` can train the model.
+
+    Args:
+        model: Any model with live batch norm; changed in place. It stays on its device and in its mode.
+        images: One batch (B, C, H, W) of what the model takes, normalised, at the size to be trained at; the more and
+            the more various the images, the better the statistics. Eight photographs will do.
+
+    Raises:
+        ValueError: No batch norm to calibrate, or a batch that is not one of images, not finite, or so small that a
+            batch norm sees one value per channel; the model is unchanged then.
+    """
+    channels = 1 if model.preprocessing.source == "mask" else 3
+    if images.ndim != 4 or images.shape[1] != channels or not images.is_floating_point() or not len(images):
+        raise ValueError(
+            f"images must be a batch of floats (B, {channels}, H, W); got {tuple(images.shape)} of {images.dtype}"
+        )
+    if not images.isfinite().all():
+        raise ValueError("images hold values that are not finite")
+    norms = [module for module in _live_batch_norms(model) if module.running_var is not None and module.affine]
+    if not norms:
+        raise ValueError("the model has no live batch norm to calibrate; it can be trained as it is")
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    was_training = {module: module.training for module in model.modules()}
+    hooks = [norm.register_forward_pre_hook(lambda norm, inputs: _calibrate(norm, inputs[0])) for norm in norms]
+    try:
+        model.eval()
+        model(images.to(next(model.parameters()).device))
+    except BaseException:
+        model.load_state_dict(before)
+        raise
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, training in was_training.items():
+            module.training = training
+
+
+def freeze_batch_norm(model: Model) -> None:
+    """Replace every batch norm by one whose statistics and weights stay as they are, also in train mode.
+
+    The other way to fine-tune a model from a folded file, the usual one for small batches, and the way EGNet trains.
+    The names in its `state_dict` stay, without the counters, so saved weights load with live batch norm again.
+
+    Args:
+        model: Changed in place.
+
+    Raises:
+        ValueError: No live batch norm.
+    """
+    from timm.layers import freeze_batch_norm_2d
+
+    if not _live_batch_norms(model):
+        raise ValueError("the model has no live batch norm to freeze")
+    freeze_batch_norm_2d(model)
+
+
+def _live_batch_norms(model: nn.Module) -> list[_BatchNorm]:
+    return [module for module in model.modules() if isinstance(module, _BatchNorm)]
+
+
+def _calibrate(norm: _BatchNorm, features: Tensor) -> None:
+    if features.numel() == features.shape[1]:
+        raise ValueError(
+            "the batch leaves a batch norm one value per channel, which has no variance; take more images, or larger"
+        )
+    variance, mean = torch.var_mean(features, dim=[0, *range(2, features.ndim)], correction=0)
+    running_mean, running_var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    gain = norm.weight.double() / (running_var.double() + norm.eps).sqrt()
+    offset = norm.bias.double() - gain * running_mean.double()
+    running_mean.copy_(mean)
+    running_var.copy_(variance)
+    # of the rounded values, since these are what eval mode will use
+    norm.weight.copy_(gain * (running_var.double() + norm.eps).sqrt())
+    norm.bias.copy_(offset + gain * running_mean.double())

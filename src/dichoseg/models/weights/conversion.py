@@ -1,0 +1,58 @@
+"""From a foreign file to a saved model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ...contracts import Model
+from .card import ModelCard
+from .loading import fill, looks_like
+from .reading import StoredWeights, read_weights
+from .saved import save_model
+
+
+class Conversion(NamedTuple):
+    """What came of a conversion."""
+
+    model: Model
+    stored: StoredWeights
+
+
+def convert_weights(
+    source: str | Path, folder: str | Path, *, name: str | None = None, card: ModelCard | None = None
+) -> Conversion:
+    """Recognise the published network that a file holds, and save it as a model of dichoseg.
+
+    Args:
+        source: A file that `load_weights` reads.
+        folder: A new or empty folder for the model.
+        name: The network, where it is known: a name in `list_components("models")`. Default: it is recognised by the
+            file's keys and shapes.
+        card: What the model's card shall say. Default: the file's name.
+
+    Returns:
+        The model, with its published preprocessing, and what the file held.
+
+    Raises:
+        FileExistsError: The folder already holds something.
+        ValueError: A file that holds no published network, or not the named one. Nothing is written then.
+    """
+    from ..recipes import create_model
+
+    source, folder = Path(source), Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} already holds something; wanted a new folder for the model")
+    if source.is_dir():
+        raise ValueError(f"{source} is a folder; wanted a file of weights (load_model opens folders of saved models)")
+    stored = read_weights(source)
+    if name is None:
+        name, _ = looks_like(stored)
+        if name is None:
+            keys = list(stored.state)
+            held = f"{len(keys)} tensors ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+            raise ValueError(f"{source} ({stored.kind}) holds none of the published networks; got {held}")
+    model = create_model(name)
+    fill(model, stored)
+    save_model(model, folder, card=card or ModelCard(notes=f"Converted from `{source.name}` ({stored.kind})."))
+    return Conversion(model.eval(), stored)

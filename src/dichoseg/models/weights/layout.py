@@ -1,0 +1,68 @@
+"""The folder of a saved model: which files it has, and where it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "README.md"
+FORMAT_VERSION = 1
+
+
+def find_folder(source: str | Path, *, revision: str | None = None) -> Path:
+    """The folder of a saved model: itself, a run's best or else last, or a hub id's, fetched.
+
+    Raises:
+        FileNotFoundError: Neither a folder with a model nor a hub id that can be fetched.
+        ValueError: A revision of a folder, which has none.
+    """
+    folder = Path(source)
+    for candidate in (folder, folder / "best", folder / "last"):
+        if (candidate / CONFIG_FILE).is_file():
+            if revision is not None:
+                raise ValueError(f"{source} is a folder, which has no revisions; got revision={revision!r}")
+            return candidate
+    if folder.exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(source)):
+        raise FileNotFoundError(f"no model at {source}: wanted a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        fetched = snapshot_download(str(source), revision=revision, allow_patterns=[WEIGHTS_FILE, CONFIG_FILE])
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        wanted = f"{source}, revision {revision}" if revision else str(source)
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise FileNotFoundError(
+            f"no model at {wanted}: there is no such folder, and the Hugging Face hub did not give it ({reason})"
+        ) from error
+    if not (Path(fetched) / CONFIG_FILE).is_file():
+        raise FileNotFoundError(f"the hub's {source} holds no dichoseg model: it has no {CONFIG_FILE}")
+    return Path(fetched)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a saved model.
+
+    Raises:
+        ValueError: One that is not readable, or not dichoseg's, or of a newer format.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not readable JSON: {error}") from error
+    held = config if isinstance(config, dict) else {}
+    version = held.get("format_version")
+    if held.get("library") != "dichoseg" or not isinstance(version, int) or version > FORMAT_VERSION:
+        raise ValueError(
+            f"{path} is not a dichoseg model of format {FORMAT_VERSION} or older; "
+            f"it says library {held.get('library')!r}, format {version!r}"
+        )
+    missing = {"recipe", "preprocessing"} - set(held)
+    if missing:
+        raise ValueError(f"{path} lacks {' and '.join(sorted(missing))}")
+    return held

@@ -1,0 +1,91 @@
+"""A model as a folder in the Hugging Face layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...contracts import Model
+from ...preprocessing import Preprocessing
+from ...registry import qualified_name
+from .card import ModelCard, card_text
+from .layout import CARD_FILE, CONFIG_FILE, FORMAT_VERSION, WEIGHTS_FILE, find_folder, read_config
+from .loading import fill
+from .reading import read_weights
+from .writing import write_atomically, write_json, write_text
+
+
+def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = None) -> None:
+    """Save a model to a folder in the Hugging Face layout: weights, `config.json`, and a model card.
+
+    `config.json` holds the format's version, the recipe and the preprocessing. Files are written beside their place
+    first and then moved, so an interruption leaves the old ones whole. Upload it with
+    `hf upload name/model folder`.
+
+    Args:
+        model: Any model. One composed of objects has no recipe; `load_model(folder, model=mine)` fills it.
+        folder: Made if it is not there.
+        card: What `README.md` shall say of the data, the scores and the licence.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    config = {
+        "format_version": FORMAT_VERSION,
+        "library": "dichoseg",
+        "recipe": None if model.recipe is None else _portable(model.recipe),
+        "preprocessing": model.preprocessing.to_dict(),
+    }
+    write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(state, path, metadata={"format": "pt"}))
+    write_json(folder / CONFIG_FILE, config)
+    write_text(folder / CARD_FILE, card_text(model, card or ModelCard()))
+
+
+def load_model(source: str | Path, *, model: Model | None = None, revision: str | None = None) -> Model:
+    """Load a model that `save_model` or `fit` wrote. No code from the folder is run.
+
+    Args:
+        source: A folder, a run's folder (its best weights are taken, else the last), or a Hugging Face hub id
+            such as `"name/model"`.
+        model: For a model composed of objects: the same composition, whose weights and preprocessing are filled.
+        revision: Branch, tag or commit on the hub. Default: its main branch.
+
+    Returns:
+        The model in eval mode, on the CPU.
+
+    Raises:
+        FileNotFoundError: Neither a folder with a model nor a hub id that can be fetched.
+        ValueError: Files that do not fit together, a part from a package that is not installed (the message names
+            it), or a model composed of objects without `model=`.
+    """
+    folder = find_folder(source, revision=revision)
+    config = read_config(folder)
+    preprocessing = Preprocessing.from_dict(config["preprocessing"])
+    if model is None:
+        if config["recipe"] is None:
+            raise ValueError(
+                f"{folder} holds a model that was composed of objects; compose it again and "
+                "load_model(path, model=mine)"
+            )
+        from ..recipes import create_model
+
+        try:
+            model = create_model(**config["recipe"])
+        except ValueError as error:
+            raise ValueError(f"the model in {folder} cannot be made: {error}") from error
+    fill(model, read_weights(folder / WEIGHTS_FILE))
+    model.preprocessing = preprocessing
+    return model.eval()
+
+
+def _portable(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe for elsewhere: other packages' parts with their package's name, and no backbone fetched again."""
+    portable = dict(recipe)
+    for field, group in (("name", "models"), ("encoder", "encoders"), ("decoder", "decoders")):
+        if isinstance(recipe.get(field), str):
+            portable[field] = qualified_name(group, recipe[field])
+    if (recipe.get("encoder_args") or {}).get("pretrained"):
+        portable["encoder_args"] = {**recipe["encoder_args"], "pretrained": False}
+    return portable

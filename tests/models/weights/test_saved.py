@@ -1,0 +1,104 @@
+import json
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dichoseg import Preprocessing, Segmenter, create_model, load_model, save_model
+from dichoseg.decoders import RSUDecoder
+from dichoseg.encoders import RSUEncoder
+from dichoseg.models.weights import ModelCard
+
+FIRST = Path(__file__).parents[2] / "golden/checkpoint_1"
+
+
+def composed():
+    encoder = RSUEncoder(channels=(4, 8), mid_channels=(2, 4), strides=(2, 4), stem_channels=4)
+    return Segmenter(encoder, RSUDecoder(encoder.feature_info), preprocessing=Preprocessing(size=64))
+
+
+def test_value_first_format_loads_ever_after():
+    model = load_model(FIRST)
+    assert model.preprocessing.size == 64
+    expected = np.load(FIRST / "expected.npz")
+    with torch.no_grad():
+        logits = model.logits(torch.from_numpy(expected["image"]))
+    torch.testing.assert_close(logits, torch.from_numpy(expected["logits"]), rtol=1e-4, atol=1e-5)
+
+
+def test_value_round_trip(small_isnet, tmp_path):
+    save_model(small_isnet, tmp_path / "m", card=ModelCard(data="drawn scenes"))
+    loaded = load_model(tmp_path / "m")
+    image = torch.rand(1, 3, 65, 97)
+    assert torch.equal(small_isnet.eval().logits(image), loaded.logits(image))
+    assert loaded.preprocessing == small_isnet.preprocessing
+    assert loaded.recipe == small_isnet.recipe
+    written = sorted(path.name for path in (tmp_path / "m").iterdir())
+    assert written == ["README.md", "config.json", "model.safetensors"]
+    assert "drawn scenes" in (tmp_path / "m/README.md").read_text()
+
+
+def test_value_composed_model_needs_the_composition(tmp_path):
+    model = composed()
+    save_model(model, tmp_path)
+    with pytest.raises(ValueError, match=r"load_model\(path, model=mine\)"):
+        load_model(tmp_path)
+    other = load_model(tmp_path, model=composed())
+    image = torch.rand(1, 3, 64, 64)
+    assert torch.equal(model.eval().logits(image), other.logits(image))
+
+
+def test_value_run_folder_stands_for_its_best(small_isnet, tmp_path):
+    save_model(small_isnet, tmp_path / "run/best")
+    assert load_model(tmp_path / "run").recipe == small_isnet.recipe
+
+
+def test_value_pretrained_backbone_is_not_fetched_again(tmp_path):
+    model = create_model("isnet", encoder="timm:test_resnet")
+    model.recipe["encoder_args"] = {"pretrained": True}
+    save_model(model, tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["recipe"]["encoder_args"] == {"pretrained": False}
+
+
+def test_value_frozen_batch_norm_loads_live(small_isnet, tmp_path):
+    from dichoseg.models.weights import freeze_batch_norm
+
+    image = torch.rand(1, 3, 64, 64)
+    freeze_batch_norm(small_isnet)
+    save_model(small_isnet, tmp_path)
+    torch.testing.assert_close(load_model(tmp_path).logits(image), small_isnet.eval().logits(image))
+
+
+PLUGIN = """
+from dichoseg.decoders import RSUDecoder as Base
+
+def Small(feature_info):
+    return Base(feature_info, mid_channels=[4] * (len(feature_info.channels) - 1))
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A package with a decoder, as pip would have installed it."""
+    folder = tmp_path / "site"
+    info = folder / "acme_decoders-1.0.dist-info"
+    info.mkdir(parents=True)
+    (folder / "acme_decoders.py").write_text(PLUGIN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-decoders\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[dichoseg.decoders]\nacme = acme_decoders:Small\n")
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
+
+
+def test_error_missing_plugin_names_its_package(small_isnet, tmp_path, plugin, monkeypatch):
+    arguments = {key: value for key, value in small_isnet.recipe.items() if key != "decoder"}
+    save_model(create_model(**arguments, decoder="acme"), tmp_path / "m")
+    assert json.loads((tmp_path / "m/config.json").read_text())["recipe"]["decoder"] == "acme-decoders/acme"
+    assert load_model(tmp_path / "m").decoder is not None
+    monkeypatch.setattr("sys.path", [entry for entry in __import__("sys").path if entry != str(plugin)])
+    with pytest.raises(metadata.PackageNotFoundError):
+        metadata.distribution("acme-decoders")
+    with pytest.raises(ValueError, match="package acme-decoders, which is not installed: pip install acme-decoders"):
+        load_model(tmp_path / "m")
