@@ -19,6 +19,7 @@ from .metrics.evaluator import Evaluator
 from .models.recipes import create_model
 from .models.weights.writing import write_json
 from .training import fit
+from .training.run_folder import RunFolder
 from .visualize import contact_sheet
 
 SMALL_ISNET = {
@@ -58,7 +59,7 @@ def run_demo(
         FileExistsError: `out` already holds something.
         RuntimeError: The trained network does not beat the centre prior and the all-black mask.
     """
-    out = Path(out)
+    out = RunFolder(out).path  # refuses one that holds something
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = create_model("isnet", encoder_args=SMALL_ISNET)

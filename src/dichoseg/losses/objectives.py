@@ -12,8 +12,14 @@ from torch import Tensor, nn
 from ..blocks import full_precision, mask_edges, resize, spatial_size
 from ..contracts import FeatureInfo, Logits, Mask, Model, Objective, Prediction
 from .edge import BalancedBCELoss
+from .pixel import BCELoss
 
 Loss = Callable[[Logits, Mask], Tensor]
+
+_NO_EDGES = (
+    "EdgeSupervision needs a model that predicts edges; its prediction has no edge_logits (a model with decoder "
+    "'edge_guided' has them)"
+)
 
 
 class DeepSupervision(Objective):
@@ -66,22 +72,15 @@ class EdgeSupervision(Objective):
         self.loss: Loss = BalancedBCELoss() if loss is None else loss
         self.edges = edges
 
-    @torch.no_grad()
     def check(self, model: Model) -> None:
         """Raise a ValueError where the model predicts no edges, found by trying a small image in eval mode."""
-        parameter = next(model.parameters())
-        channels = 1 if model.preprocessing.source == "mask" else 3
-        modes = {module: module.training for module in model.modules()}
-        model.eval()
-        try:
-            _check_edges(model(parameter.new_zeros(1, channels, 64, 64)))
-        finally:
-            for module, training in modes.items():
-                module.training = training
+        if not predicts_edges(model):
+            raise ValueError(_NO_EDGES)
 
     def terms(self, prediction: Prediction, mask: Mask) -> dict[str, Tensor]:
         """One term per predicted edge map."""
-        _check_edges(prediction)
+        if not prediction.edge_logits:
+            raise ValueError(_NO_EDGES)
         target = self.edges(mask)
         terms = []
         for logits in prediction.edge_logits:
@@ -204,12 +203,28 @@ class WeightedSum(Objective):
         return [cast(Objective, part) for part in self.objectives]
 
 
-def _check_edges(prediction: Prediction) -> None:
-    if not prediction.edge_logits:
-        raise ValueError(
-            "EdgeSupervision needs a model that predicts edges; its prediction has no edge_logits "
-            "(a model with decoder 'edge_guided' has them)"
-        )
+@torch.no_grad()
+def predicts_edges(model: Model) -> bool:
+    """Whether a model's predictions have `edge_logits`; tries an image of 64 by 64 pixels in eval mode."""
+    channels = 1 if model.preprocessing.source == "mask" else 3
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        prediction: Prediction = model(next(model.parameters()).new_zeros(1, channels, 64, 64))
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    return bool(prediction.edge_logits)
+
+
+def default_objective(model: Model) -> Objective:
+    """What `fit` minimises when nothing else is asked for: cross-entropy on every map.
+
+    `DeepSupervision(BCELoss())`, and for a model that predicts edges `EdgeSupervision()` beside it.
+    """
+    if predicts_edges(model):
+        return WeightedSum(mask=(1.0, DeepSupervision(BCELoss())), edge=(1.0, EdgeSupervision()))
+    return DeepSupervision(BCELoss())
 
 
 def _described(info: FeatureInfo) -> str:

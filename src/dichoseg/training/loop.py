@@ -19,8 +19,7 @@ from tqdm import tqdm
 
 from ..augmentations.gpu import Augmentation
 from ..contracts import Model, Objective, Samples
-from ..losses.objectives import DeepSupervision
-from ..losses.pixel import BCELoss
+from ..losses.objectives import default_objective
 from ..metrics.online import OnlineMetrics
 from .checks import (
     FirstEpoch,
@@ -81,7 +80,8 @@ def fit(
         model: Trained in place. Afterwards it holds the best weights by `quick_max_f`, or the last without
             `val_data`, and is on the device and in the mode in which it came.
         train_data: A map-style data set of `Sample` or of (image, mask) pairs, images in [0, 1].
-        objective: What to minimise. Default: `DeepSupervision(BCELoss())`.
+        objective: What to minimise. Default: `DeepSupervision(BCELoss())`, and `EdgeSupervision()` beside it for a
+            model that predicts edges.
         val_data: Scored after each epoch, with `val_loss`, `quick_mae` and `quick_max_f`.
         augmentation: `(image, mask) -> (image, mask)` on batches in [0, 1], such as `gpu_augmentation()`.
         epochs: Passes over the data.
@@ -127,7 +127,7 @@ def fit(
         few = range(min(overfit_batches * batch_size, length(train_data)))
         train_data = val_data = Subset(cast(Dataset[Any], train_data), few)
         augmentation = None
-    objective = DeepSupervision(BCELoss()) if objective is None else objective
+    objective = default_objective(model) if objective is None else objective
     objective.check(model)
     check_batch_norm(model)
     run = None if out is None else RunFolder(out)

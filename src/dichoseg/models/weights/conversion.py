@@ -20,7 +20,7 @@ class Conversion(NamedTuple):
 
 
 def convert_weights(
-    source: str | Path, folder: str | Path, *, name: str | None = None, card: ModelCard | None = None
+    source: str | Path, folder: str | Path, *, name: str | None = None, license: str = "unknown"
 ) -> Conversion:
     """Recognise the published network that a file holds, and save it as a model of dichoseg.
 
@@ -29,7 +29,7 @@ def convert_weights(
         folder: A new or empty folder for the model.
         name: The network, where it is known: a name in `list_components("models")`. Default: it is recognised by the
             file's keys and shapes.
-        card: What the model's card shall say. Default: the file's name.
+        license: Of the weights, for the model card: an identifier of the Hugging Face hub, such as `"apache-2.0"`.
 
     Returns:
         The model, with its published preprocessing, and what the file held.
@@ -54,5 +54,6 @@ def convert_weights(
             raise ValueError(f"{source} ({stored.kind}) holds none of the published networks; got {held}")
     model = create_model(name)
     fill(model, stored)
-    save_model(model, folder, card=card or ModelCard(notes=f"Converted from `{source.name}` ({stored.kind})."))
+    notes = f"Converted from `{source.name}` ({stored.kind})."
+    save_model(model, folder, card=ModelCard(license=license, notes=notes))
     return Conversion(model.eval(), stored)

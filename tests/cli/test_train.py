@@ -1,29 +1,18 @@
 import json
 import math
 import os
-import shutil
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
-from dichoseg import GTEncoder, Prediction, SyntheticDataset, cli, evaluate, load_model, save_model
+from dichoseg import Prediction, cli, create_model, evaluate, load_model, save_model
+from dichoseg.cli.train import _loss_parts
 from dichoseg.data import open_folders
 from dichoseg.losses import WeightedSum
+from dichoseg.models.weights import is_uncalibrated
 
-RUNNER = CliRunner()
-
-
-@pytest.fixture
-def data(tmp_path):
-    for part in ("train/im", "train/gt"):
-        (tmp_path / part).mkdir(parents=True)
-    for image, mask, name in (SyntheticDataset(5, size=64)[index] for index in range(5)):
-        Image.fromarray((image.permute(1, 2, 0) * 255).byte().numpy()).save(tmp_path / f"train/im/{name}.jpg")
-        Image.fromarray((mask[0] * 255).byte().numpy()).save(tmp_path / f"train/gt/{name}.png")
-    return tmp_path
+from .conftest import RUNNER, TINY, run_cli
 
 
 def test_value_train_then_predict(data):
@@ -48,26 +37,6 @@ def test_error_one_line_and_exit_code(monkeypatch, capsys, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_error_bad_file_in_predict(small_isnet, tmp_path):
-    save_model(small_isnet, tmp_path / "m")
-    (tmp_path / "bad.png").write_text("x")
-    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "good.png")
-    result = RUNNER.invoke(
-        cli.app,
-        [
-            "predict",
-            str(tmp_path / "m"),
-            str(tmp_path / "bad.png"),
-            str(tmp_path / "good.png"),
-            "--out",
-            str(tmp_path / "o"),
-        ],
-    )
-    assert result.exit_code == 1
-    assert "bad.png" in result.output
-    assert (tmp_path / "o/good.png").exists()
-
-
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
@@ -79,27 +48,20 @@ def test_error_bad_file_in_predict(small_isnet, tmp_path):
 )
 def test_error_loss_names(loss, message):
     with pytest.raises(ValueError, match=message):
-        cli._loss_parts([loss])
+        _loss_parts([loss])
 
 
 def test_value_an_edge_loss_alone_gets_company(capsys):
     prediction = Prediction(torch.zeros(1, 1, 8, 8), (torch.zeros(1, 1, 4, 4),))
     mask = torch.zeros(1, 1, 8, 8)
     mask[..., 4:] = 1
-    terms = WeightedSum(**cli._loss_parts(["edge_bce:0.5"])).terms(prediction, mask)
+    terms = WeightedSum(**_loss_parts(["edge_bce:0.5"])).terms(prediction, mask)
     assert {name: float(value) for name, value in terms.items()} == pytest.approx(
         {"bce/main": math.log(2), "bce/side_1": math.log(2), "edge_bce/main": 0.5 * math.log(2)}
     )
     assert "bce is added" in capsys.readouterr().err
-    terms = WeightedSum(**cli._loss_parts(["bce:2"])).terms(prediction, mask)
+    terms = WeightedSum(**_loss_parts(["bce:2"])).terms(prediction, mask)
     assert set(terms) == {"bce/main", "bce/side_1"}
-
-
-def run_cli(*arguments):
-    return RUNNER.invoke(cli.app, [str(argument) for argument in arguments])
-
-
-TINY = ("--encoder", "timm:test_resnet", "--size", 64, "--epochs", 1, "--batch-size", 3, "--workers", 0)
 
 
 def test_value_two_stages_in_one_command(data):
@@ -131,19 +93,6 @@ def test_value_overfit_batches(data):
     assert not (data / "run/scores.json").exists()
 
 
-def test_value_check_lists_and_draws(data, monkeypatch):
-    shutil.copytree(data / "train", data / "val")
-    result = run_cli("check", data, "--preview", data / "sheet.jpg")
-    assert result.exit_code == 0, result.output
-    assert "training set: 5 pairs, images 64x64" in result.output
-    assert "in both sets (5)" in result.output
-    assert (data / "sheet.jpg").stat().st_size > 1000
-    assert (data / "sheet_validation.jpg").stat().st_size > 1000
-    monkeypatch.chdir(data)
-    assert run_cli("check", data, "--preview").exit_code == 0
-    assert (data / "preview.png").stat().st_size > 1000
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -158,38 +107,6 @@ def test_error_options_are_refused_before_the_data_is_read(data, arguments, mess
     result = run_cli("train", data, "--out", data / "run", *TINY, *arguments)
     assert message in str(result.exception)
     assert not (data / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("place", "message"), [("sheet", "is a .png, .jpg or .webp file"), ("no/s.png", "no folder no")]
-)
-def test_error_preview_that_cannot_be_written(data, place, message):
-    assert message in str(run_cli("check", data, "--preview", place).exception)
-
-
-def test_error_preview_that_would_overwrite_the_data(data):
-    photograph = min((data / "train/im").iterdir())
-    before = photograph.read_bytes()
-    assert "belongs to the data and would be overwritten" in str(
-        run_cli("check", data, "--preview", photograph).exception
-    )
-    assert "which was not asked for" in str(run_cli("check", data, photograph).exception)
-    assert photograph.read_bytes() == before
-
-
-def test_error_predict_into_the_photographs(data, small_isnet):
-    save_model(small_isnet, data / "model")
-    Image.new("RGB", (64, 64)).save(data / "photo.png")
-    before = (data / "photo.png").read_bytes()
-    result = run_cli("predict", data / "model", data / "photo.png", "--out", data)
-    assert "photo.png is a photograph that is read and would be overwritten" in str(result.exception)
-    assert (data / "photo.png").read_bytes() == before
-
-
-def test_error_predict_with_a_gt_encoder(data, small_isnet):
-    save_model(GTEncoder.like(small_isnet), data / "gt")
-    result = run_cli("predict", data / "gt", data / "train/im", "--out", data / "masks")
-    assert "this is a GT encoder, which takes masks" in str(result.exception)
 
 
 def test_error_gt_encoder_whose_training_did_not_end(data):
@@ -212,24 +129,6 @@ def test_error_folder_in_use_is_refused_before_the_data_is_read(data):
     result = run_cli("train", data, "--out", data / "run", *TINY)
     assert "already holds something (notes.txt)" in str(result.exception)
     assert "5 pairs" not in result.output
-
-
-@pytest.fixture
-def messy(data):
-    """Eight pairs of which one cannot be read and one mask has another size, and an image without mask."""
-    for name in "xyz":
-        Image.new("RGB", (64, 64)).save(data / f"train/im/{name}.png")
-    for name in "xy":
-        Image.new("L", (32, 32), 255).save(data / f"train/gt/{name}.png")
-    (data / "train/im/y.png").write_text("no picture")
-    return data
-
-
-def test_error_check_of_a_messy_folder(messy):
-    result = run_cli("check", messy)
-    assert result.exit_code == 1
-    for message in ("x.png is 32x32 pixels but its image", "y.png is not an image", "z.png has no mask"):
-        assert message in result.output.replace("\n", " ")
 
 
 def test_error_train_refuses_what_it_cannot_use(messy, monkeypatch, capsys):
@@ -279,21 +178,37 @@ def test_error_folder_with_one_pair_has_nothing_to_validate(data):
     assert "a split needs a fraction between 0 and 1 and two pairs; got 0.1 and 1" in str(result.exception)
 
 
-def test_value_list():
-    result = RUNNER.invoke(cli.app, ["list", "--check"])
-    assert result.exit_code == 0
-    assert "isnet_deconv_gt_encoder" in result.output
+def test_value_folded_weights_are_calibrated_or_frozen(data):
+    from dichoseg.models.weights.batch_norm import identity_statistics
 
-
-def test_value_evaluate_folders_side_by_side(data):
-    for part in ("a", "b"):
-        shutil.copytree(data / "train/gt", data / part)
-    arguments = ("evaluate", data / "a", data / "b", data / "train/gt", "--workers", 0, "--skeletons", data / "s")
-    result = run_cli(*arguments, "--out", data / "scores")
+    model = create_model("isnet", encoder="timm:test_resnet")
+    for norm in model.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.load_state_dict(identity_statistics(norm.running_var, norm.eps), strict=False)
+    save_model(model, data / "folded")
+    result = run_cli("train", data, "--out", data / "run", *TINY, "--weights", data / "folded")
     assert result.exit_code == 0, result.output
-    assert "b less a, with 95 % intervals over 5 images" in result.output
-    assert json.loads((data / "scores/scores.json").read_text())["scores"]["a"]["all"]["max_f"] == 1
-    assert "wanted one folder of predictions or more" in str(run_cli("evaluate", data / "a").exception)
-    (data / "a/extra.png").write_bytes(min((data / "a").iterdir()).read_bytes())
-    assert "extra.png has no mask in" in str(run_cli(*arguments).exception)
-    assert run_cli(*arguments, "--allow-missing", "--metrics", "fast").exit_code == 0
+    assert "calibrated on 3 training images" in result.output
+    assert not is_uncalibrated(load_model(data / "run"))
+    arguments = ("--weights", data / "folded", "--freeze-batch-norm")
+    result = run_cli("train", data, "--out", data / "frozen", *TINY, *arguments)
+    assert result.exit_code == 0, result.output
+    assert "calibrated" not in result.output
+    kept = load_model(data / "frozen").decoder.stages[0].entry.norm
+    assert torch.equal(kept.running_mean, torch.zeros_like(kept.running_mean))
+
+
+def test_value_predicted_edges_are_supervised(data):
+    narrow = create_model("isnet", encoder="timm:test_resnet", decoder="edge_guided")
+    assert narrow.recipe["decoder"] == "edge_guided"
+    arguments = ("train", data, "--out", data / "run", *TINY, "--decoder", "edge_guided")
+    result = run_cli(*arguments, "--edge-loss", "balanced_bce:0.5")
+    assert result.exit_code == 0, result.output
+    header = (data / "run/history.csv").read_text().splitlines()[0].split(",")
+    assert {"bce/main", "predicted_edges/edge"} <= set(header)
+
+
+def test_error_edge_loss_without_edges(data):
+    result = run_cli("train", data, "--out", data / "run", *TINY, "--edge-loss", "balanced_bce")
+    assert "EdgeSupervision needs a model that predicts edges" in str(result.exception)
+    assert not (data / "run").exists()

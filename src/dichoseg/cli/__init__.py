@@ -1,0 +1,31 @@
+"""The command line: each command parses, calls one public function and prints."""
+
+import sys
+
+import typer
+
+from .check import check
+from .demo import demo
+from .inference import evaluate, predict
+from .models import convert, list_
+from .train import train
+
+app = typer.Typer(
+    name="dichoseg",
+    help="Dichotomous image segmentation: separate the foreground of a photograph from its background.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (demo, check, train, predict, evaluate, convert):
+    app.command()(command)
+app.command("list")(list_)
+
+
+def main() -> None:
+    """Run the command line; an error that a user can mend is one line."""
+    try:
+        app()
+    except (ValueError, TypeError, OSError, ImportError, ArithmeticError, RuntimeError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,37 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataArgument = Annotated[
+    Path, typer.Argument(help="DATA/im and DATA/gt, or the same below DATA/train or DATA/DIS-TR.", show_default=False)
+]
+ImagesOption = Annotated[str, typer.Option(help="Name of the images' folder.", rich_help_panel="Data")]
+MasksOption = Annotated[
+    str,
+    typer.Option(help="Name of the masks' folder, or alpha: the images are cut-outs.", rich_help_panel="Data"),
+]
+ForegroundOption = Annotated[
+    list[int] | None,
+    typer.Option(help="Label id that is foreground, where masks hold ids; repeatable.", rich_help_panel="Data"),
+]
+ResizeOption = Annotated[
+    bool,
+    typer.Option("--resize-masks", help="Resize masks of another size to their image's.", rich_help_panel="Data"),
+]
+ValOption = Annotated[
+    Path | None,
+    typer.Option(help="Validation set. Default: DATA/val or DATA/DIS-VD, if there.", rich_help_panel="Data"),
+]
+
+
+def show_training_log() -> None:
+    """Show what training reports: each epoch, and warnings."""
+    import logging
+
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("dichoseg").setLevel(logging.INFO)

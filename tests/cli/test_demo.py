@@ -1,0 +1,9 @@
+from .conftest import run_cli
+
+
+def test_error_folder_in_use(tmp_path):
+    (tmp_path / "mine").write_text("x")
+    result = run_cli("demo", "--out", tmp_path)
+    assert isinstance(result.exception, FileExistsError)
+    assert "already holds something" in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
