@@ -11,7 +11,7 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_value_example_runs(path, tmp_path):
-    arguments = ["--smoke"] if path.stem == "seed_recipe" else []
+    arguments = ["--smoke"] if path.stem in ("finetune_published", "seed_recipe") else []
     done = subprocess.run(
         [sys.executable, str(path), *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
     )
