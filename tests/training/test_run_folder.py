@@ -14,6 +14,8 @@ def row(epoch):
     return {
         "epoch": epoch,
         "loss": 2.0 / epoch,
+        "bce/main": 1.0 / epoch,
+        "bce/side_1": 1.0 / epoch,
         "learning_rate": 0.1,
         "val_loss": 2.0,
         "quick_mae": 0.2,
@@ -24,8 +26,8 @@ def row(epoch):
 def test_value_what_a_run_leaves(small_isnet, tmp_path):
     run = RunFolder(tmp_path / "runs/a")
     assert not run.path.exists(), "a run that never starts leaves nothing"
-    run.write(small_isnet, [row(1)], improved=True, val_data=DATA)
-    run.write(small_isnet, [row(1), row(2)], improved=False, val_data=DATA)
+    run.write(small_isnet, [row(1)], improved=True, train_data=DATA, val_data=DATA)
+    run.write(small_isnet, [row(1), row(2)], improved=False, train_data=DATA, val_data=DATA)
     assert sorted(item.name for item in run.path.iterdir()) == ["best", "curves.png", "history.csv", "last", "sheets"]
     assert sorted(item.name for item in (run.path / "sheets").iterdir()) == ["epoch_0001.jpg", "epoch_0002.jpg"]
     lines = csv.DictReader((run.path / "history.csv").read_text().splitlines())
@@ -33,6 +35,12 @@ def test_value_what_a_run_leaves(small_isnet, tmp_path):
     with Image.open(run.path / "curves.png") as curves:
         assert curves.size == (1200, 456)
     assert load_model(run.path / "last").preprocessing == small_isnet.preprocessing
+    for folder, epochs in (("last", 2), ("best", 1)):
+        card = (run.path / folder / "README.md").read_text()
+        assert f"3 images with masks, {epochs} epochs." in card
+        assert "On 3 validation images, by quick metrics" in card
+        assert "| `quick_mae` | 0.2000 |" in card
+        assert "Terms of the loss: `bce/main`, `bce/side`." in card
 
 
 def test_value_sheet_shows_the_same_images_spread_over_the_set(small_isnet):

@@ -214,7 +214,7 @@ def train(
     )
     typer.echo(f"loss {history[0]['loss']:.4f} -> {history[-1]['loss']:.4f}; model in {out}")
     if validation is not None and overfit_batches is None:
-        _score_run(out, history, validation, target)
+        _score_run(out, history, training, validation, target)
 
 
 def _network(
@@ -337,17 +337,28 @@ def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, s
     return remaining
 
 
-def _score_run(run: Path, history: list[Row], validation: FolderDataset, device: torch.device) -> None:
-    """Score the last and the best model of a run as papers do, at the masks' own size."""
+def _score_run(
+    run: Path, history: list[Row], training: FolderDataset, validation: FolderDataset, device: torch.device
+) -> None:
+    """Score the last and the best model of a run as papers do, at the masks' own size, and say so in their cards."""
+    import dataclasses
+
     from ..inference import evaluate
     from ..models import load_model
+    from ..models.weights.card import write_card
     from ..models.weights.writing import write_json
+    from ..training.run_folder import training_card
 
-    scores = {"last": evaluate(load_model(run / "last").to(device), validation, progress=True)}
     best_is_last = all(row["quick_max_f"] < history[-1]["quick_max_f"] for row in history[:-1])
-    scores["best"] = (
-        scores["last"] if best_is_last else evaluate(load_model(run / "best").to(device), validation, progress=True)
-    )
+    best_epoch = max(range(len(history)), key=lambda index: history[index]["quick_max_f"])
+    scores: dict[str, dict[str, float]] = {}
+    for name, epochs in (("last", len(history)), ("best", best_epoch + 1)):
+        model = load_model(run / name).to(device)
+        same = name == "best" and best_is_last
+        scores[name] = scores["last"] if same else evaluate(model, validation, progress=True)
+        on = f"{len(validation)} validation images at their masks' own size"
+        card = training_card(training, history[:epochs])
+        write_card(model, run / name, dataclasses.replace(card, scores=scores[name], evaluated_on=on))
     write_json(run / "scores.json", scores)
     typer.echo("".join(f"{name:>12}" for name in ["validation", *scores["last"]]))
     for name, row in scores.items():

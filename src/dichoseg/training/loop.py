@@ -220,7 +220,7 @@ def fit(
                 best_score = row["quick_max_f"]
                 best_state = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
             if run is not None:
-                run.write(model, history, improved=improved, val_data=val_data)
+                run.write(model, history, improved=improved, train_data=train_data, val_data=val_data)
             answer = None if on_epoch is None else on_epoch(model, row)
             if isinstance(answer, bool | np.bool_) and answer:
                 logger.info("epoch %d: training ends here, as on_epoch asked", epoch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +14,11 @@ from PIL import Image as PillowImage
 
 from ..contracts import Model, Samples
 from ..inference import Predictor
+from ..models.weights.card import ModelCard
 from ..models.weights.saved import save_model
 from ..models.weights.writing import write_atomically
 from ..visualize import contact_sheet, error_map, learning_curves, thumbnail
+from .checks import grouped
 from .loading import length, seeded
 
 Row = dict[str, float]
@@ -32,7 +35,7 @@ class RunFolder:
 
     Without validation data there is no `best/` and no `sheets/`.
 
-    - `last/`, `best/`: models, as `save_model` writes them; `best/` only with validation data.
+    - `last/`, `best/`: models, as `save_model` writes them, with a card; `best/` only with validation data.
     - `history.csv`: one row per epoch.
     - `curves.png`: the history as curves.
     - `sheets/epoch_0001.jpg`, ...: image, mask, prediction and errors of the same validation images.
@@ -53,11 +56,18 @@ class RunFolder:
         if set(held) - {GT_ENCODER}:
             raise FileExistsError(f"{self.path} already holds something ({held[0]}); wanted a new folder for this run")
 
-    def write(self, model: Model, history: Sequence[Row], *, improved: bool, val_data: Samples | None) -> None:
+    def write(
+        self, model: Model, history: Sequence[Row], *, improved: bool, train_data: Samples, val_data: Samples | None
+    ) -> None:
         """Write what an epoch has brought, each file whole or not at all."""
-        save_model(model, self.path / "last")
+        card = training_card(train_data, history)
+        if val_data is not None:
+            scores = {name: value for name, value in history[-1].items() if name.startswith("quick_")}
+            on = f"{length(val_data)} validation images, by quick metrics that do not compare with papers'"
+            card = dataclasses.replace(card, scores=scores, evaluated_on=on)
+        save_model(model, self.path / "last", card=card)
         if improved:
-            save_model(model, self.path / "best")
+            save_model(model, self.path / "best", card=card)
         write_atomically(self.path / "history.csv", functools.partial(_write_history, history=history))
         write_atomically(self.path / "curves.png", functools.partial(learning_curves(history).save, format="PNG"))
         if val_data is not None:
@@ -67,6 +77,16 @@ class RunFolder:
                 self.path / "sheets" / f"epoch_{int(history[-1]['epoch']):04d}.jpg",
                 functools.partial(sheet.save, format="JPEG", quality=90),
             )
+
+
+def training_card(train_data: Samples, history: Sequence[Row]) -> ModelCard:
+    """What a model card says of the training so far."""
+    terms = [name for name in grouped(history[-1]) if name not in ("epoch", "loss", "learning_rate", "seconds")]
+    terms = [name for name in terms if not name.startswith(("quick_", "val_"))]
+    return ModelCard(
+        data=f"{length(train_data)} images with masks, {len(history)} epochs.",
+        notes=f"Terms of the loss: {', '.join(f'`{name}`' for name in terms)}.",
+    )
 
 
 def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowImage.Image:
