@@ -9,7 +9,9 @@ import typer
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A saved model, a run's folder, or a hub id.")],
+    model: Annotated[
+        str, typer.Argument(help="A saved model, a run's folder, a hub id, or a file of published weights.")
+    ],
     images: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Folder for the masks.")],
     cutout: Annotated[bool, typer.Option(help="Write photographs with the mask as their alpha instead.")] = False,

@@ -50,6 +50,17 @@ def test_value_composed_model_needs_the_composition(tmp_path):
     assert torch.equal(model.eval().logits(image), other.logits(image))
 
 
+def test_value_file_of_a_published_network(tmp_path):
+    model = create_model("u2netp").eval()
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    loaded = load_model(tmp_path / "w.pth")
+    assert loaded.recipe == {"name": "u2netp"}
+    assert not loaded.training
+    assert torch.equal(loaded.heads.fuse.weight, model.heads.fuse.weight)
+    with pytest.raises(ValueError, match="is a file, which has no revisions"):
+        load_model(tmp_path / "w.pth", revision="v1")
+
+
 def test_value_run_folder_stands_for_its_best(small_isnet, tmp_path):
     save_model(small_isnet, tmp_path / "run/best")
     assert load_model(tmp_path / "run").recipe == small_isnet.recipe

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ...contracts import Model
 from .card import ModelCard
-from .loading import fill, looks_like
-from .reading import StoredWeights, read_weights
+from .loading import from_file
+from .reading import StoredWeights
 from .saved import save_model
 
 
@@ -38,22 +38,12 @@ def convert_weights(
         FileExistsError: The folder already holds something.
         ValueError: A file that holds no published network, or not the named one. Nothing is written then.
     """
-    from ..recipes import create_model
-
     source, folder = Path(source), Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} already holds something; wanted a new folder for the model")
     if source.is_dir():
         raise ValueError(f"{source} is a folder; wanted a file of weights (load_model opens folders of saved models)")
-    stored = read_weights(source)
-    if name is None:
-        name, _ = looks_like(stored)
-        if name is None:
-            keys = list(stored.state)
-            held = f"{len(keys)} tensors ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-            raise ValueError(f"{source} ({stored.kind}) holds none of the published networks; got {held}")
-    model = create_model(name)
-    fill(model, stored)
+    model, stored = from_file(source, name=name)
     notes = f"Converted from `{source.name}` ({stored.kind})."
     save_model(model, folder, card=ModelCard(license=license, notes=notes))
     return Conversion(model.eval(), stored)

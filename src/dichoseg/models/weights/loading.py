@@ -69,6 +69,33 @@ def load_weights(model: Model, path: Path) -> StoredWeights:
     return stored
 
 
+def from_file(path: Path, *, name: str | None = None) -> tuple[Model, StoredWeights]:
+    """Make the published network that a file holds.
+
+    Args:
+        path: A file that `load_weights` reads.
+        name: The network, where it is known. Default: it is recognised by the file's keys and shapes.
+
+    Returns:
+        The model, with its published preprocessing, and what the file held.
+
+    Raises:
+        ValueError: A file that holds no published network, or not the named one.
+    """
+    from ..recipes import create_model
+
+    stored = read_weights(path)
+    if name is None:
+        name, _ = looks_like(stored)
+        if name is None:
+            keys = list(stored.state)
+            held = f"{len(keys)} tensors ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+            raise ValueError(f"{path} ({stored.kind}) holds none of the published networks; got {held}")
+    model = create_model(name)
+    fill(model, stored)
+    return model, stored
+
+
 def fill(model: Model, stored: StoredWeights) -> None:
     """Fill a model from what a file holds; as `load_weights`."""
     fit = best_fit(model, stored)

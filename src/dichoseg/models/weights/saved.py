@@ -10,7 +10,7 @@ from ...preprocessing import Preprocessing
 from ...registry import qualified_name
 from .card import ModelCard, card_text
 from .layout import CARD_FILE, CONFIG_FILE, FORMAT_VERSION, WEIGHTS_FILE, find_folder, read_config
-from .loading import fill
+from .loading import fill, from_file
 from .reading import read_weights
 from .writing import write_atomically, write_json, write_text
 
@@ -44,11 +44,13 @@ def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = Non
 
 
 def load_model(source: str | Path, *, model: Model | None = None, revision: str | None = None) -> Model:
-    """Load a model that `save_model` or `fit` wrote. No code from the folder is run.
+    """Load a model that `save_model` or `fit` wrote, or that a published network's file holds.
+
+    No code from a folder or a file is run.
 
     Args:
-        source: A folder, a run's folder (its best weights are taken, else the last), or a Hugging Face hub id
-            such as `"name/model"`.
+        source: A folder, a run's folder (its best weights are taken, else the last), a Hugging Face hub id such as
+            `"name/model"`, or a file such as `u2net.pth` or `isnet-general-use.onnx`, whose network is recognised.
         model: For a model composed of objects: the same composition, whose weights and preprocessing are filled.
         revision: Branch, tag or commit on the hub. Default: its main branch.
 
@@ -56,10 +58,14 @@ def load_model(source: str | Path, *, model: Model | None = None, revision: str 
         The model in eval mode, on the CPU.
 
     Raises:
-        FileNotFoundError: Neither a folder with a model nor a hub id that can be fetched.
-        ValueError: Files that do not fit together, a part from a package that is not installed (the message names
-            it), or a model composed of objects without `model=`.
+        FileNotFoundError: Neither a file, nor a folder with a model, nor a hub id that can be fetched.
+        ValueError: Files that hold no model or do not fit together, a part from a package that is not installed (the
+            message names it), or a model composed of objects without `model=`.
     """
+    if model is None and Path(source).is_file():
+        if revision is not None:
+            raise ValueError(f"{source} is a file, which has no revisions; got revision={revision!r}")
+        return from_file(Path(source))[0].eval()
     folder = find_folder(source, revision=revision)
     config = read_config(folder)
     preprocessing = Preprocessing.from_dict(config["preprocessing"])
