@@ -201,6 +201,15 @@ def test_value_folded_weights_are_calibrated_or_frozen(data):
     assert torch.equal(kept.running_mean, torch.zeros_like(kept.running_mean))
 
 
+def test_value_weights_say_which_network(data):
+    save_model(create_model("isnet", encoder="timm:test_resnet"), data / "mine")
+    arguments = ("--size", 64, "--epochs", 1, "--batch-size", 3, "--workers", 0, "--weights", data / "mine")
+    result = run_cli("train", data, "--out", data / "run", *arguments)
+    assert result.exit_code == 0, result.output
+    assert load_model(data / "run").recipe == {"name": "isnet", "encoder": "timm:test_resnet"}
+    assert load_model(data / "run").preprocessing.size == 64
+
+
 def test_value_predicted_edges_are_supervised(data):
     narrow = create_model("isnet", encoder="timm:test_resnet", decoder="edge_guided")
     assert narrow.recipe["decoder"] == "edge_guided"

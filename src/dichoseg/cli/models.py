@@ -20,7 +20,7 @@ def convert(
     ] = None,
     license: Annotated[str, typer.Option(help="Of the weights, for the model card; such as apache-2.0.")] = "unknown",
 ) -> None:
-    """Turn a file of a published network's weights into a model, ready for predict, evaluate and train."""
+    """Turn a file of a published network's weights into a saved model, for predict and train."""
     from ..models.weights import convert_weights, is_uncalibrated
 
     converted, stored = convert_weights(source, folder, name=model, license=license)
@@ -29,8 +29,8 @@ def convert(
     typer.echo(f"{source} ({stored.kind}) holds {name}, {parameters:,} parameters; written to {folder}")
     if is_uncalibrated(converted):
         typer.echo(
-            "its batch norms are folded into the convolutions: predict and evaluate it as it is; dichoseg train "
-            f"--model {name} --weights {folder} calibrates it first, as does calibrate_batch_norm in Python"
+            "its batch norms are folded into the convolutions: use it for prediction as it is; for training, dichoseg "
+            f"train --weights {folder} calibrates it first, as does calibrate_batch_norm in Python"
         )
 
 

@@ -31,8 +31,12 @@ def train(
     data: DataArgument,
     out: Annotated[Path, typer.Option(help="A new folder for the run.")],
     model: Annotated[
-        str, typer.Option(help="A name from `dichoseg list models`.", rich_help_panel="Network")
-    ] = "isnet",
+        str | None,
+        typer.Option(
+            help="A name from `dichoseg list models`. Default: isnet, or what --weights holds.",
+            rich_help_panel="Network",
+        ),
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="Such as timm:convnext_tiny.", rich_help_panel="Network")] = None,
     decoder: Annotated[str | None, typer.Option(help="Such as deconv.", rich_help_panel="Network")] = None,
     pretrained: Annotated[
@@ -72,8 +76,8 @@ def train(
     edge_loss: Annotated[
         str | None,
         typer.Option(
-            help="NAME[:WEIGHT] of the loss on the edges that the network predicts, such as EGNet's. Default: "
-            "balanced_bce, where it predicts any.",
+            help="NAME[:WEIGHT] of the loss on predicted edges. Default: balanced_bce, where the network predicts any, "
+            "as EGNet does.",
             rich_help_panel="Objective",
         ),
     ] = None,
@@ -188,7 +192,8 @@ def train(
         _calibrate(network, training, batch_size)
     training.transform = transform
     held_out = "none (--val-fraction 0.1 holds some back)" if validation is None else len(validation)
-    typer.echo(f"{model}: {len(training)} images to train on, {held_out} to validate on", err=True)
+    name = (network.recipe or {}).get("name", "model")
+    typer.echo(f"{name}: {len(training)} images to train on, {held_out} to validate on", err=True)
     shared: dict[str, Any] = {
         "val_data": validation,
         "augmentation": device_augmentation,
@@ -218,7 +223,7 @@ def train(
 
 
 def _network(
-    model: str,
+    model: str | None,
     encoder: str | None,
     decoder: str | None,
     *,
@@ -229,7 +234,7 @@ def _network(
 ) -> Model:
     import dataclasses
 
-    from ..models import create_model
+    from ..models import create_model, load_model
     from ..training.loading import seeded
 
     recipe: dict[str, Any] = {
@@ -238,7 +243,10 @@ def _network(
     if pretrained:
         recipe["encoder_args"] = {"pretrained": True}
     with seeded(seed):
-        network = create_model(model, weights=weights, **recipe)
+        if weights is not None and model is None and not recipe:
+            network = load_model(weights)
+        else:
+            network = create_model(model or "isnet", weights=weights, **recipe)
     if size is not None:
         network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
     return network

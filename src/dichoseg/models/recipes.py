@@ -70,7 +70,7 @@ def create_model(
     model: Model = make(**recipe)
     model.recipe = {"name": name, **plain}
     if weights is not None:
-        load_weights(model, Path(weights))
+        load_weights(model, weights)
     if preprocessing is not None:
         model.preprocessing = preprocessing
     return model

@@ -13,7 +13,7 @@ def test_value_folder_run_and_revision(small_isnet, tmp_path):
     assert find_folder(tmp_path / "run") == tmp_path / "run/last"
     save_model(small_isnet, tmp_path / "run/best")
     assert find_folder(tmp_path / "run") == tmp_path / "run/best"
-    with pytest.raises(ValueError, match="is a folder, which has no revisions; got revision='v1'"):
+    with pytest.raises(ValueError, match="where there are no revisions; got revision='v1'"):
         load_model(tmp_path / "run", revision="v1")
 
 

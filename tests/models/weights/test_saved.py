@@ -9,7 +9,8 @@ import torch
 from dichoseg import Preprocessing, Segmenter, create_model, load_model, save_model
 from dichoseg.decoders import RSUDecoder
 from dichoseg.encoders import RSUEncoder
-from dichoseg.models.weights import ModelCard
+from dichoseg.models.weights import ModelCard, freeze_batch_norm
+from dichoseg.models.weights.batch_norm import is_frozen
 
 FIRST = Path(__file__).parents[2] / "golden/checkpoint_1"
 
@@ -57,7 +58,7 @@ def test_value_file_of_a_published_network(tmp_path):
     assert loaded.recipe == {"name": "u2netp"}
     assert not loaded.training
     assert torch.equal(loaded.heads.fuse.weight, model.heads.fuse.weight)
-    with pytest.raises(ValueError, match="is a file, which has no revisions"):
+    with pytest.raises(ValueError, match="is on this machine, where there are no revisions"):
         load_model(tmp_path / "w.pth", revision="v1")
 
 
@@ -73,13 +74,26 @@ def test_value_pretrained_backbone_is_not_fetched_again(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["recipe"]["encoder_args"] == {"pretrained": False}
 
 
-def test_value_frozen_batch_norm_loads_live(small_isnet, tmp_path):
-    from dichoseg.models.weights import freeze_batch_norm
-
+def test_value_frozen_batch_norm_stays_frozen(small_isnet, tmp_path):
     image = torch.rand(1, 3, 64, 64)
     freeze_batch_norm(small_isnet)
     save_model(small_isnet, tmp_path)
-    torch.testing.assert_close(load_model(tmp_path).logits(image), small_isnet.eval().logits(image))
+    loaded = load_model(tmp_path)
+    assert is_frozen(loaded)
+    torch.testing.assert_close(loaded.logits(image), small_isnet.eval().logits(image))
+    live = create_model(**small_isnet.recipe, weights=tmp_path).eval()
+    assert not is_frozen(live)
+    torch.testing.assert_close(live.logits(image), small_isnet.logits(image))
+    save_model(create_model("egnet_vgg16"), tmp_path / "none")  # it has no batch norm at all
+    assert not is_frozen(load_model(tmp_path / "none"))
+
+
+def test_value_weights_file_of_a_saved_model_is_that_model(small_isnet, tmp_path):
+    save_model(small_isnet, tmp_path)
+    assert load_model(tmp_path / "model.safetensors").preprocessing.size == 64
+    torch.save(small_isnet.state_dict(), tmp_path / "w.pth")
+    other = load_model(tmp_path / "w.pth", model=create_model(**small_isnet.recipe))
+    assert torch.equal(other.encoder.stem.weight, small_isnet.encoder.stem.weight)
 
 
 PLUGIN = """

@@ -87,8 +87,9 @@ def calibrate_batch_norm(model: Model, images: Image) -> None:
 def freeze_batch_norm(model: Model) -> None:
     """Replace every batch norm by one whose statistics and weights stay as they are, also in train mode.
 
-    The other way to fine-tune a model from a folded file, the usual one for small batches, and the way EGNet trains.
-    The names in its `state_dict` stay, without the counters, so saved weights load with live batch norm again.
+    It is usual for small batches, it is how EGNet trains, and it lets a model from a folded file be trained without
+    `calibrate_batch_norm`. The names in the `state_dict` stay, without the counters; `save_model` and `load_model` keep
+    the model frozen, and `create_model(name, weights=folder)` makes one with live batch norm of the same weights.
 
     Args:
         model: Changed in place.
@@ -101,6 +102,12 @@ def freeze_batch_norm(model: Model) -> None:
     if not _live_batch_norms(model):
         raise ValueError("the model has no live batch norm to freeze")
     freeze_batch_norm_2d(model)
+
+
+def is_frozen(model: nn.Module) -> bool:
+    """Whether a model has batch norms, and all of them are frozen."""
+    has_statistics = any(isinstance(getattr(module, "running_var", None), Tensor) for module in model.modules())
+    return has_statistics and not _live_batch_norms(model)
 
 
 def _live_batch_norms(model: nn.Module) -> list[_BatchNorm]:

@@ -13,20 +13,28 @@ CARD_FILE = "README.md"
 FORMAT_VERSION = 1
 
 
+def local_folder(source: str | Path) -> Path | None:
+    """The folder of a saved model on this machine: itself, a run's best or else last, or that of its weights' file."""
+    path = Path(source)
+    for candidate in (path, path / "best", path / "last", path.parent if path.name == WEIGHTS_FILE else path):
+        if (candidate / CONFIG_FILE).is_file():
+            return candidate
+    return None
+
+
 def find_folder(source: str | Path, *, revision: str | None = None) -> Path:
-    """The folder of a saved model: itself, a run's best or else last, or a hub id's, fetched.
+    """The folder of a saved model: one on this machine, or a hub id's, fetched.
 
     Raises:
         FileNotFoundError: Neither a folder with a model nor a hub id that can be fetched.
         ValueError: A revision of a folder, which has none.
     """
-    folder = Path(source)
-    for candidate in (folder, folder / "best", folder / "last"):
-        if (candidate / CONFIG_FILE).is_file():
-            if revision is not None:
-                raise ValueError(f"{source} is a folder, which has no revisions; got revision={revision!r}")
-            return candidate
-    if folder.exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(source)):
+    folder = local_folder(source)
+    if folder is not None:
+        if revision is not None:
+            raise ValueError(f"{source} is on this machine, where there are no revisions; got revision={revision!r}")
+        return folder
+    if Path(source).exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(source)):
         raise FileNotFoundError(f"no model at {source}: wanted a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ...contracts import Model
 from ...preprocessing import Preprocessing
 from .batch_norm import identity_statistics
-from .layout import CONFIG_FILE, WEIGHTS_FILE, find_folder, read_config
+from .layout import WEIGHTS_FILE, find_folder, local_folder, read_config
 from .onnx_graph import Layer
 from .published import UNUSED, Names, published_names
 from .reading import StoredWeights, read_weights
@@ -37,7 +37,7 @@ class Fit(NamedTuple):
         return len(self.missing) + len(self.unexpected) + len(self.reshaped)
 
 
-def load_weights(model: Model, path: Path) -> StoredWeights:
+def load_weights(model: Model, path: str | Path) -> StoredWeights:
     """Fill a model from a file, or from the folder of a saved model or of a run.
 
     Reads dichoseg's own `.safetensors`; the authors' `.pth` of a published network, bare or wrapped
@@ -57,11 +57,12 @@ def load_weights(model: Model, path: Path) -> StoredWeights:
             weights do not fit; the message names the first that differ and the network that the file looks like.
             Nothing is changed then.
     """
-    if not path.is_dir() and not (path.name == WEIGHTS_FILE and path.with_name(CONFIG_FILE).is_file()):
+    path = Path(path)
+    folder = find_folder(path) if path.is_dir() else local_folder(path)
+    if folder is None:
         stored = read_weights(path)
         fill(model, stored)
         return stored
-    folder = find_folder(path) if path.is_dir() else path.parent
     preprocessing = Preprocessing.from_dict(read_config(folder)["preprocessing"])
     stored = read_weights(folder / WEIGHTS_FILE)
     fill(model, stored)

@@ -8,9 +8,10 @@ from typing import Any
 from ...contracts import Model
 from ...preprocessing import Preprocessing
 from ...registry import qualified_name
+from .batch_norm import freeze_batch_norm, is_frozen
 from .card import ModelCard, card_text
-from .layout import CARD_FILE, CONFIG_FILE, FORMAT_VERSION, WEIGHTS_FILE, find_folder, read_config
-from .loading import fill, from_file
+from .layout import CARD_FILE, CONFIG_FILE, FORMAT_VERSION, WEIGHTS_FILE, find_folder, local_folder, read_config
+from .loading import fill, from_file, load_weights
 from .reading import read_weights
 from .writing import write_atomically, write_json, write_text
 
@@ -18,9 +19,9 @@ from .writing import write_atomically, write_json, write_text
 def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = None) -> None:
     """Save a model to a folder in the Hugging Face layout: weights, `config.json`, and a model card.
 
-    `config.json` holds the format's version, the recipe and the preprocessing. Files are written beside their place
-    first and then moved, so an interruption leaves the old ones whole. Upload it with
-    `hf upload name/model folder`.
+    `config.json` holds the format's version, the recipe, the preprocessing, and whether batch norm is frozen. Files are
+    written beside their place first and then moved, so an interruption leaves the old ones whole. `hf upload name/model
+    folder` uploads it to the Hugging Face hub.
 
     Args:
         model: Any model. One composed of objects has no recipe; `load_model(folder, model=mine)` fills it.
@@ -37,6 +38,7 @@ def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = Non
         "library": "dichoseg",
         "recipe": None if model.recipe is None else _portable(model.recipe),
         "preprocessing": model.preprocessing.to_dict(),
+        "frozen_batch_norm": is_frozen(model),
     }
     write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(state, path, metadata={"format": "pt"}))
     write_json(folder / CONFIG_FILE, config)
@@ -62,10 +64,14 @@ def load_model(source: str | Path, *, model: Model | None = None, revision: str 
         ValueError: Files that hold no model or do not fit together, a part from a package that is not installed (the
             message names it), or a model composed of objects without `model=`.
     """
-    if model is None and Path(source).is_file():
+    path = Path(source)
+    if path.is_file() and local_folder(path) is None:
         if revision is not None:
-            raise ValueError(f"{source} is a file, which has no revisions; got revision={revision!r}")
-        return from_file(Path(source))[0].eval()
+            raise ValueError(f"{path} is on this machine, where there are no revisions; got revision={revision!r}")
+        if model is None:
+            return from_file(path)[0].eval()
+        load_weights(model, path)
+        return model.eval()
     folder = find_folder(source, revision=revision)
     config = read_config(folder)
     preprocessing = Preprocessing.from_dict(config["preprocessing"])
@@ -83,6 +89,8 @@ def load_model(source: str | Path, *, model: Model | None = None, revision: str 
             raise ValueError(f"the model in {folder} cannot be made: {error}") from error
     fill(model, read_weights(folder / WEIGHTS_FILE))
     model.preprocessing = preprocessing
+    if config.get("frozen_batch_norm") and not is_frozen(model):
+        freeze_batch_norm(model)
     return model.eval()
 
 
