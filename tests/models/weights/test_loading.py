@@ -1,4 +1,5 @@
 import logging
+import re
 
 import numpy as np
 import onnx
@@ -52,12 +53,14 @@ def test_value_own_names(varied_isnet, tmp_path, wrapper):
     assert same(varied_isnet, loaded(varied_isnet, tmp_path / "w.pth"))
 
 
-def test_value_lightning_checkpoint_with_a_gt_encoder_beside(varied_isnet, tmp_path):
+def test_value_lightning_checkpoint_with_a_gt_encoder_beside(varied_isnet, tmp_path, caplog):
     state = {f"net.{key}": value for key, value in authors_state(varied_isnet).items()}
     state |= {f"gt_encoder.{key}": value + 1 for key, value in authors_state(varied_isnet).items() if "stage1." in key}
     state |= {"loss.weight": torch.ones(1)}
     torch.save({"state_dict": state, "epoch": 3, "hyper_parameters": {"lr": 1e-3}}, tmp_path / "w.ckpt")
-    assert same(varied_isnet, loaded(varied_isnet, tmp_path / "w.ckpt"))
+    with caplog.at_level(logging.WARNING):
+        assert same(varied_isnet, loaded(varied_isnet, tmp_path / "w.ckpt"))
+    assert re.search(r"also holds \d+ tensors beside this network, which are passed over \(gt_encoder.", caplog.text)
 
 
 def test_value_state_dict_with_metadata_lacks_counters(varied_isnet, tmp_path):
@@ -129,8 +132,20 @@ def test_value_graph_of_convolutions_without_bias(tmp_path):
             value.copy_(torch.rand(value.shape))
     other = loaded(model, export(model, tmp_path / "m.onnx"))
     assert isinstance(other.encoder, TimmEncoder)
+    assert is_uncalibrated(other.encoder)
     image = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(model.logits(image), other.logits(image), rtol=1e-4, atol=1e-5)
+
+
+def test_value_graph_without_biases_of_zero(varied_isnet, tmp_path):
+    varied_isnet.heads.sides[1].bias.data.zero_()
+    path = export(varied_isnet, tmp_path / "m.onnx")
+    graph = onnx.load(path)
+    for node in graph.graph.node:
+        if node.op_type == "Conv" and node.input[2] == "network.heads.sides.1.bias":
+            del node.input[2]
+    onnx.save(graph, path)
+    assert loaded(varied_isnet, path).heads.sides[1].bias.item() == 0
 
 
 def test_value_graph_of_the_answer_alone(varied_isnet, tmp_path, caplog):

@@ -25,19 +25,12 @@ def identity_statistics(running_var: Tensor, eps: float) -> dict[str, Tensor]:
 
 
 def is_uncalibrated(model: nn.Module) -> bool:
-    """Whether a model holds live batch norms with the statistics that a folded file leaves.
+    """Whether a model holds live batch norms that do nothing but add a bias, as a folded file leaves them.
 
-    Such a model is right in eval mode; in train mode it would normalise what was never meant to be normalised.
+    Such a model is right in eval mode; in train mode it would normalise what was never meant to be normalised. A new
+    model's batch norms differ: their variance is 1, not 1 - eps.
     """
-    return any(
-        module.running_var is not None
-        and module.affine
-        and all(
-            torch.equal(getattr(module, name), value)
-            for name, value in identity_statistics(module.running_var, module.eps).items()
-        )
-        for module in _live_batch_norms(model)
-    )
+    return any(_is_identity(module) for module in _live_batch_norms(model))
 
 
 @torch.no_grad()
@@ -112,6 +105,13 @@ def is_frozen(model: nn.Module) -> bool:
 
 def _live_batch_norms(model: nn.Module) -> list[_BatchNorm]:
     return [module for module in model.modules() if isinstance(module, _BatchNorm)]
+
+
+def _is_identity(norm: _BatchNorm) -> bool:
+    if norm.running_var is None or norm.running_mean is None or not norm.affine:
+        return False
+    variance_is_folded = bool(((norm.running_var - (1 - norm.eps)).abs() < norm.eps / 4).all())
+    return variance_is_folded and not norm.running_mean.any() and bool((norm.weight == 1).all())
 
 
 def _calibrate(norm: _BatchNorm, features: Tensor) -> None:

@@ -30,6 +30,8 @@ class Fit(NamedTuple):
     missing: list[str]
     unexpected: list[str]
     reshaped: list[str]
+    others: list[str]
+    """Of something else that the file holds beside the network, such as a GT encoder."""
 
     @property
     def differences(self) -> int:
@@ -102,6 +104,13 @@ def fill(model: Model, stored: StoredWeights) -> None:
     fit = best_fit(model, stored)
     if fit.differences:
         raise ValueError(_misfit(model, stored, fit))
+    if fit.others:
+        logger.warning(
+            "%s also holds %d tensors beside this network, which are passed over (%s, ...)",
+            stored.path,
+            len(fit.others),
+            fit.others[0],
+        )
     left = sorted(_weights_of(model) - set(fit.state))
     if left:
         logger.warning(
@@ -165,7 +174,7 @@ class _Target(NamedTuple):
 
 def _fit(target: _Target, stored: StoredWeights, names: Names, *, is_authors: bool) -> Fit:
     own = target.own
-    translated, unexpected = _translated(stored.state, names)
+    translated, unexpected, others = _translated(stored.state, names)
     state = {ours: stored.state[key] for key, ours in translated.items() if ours in own or not _is_counter(ours)}
     if stored.is_graph:
         numbered = _numbered(target, stored.unnamed, names, state) if is_authors else {}
@@ -186,36 +195,34 @@ def _fit(target: _Target, stored: StoredWeights, names: Names, *, is_authors: bo
         for key, value in state.items()
         if key in own and own[key].shape != value.shape
     ]
-    return Fit(state, missing, unexpected, reshaped)
+    return Fit(state, missing, unexpected, reshaped, others)
 
 
-def _translated(keys: Iterable[str], names: Names) -> tuple[dict[str, str], list[str]]:
-    """File keys -> own keys, whatever wrapper's name stands before them; and the keys that have none.
+def _translated(keys: Iterable[str], names: Names) -> tuple[dict[str, str], list[str], list[str]]:
+    """File keys -> own keys, whatever wrapper's name stands before them; keys without one; keys of something else.
 
     Where two keys would have one name (a checkpoint with a GT encoder or an average beside the network), the wrapper
     with the most keys wins, and what is not behind it belongs to something else.
     """
     found: dict[str, tuple[str, str]] = {}
-    lost = []
     for key in keys:
         parts = _module(key).split(".")
         for start in range(len(parts)):
-            module = ".".join(parts[start:])
+            module, leaf = ".".join(parts[start:]), key.rpartition(".")[2]
             if module in names:
-                leaf = key.rpartition(".")[2]
                 found[key] = (".".join(parts[:start]), f"{names[module]}.{leaf}" if names[module] else leaf)
                 break
-        else:
-            if not key.endswith(UNUSED) and not _is_counter(key):
-                lost.append(key)
     wrappers = [wrapper for wrapper, _ in Counter(wrapper for wrapper, _ in found.values()).most_common()]
     taken: dict[str, str] = {}
     for wrapper in wrappers:
         for key, (prefix, ours) in found.items():
             if prefix == wrapper:
                 taken.setdefault(ours, key)
+    translated = {key: ours for ours, key in taken.items()}
+    lost = [key for key in keys if key not in translated and not key.endswith(UNUSED) and not _is_counter(key)]
     main = f"{wrappers[0]}." if wrappers and wrappers[0] else ""
-    return {key: ours for ours, key in taken.items()}, [key for key in lost if key.startswith(main)]
+    unexpected = [key for key in lost if key not in found and key.startswith(main)]
+    return translated, unexpected, [key for key in lost if key not in unexpected]
 
 
 def _numbered(target: _Target, layers: tuple[Layer, ...], names: Names, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -235,7 +242,10 @@ def _numbered(target: _Target, layers: tuple[Layer, ...], names: Names, state: d
 
 
 def _unfold(target: _Target, state: dict[str, Tensor]) -> None:
-    """Give batch norms that a graph has folded away the values that let their input pass."""
+    """Give what a graph has folded away the values that change nothing: batch norms, and biases of zero."""
+    for key, value in target.own.items():
+        if key.endswith(".bias") and key not in state and f"{_module(key)}.weight" in state:
+            state[key] = torch.zeros_like(value)  # an optimiser has dropped a bias of zero
     for conv, norm in target.norms.items():
         if f"{conv}.weight" in state and not any(f"{norm}.{leaf}" in state for leaf in ("weight", "running_var")):
             values = identity_statistics(target.own[f"{norm}.running_var"], target.eps[norm])
