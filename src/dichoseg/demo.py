@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from .data.synthetic import SyntheticDataset
-from .inference import Predictor, evaluate, to_uint8
+from .inference.predictor import Predictor, to_uint8
+from .inference.scoring import evaluate
 from .losses.edge import EdgeBCELoss
 from .losses.objectives import DeepSupervision, WeightedSum
 from .losses.pixel import BCELoss

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from ..contracts import Model, Samples
-from ..inference import Predictor
+from ..inference.predictor import Predictor
 from ..models.weights.card import ModelCard
 from ..models.weights.saved import save_model
 from ..models.weights.writing import write_atomically

@@ -4,8 +4,7 @@ import torch
 from PIL import Image
 
 from dichoseg import Predictor, Preprocessing, SyntheticDataset, evaluate, predict
-from dichoseg.inference import predict_files, to_uint8
-from dichoseg.metrics import Evaluator
+from dichoseg.inference.predictor import to_uint8
 
 
 def test_value_predict_is_the_recipe_by_hand(small_isnet):
@@ -41,39 +40,6 @@ def test_shape_resize_policies(small_isnet, policy):
     assert predict(small_isnet, torch.rand(3, 40, 97)).shape == (40, 97)
 
 
-def test_value_evaluate_equals_scoring_the_written_files(small_isnet, tmp_path):
-    data = SyntheticDataset(3, size=96)
-    for image, _, name in (data[index] for index in range(3)):
-        Image.fromarray((image.permute(1, 2, 0) * 255).round().byte().numpy()).save(tmp_path / f"{name}.png")
-    stored = [
-        (
-            torch.from_numpy(np.array(Image.open(tmp_path / f"{data[i].name}.png"))).permute(2, 0, 1) / 255,
-            data[i].mask,
-        )
-        for i in range(3)
-    ]
-    assert predict_files(Predictor(small_isnet), [tmp_path], tmp_path / "out") == []
-    evaluator = Evaluator(metrics=("paper",))
-    for index in range(3):
-        evaluator.update(
-            np.array(Image.open(tmp_path / "out" / f"{data[index].name}.png")),
-            stored[index][1][0].numpy() > 128 / 255,
-        )
-    assert evaluate(small_isnet, stored) == evaluator.compute()
-
-
-def test_value_one_bad_file_is_reported_and_the_rest_done(small_isnet, tmp_path):
-    (tmp_path / "in/sub").mkdir(parents=True)
-    Image.new("RGB", (20, 10), "red").save(tmp_path / "in/sub/good.jpg")
-    (tmp_path / "in/bad.png").write_text("no picture")
-    failures = predict_files(Predictor(small_isnet), [tmp_path / "in"], tmp_path / "out", cutout=True)
-    assert len(failures) == 1
-    assert "bad.png" in failures[0]
-    with Image.open(tmp_path / "out/sub/good.png") as cutout:
-        assert (cutout.mode, cutout.size) == ("RGBA", (20, 10))
-    assert [p.name for p in (tmp_path / "out").rglob("*") if p.is_file()] == ["good.png"]
-
-
 def test_value_gt_encoder_predicts_from_masks(small_isnet):
     from dichoseg import GTEncoder
 
@@ -91,10 +57,6 @@ def test_error_inputs(small_isnet, tmp_path):
         predict(small_isnet, np.zeros((4, 4), np.uint8))
     with pytest.raises(TypeError, match="wanted a model"):
         Predictor(torch.nn.Identity())
-    with pytest.raises(ValueError, match="no photographs in"):
-        predict_files(Predictor(small_isnet), [tmp_path], tmp_path / "out")
-    with pytest.raises(ValueError, match="nothing to average"):
-        evaluate(small_isnet, [])
 
 
 def test_value_to_uint8_rounds():
