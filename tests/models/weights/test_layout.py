@@ -1,11 +1,10 @@
-import json
 import subprocess
 import sys
 
 import pytest
 
 from dichoseg import load_model, save_model
-from dichoseg.models.weights.layout import find_folder, read_config
+from dichoseg.models.weights.layout import find_folder
 
 
 def test_value_folder_run_and_revision(small_isnet, tmp_path):
@@ -55,19 +54,3 @@ def test_error_folders(tmp_path):
     for source in (tmp_path, tmp_path / "nothing", "a/b/c"):
         with pytest.raises(FileNotFoundError, match=r"no model at .*wanted a folder with config.json"):
             find_folder(source)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "is not readable JSON"),
-        ("[]", "is not a dichoseg model of format 1 or older; it says library None"),
-        (json.dumps({"library": "dichoseg", "format_version": 2}), "library 'dichoseg', format 2"),
-        (json.dumps({"library": "timm", "format_version": 1}), "library 'timm'"),
-        (json.dumps({"library": "dichoseg", "format_version": 1, "recipe": None}), "lacks preprocessing"),
-    ],
-)
-def test_error_config(tmp_path, text, message):
-    (tmp_path / "config.json").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_config(tmp_path)

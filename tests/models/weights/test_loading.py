@@ -1,3 +1,4 @@
+import json
 import logging
 import re
 
@@ -7,9 +8,10 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from dichoseg import Preprocessing, create_model, save_model
+from dichoseg import Preprocessing, create_model, load_model, save_model
 from dichoseg.encoders import TimmEncoder
 from dichoseg.models.weights import is_uncalibrated
+from dichoseg.models.weights.config import METADATA_KEY, config_of
 from dichoseg.models.weights.loading import looks_like
 from dichoseg.models.weights.published import published_names
 from dichoseg.models.weights.reading import read_weights
@@ -135,6 +137,17 @@ def test_value_graph_of_convolutions_without_bias(tmp_path):
     assert is_uncalibrated(other.encoder)
     image = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(model.logits(image), other.logits(image), rtol=1e-4, atol=1e-5)
+
+
+def test_value_graph_that_dichoseg_exported_brings_recipe_and_preprocessing(varied_isnet, tmp_path):
+    path = export(varied_isnet, tmp_path / "m.onnx")
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, {METADATA_KEY: json.dumps(config_of(varied_isnet))})
+    onnx.save(graph, path)
+    for model in (load_model(path), loaded(varied_isnet, path)):
+        assert model.preprocessing == varied_isnet.preprocessing
+        assert model.recipe == varied_isnet.recipe
+        assert is_uncalibrated(model)
 
 
 def test_value_graph_without_biases_of_zero(varied_isnet, tmp_path):

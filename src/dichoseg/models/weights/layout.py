@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
-FORMAT_VERSION = 1
 
 
 def local_folder(source: str | Path) -> Path | None:
@@ -50,27 +47,3 @@ def find_folder(source: str | Path, *, revision: str | None = None) -> Path:
     if not (Path(fetched) / CONFIG_FILE).is_file():
         raise FileNotFoundError(f"the hub's {source} holds no dichoseg model: it has no {CONFIG_FILE}")
     return Path(fetched)
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The `config.json` of a saved model.
-
-    Raises:
-        ValueError: One that is not readable, or not dichoseg's, or of a newer format.
-    """
-    path = folder / CONFIG_FILE
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not readable JSON: {error}") from error
-    held = config if isinstance(config, dict) else {}
-    version = held.get("format_version")
-    if held.get("library") != "dichoseg" or not isinstance(version, int) or version > FORMAT_VERSION:
-        raise ValueError(
-            f"{path} is not a dichoseg model of format {FORMAT_VERSION} or older; "
-            f"it says library {held.get('library')!r}, format {version!r}"
-        )
-    missing = {"recipe", "preprocessing"} - set(held)
-    if missing:
-        raise ValueError(f"{path} lacks {' and '.join(sorted(missing))}")
-    return held

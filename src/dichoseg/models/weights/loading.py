@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from ...contracts import Model
 from ...preprocessing import Preprocessing
 from .batch_norm import identity_statistics
-from .layout import WEIGHTS_FILE, find_folder, local_folder, read_config
+from .config import read_config
+from .layout import WEIGHTS_FILE, find_folder, local_folder
 from .onnx_graph import Layer
 from .published import UNUSED, Names, published_names
 from .reading import StoredWeights, read_weights
@@ -47,8 +48,8 @@ def load_weights(model: Model, path: str | Path) -> StoredWeights:
     Lightning's `.ckpt`; and `.onnx`. Where a graph's batch norms are folded into its convolutions, those of the model
     pass their input through; `is_uncalibrated(model)` then says so.
 
-    A folder brings its preprocessing as well. A graph that was exported for the answer alone leaves the side heads as
-    they are, which is logged.
+    A folder brings its preprocessing as well, and so does a graph that dichoseg exported. A graph of the answer alone
+    leaves the side heads as they are, which is logged.
 
     Returns:
         What the file held.
@@ -64,6 +65,8 @@ def load_weights(model: Model, path: str | Path) -> StoredWeights:
     if folder is None:
         stored = read_weights(path)
         fill(model, stored)
+        if stored.config is not None:
+            model.preprocessing = Preprocessing.from_dict(stored.config["preprocessing"])
         return stored
     preprocessing = Preprocessing.from_dict(read_config(folder)["preprocessing"])
     stored = read_weights(folder / WEIGHTS_FILE)
@@ -73,7 +76,7 @@ def load_weights(model: Model, path: str | Path) -> StoredWeights:
 
 
 def from_file(path: Path, *, name: str | None = None) -> tuple[Model, StoredWeights]:
-    """Make the published network that a file holds.
+    """Make the published network that a file holds, or the one that dichoseg exported to it.
 
     Args:
         path: A file that `load_weights` reads.
@@ -88,6 +91,12 @@ def from_file(path: Path, *, name: str | None = None) -> tuple[Model, StoredWeig
     from ..recipes import create_model
 
     stored = read_weights(path)
+    config = stored.config
+    if config is not None and config["recipe"] is not None and name is None:
+        model = create_model(**config["recipe"])
+        fill(model, stored)
+        model.preprocessing = Preprocessing.from_dict(config["preprocessing"])
+        return model, stored
     if name is None:
         name, _ = looks_like(stored)
         if name is None:

@@ -37,6 +37,8 @@ class Graph(NamedTuple):
     layers: tuple[Layer, ...]
     precision: str
     """`float32`, `float16` or `8-bit`."""
+    metadata: dict[str, str]
+    """What its exporter noted."""
 
 
 def read_onnx(path: Path) -> Graph:
@@ -62,7 +64,7 @@ def read_onnx(path: Path) -> Graph:
     layers = tuple(reader.layers())
     if not layers:
         raise ValueError(f"{path} holds no convolution with weights; got {len(model.graph.node)} nodes")
-    return Graph(layers, reader.precision)
+    return Graph(layers, reader.precision, {entry.key: entry.value for entry in model.metadata_props})
 
 
 class _Reader:

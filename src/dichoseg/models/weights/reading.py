@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .config import METADATA_KEY, checked_config
 from .onnx_graph import Layer, read_onnx
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
@@ -28,6 +29,8 @@ class StoredWeights(NamedTuple):
     unnamed: tuple[Layer, ...] = ()
     """Convolutions of an ONNX graph that lost their names when batch norm was folded into them."""
     is_graph: bool = False
+    config: dict[str, Any] | None = None
+    """Recipe and preprocessing, where dichoseg exported the graph."""
 
 
 def read_weights(path: Path) -> StoredWeights:
@@ -65,7 +68,9 @@ def _read_graph(path: Path) -> StoredWeights:
         for leaf, value in layer.tensors.items()
     }
     unnamed = tuple(layer for layer in graph.layers if layer.name is None)
-    return StoredWeights(path, f"ONNX, {graph.precision}", state, unnamed, is_graph=True)
+    noted = graph.metadata.get(METADATA_KEY)
+    config = None if noted is None else checked_config(noted, f"the metadata of {path}")
+    return StoredWeights(path, f"ONNX, {graph.precision}", state, unnamed, is_graph=True, config=config)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

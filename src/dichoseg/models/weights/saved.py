@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ...contracts import Model
 from ...preprocessing import Preprocessing
-from ...registry import qualified_name
 from .batch_norm import freeze_batch_norm, is_frozen
 from .card import ModelCard, card_text
-from .layout import CARD_FILE, CONFIG_FILE, FORMAT_VERSION, WEIGHTS_FILE, find_folder, local_folder, read_config
+from .config import config_of, read_config
+from .layout import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, find_folder, local_folder
 from .loading import fill, from_file, load_weights
 from .reading import read_weights
 from .writing import write_atomically, write_json, write_text
@@ -32,16 +31,9 @@ def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = Non
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    config = {
-        "format_version": FORMAT_VERSION,
-        "library": "dichoseg",
-        "recipe": None if model.recipe is None else _portable(model.recipe),
-        "preprocessing": model.preprocessing.to_dict(),
-        "frozen_batch_norm": is_frozen(model),
-    }
+    state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
     write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(state, path, metadata={"format": "pt"}))
-    write_json(folder / CONFIG_FILE, config)
+    write_json(folder / CONFIG_FILE, config_of(model))
     write_text(folder / CARD_FILE, card_text(model, card or ModelCard()))
 
 
@@ -92,14 +84,3 @@ def load_model(source: str | Path, *, model: Model | None = None, revision: str 
     if config.get("frozen_batch_norm") and not is_frozen(model):
         freeze_batch_norm(model)
     return model.eval()
-
-
-def _portable(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe for elsewhere: other packages' parts with their package's name, and no backbone fetched again."""
-    portable = dict(recipe)
-    for field, group in (("name", "models"), ("encoder", "encoders"), ("decoder", "decoders")):
-        if isinstance(recipe.get(field), str):
-            portable[field] = qualified_name(group, recipe[field])
-    if (recipe.get("encoder_args") or {}).get("pretrained"):
-        portable["encoder_args"] = {**recipe["encoder_args"], "pretrained": False}
-    return portable

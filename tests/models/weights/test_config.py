@@ -1,0 +1,31 @@
+import json
+
+import pytest
+
+from dichoseg import create_model
+from dichoseg.models.weights.config import config_of, read_config
+
+
+def test_value_config_makes_the_model_again(small_isnet, tmp_path):
+    config = config_of(small_isnet)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert read_config(tmp_path) == json.loads(json.dumps(config))
+    assert create_model(**config["recipe"]).feature_info == small_isnet.feature_info
+    assert config["preprocessing"]["size"] == 64
+    assert config["frozen_batch_norm"] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not readable JSON"),
+        ("[]", "is not a dichoseg model of format 1 or older; it says library None"),
+        (json.dumps({"library": "dichoseg", "format_version": 2}), "library 'dichoseg', format 2"),
+        (json.dumps({"library": "timm", "format_version": 1}), "library 'timm'"),
+        (json.dumps({"library": "dichoseg", "format_version": 1, "recipe": None}), "lacks preprocessing"),
+    ],
+)
+def test_error_config(tmp_path, text, message):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_config(tmp_path)
