@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .contracts import Decoder, FeatureInfo, Features, Heads, Logits, Mask, Prediction
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def resize(features: Tensor, size: tuple[int, int], *, align_corners: bool = False) -> Tensor:
@@ -35,6 +38,25 @@ def full_precision(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     dtype = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
     with torch.autocast(tensors[0].device.type, enabled=False):
         yield tuple(tensor.to(dtype) for tensor in tensors)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode for a while; each of its modules then returns to its own mode."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def outline(model: M) -> M:
+    """Copy a model without its weights, in eval mode; on the meta device a forward pass costs next to nothing."""
+    memo: dict[int, object] = {id(value): nn.Parameter(value.to("meta"), False) for value in model.parameters()}
+    memo |= {id(value): value.to("meta") for value in model.buffers()}
+    return copy.deepcopy(model, memo).eval()
 
 
 def edge_band(mask: Mask, width: int = 3) -> Mask:

@@ -64,6 +64,11 @@ class Preprocessing:
         if len(self.mean) not in (1, 3) or len(self.std) not in (1, 3) or 0 in self.std:
             raise ValueError(f"mean and std need one value or three, std none of them 0; got {self.mean}, {self.std}")
 
+    @property
+    def channels(self) -> int:
+        """Channels of the model's input: 3, or 1 where it is the mask."""
+        return 1 if self.source == "mask" else 3
+
     def content_size(self, height: int, width: int, *, scale: float = 1.0) -> tuple[int, int]:
         """Height and width of a photograph after `resize`, before a letterbox fills it up.
 

@@ -260,7 +260,9 @@ def _calibrate(network: Model, training: FolderDataset, batch_size: int) -> None
 
     preprocessing = network.preprocessing
     indices = torch.linspace(0, len(training) - 1, min(len(training), max(batch_size, 2))).round().int().tolist()
-    images = [preprocessing.normalize(preprocessing.resize(training[index].image[None])) for index in indices]
+    samples = [training[index] for index in indices]
+    pictures = [sample.mask if preprocessing.source == "mask" else sample.image for sample in samples]
+    images = [preprocessing.normalize(preprocessing.resize(picture[None])) for picture in pictures]
     if preprocessing.size is None:
         images = images[:1]
     calibrate_batch_norm(network, torch.cat(images))

@@ -9,7 +9,7 @@ from typing import Self, cast
 import torch
 from torch import Tensor, nn
 
-from ..blocks import full_precision, mask_edges, resize, spatial_size
+from ..blocks import full_precision, mask_edges, outline, resize, spatial_size
 from ..contracts import FeatureInfo, Logits, Mask, Model, Objective, Prediction
 from .edge import BalancedBCELoss
 from .pixel import BCELoss
@@ -73,8 +73,8 @@ class EdgeSupervision(Objective):
         self.edges = edges
 
     def check(self, model: Model) -> None:
-        """Raise a ValueError where the model predicts no edges, found by trying a small image in eval mode."""
-        if not predicts_edges(model):
+        """Raise a ValueError where the model predicts no edges."""
+        if predicts_edges(model) is False:
             raise ValueError(_NO_EDGES)
 
     def terms(self, prediction: Prediction, mask: Mask) -> dict[str, Tensor]:
@@ -204,16 +204,13 @@ class WeightedSum(Objective):
 
 
 @torch.no_grad()
-def predicts_edges(model: Model) -> bool:
-    """Whether a model's predictions have `edge_logits`; tries an image of 64 by 64 pixels in eval mode."""
-    channels = 1 if model.preprocessing.source == "mask" else 3
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
+def predicts_edges(model: Model) -> bool | None:
+    """Whether a model's predictions have `edge_logits`, found on its outline; None where that cannot be run."""
+    size = model.preprocessing.size or 64
     try:
-        prediction: Prediction = model(next(model.parameters()).new_zeros(1, channels, 64, 64))
-    finally:
-        for module, training in modes.items():
-            module.training = training
+        prediction: Prediction = outline(model)(torch.zeros(1, model.preprocessing.channels, size, size, device="meta"))
+    except Exception:  # a model may use what the meta device does not have; training will tell
+        return None
     return bool(prediction.edge_logits)
 
 

@@ -88,10 +88,9 @@ def check_batch_of_one(model: Model, device: torch.device) -> None:
         for name, module in model.named_modules()
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
     ]
-    channels = 1 if model.preprocessing.source == "mask" else 3
     try:
         model.eval()
-        model.features(torch.zeros(1, channels, size, size, device=device))
+        model.features(torch.zeros(1, model.preprocessing.channels, size, size, device=device))
     finally:
         for hook in hooks:
             hook.remove()

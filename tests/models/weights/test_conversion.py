@@ -31,5 +31,5 @@ def test_error_leaves_nothing(tmp_path):
     assert not (tmp_path / "m").exists()
     with pytest.raises(FileExistsError, match="already holds something"):
         convert_weights(tmp_path / "w.pth", tmp_path)
-    with pytest.raises(ValueError, match="is a folder; wanted a file of weights"):
+    with pytest.raises(ValueError, match="is a folder or a saved model, for load_model"):
         convert_weights(tmp_path, tmp_path / "m")

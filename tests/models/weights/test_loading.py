@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from dichoseg import Preprocessing, create_model, load_model, save_model
 from dichoseg.encoders import TimmEncoder
-from dichoseg.models.weights import is_uncalibrated
+from dichoseg.models.weights import freeze_batch_norm, is_uncalibrated, load_weights
 from dichoseg.models.weights.config import METADATA_KEY, config_of
 from dichoseg.models.weights.loading import looks_like
 from dichoseg.models.weights.published import published_names
@@ -161,6 +161,113 @@ def test_value_graph_without_biases_of_zero(varied_isnet, tmp_path):
     assert loaded(varied_isnet, path).heads.sides[1].bias.item() == 0
 
 
+def maps(model, image):
+    with torch.no_grad():
+        prediction = model(image)
+    return torch.cat([prediction.logits.flatten(), *(side.flatten() for side in prediction.side_logits)])
+
+
+@pytest.mark.parametrize("make", [lambda: create_model("isnet", encoder="timm:test_resnet"), None], ids=["timm", "rsu"])
+def test_value_graph_of_frozen_batch_norm(make, varied_isnet, tmp_path):
+    """It is a product and a sum in the graph, not a batch norm."""
+    model = varied_isnet if make is None else make().eval()
+    freeze_batch_norm(model)
+    path = export(model, tmp_path / "m.onnx")
+    assert not any(node.op_type == "BatchNormalization" for node in onnx.load(path).graph.node)
+    image = torch.rand(1, 3, 65, 97)
+    torch.testing.assert_close(maps(loaded(model, path), image), maps(model, image), rtol=1e-4, atol=1e-5)
+
+
+def bias_as_sum(graph, convolution):
+    """Write a convolution's bias as a sum behind it, as some optimisers do."""
+    (node,) = [node for node in graph.node if node.op_type == "Conv" and convolution in node.name]
+    bias = next(tensor for tensor in graph.initializer if tensor.name == node.input[2])
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias).reshape(-1, 1, 1), bias.name))
+    graph.node.append(onnx.helper.make_node("Add", ["before_bias", bias.name], [node.output[0]]))
+    del node.input[2]
+    node.output[0] = "before_bias"
+
+
+def test_value_bias_as_a_sum(varied_isnet, tmp_path):
+    path = export(varied_isnet, tmp_path / "m.onnx")
+    model = onnx.load(path)
+    bias_as_sum(model.graph, "encoder/stages.1/entry/conv")
+    onnx.save(model, path)
+    image = torch.rand(1, 3, 65, 97)
+    torch.testing.assert_close(maps(loaded(varied_isnet, path), image), maps(varied_isnet, image), rtol=1e-4, atol=1e-5)
+
+
+def test_value_epsilon_of_the_graph(varied_isnet, tmp_path):
+    path = export(varied_isnet, tmp_path / "m.onnx", do_constant_folding=False)
+    model = onnx.load(path)
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "BatchNormalization" and attribute.name == "epsilon":
+                attribute.f = 1e-2
+    onnx.save(model, path)
+    for norm in varied_isnet.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.eps = 1e-2
+    image = torch.rand(1, 3, 65, 97)
+    torch.testing.assert_close(maps(loaded(varied_isnet, path), image), maps(varied_isnet, image), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("node_names", [True, False])
+def test_error_other_dilation(varied_isnet, tmp_path, node_names):
+    path = as_authors_export(export(varied_isnet, tmp_path / "m.onnx"), node_names=node_names)
+    model = onnx.load(path)
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "dilations" and list(attribute.ints) == [2, 2]:
+                attribute.ints[:] = [1, 1]
+    onnx.save(model, path)
+    message = r"stage1.rebnconv7.conv_s1 dilation \(1, 1\) for \(2, 2\)" if node_names else "convolutions without names"
+    with pytest.raises(ValueError, match=message):
+        loaded(varied_isnet, path)
+
+
+def test_error_numbers_out_of_order(varied_isnet, tmp_path):
+    path = as_authors_export(export(varied_isnet, tmp_path / "m.onnx"), node_names=False)
+    model = onnx.load(path)
+    names = [tensor.name for tensor in model.graph.initializer if tensor.name.startswith("onnx::Conv")][::2]
+    # the last dilated convolution of the first stage and the plain one before it are of one shape
+    swapped = {names[6]: names[7], names[7]: names[6]}
+    for item in [*model.graph.initializer]:
+        item.name = swapped.get(item.name, item.name)
+    for node in model.graph.node:
+        node.input[:] = [swapped.get(name, name) for name in node.input]
+    onnx.save(model, path)
+    with pytest.raises(ValueError, match="62 convolutions without names"):
+        loaded(varied_isnet, path)
+
+
+def test_error_two_layers_of_one_name(varied_isnet, tmp_path):
+    path = export(varied_isnet, tmp_path / "m.onnx")
+    model = onnx.load(path)
+    node = next(node for node in model.graph.node if node.name.endswith("stages.1/entry/conv/Conv"))
+    other = onnx.helper.make_node("Conv", [node.input[0], "other"], ["unused"], name=node.name)
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name == node.input[1])
+    model.graph.initializer.append(numpy_helper.from_array(numpy_helper.to_array(weight) + 1, "other"))
+    model.graph.node.append(other)
+    onnx.save(model, path)
+    with pytest.raises(ValueError, match="holds two layers called network.encoder.stages.1.entry.conv, with different"):
+        loaded(varied_isnet, path)
+
+
+def test_error_two_networks_of_one_kind(varied_isnet, tmp_path):
+    state = authors_state(varied_isnet)
+    both = {f"ema.{key}": value + 1 for key, value in state.items()} | {f"net.{key}": v for key, v in state.items()}
+    torch.save(both, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match="two networks of one kind, behind 'ema' and 'no wrapper'"):
+        loaded(varied_isnet, tmp_path / "w.pth")
+    # nothing is taken from behind another wrapper
+    mixed = {f"net.{key}": v for key, v in state.items() if "stage2." not in key}
+    mixed |= {f"aux.{key}": v for key, v in state.items() if "stage2." in key}
+    torch.save(mixed, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match="missing .*stage2.rebnconvin"):
+        loaded(varied_isnet, tmp_path / "w.pth")
+
+
 def test_value_graph_of_the_answer_alone(varied_isnet, tmp_path, caplog):
     path = export(varied_isnet, tmp_path / "m.onnx", answer_alone=True)
     with caplog.at_level(logging.WARNING):
@@ -188,15 +295,15 @@ def test_value_looks_like_in_part(tmp_path):
 def test_error_file_of_another_network(tmp_path):
     torch.save(authors_state(create_model("u2netp"), "u2netp"), tmp_path / "w.pth")
     model = create_model("isnet")
-    before = model.state_dict()["heads.sides.0.bias"].clone()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
     message = (
         r"w.pth \(torch checkpoint\) does not fit this model \(isnet\): missing 2 \(conv_in.weight, conv_in.bias\); "
         r"unexpected 2 \(outconv.weight, outconv.bias\); other shapes \d+ \(stage1.rebnconvin.conv_s1.weight "
         r"\(64, 3, 3, 3\) for \(64, 64, 3, 3\), .*; it holds u2netp: create_model\('u2netp', weights=...\)"
     )
     with pytest.raises(ValueError, match=message):
-        create_model("isnet", weights=tmp_path / "w.pth")
-    assert torch.equal(model.state_dict()["heads.sides.0.bias"], before)
+        load_weights(model, tmp_path / "w.pth")
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
 def test_error_files_that_do_not_fit(varied_isnet, tmp_path):

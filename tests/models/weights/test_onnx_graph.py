@@ -49,12 +49,12 @@ def read(model, tmp_path):
 def test_value_half_precision_subnormals_survive(tmp_path):
     value = np.full((3, 2, 1, 1), 6e-8, np.float16)
     graph = read(one_convolution({"conv.weight": value}), tmp_path)
-    assert graph.precision == "float16"
+    assert graph.precision == "16-bit"
     assert graph.layers[0].tensors["weight"].flatten()[0].item() == float(np.float16(6e-8)) > 0
     cast = helper.make_node("Cast", ["half"], ["conv.weight"], to=TensorProto.FLOAT)
     graph = read(one_convolution({"half": value}, nodes=[cast]), tmp_path)
     assert graph.layers[0].name == "conv"
-    assert graph.precision == "float16"
+    assert graph.precision == "16-bit"
 
 
 @pytest.mark.parametrize("axis", [None, 0])
@@ -88,6 +88,41 @@ def test_value_dynamically_quantised(varied_isnet, tmp_path, per_channel):
         assert torch.equal(layer.tensors["bias"], quantised[layer.name]["bias"])
 
 
+def followed_by(*nodes, **constants):
+    """A convolution of two channels, weight 1 and bias 1, and what follows it."""
+    model = one_convolution({"conv.weight": np.ones((2, 2, 1, 1), np.float32), "conv.bias": np.ones(2, np.float32)})
+    model.graph.node[0].input.append("conv.bias")
+    del model.graph.output[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    return model
+
+
+def test_value_what_follows_a_convolution_goes_into_it(tmp_path):
+    factor = np.array([2, 3], np.float32).reshape(1, 2, 1, 1)
+    mul = helper.make_node("Mul", ["y", "factor"], ["z"])
+    add = helper.make_node("Add", ["summand", "z"], ["out"])
+    layers = read(followed_by(mul, add, factor=factor, summand=np.float32(5)), tmp_path).layers
+    assert layers[0].tensors["weight"].flatten().tolist() == [2, 2, 3, 3]
+    assert layers[0].tensors["bias"].tolist() == [7, 8]
+    for used_elsewhere in (helper.make_node("Relu", ["y"], ["other"]),):
+        layers = read(followed_by(mul, used_elsewhere, factor=factor), tmp_path).layers
+        assert layers[0].tensors["bias"].tolist() == [1, 1]
+
+
+def test_error_a_factor_for_each_pixel(tmp_path):
+    mul = helper.make_node("Mul", ["y", "factor"], ["z"])
+    with pytest.raises(ValueError, match=r"m.onnx cannot be read: a convolution is followed by Mul .* \(1, 1, 4, 4\)"):
+        read(followed_by(mul, factor=np.ones((1, 1, 4, 4), np.float32)), tmp_path)
+
+
+def test_error_optimised_for_one_machine(tmp_path):
+    model = followed_by()
+    model.graph.node[0].domain = "com.microsoft.nchwc"
+    with pytest.raises(ValueError, match=r"optimised for one machine \(com.microsoft.nchwc\)"):
+        read(model, tmp_path)
+
+
 def test_error_graphs(tmp_path):
     path = tmp_path / "m.onnx"
     onnx.save(one_convolution({"conv.weight": np.zeros((300, 2, 3, 3), np.float32)}), path)
@@ -96,5 +131,5 @@ def test_error_graphs(tmp_path):
         read_onnx(path)
     model = helper.make_model(helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [], []))
     onnx.save(model, path)
-    with pytest.raises(ValueError, match="m.onnx holds no convolution with weights; got 1 nodes"):
+    with pytest.raises(ValueError, match="m.onnx holds no convolution whose weights can be read; it has Relu"):
         read_onnx(path)

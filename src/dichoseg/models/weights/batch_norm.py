@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ...blocks import evaluating
 from ...contracts import Image, Model
 
 
@@ -51,7 +52,7 @@ def calibrate_batch_norm(model: Model, images: Image) -> None:
         ValueError: No batch norm to calibrate, or a batch that is not one of images, not finite, or so small that a
             batch norm sees one value per channel; the model is unchanged then.
     """
-    channels = 1 if model.preprocessing.source == "mask" else 3
+    channels = model.preprocessing.channels
     if images.ndim != 4 or images.shape[1] != channels or not images.is_floating_point() or not len(images):
         raise ValueError(
             f"images must be a batch of floats (B, {channels}, H, W); got {tuple(images.shape)} of {images.dtype}"
@@ -62,23 +63,20 @@ def calibrate_batch_norm(model: Model, images: Image) -> None:
     if not norms:
         raise ValueError("the model has no live batch norm to calibrate; it can be trained as it is")
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    was_training = {module: module.training for module in model.modules()}
     hooks = [norm.register_forward_pre_hook(lambda norm, inputs: _calibrate(norm, inputs[0])) for norm in norms]
     try:
-        model.eval()
-        model(images.to(next(model.parameters()).device))
+        with evaluating(model):
+            model(images.to(next(model.parameters())))
     except BaseException:
         model.load_state_dict(before)
         raise
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training in was_training.items():
-            module.training = training
 
 
 def freeze_batch_norm(model: Model) -> None:
-    """Replace every batch norm by one whose statistics and weights stay as they are, also in train mode.
+    """Replace every batch norm (of two dimensions) by one that stays as it is, also in train mode.
 
     It is usual for small batches, it is how EGNet trains, and it lets a model from a folded file be trained without
     `calibrate_batch_norm`. The names in the `state_dict` stay, without the counters; `save_model` and `load_model` keep
@@ -92,13 +90,16 @@ def freeze_batch_norm(model: Model) -> None:
     """
     from timm.layers import freeze_batch_norm_2d
 
-    if not _live_batch_norms(model):
+    live = _live_batch_norms(model)
+    if not live:
         raise ValueError("the model has no live batch norm to freeze")
+    if any(norm.running_var is None for norm in live):
+        raise ValueError("the model has a batch norm without running statistics, which cannot be frozen")
     freeze_batch_norm_2d(model)
 
 
 def is_frozen(model: nn.Module) -> bool:
-    """Whether a model has batch norms, and all of them are frozen."""
+    """Whether a model has batch norms, and all of them are frozen; one that is frozen in part is saved as live."""
     has_statistics = any(isinstance(getattr(module, "running_var", None), Tensor) for module in model.modules())
     return has_statistics and not _live_batch_norms(model)
 
@@ -108,9 +109,10 @@ def _live_batch_norms(model: nn.Module) -> list[_BatchNorm]:
 
 
 def _is_identity(norm: _BatchNorm) -> bool:
-    if norm.running_var is None or norm.running_mean is None or not norm.affine:
+    if norm.running_var is None or norm.running_mean is None or not norm.affine or norm.weight.is_meta:
         return False
-    variance_is_folded = bool(((norm.running_var - (1 - norm.eps)).abs() < norm.eps / 4).all())
+    # in float32: half precision would round 1 - eps to 1
+    variance_is_folded = bool(((norm.running_var.float() - (1 - norm.eps)).abs() < norm.eps / 4).all())
     return variance_is_folded and not norm.running_mean.any() and bool((norm.weight == 1).all())
 
 

@@ -51,9 +51,11 @@ def card_text(model: Model, card: ModelCard) -> str:
     parameters = sum(value.numel() for value in model.parameters())
     recipe = "Composed of objects." if model.recipe is None else _fields(model.recipe)
     load = "load_model(folder)" if model.recipe else "load_model(folder, model=mine)"
+    use = 'mask = dichoseg.predict(model, "photo.jpg")  # (H, W) in [0, 1]'
+    if model.preprocessing.source == "mask":
+        use = "objective = dichoseg.losses.IntermediateSupervision(model)"
     sections = {
-        "Use": f"```python\nimport dichoseg\n\nmodel = dichoseg.{load}\n"
-        'mask = dichoseg.predict(model, "photo.jpg")  # (H, W) in [0, 1]\n```',
+        "Use": f"```python\nimport dichoseg\n\nmodel = dichoseg.{load}\n{use}\n```",
         "Recipe": f"{recipe}\n\n{parameters:,} parameters.",
         "Preprocessing": _fields(model.preprocessing.to_dict()),
         "Data": card.data or "Not stated.",

@@ -38,7 +38,7 @@ def checked_config(text: str, place: str) -> dict[str, Any]:
         raise ValueError(f"{place} is not readable JSON: {error}") from error
     held = config if isinstance(config, dict) else {}
     version = held.get("format_version")
-    if held.get("library") != "dichoseg" or not isinstance(version, int) or version > FORMAT_VERSION:
+    if held.get("library") != "dichoseg" or type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise ValueError(
             f"{place} is not a dichoseg model of format {FORMAT_VERSION} or older; "
             f"it says library {held.get('library')!r}, format {version!r}"
@@ -46,7 +46,18 @@ def checked_config(text: str, place: str) -> dict[str, Any]:
     missing = {"recipe", "preprocessing"} - set(held)
     if missing:
         raise ValueError(f"{place} lacks {' and '.join(sorted(missing))}")
+    recipe = held["recipe"]
+    if not isinstance(held["preprocessing"], dict) or not (recipe is None or _is_recipe(recipe)):
+        raise ValueError(f"{place} holds no recipe and preprocessing that dichoseg has written")
     return held
+
+
+def _is_recipe(recipe: Any) -> bool:
+    """Whether a recipe is one to be made from: a name, and nothing that opens other files."""
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("name"), str):
+        return False
+    arguments = [recipe, *(value for value in recipe.values() if isinstance(value, dict))]
+    return not any(key in ("weights", "preprocessing", "checkpoint_path") for part in arguments for key in part)
 
 
 def config_of(model: Model) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ...contracts import Model
 from .card import ModelCard
+from .layout import local_folder
 from .loading import from_file
 from .reading import StoredWeights
 from .saved import save_model
@@ -41,9 +42,11 @@ def convert_weights(
     source, folder = Path(source), Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} already holds something; wanted a new folder for the model")
-    if source.is_dir():
-        raise ValueError(f"{source} is a folder; wanted a file of weights (load_model opens folders of saved models)")
-    model, stored = from_file(source, name=name)
+    if source.is_dir() or local_folder(source) is not None:
+        raise ValueError(f"{source} is a folder or a saved model, for load_model; wanted a foreign file of weights")
+    model, stored, left = from_file(source, name=name)
     notes = f"Converted from `{source.name}` ({stored.kind})."
+    if left:
+        notes += f" It held the answer alone: {len(left)} tensors of other heads are new and untrained."
     save_model(model, folder, card=ModelCard(license=license, notes=notes))
     return Conversion(model.eval(), stored)

@@ -13,9 +13,12 @@ CARD_FILE = "README.md"
 def local_folder(source: str | Path) -> Path | None:
     """The folder of a saved model on this machine: itself, a run's best or else last, or that of its weights' file."""
     path = Path(source)
-    for candidate in (path, path / "best", path / "last", path.parent if path.name == WEIGHTS_FILE else path):
+    for candidate in (path, path / "best", path / "last"):
         if (candidate / CONFIG_FILE).is_file():
             return candidate
+    config = path.with_name(CONFIG_FILE)  # other libraries call their files so too
+    if path.name == WEIGHTS_FILE and config.is_file() and b'"dichoseg"' in config.read_bytes():
+        return path.parent
     return None
 
 

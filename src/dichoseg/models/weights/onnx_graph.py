@@ -15,8 +15,11 @@ from torch import Tensor
 if TYPE_CHECKING:
     import onnx
 
-_CONVOLUTIONS = ("Conv", "ConvTranspose", "ConvInteger")
+Array = NDArray[Any]
+
+_CONVOLUTIONS = ("Conv", "ConvTranspose", "ConvInteger", "FusedConv")
 _PASSING = ("Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze")
+_DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 
 class Layer(NamedTuple):
@@ -25,10 +28,13 @@ class Layer(NamedTuple):
     name: str | None
     """The module's name, as far as the graph tells it."""
     number: int | None
-    """The number that the exporter gave to its weight, where that is all there is; numbers rise in the order of
-    execution, which nodes need not keep."""
+    """The number that the exporter gave to its weight, where that is all there is."""
     tensors: dict[str, Tensor]
-    """`weight`, `bias`, `running_mean`, `running_var`."""
+    """`weight` and `bias`, and of a batch norm `running_mean` and `running_var`."""
+    geometry: dict[str, tuple[int, ...]]
+    """`stride` and `dilation` of a convolution."""
+    eps: float
+    """Of a batch norm; 0 of a convolution."""
 
 
 class Graph(NamedTuple):
@@ -36,7 +42,7 @@ class Graph(NamedTuple):
 
     layers: tuple[Layer, ...]
     precision: str
-    """`float32`, `float16` or `8-bit`."""
+    """`float32`, `16-bit` or `8-bit`."""
     metadata: dict[str, str]
     """What its exporter noted."""
 
@@ -45,7 +51,8 @@ def read_onnx(path: Path) -> Graph:
     """Read the convolutions and batch norms of an ONNX file, widened to float32.
 
     Names come from the tensors (`stage1.rebnconvin.conv_s1.weight`) where they still have them, else from the nodes
-    (`/stage1/rebnconvin/conv_s1/Conv`).
+    (`/stage1/rebnconvin/conv_s1/Conv`). Factors and summands that follow a convolution, such as a frozen batch norm or
+    the scales of a quantised one, are multiplied and added into it.
 
     Raises:
         ImportError: onnx is not installed.
@@ -53,24 +60,31 @@ def read_onnx(path: Path) -> Graph:
     """
     try:
         import onnx
-        from google.protobuf.message import DecodeError
     except ImportError as error:
         raise ImportError("reading .onnx files needs onnx: pip install 'dichoseg[onnx]'") from error
     try:
         model = onnx.load(path)
-    except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
+        reader = _Reader(model.graph)
+        layers = tuple(reader.layers())
+    except _Unreadable as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    except Exception as error:  # a damaged file can fail anywhere in protobuf, onnx or NumPy
         raise ValueError(f"{path} is not a readable ONNX file, or not all of it: {error}") from error
-    reader = _Reader(model.graph)
-    layers = tuple(reader.layers())
     if not layers:
-        raise ValueError(f"{path} holds no convolution with weights; got {len(model.graph.node)} nodes")
+        held = ", ".join(sorted({node.op_type for node in model.graph.node})) or "no nodes"
+        raise ValueError(f"{path} holds no convolution whose weights can be read; it has {held}")
     return Graph(layers, reader.precision, {entry.key: entry.value for entry in model.metadata_props})
+
+
+class _Unreadable(Exception):
+    """A graph that is whole, and that means something that this module does not know."""
 
 
 class _Reader:
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.nodes = list(graph.node)
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
+        self.outputs = {output.name for output in graph.output}
         self.producers = {output: node for node in self.nodes for output in node.output}
         self.consumers: dict[str, list[onnx.NodeProto]] = {}
         for node in self.nodes:
@@ -79,20 +93,27 @@ class _Reader:
         self.precision = "float32"
 
     def layers(self) -> Iterator[Layer]:
+        """Every convolution and batch norm whose weights the graph holds."""
         for node in self.nodes:
-            tensors = {}
-            if node.op_type in ("Conv", "ConvTranspose"):
-                tensors = {"weight": self.value(node.input[1])}
-                if len(node.input) > 2 and node.input[2]:
-                    tensors["bias"] = self.value(node.input[2])
-            elif node.op_type == "ConvInteger":
-                tensors = self.quantised(node)
-            elif node.op_type == "BatchNormalization":
+            if node.op_type not in (*_CONVOLUTIONS, "BatchNormalization"):
+                continue
+            if node.domain not in _DOMAINS:
+                raise _Unreadable(f"it is optimised for one machine ({node.domain}); take the file from before that")
+            weight = self.value(node.input[1])
+            if weight is None:
+                continue
+            name, number = self.names(node)
+            if node.op_type == "BatchNormalization":
                 leaves = ("weight", "bias", "running_mean", "running_var")
-                tensors = {leaf: self.value(name) for leaf, name in zip(leaves, node.input[1:5], strict=True)}
-            known = {leaf: torch.from_numpy(value) for leaf, value in tensors.items() if value is not None}
-            if "weight" in known:
-                yield Layer(*self.names(node), known)
+                values = {leaf: self.needed(name) for leaf, name in zip(leaves, node.input[1:5], strict=True)}
+                yield Layer(name, number, _tensors(values), {}, _attribute(node, "epsilon", 1e-5))
+                continue
+            values = self.convolution(node, weight)
+            geometry = {
+                "stride": tuple(_attribute(node, "strides", (1, 1))),
+                "dilation": tuple(_attribute(node, "dilations", (1, 1))),
+            }
+            yield Layer(name, number, _tensors(values), geometry, 0.0)
 
     def names(self, node: onnx.NodeProto) -> tuple[str | None, int | None]:
         """A module's name and the number of its weight, where the graph gives them."""
@@ -102,53 +123,70 @@ class _Reader:
         number = re.fullmatch(r"(?:onnx::\w+_)?(\d+)", tensor)
         return _path_name(node.name), int(number[1]) if number else None
 
-    def quantised(self, node: onnx.NodeProto) -> dict[str, NDArray[np.float32] | None]:
-        """Weight and bias of a dynamically quantised convolution, whose scale and bias are nodes behind it."""
-        quantised = self.constant(node.input[1])
-        zero_point = self.constant(node.input[3]) if len(node.input) > 3 else np.zeros((), np.uint8)
-        scaled = self.follow(node.output[0], "Mul")
-        scales = [self.value(name) for name in self.producer_inputs(scaled)]
-        scale = next((value for value in scales if value is not None), None)
-        if quantised is None or zero_point is None or scaled is None or scale is None:
-            return {}
-        added = self.follow(scaled.output[0], "Add")
-        biases = [self.value(name) for name in added.input] if added is not None else []
-        bias = next((value for value in biases if value is not None), None)
-        per_channel = (-1, *(1 for _ in quantised.shape[1:]))
-        weight = quantised.astype(np.float32) - zero_point.astype(np.float32).reshape(per_channel)
-        self.precision = "8-bit"
-        return {
-            "weight": weight * scale.reshape(per_channel),
-            "bias": None if bias is None else bias.reshape(-1),
-        }
+    def convolution(self, node: onnx.NodeProto, weight: Array) -> dict[str, Array]:
+        """Weight and bias of a convolution, with what follows it multiplied and added in."""
+        channels_first = node.op_type == "ConvTranspose"  # (in, out, ...) rather than (out, in, ...)
+        channels = weight.shape[1 if channels_first else 0]
+        weight, bias = weight.astype(np.float64), np.zeros(channels)
+        if node.op_type == "ConvInteger":
+            if len(node.input) > 3 and node.input[3]:
+                zero_point = self.needed(node.input[3])
+                weight = weight - zero_point.reshape(-1, *(1 for _ in weight.shape[1:]))
+            self.precision = "8-bit"
+        elif len(node.input) > 2 and node.input[2]:
+            bias = self.needed(node.input[2]).astype(np.float64)
+        for follower, operand in self.followers(node):
+            value = _per_channel(operand, channels, follower)
+            if follower.op_type in ("Mul", "Div"):
+                factor = value if follower.op_type == "Mul" else 1 / value
+                weight = weight * factor.reshape((1, -1, 1, 1) if channels_first else (-1, 1, 1, 1))
+                bias = bias * factor
+            else:
+                bias = bias + value if follower.op_type == "Add" else bias - value
+        return {"weight": weight, "bias": bias}
 
-    def follow(self, name: str, op_type: str) -> onnx.NodeProto | None:
-        """The node of a kind that takes this tensor, casts between them passed over."""
-        for node in self.consumers.get(name, ()):
-            if node.op_type == op_type:
-                return node
-            if node.op_type == "Cast":
-                return self.follow(node.output[0], op_type)
-        return None
+    def followers(self, node: onnx.NodeProto) -> Iterator[tuple[onnx.NodeProto, Array]]:
+        """Products and sums with constants that a convolution's output goes through, and nothing else does."""
+        name, is_quantised = node.output[0], node.op_type == "ConvInteger"
+        while name not in self.outputs and len(self.consumers.get(name, ())) == 1:
+            node = self.consumers[name][0]
+            if node.op_type in ("Mul", "Div", "Add", "Sub"):
+                others = [other for other in node.input if other != name]
+                operand = self.value(others[0]) if others else None
+                if operand is None and others and is_quantised and node.op_type == "Mul":
+                    operand = self.scale(others[0])
+                if operand is None or (node.op_type in ("Div", "Sub") and node.input[0] != name):
+                    return
+                yield node, operand
+            elif node.op_type not in ("Identity", "Cast"):
+                return
+            name = node.output[0]
 
-    def producer_inputs(self, node: onnx.NodeProto | None) -> Iterator[str]:
-        """Inputs of the product that a quantised convolution is scaled by: its input's scale and its weight's."""
-        for name in [] if node is None else node.input:
-            yield name
-            producer = self.producers.get(name)
-            if producer is not None and producer.op_type == "Mul":
-                yield from producer.input
+    def scale(self, name: str) -> Array | None:
+        """The weight's share of a quantised convolution's scale, which is its product with the input's scale."""
+        producer = self.producers.get(name)
+        if producer is None or producer.op_type != "Mul":
+            return None
+        factors = [value for value in map(self.value, producer.input) if value is not None]
+        return factors[0] if len(factors) == 1 else None
 
-    def value(self, name: str) -> NDArray[np.float32] | None:
+    def needed(self, name: str) -> Array:
+        """A tensor that the graph must hold."""
+        value = self.value(name)
+        if value is None:
+            raise _Unreadable(f"{name} is computed, where a stored weight is wanted")
+        return value
+
+    def value(self, name: str) -> Array | None:
         """A tensor that the graph holds, in float32; None where it is computed from the input."""
         value = self.constant(name)
         if value is None:
             return None
         if value.dtype.itemsize == 2:
-            self.precision = "float16"
+            self.precision = "16-bit"
         return np.array(value, dtype=np.float32)
 
-    def constant(self, name: str) -> NDArray[Any] | None:
+    def constant(self, name: str) -> Array | None:
         from onnx import numpy_helper
 
         if name in self.constants:
@@ -156,26 +194,42 @@ class _Reader:
         node = self.producers.get(name)
         if node is None:
             return None
-        if node.op_type == "Constant":
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
             return numpy_helper.to_array(node.attribute[0].t)
         if node.op_type in _PASSING:
             return self.constant(node.input[0])
-        if node.op_type == "DequantizeLinear":
-            return self.dequantised(node)
-        return None
+        return self.dequantised(node) if node.op_type == "DequantizeLinear" else None
 
-    def dequantised(self, node: onnx.NodeProto) -> NDArray[np.float32] | None:
+    def dequantised(self, node: onnx.NodeProto) -> Array | None:
+        """A weight that is stored in 8 bits with its scale."""
         value, scale, *rest = (self.constant(name) for name in node.input)
         if value is None or scale is None:
             return None
         self.precision = "8-bit"
         zero_point = rest[0] if rest and rest[0] is not None else np.zeros((), np.float32)
-        axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 1)
         shape = [1] * value.ndim
-        if scale.ndim:
-            shape[axis] = -1
+        if scale.size > 1:
+            shape[_attribute(node, "axis", 1)] = -1
         scale, zero_point = (array.astype(np.float32).reshape(shape) for array in (scale, zero_point))
         return (value.astype(np.float32) - zero_point) * scale
+
+
+def _tensors(values: dict[str, Array]) -> dict[str, Tensor]:
+    return {leaf: torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32)) for leaf, value in values.items()}
+
+
+def _per_channel(operand: Array, channels: int, node: onnx.NodeProto) -> Array:
+    """A constant as one value for each channel."""
+    sizes = [size for size in operand.shape if size != 1]
+    if sizes not in ([], [channels]) or (sizes and operand.ndim not in (1, 3, 4)):
+        raise _Unreadable(f"a convolution is followed by {node.op_type} with a constant of shape {operand.shape}")
+    return np.broadcast_to(operand.astype(np.float64).reshape(-1), (channels,))
+
+
+def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
+    from onnx import helper
+
+    return next((helper.get_attribute_value(entry) for entry in node.attribute if entry.name == name), default)
 
 
 def _path_name(path: str) -> str | None:

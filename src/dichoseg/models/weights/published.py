@@ -9,6 +9,8 @@ Names = dict[str, str]
 """The authors' name of each module with parameters -> dichoseg's, in the order of the authors' files."""
 
 _VGG16_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+ORDERED = ("isnet", "isnet_gt_encoder", "u2net", "u2netp")
+"""Networks whose files name their convolutions in the order in which they run."""
 UNUSED = ("merge1.trans.0.0.weight",)
 """In EGNet's files, but part of no computation."""
 

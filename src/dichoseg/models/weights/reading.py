@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import warnings
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from torch import Tensor
 from .config import METADATA_KEY, checked_config
 from .onnx_graph import Layer, read_onnx
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "params")
 
 
 class StoredWeights(NamedTuple):
@@ -23,14 +22,18 @@ class StoredWeights(NamedTuple):
 
     path: Path
     kind: str
-    """For people, such as `ONNX, float16`."""
+    """For people, such as `ONNX, 16-bit`."""
     state: dict[str, Tensor]
-    """Tensors by the file's own names."""
-    unnamed: tuple[Layer, ...] = ()
-    """Convolutions of an ONNX graph that lost their names when batch norm was folded into them."""
-    is_graph: bool = False
+    """Tensors by the file's own names; of a graph those of the layers that have one."""
+    layers: tuple[Layer, ...] = ()
+    """Of an ONNX graph, also those that lost their names when batch norm was folded into them."""
     config: dict[str, Any] | None = None
     """Recipe and preprocessing, where dichoseg exported the graph."""
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether this is an ONNX file."""
+        return bool(self.layers)
 
 
 def read_weights(path: Path) -> StoredWeights:
@@ -49,28 +52,34 @@ def read_weights(path: Path) -> StoredWeights:
         stored = StoredWeights(path, "safetensors", _read_safetensors(path))
     else:
         stored = StoredWeights(path, "torch checkpoint", _read_torch(path))
-    tensors = [
-        *stored.state.items(),
-        *((layer.name or "", t) for layer in stored.unnamed for t in layer.tensors.values()),
-    ]
-    broken = [key for key, value in tensors if value.is_floating_point() and not value.isfinite().all()]
-    if broken:
-        raise ValueError(f"{path} holds values that are not finite, first in {broken[0] or 'a convolution'}")
+    named = [*stored.state.items()]
+    named += [(f"convolution {layer.number}", value) for layer in stored.layers for value in layer.tensors.values()]
+    for key, value in named:
+        _check(path, key, value)
     return stored
+
+
+def _check(path: Path, key: str, value: Tensor) -> None:
+    """Refuse what cannot be a weight."""
+    if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_complex():
+        kind = "meta" if value.is_meta else f"{value.dtype} ({value.layout})"
+        raise ValueError(f"{path} holds something else than plain numbers: {key} is {kind}")
+    if value.is_floating_point() and not value.float().isfinite().all():
+        raise ValueError(f"{path} holds values that are not finite, first in {key}")
 
 
 def _read_graph(path: Path) -> StoredWeights:
     graph = read_onnx(path)
-    state = {
-        f"{layer.name}.{leaf}": value
-        for layer in graph.layers
-        if layer.name is not None
-        for leaf, value in layer.tensors.items()
-    }
-    unnamed = tuple(layer for layer in graph.layers if layer.name is None)
+    state: dict[str, Tensor] = {}
+    for layer in graph.layers:
+        for leaf, value in layer.tensors.items() if layer.name is not None else ():
+            key = f"{layer.name}.{leaf}"
+            if key in state and not torch.equal(state[key], value):
+                raise ValueError(f"{path} holds two layers called {layer.name}, with different weights")
+            state[key] = value
     noted = graph.metadata.get(METADATA_KEY)
     config = None if noted is None else checked_config(noted, f"the metadata of {path}")
-    return StoredWeights(path, f"ONNX, {graph.precision}", state, unnamed, is_graph=True, config=config)
+    return StoredWeights(path, f"ONNX, {graph.precision}", state, graph.layers, config)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -88,21 +97,29 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged pickle can fail in any way
         found = re.search(r"GLOBAL (\S+)", str(error))
         code = f"; it holds {found[1]}" if found else ""
         raise ValueError(
             f"{path} is not a whole checkpoint of tensors alone, the only kind that is read "
             f"({type(error).__name__}{code}); its author can save one with torch.save(model.state_dict(), path)"
         ) from error
-    if isinstance(content, Mapping):
-        content = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), content)
-    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    if not isinstance(content, Mapping) or not content:
         raise ValueError(f"{path} holds no dictionary of tensors; got {_described(content)}")
-    return {str(key).replace("_orig_mod.", ""): value for key, value in content.items()}
+    others = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if others:
+        raise ValueError(f"{path} holds no dictionary of tensors alone; {_listed(others)} are none")
+    return {str(key): value for key, value in content.items()}
 
 
 def _described(content: Any) -> str:
-    if not isinstance(content, Mapping):
-        return type(content).__name__
-    return f"a dictionary of {', '.join(map(str, list(content)[:5]))}" if content else "an empty dictionary"
+    return "an empty dictionary" if isinstance(content, Mapping) else type(content).__name__
+
+
+def _listed(keys: list[str]) -> str:
+    return ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")

@@ -1,0 +1,246 @@
+"""How a file fits a model: whose names these are, what is folded, and what differs."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from ...blocks import outline
+from ...contracts import Model
+from .batch_norm import identity_statistics
+from .published import ORDERED, UNUSED, Names, published_names
+from .reading import StoredWeights
+
+
+class Match(NamedTuple):
+    """A file's tensors under a model's names, and where the two differ (by the file's names)."""
+
+    state: dict[str, Tensor]
+    names: Names
+    """The file's modules -> the model's."""
+    missing: list[str]
+    unexpected: list[str]
+    reshaped: list[str]
+    others: list[str]
+    """Of something else that the file holds beside the network, such as a GT encoder."""
+
+    @property
+    def differences(self) -> int:
+        """How many parameters differ; 0 where the file fits."""
+        return len(self.missing) + len(self.unexpected) + len(self.reshaped)
+
+
+def best_match(model: Model, stored: StoredWeights) -> Match:
+    """How a file fits a model: under the model's own names, or under those that some authors have for them."""
+    target = _Target.of(model, stored)
+    own: Names = {module: module for module in dict.fromkeys(_module(key) for key in target.own)}
+    name = (model.recipe or {}).get("name")
+    published = published_names()
+    first = [(name, published[name])] if name in published else []
+    best = _match(target, stored, own, is_ordered=False)
+    for author, names in [*first, *published.items()]:
+        if best.differences:
+            here = {theirs: ours for theirs, ours in names.items() if ours in own}
+            candidate = _match(target, stored, here, is_ordered=author in ORDERED)
+            best = min(best, candidate, key=lambda match: match.differences)
+    if stored.is_graph and best.missing and not (best.unexpected or best.reshaped):
+        unneeded = _beside_the_answer(model)
+        best = best._replace(
+            missing=[key for key in best.missing if _module(_renamed(key, best.names)) not in unneeded]
+        )
+    return best
+
+
+def weights_of(model: Model) -> set[str]:
+    """Names of what a model must find in a file."""
+    return {key for key in model.state_dict() if not _is_counter(key)}
+
+
+class _Target(NamedTuple):
+    """A model as a file must fit it."""
+
+    own: dict[str, Tensor]
+    convolutions: dict[str, nn.modules.conv._ConvNd]
+    norms: dict[str, str]
+    """Each convolution that a batch norm follows -> that batch norm."""
+    eps: dict[str, float]
+    """Batch norm -> its epsilon."""
+
+    @classmethod
+    def of(cls, model: Model, stored: StoredWeights) -> _Target:
+        """Look at a model; only for a graph at more than its parameters."""
+        if not stored.is_graph:
+            return cls(model.state_dict(), {}, {}, {})
+        norms = _followed_by_norm(model)
+        eps = {norm: cast(float, model.get_submodule(norm).eps) for norm in norms.values()}
+        convolutions = {n: module for n, module in model.named_modules() if isinstance(module, nn.modules.conv._ConvNd)}
+        return cls(model.state_dict(), convolutions, norms, eps)
+
+
+def _match(target: _Target, stored: StoredWeights, names: Names, *, is_ordered: bool) -> Match:
+    own = target.own
+    translated, unexpected, others = _translated(stored.state, names, is_one_network=stored.is_graph)
+    state = {ours: stored.state[key] for key, ours in translated.items() if ours in own or not _is_counter(ours)}
+    reshaped = []
+    if stored.is_graph:
+        unexpected += _add_numbered(target, stored, names, state, is_ordered=is_ordered)
+        reshaped += _graph_differences(target, stored, translated, state)
+        _unfold(target, state)
+    theirs = {ours: name for name, ours in names.items()}
+    keys = {ours: key for key, ours in translated.items()}
+    unexpected += [keys.get(ours, ours) for ours in state if ours not in own]
+    missing = [_renamed(key, theirs) for key in own if key not in state and not _is_counter(key)]
+    for key, value in state.items():
+        if key in own and own[key].shape != value.shape:
+            reshaped.append(f"{keys.get(key, key)} {tuple(value.shape)} for {tuple(own[key].shape)}")
+        elif key in own and not _is_counter(key) and own[key].is_floating_point() != value.is_floating_point():
+            reshaped.append(f"{keys.get(key, key)} {value.dtype} for {own[key].dtype}")
+    return Match(state, names, missing, unexpected, reshaped, others)
+
+
+def _translated(
+    keys: Iterable[str], names: Names, *, is_one_network: bool
+) -> tuple[dict[str, str], list[str], list[str]]:
+    """File keys -> own keys, whatever wrapper's name stands before them; keys without one; keys of something else.
+
+    A checkpoint can hold several networks, such as a GT encoder or an average beside the network itself: the wrapper
+    with the most keys is taken, and what is not behind it belongs to something else. Where two have as many, none can
+    be chosen, and the keys of both are without a name.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    raw: dict[str, str] = {}
+    for key in keys:
+        parts = _module(key.replace("_orig_mod.", "")).split(".")
+        for start in range(len(parts)):
+            module, leaf = ".".join(parts[start:]), key.rpartition(".")[2]
+            if module in names:
+                raw[key] = "".join(f"{part}." for part in parts[:start])
+                wrapper = "" if is_one_network else re.sub(r"\b(module|net|model|network)\.", "", raw[key])
+                found[key] = (wrapper, f"{names[module]}.{leaf}" if names[module] else leaf)
+                break
+    sizes = Counter(wrapper for key, (wrapper, _) in found.items() if not _is_counter(key)).most_common()
+    if len(sizes) > 1 and sizes[0][1] == sizes[1][1]:
+        both = " and ".join(f"{wrapper.rstrip('.') or 'no wrapper'!r}" for wrapper, _ in sizes[:2])
+        return {}, [f"two networks of one kind, behind {both}"], []
+    main = sizes[0][0] if sizes else ""
+    translated = {key: ours for key, (wrapper, ours) in found.items() if wrapper == main}
+    lost = [key for key in keys if key not in translated and not key.endswith(UNUSED) and not _is_counter(key)]
+    fronts = tuple({raw[key] for key in translated})
+    unexpected = [key for key in lost if key not in found and (not fronts or key.startswith(fronts))]
+    return translated, unexpected, [key for key in lost if key not in unexpected]
+
+
+def _add_numbered(
+    target: _Target, stored: StoredWeights, names: Names, state: dict[str, Tensor], *, is_ordered: bool
+) -> list[str]:
+    """Give nameless convolutions, in the order of their numbers, to the convolutions that batch norm follows.
+
+    Returns:
+        What could not be placed: they are too many or too few, of other shapes, or of a network whose order of
+        execution is not that of its names.
+    """
+    layers = [layer for layer in stored.layers if layer.name is None]
+    if not layers:
+        return []
+    lost = [f"{len(layers)} convolutions without names"]
+    places = [conv for conv in names.values() if conv in target.norms and f"{conv}.weight" not in state]
+    if not is_ordered or len(places) != len(layers) or any(layer.number is None for layer in layers):
+        return lost
+    assigned: dict[str, Tensor] = {}
+    for place, layer in zip(places, sorted(layers, key=lambda layer: layer.number or 0), strict=True):
+        shape = target.own[f"{place}.weight"].shape
+        if layer.tensors["weight"].shape != shape or _other_geometry(target.convolutions[place], layer.geometry):
+            return lost
+        assigned |= {f"{place}.{leaf}": value for leaf, value in layer.tensors.items()}
+    state |= assigned
+    return []
+
+
+def _graph_differences(
+    target: _Target, stored: StoredWeights, translated: dict[str, str], state: dict[str, Tensor]
+) -> list[str]:
+    """Strides and dilations that differ; batch norms' epsilons are brought to the model's."""
+    differences = []
+    for layer in stored.layers:
+        module = _module(translated.get(f"{layer.name}.weight", ""))
+        if module in target.convolutions:
+            other = _other_geometry(target.convolutions[module], layer.geometry)
+            differences += [f"{layer.name} {text}" for text in other]
+        elif f"{module}.running_var" in state:
+            own_eps = target.eps.get(module, layer.eps)
+            if abs(own_eps - layer.eps) > 1e-3 * own_eps:
+                state[f"{module}.running_var"] = state[f"{module}.running_var"] + (layer.eps - own_eps)
+    return differences
+
+
+def _other_geometry(convolution: nn.modules.conv._ConvNd, geometry: dict[str, tuple[int, ...]]) -> list[str]:
+    return [
+        f"{name} {value} for {tuple(getattr(convolution, name))}"
+        for name, value in geometry.items()
+        if tuple(getattr(convolution, name)) != value
+    ]
+
+
+def _unfold(target: _Target, state: dict[str, Tensor]) -> None:
+    """Give batch norms that a graph has folded away the values that let their input pass.
+
+    A folded convolution has a bias. Where the model's has none, it is that of the batch norm behind it; without a batch
+    norm it must be zero.
+    """
+    for conv in target.convolutions:
+        if f"{conv}.weight" not in state:
+            continue
+        norm = target.norms.get(conv)
+        is_folded = norm is not None and f"{norm}.weight" not in state and f"{norm}.running_var" not in state
+        if is_folded:
+            values = identity_statistics(target.own[f"{norm}.running_var"], target.eps[cast(str, norm)])
+            state |= {f"{norm}.{leaf}": value for leaf, value in values.items()}
+        if f"{conv}.bias" in state and f"{conv}.bias" not in target.own:
+            bias = state.pop(f"{conv}.bias")
+            if is_folded:
+                state[f"{norm}.bias"] = bias
+            elif bias.any():
+                state[f"{conv}.bias"] = bias  # and is unexpected
+
+
+def _followed_by_norm(model: Model) -> dict[str, str]:
+    """Each convolution that a batch norm, live or frozen, follows in the order of definition -> that batch norm."""
+    pairs = {}
+    previous = None
+    for name, module in model.named_modules():
+        is_norm = isinstance(getattr(module, "running_var", None), Tensor)
+        if is_norm and previous is not None:
+            pairs[previous] = name
+        if is_norm or isinstance(module, nn.modules.conv._ConvNd):
+            previous = None if is_norm else name
+    return pairs
+
+
+def _beside_the_answer(model: Model) -> set[str]:
+    """Modules with weights that `model.logits` does not use."""
+    empty = outline(model)
+    used: set[str] = set()
+    for name, module in empty.named_modules():
+        module.register_forward_pre_hook(lambda *_, name=name: used.add(name))
+    size = model.preprocessing.size or 64
+    with torch.no_grad():
+        empty.logits(torch.zeros(1, model.preprocessing.channels, size, size, device="meta"))
+    return {_module(key) for key in model.state_dict()} - used
+
+
+def _is_counter(key: str) -> bool:
+    return key.endswith("num_batches_tracked")
+
+
+def _module(key: str) -> str:
+    return key.rpartition(".")[0]
+
+
+def _renamed(key: str, names: Names) -> str:
+    module, _, leaf = key.rpartition(".")
+    return f"{names[module]}.{leaf}" if module in names else key
