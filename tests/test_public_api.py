@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "dichoseg": "FeatureInfo FolderDataset FusedHeads GTEncoder Prediction Predictor Preprocessing RefinedHeads Sample "
     "Segmenter SideHeads SyntheticDataset augmentations contracts create_model data decoders encoders evaluate "
-    "evaluate_folders fit fit_gt_encoder list_components load_component load_model losses metrics models predict "
-    "save_model",
+    "evaluate_folders export_onnx export_program fit fit_gt_encoder list_components load_component load_model losses "
+    "metrics models predict save_model",
     "dichoseg.encoders": "CaffeResNet50Encoder RSUEncoder TimmEncoder VGG16Encoder",
     "dichoseg.decoders": "DeconvDecoder DeconvEnlarger EdgeGuidedDecoder EdgeGuidedHeads RSUDecoder",
     "dichoseg.losses": "BCELoss BalancedBCELoss DeepSupervision EdgeBCELoss EdgeMapBCELoss EdgeSupervision "
@@ -28,6 +28,7 @@ PUBLIC = {
     "s_measure skeleton weighted_f_measure",
     "dichoseg.models": "GTEncoder Segmenter create_model load_model save_model",
     "dichoseg.evaluation": "Comparison compare_folders evaluate_folders",
+    "dichoseg.export": "export_onnx export_program",
     "dichoseg.training": "cosine fit fit_gt_encoder",
     "dichoseg.data": "DataReport FolderDataset Problem SyntheticDataset find_folders open_folders read_image read_mask",
 }

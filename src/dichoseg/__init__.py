@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .data import FolderDataset as FolderDataset
     from .data import SyntheticDataset as SyntheticDataset
     from .evaluation import evaluate_folders as evaluate_folders
+    from .export import export_onnx as export_onnx
+    from .export import export_program as export_program
     from .inference import Predictor as Predictor
     from .inference import evaluate as evaluate
     from .inference import predict as predict
@@ -62,6 +64,8 @@ else:
             "encoders": "",
             "evaluate": "inference",
             "evaluate_folders": "evaluation",
+            "export_onnx": "export",
+            "export_program": "export",
             "fit": "training",
             "fit_gt_encoder": "training",
             "list_components": "registry",

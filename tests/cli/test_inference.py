@@ -1,7 +1,10 @@
 import json
+import re
 import shutil
+import sys
 
 import numpy as np
+import torch
 from PIL import Image
 
 from dichoseg import GTEncoder, cli, save_model
@@ -42,6 +45,55 @@ def test_error_predict_with_a_gt_encoder(data, small_isnet):
     save_model(GTEncoder.like(small_isnet), data / "gt")
     result = run_cli("predict", data / "gt", data / "train/im", "--out", data / "masks")
     assert "this is a GT encoder, which takes masks" in str(result.exception)
+
+
+def test_value_predict_options(data, small_isnet, monkeypatch):
+    save_model(small_isnet, data / "m")
+    monkeypatch.setitem(sys.modules, "pymatting", None)
+    arguments = ("predict", data / "m", data / "train/im", "--out", data / "o", "--device", "cpu", "--threads", 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        result = run_cli(*arguments, "--cutout", "--background", "#00ff00", "--format", "jpg", "--size", 32)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^5 written to .*/o, [0-9.]+ images/s$", result.output, re.MULTILINE)
+    names = sorted(path.name for path in (data / "train/im").iterdir())
+    assert sorted(path.name for path in (data / "o").iterdir()) == names
+    (data / "o" / names[0]).unlink()
+    result = run_cli(*arguments, "--format", "jpg", "--resume", "--threshold", 0.5, "--crop")
+    assert re.search("1 written to .* images/s; 4 skipped that were there", result.output)
+    assert run_cli(*arguments, "--threshold", 1.5).exit_code == 2
+    assert "a jpg file has no alpha channel" in str(run_cli(*arguments, "--cutout", "--format", "jpg").exception)
+
+
+def test_value_predict_options_are_the_functions(data, small_isnet, monkeypatch):
+    from dichoseg import inference
+
+    seen = {}
+
+    def predict_files(predictor, sources, out, **options):
+        seen.update(options, size=predictor.model.preprocessing.size, threads_of_torch=torch.get_num_threads())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inference, "predict_files", predict_files)
+    save_model(small_isnet, data / "m")
+    arguments = ("predict", data / "m", data / "train/im", "--out", data / "o")
+    before = torch.get_num_threads()
+    options = "--cutout --background red --format webp --resume --threshold 0.25 --crop --size 96 --threads 3"
+    result = run_cli(*arguments, *options.split())
+    assert torch.get_num_threads() == before
+    assert seen == {
+        "cutout": True, "background": "red", "format": "webp", "resume": True, "threshold": 0.25, "crop": True,
+        "threads": 3, "size": 96, "threads_of_torch": 3,
+    }  # fmt: skip
+    assert result.exit_code == 130
+    assert f"stopped; what is in {data / 'o'} stays, and --resume goes on from there" in result.output
+    run_cli(*arguments)
+    assert seen["size"] == 64
+    assert seen["threads_of_torch"] == before
 
 
 def test_value_evaluate_folders_side_by_side(data):

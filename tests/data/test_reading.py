@@ -1,3 +1,9 @@
+import io
+import struct
+import threading
+import warnings
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -5,7 +11,7 @@ import torch
 from PIL import Image
 
 from dichoseg.data import read_image, read_mask
-from dichoseg.data.reading import alpha_tensor, eight_bits, image_tensor, open_image
+from dichoseg.data.reading import alpha_tensor, eight_bits, image_tensor, open_image, opened
 
 SQUARE = np.zeros((4, 5), np.uint8)
 SQUARE[1:3, 1:4] = 1
@@ -198,3 +204,180 @@ def test_value_eight_bits_are_the_image_rounded(tmp_path, mode):
     rounded = (image_tensor(image) * 255).round().byte().permute(1, 2, 0).numpy()
     assert (eight_bits(image) == rounded).all()
     assert eight_bits(image).shape == (5, 7, 3)
+
+
+def random_picture(mode="RGB", size=(17, 12)):
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    if mode == "I;16":
+        return Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
+    if mode == "F":
+        return Image.fromarray(pixels[..., 0].astype(np.float32) / 255)
+    return Image.fromarray(pixels).convert(mode)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20000, 50), (1, 3000)])
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif", "gif"])
+def test_shape_extreme_sizes(tmp_path, size, ending):
+    Image.new("L", size, 255).save(tmp_path / f"a.{ending}")
+    assert read_image(tmp_path / f"a.{ending}").shape == (3, size[1], size[0])
+    assert torch.equal(read_mask(tmp_path / f"a.{ending}"), torch.ones(1, size[1], size[0]))
+
+
+@pytest.mark.parametrize(("name", "options"), [("a.gif", {}), ("a.webp", {"lossless": True}), ("a.png", {})])
+def test_value_an_animation_is_its_first_picture(tmp_path, name, options):
+    first, second = Image.new("RGB", (9, 7), (255, 0, 0)), Image.new("RGB", (9, 7), (0, 0, 255))
+    first.save(tmp_path / name, save_all=True, append_images=[second], **options)
+    with opened(tmp_path / name) as image:
+        assert image.n_frames == 2
+    assert torch.equal(read_image(tmp_path / name), torch.tensor([1.0, 0, 0])[:, None, None].expand(3, 7, 9))
+
+
+def test_value_transparent_palette(tmp_path):
+    indices = np.array([[0, 1], [2, 1]], np.uint8)
+    picture = palette_picture(indices, [(10, 20, 30), (200, 100, 50), (0, 0, 255)])
+    for transparency in (bytes([0, 128]), 1):
+        picture.save(tmp_path / "a.png", transparency=transparency)
+        colours = (read_image(tmp_path / "a.png") * 255).round().byte().permute(1, 2, 0).tolist()
+        assert colours == [[[10, 20, 30], [200, 100, 50]], [[0, 0, 255], [200, 100, 50]]]
+
+
+def test_error_decompression_bomb(tmp_path, monkeypatch):
+    random_picture().save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 17 * 12 // 2 - 1)
+    for read in (read_image, read_mask):
+        with pytest.raises(
+            ValueError, match=r"a.png cannot .* \(204 pixels\) exceeds limit of 202 pixels.*MAX_IMAGE_PIXELS"
+        ):
+            read(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 17 * 12 - 1)  # where Pillow warns
+    assert read_image(tmp_path / "a.png").shape == (3, 12, 17)
+
+
+def test_value_broken_exif_is_passed_over(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "a maker with a long name"
+    stored = io.BytesIO()
+    random_picture().save(stored, "JPEG", exif=exif)
+    content = stored.getvalue().replace(b"\x01\x0f\x00\x02\x00\x00\x00\x19", b"\x01\x0f\x00\x02\x00\x0f\xff\xff")
+    assert content != stored.getvalue()
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.warns(UserWarning, match="Tag data larger than file"), Image.open(tmp_path / "a.jpg") as image:
+        image.getexif()
+    assert read_image(tmp_path / "a.jpg").shape == (3, 12, 17)
+
+
+def test_value_warnings_are_silent_only_within(tmp_path):
+    random_picture().save(tmp_path / "a.png")
+    before = list(warnings.filters)
+    inside, leave = threading.Event(), threading.Event()
+
+    def read():
+        with opened(tmp_path / "a.png"):
+            inside.set()
+            assert leave.wait(20)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert inside.wait(20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        leave.set()
+        thread.join()
+        read_image(tmp_path / "a.png")
+    assert warnings.filters == before
+    with warnings.catch_warnings():
+        with opened(tmp_path / "a.png"):
+            warnings.resetwarnings()
+        assert warnings.filters == []
+    assert warnings.filters == before
+
+
+def stored(picture, format, **options):
+    file = io.BytesIO()
+    picture.save(file, format, **options)
+    return file.getvalue()
+
+
+def fuzzed_pictures():
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a maker"
+    frames = {"save_all": True, "append_images": [random_picture().rotate(90 * turns) for turns in range(3)]}
+    rgb, palette = random_picture(), random_picture().quantize(16)
+    return [
+        stored(rgb, "JPEG", exif=exif, dpi=(72, 72)),
+        stored(random_picture("CMYK"), "JPEG"),
+        stored(random_picture("L"), "JPEG", progressive=True),
+        stored(rgb, "MPO", save_all=True, append_images=[rgb]),
+        stored(rgb, "PNG", exif=exif),
+        stored(rgb, "PNG", **frames),
+        stored(palette, "PNG", transparency=3),
+        *(stored(random_picture(mode), "PNG") for mode in ("I;16", "1", "LA")),
+        stored(rgb, "WEBP", exif=exif),
+        stored(rgb, "WEBP", **frames),
+        stored(random_picture("RGBA"), "WEBP", lossless=True),
+        stored(palette, "GIF"),
+        stored(rgb, "GIF", **frames),
+        *(stored(random_picture(mode), "TIFF") for mode in ("RGB", "I;16", "CMYK")),
+        stored(random_picture("RGBA"), "TIFF", compression="tiff_lzw"),
+        stored(rgb, "TIFF", compression="jpeg"),
+        stored(random_picture("F"), "TIFF", compression="tiff_adobe_deflate"),
+        stored(random_picture("1"), "TIFF", compression="group4"),
+        *(stored(random_picture(mode), "BMP") for mode in ("RGB", "P", "RGBA")),
+    ]
+
+
+def mutated(content, random):
+    """Some bytes changed, taken away or put in, half of the time within the head."""
+    data = bytearray(content)
+    for _ in range(random.integers(1, 4)):
+        place = int(random.integers(len(data) if random.random() < 0.5 else min(len(data), 64)))
+        some = int(random.integers(1, 9))
+        match random.integers(6):
+            case 0:
+                data[place] = random.integers(256)
+            case 1:
+                data[place] ^= 1 << (some - 1)
+            case 2:
+                number = int(random.choice([0, 1, 255, 65535, 2**31 - 1, 2**31, 2**32 - 1]))
+                data[place : place + 4] = number.to_bytes(4, "little" if random.random() < 0.5 else "big")
+            case 3:
+                del data[max(place, 1) :]
+            case 4:
+                del data[place : place + some]
+            case 5:
+                data[place:place] = random.bytes(some)
+        data = data or bytearray(1)
+    return bytes(data)
+
+
+def with_right_checksums(png):
+    """The chunks of a PNG file with checksums that hold, so that what is broken in them is read."""
+    parts, place = [png[:8]], 8
+    while len(chunk := png[place + 4 : place + 8 + int.from_bytes(png[place : place + 4])]) >= 4:
+        parts += [struct.pack(">I", len(chunk) - 4), chunk, struct.pack(">I", zlib.crc32(chunk))]
+        place += len(chunk) + 8
+    return b"".join(parts)
+
+
+def test_error_of_2500_broken_files_is_the_documented_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)  # or a broken size would take gigabytes
+    random = np.random.default_rng(0)
+    outcomes = {"read": 0, "refused": 0}
+    path = tmp_path / "a.picture"
+    for content in fuzzed_pictures():
+        for index in range(100):
+            broken = mutated(content, random)
+            if broken.startswith(b"\x89PNG") and index % 4 < 2:
+                broken = with_right_checksums(broken)
+            path.write_bytes(broken)
+            try:
+                picture = (read_image, read_mask)[index % 2](path)
+            except ValueError as error:
+                outcomes["refused"] += str(path) in str(error)
+            else:
+                assert picture.dtype == torch.float32
+                assert picture.shape[0] == (3, 1)[index % 2]
+                assert 0 <= picture.min() <= picture.max() <= 1
+                outcomes["read"] += 1
+    assert sum(outcomes.values()) == 2500
+    assert min(outcomes.values()) > 300

@@ -6,6 +6,7 @@ import typer
 
 from .check import check
 from .demo import demo
+from .export import export
 from .inference import evaluate, predict
 from .models import convert, list_
 from .train import train
@@ -17,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, check, train, predict, evaluate, convert):
+for command in (demo, check, train, predict, evaluate, export, convert):
     app.command()(command)
 app.command("list")(list_)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,20 +15,72 @@ def predict(
         str, typer.Argument(help="A saved model, a run's folder, a hub id, or a file of published weights.")
     ],
     images: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the masks.")],
-    cutout: Annotated[bool, typer.Option(help="Write photographs with the mask as their alpha instead.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the masks or cut-outs.")],
+    cutout: Annotated[
+        bool, typer.Option("--cutout", help="Write photographs with the mask as their alpha instead.")
+    ] = False,
+    background: Annotated[
+        str | None, typer.Option(help="Put cut-outs on a colour, such as white or '#f0f0f0'.")
+    ] = None,
+    format: Annotated[Literal["png", "webp", "jpg"], typer.Option(help="Of the files that are written.")] = "png",
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Make masks black and white at this probability.")
+    ] = None,
+    crop: Annotated[bool, typer.Option("--crop", help="Crop each result to the foreground.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Skip what is written already.")] = False,
+    size: Annotated[
+        int | None, typer.Option(min=32, help="Side of the network's input, in pixels. Default: the model's.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="Such as cuda or cpu.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of the network on a CPU, and for reading and writing files.")
+    ] = None,
 ) -> None:
-    """Write the mask of each photograph as a PNG of its size."""
+    """Write the mask of each photograph, at its size; exit code 1 if any failed."""
+    import dataclasses
+
     from ..inference import Predictor, predict_files
     from ..models import load_model
 
-    predictor = Predictor(load_model(model), device=device)
-    failures = predict_files(predictor, images, out, cutout=cutout)
-    for failure in failures:
+    network = load_model(model)
+    if size is not None:
+        network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
+    with _torch_threads(threads):
+        try:
+            predicted = predict_files(
+                Predictor(network, device=device),
+                images,
+                out,
+                cutout=cutout,
+                background=background,
+                format=format,
+                resume=resume,
+                threshold=threshold,
+                crop=crop,
+                threads=threads,
+            )
+        except KeyboardInterrupt:
+            typer.echo(f"stopped; what is in {out} stays, and --resume goes on from there", err=True)
+            raise typer.Exit(130) from None
+    for failure in predicted.failures:
         typer.echo(f"error: {failure}", err=True)
-    if failures:
+    typer.echo(predicted.text())
+    if predicted.failures:
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _torch_threads(count: int | None) -> Iterator[None]:
+    """Let torch use so many threads, and afterwards as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def evaluate(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,12 +22,14 @@ LABEL_IDS_BELOW = 32
 def read_image(path: str | Path) -> Tensor:
     """Read a photograph: (3, H, W) float32, RGB in [0, 1], its EXIF orientation applied.
 
-    Any mode that Pillow reads, 8 or 16 bit; an alpha channel is dropped, and the colours under it are those that
-    the file stores.
+    Any mode that Pillow reads but CIE LAB, 8 or 16 bit; an alpha channel is dropped, and the colours under it are those
+    that the file stores. Of an animation, its first picture. What a file has wrong beside its pixels, such as broken
+    EXIF data, is passed over in silence.
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a readable image; the message names the file.
+        ValueError: Not a readable image: of no known format, broken, cut off, or of more pixels than twice
+            `PIL.Image.MAX_IMAGE_PIXELS`, by default 179 million; the message names the file.
     """
     return image_tensor(open_image(path))
 
@@ -43,8 +47,9 @@ def read_mask(path: str | Path, *, foreground: Sequence[int] | None = None) -> T
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: Not a readable image; or, without `foreground`, one that seems to hold label ids, because its
-            largest value is 2 to 31 or because its palette has colours; or, with it, one that holds colours.
+        ValueError: Not a readable image, as for `read_image`; or, without `foreground`, one that seems to hold label
+            ids, because its largest value is 2 to 31 or because its palette has colours; or, with it, one that holds
+            colours. The message names the file.
     """
     image = open_image(path)
     try:
@@ -70,7 +75,7 @@ def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.fl
         ValueError: Not a readable image, or one with values that are not finite; the message names the file.
     """
     image = open_image(path)
-    if _is_deep(image):
+    if is_deep(image):
         return _scaled(np.array(image), image.mode), "predictions of more than 8 bits"
     if image.has_transparency_data:
         alpha = np.array(image.convert("RGBA").getchannel("A"))
@@ -84,14 +89,14 @@ def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.fl
 
 def image_tensor(image: PillowImage.Image) -> Tensor:
     """Turn a Pillow image into (3, H, W) float32, RGB in [0, 1]."""
-    if _is_deep(image):
+    if is_deep(image):
         return torch.from_numpy(_scaled(np.array(image), image.mode)).expand(3, -1, -1).contiguous()
     return torch.from_numpy(colours(image)).permute(2, 0, 1).float() / 255  # (3, H, W)
 
 
 def eight_bits(image: PillowImage.Image) -> NDArray[np.uint8]:
     """Turn a Pillow image into RGB of 8 bits, (H, W, 3)."""
-    if _is_deep(image):
+    if is_deep(image):
         return (image_tensor(image).permute(1, 2, 0) * 255).round().byte().contiguous().numpy()
     return colours(image)
 
@@ -117,7 +122,7 @@ def mask_tensor(image: PillowImage.Image, path: str | Path, *, foreground: Seque
 
 def alpha_tensor(image: PillowImage.Image, path: str | Path) -> Tensor:
     """Turn the alpha channel of a Pillow image into a mask, (1, H, W) float32; a ValueError where there is none."""
-    if _is_deep(image) or not image.has_transparency_data:
+    if is_deep(image) or not image.has_transparency_data:
         raise ValueError(f"{path} has no alpha channel; wanted a cut-out (RGBA, LA or a palette), got {image.mode}")
     alpha = np.array(image.convert("RGBA").getchannel("A"))
     return torch.from_numpy(alpha)[None].float() / 255
@@ -141,7 +146,7 @@ def open_image(path: str | Path) -> PillowImage.Image:
 def opened(path: str | Path) -> Iterator[PillowImage.Image]:
     """A file of which Pillow has seen the head; whatever goes wrong inside becomes one error that names the file."""
     try:
-        with PillowImage.open(path) as image:
+        with _pillow_is_silent(), PillowImage.open(path) as image:
             yield image
     except FileNotFoundError:
         raise FileNotFoundError(f"no image at {path}") from None
@@ -149,6 +154,11 @@ def opened(path: str | Path) -> Iterator[PillowImage.Image]:
         raise ValueError(f"{path} is a folder; wanted an image file") from None
     except UnidentifiedImageError as error:
         raise ValueError(f"{path} is not an image that can be read") from error
+    except PillowImage.DecompressionBombError as error:
+        raise ValueError(
+            f"{path} cannot be read as an image: {str(error).rstrip('.')}; if it is meant to be so large, set "
+            "PIL.Image.MAX_IMAGE_PIXELS, of which twice are allowed"
+        ) from error
     except Exception as error:  # of a broken file, Pillow's readers raise whatever they stumble over
         raise ValueError(f"{path} cannot be read as an image: {str(error) or type(error).__name__}") from error
 
@@ -156,13 +166,31 @@ def opened(path: str | Path) -> Iterator[PillowImage.Image]:
 def load(image: PillowImage.Image) -> None:
     """Decode an opened file; to be called within `opened`."""
     image.load()
+    if 0 in image.size:
+        raise ValueError(f"it is {image.width}x{image.height} pixels")
     if image.mode == "LAB":
         raise ValueError("its colours are CIE LAB; wanted grey or RGB")
     if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
         raise ValueError("it holds numbers that are not finite")
 
 
-def _is_deep(image: PillowImage.Image) -> bool:
+@contextmanager
+def _pillow_is_silent() -> Iterator[None]:
+    """Ignore what Pillow warns of: odd metadata, and sizes between its limit and the double, where it refuses.
+
+    `warnings.catch_warnings` puts a list of filters back that may be another thread's; this takes its own filter away.
+    """
+    filters = cast("list[Any]", warnings.filters)
+    ignored = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+    filters.insert(0, ignored)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # another thread has reset all filters
+            filters.remove(ignored)
+
+
+def is_deep(image: PillowImage.Image) -> bool:
     """Whether a pixel is one number of more than 8 bits: Pillow's modes I, I;16 and F."""
     return image.mode.startswith(("I", "F"))
 
@@ -176,7 +204,7 @@ def _scaled(values: NDArray[Any], mode: str) -> NDArray[np.float32]:
 
 def _grey(image: PillowImage.Image, path: str | Path) -> NDArray[Any]:
     """Grey values as the file stores them, (H, W); those of a palette's colours, which must be grey."""
-    if _is_deep(image):
+    if is_deep(image):
         return np.array(image)
     if image.mode not in ("P", "PA"):
         return np.array(image.convert("L"))
@@ -193,7 +221,7 @@ def _label_ids(image: PillowImage.Image, path: str | Path) -> NDArray[Any]:
     """The numbers that the file stores, (H, W)."""
     if image.mode in ("LA", "PA"):
         image = image.getchannel(0)
-    if _is_deep(image) or image.mode in ("1", "L", "P"):
+    if is_deep(image) or image.mode in ("1", "L", "P"):
         return np.array(image)
     pixels = colours(image)
     if (pixels != pixels[..., :1]).any():

@@ -121,7 +121,7 @@ class _Reader:
         if re.search(r"[A-Za-z].*\.weight$", tensor):
             return tensor.removesuffix(".weight"), None
         number = re.fullmatch(r"(?:onnx::\w+_)?(\d+)", tensor)
-        return _path_name(node.name), int(number[1]) if number else None
+        return path_name(node.name), int(number[1]) if number else None
 
     def convolution(self, node: onnx.NodeProto, weight: Array) -> dict[str, Array]:
         """Weight and bias of a convolution, with what follows it multiplied and added in."""
@@ -232,7 +232,7 @@ def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     return next((helper.get_attribute_value(entry) for entry in node.attribute if entry.name == name), default)
 
 
-def _path_name(path: str) -> str | None:
+def path_name(path: str) -> str | None:
     """`/stage1/rebnconvin/conv_s1/Conv` -> `stage1.rebnconvin.conv_s1`; a list's item repeats the list's name."""
     if not path.startswith("/"):
         return None

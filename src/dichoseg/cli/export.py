@@ -1,0 +1,61 @@
+"""`dichoseg export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+RembgPreset = Literal["rembg-dis", "rembg-u2net"]
+
+
+def export(
+    model: Annotated[
+        str, typer.Argument(help="A saved model, a run's folder, a hub id, or a file of published weights.")
+    ],
+    file: Annotated[Path, typer.Argument(metavar="DST", help="A file that ends in .onnx, or in .pt2 (torch.export).")],
+    size: Annotated[
+        int | None, typer.Option(help="Side of the square that the network sees, in pixels. Default: the model's own.")
+    ] = None,
+    dynamic: Annotated[bool, typer.Option("--dynamic", help="Leave batch, height and width open.")] = False,
+    preset: Annotated[
+        RembgPreset | None, typer.Option(help="Make the file for rembg's dis_custom (1024) or u2net_custom (320).")
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store weights as float16: half the file, same speed.")] = False,
+) -> None:
+    """Write a model as one file for other programs; it is compared with the model first."""
+    from ..export import export_onnx, export_program
+    from ..models import load_model
+
+    suffix = file.suffix.lower()
+    if suffix not in (".onnx", ".pt2"):
+        raise ValueError(f"wanted a file that ends in .onnx or .pt2; got {file}")
+    if suffix == ".pt2" and (dynamic or half or preset is not None):
+        raise ValueError(f"--dynamic, --preset and --half are for .onnx files; got {file}")
+    network = load_model(model)
+    if suffix == ".pt2":
+        difference = export_program(network, file, size=size)
+    else:
+        difference = export_onnx(network, file, size=size, dynamic=dynamic, preset=preset, half=half)
+    mebibytes = file.stat().st_size / 2**20
+    typer.echo(f"{file}: {mebibytes:.1f} MiB; its probabilities differ from the model's by {difference:.1g} at most")
+    if preset is not None:
+        typer.echo("\n".join(["in rembg:", *(f"  {line}" for line in _rembg_lines(file, preset))]))
+
+
+def _rembg_lines(file: Path, preset: RembgPreset) -> list[str]:
+    """The commands that use a file in rembg, which reads files below its own folder only."""
+    import json
+    import os
+    from shlex import quote
+
+    session = {"rembg-dis": "dis_custom", "rembg-u2net": "u2net_custom"}[preset]
+    home = os.environ.get("U2NET_HOME") or os.path.join(os.environ.get("XDG_DATA_HOME", "~"), ".u2net")
+    folder, source = (Path(os.path.abspath(os.path.expanduser(path))) for path in (home, file))
+    lines = []
+    if not source.is_relative_to(folder):
+        lines = [f"mkdir -p {quote(str(folder))}", f"cp {quote(str(source))} {quote(str(folder))}"]
+        source = folder / source.name
+    extras = json.dumps({"model_path": str(source)}, ensure_ascii=False)
+    return [*lines, f"rembg i -m {session} -x {quote(extras)} photo.jpg cutout.png"]

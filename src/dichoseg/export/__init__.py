@@ -1,0 +1,21 @@
+"""Export: a model as one file for other programs, compared with the model before it is written.
+
+`network` is what such a file computes, `onnx_file` writes ONNX, `program` writes torch.export's `.pt2`. Both compute
+probabilities: the sigmoid is inside, once, and the side heads are left out.
+"""
+
+from typing import TYPE_CHECKING
+
+from .._lazy import attach
+
+if TYPE_CHECKING:
+    from .onnx_file import export_onnx as export_onnx
+    from .program import export_program as export_program
+else:
+    __getattr__, __dir__, __all__ = attach(
+        __name__,
+        {
+            "export_onnx": "onnx_file",
+            "export_program": "program",
+        },
+    )

@@ -1,0 +1,179 @@
+"""A model as an ONNX file."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..contracts import Image, Model
+from ..models.weights.config import METADATA_KEY, config_of
+from ..models.weights.onnx_graph import path_name
+from ..models.weights.writing import write_atomically
+from .network import SCENE_SIZE, TOLERANCE, Preset, largest_difference, ready, references
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 17
+HALF_TOLERANCE = 1e-2
+"""Ten times what float16 weights do to a trained IS-Net at 1024 pixels, 1e-3; float32 does 1e-6 and less there."""
+LARGEST_HALF = float(np.finfo(np.float16).max)
+_WRAPPERS = re.compile(r"^(probability\.)?(network\.)?")
+_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+def export_onnx(
+    model: Model,
+    path: str | Path,
+    *,
+    size: int | None = None,
+    dynamic: bool = False,
+    preset: Preset | None = None,
+    half: bool = False,
+) -> float:
+    """Write a model as an ONNX file, for onnxruntime and the tools that use it, rembg among them.
+
+    The file has one input, `image` (1, 3, H, W) float32, and one output, `probability` (1, 1, H, W) float32 in [0, 1].
+    Its metadata say under `dichoseg`, in JSON, how the model is made and how its input is prepared: `load_model(path)`
+    reads it back where all weights belong to convolutions and batch norms, as those of the published networks do.
+
+    Without a preset the file takes what the model takes, a photograph prepared by `model.preprocessing`. A preset
+    names a tool that prepares photographs in its own way whatever the model needs, and the file turns the one into the
+    other: it undoes the tool's mean and standard deviation, applies the model's scale, mean, standard deviation and
+    channel order, runs the network at the model's own size, and gives the map at the tool's. So any model works there.
+    Two things cannot be undone: the tool has divided each photograph by its largest value, which brightens dark ones,
+    and has stretched it to a square by its own filter.
+
+    Args:
+        model: Any model that takes images. It stays as it is, in its mode and on its device.
+        path: The file, written whole or not at all; nothing lies beside it.
+        size: Side of the square image that the network sees, in pixels. Default: the model's own.
+        dynamic: Leave batch, height and width open. A tool has one size, so there it makes no sense.
+        preset: `"rembg-dis"` for rembg's `dis_custom`, which gives 1024 pixels; `"rembg-u2net"` for `u2net_custom`,
+            which gives 320.
+        half: Store the weights of convolutions and linear layers as float16, which halves the file. They are cast to
+            float32 as the file is loaded, so speed, memory and everything computed are those of float32.
+
+    Returns:
+        The largest difference between the file's probability and the model's, on a drawn scene, and where `dynamic`
+        also on two in a batch at an odd size.
+
+    Raises:
+        TypeError, ValueError: Something that is not a model, one that takes masks, one that does not take this size, an
+            unknown preset, or options that do not go together.
+        FileNotFoundError: No folder for the file.
+        ImportError: onnx or onnxruntime is not installed.
+        RuntimeError: onnxruntime does not run the file, or the file would differ from the model by more than 1e-3 (with
+            `half` 1e-2); none is written then.
+    """
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise ImportError("writing .onnx files needs onnx and onnxruntime: pip install 'dichoseg[onnx]'") from error
+    path = Path(path)
+    export = ready(model, path, size=size, preset=preset)
+    if dynamic and preset is not None:
+        raise ValueError(f"{preset} gives images of {export.input.size} pixels and no others: leave out dynamic")
+    side = export.input.size or (SCENE_SIZE if dynamic else None)
+    if side is None:
+        raise ValueError("the model takes photographs at their own size: say size=, or dynamic=True for any size")
+    odd = (2, side * 3 // 4 | 1, side * 5 // 4 | 1)
+    wanted = references(export, [(1, side, side), *([odd] if dynamic else [])])
+    file = _traced(export.module, wanted[0].image, dynamic=dynamic)
+    _name_weights(file.graph, export.network)
+    if half:
+        _halve_weights(file.graph)
+    onnx.helper.set_model_props(file, {METADATA_KEY: json.dumps({**config_of(export.network), "preset": preset})})
+    content = file.SerializeToString()
+    suspects = " or ".join(name for name, chosen in (("dynamic", dynamic), ("half", half)) if chosen)
+    tolerance = HALF_TOLERANCE if half else TOLERANCE
+    difference = largest_difference(_runner(content), wanted, tolerance=tolerance, suspects=suspects)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    return difference
+
+
+def _traced(module: nn.Module, image: Image, *, dynamic: bool) -> onnx.ModelProto:
+    """The graph of a module, batch norm folded. Tracing follows pooling that rounds up through open sizes."""
+    import onnx
+
+    axes = {0: "batch", 2: "height", 3: "width"}
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that tracing is old, and what it freezes: the comparison finds that
+        file = Path(folder) / "traced.onnx"
+        torch.onnx.export(
+            module,
+            (image,),
+            file,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["probability"],
+            dynamic_axes={"image": axes, "probability": axes} if dynamic else None,
+        )
+        return onnx.load(file)
+
+
+def _name_weights(graph: onnx.GraphProto, network: Model) -> None:
+    """Call weights what the model calls them: the exporter puts wrappers before names, and numbers what it folds."""
+    modules = [name for name, _ in network.named_modules() if name]
+    names = {tensor.name: _WRAPPERS.sub("", tensor.name) for tensor in graph.initializer}
+    for node in graph.node:
+        path = path_name(node.name)
+        if node.op_type not in ("Conv", "ConvTranspose") or node.input[1].endswith(".weight") or path is None:
+            continue
+        path = _WRAPPERS.sub("", path)
+        # a module of which another method than forward was called, such as heads.logits, is missing in the path
+        fitting = [name for name in modules if name == path] or [name for name in modules if name.endswith(f".{path}")]
+        if len(fitting) == 1 and f"{fitting[0]}.weight" not in names.values():
+            parts = zip(node.input[1:], ("weight", "bias"), strict=False)
+            names |= {part: f"{fitting[0]}.{leaf}" for part, leaf in parts if part in names}
+    for tensor in graph.initializer:
+        tensor.name = names[tensor.name]
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+
+
+def _halve_weights(graph: onnx.GraphProto) -> None:
+    """Store weights as float16, each with a cast that gives it back under its name."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = {node.input[1] for node in graph.node if node.op_type in _WEIGHTED}
+    casts = []
+    for tensor in graph.initializer:
+        name, values = tensor.name, numpy_helper.to_array(tensor)
+        if name in weights and values.dtype == np.float32 and np.abs(values).max(initial=0) <= LARGEST_HALF:
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+            casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _runner(content: bytes) -> Callable[[Image], Tensor]:
+    """Image -> probability through onnxruntime, on as many threads as torch uses."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+
+    def run(image: Image) -> Tensor:
+        try:
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            return torch.from_numpy(session.run(None, {"image": image.numpy()})[0])
+        except Exception as error:  # onnxruntime's own have no common base
+            raise RuntimeError(
+                f"onnxruntime does not run the file on an image of shape {tuple(image.shape)}: {error}"
+            ) from error
+
+    return run

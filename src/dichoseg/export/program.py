@@ -1,0 +1,49 @@
+"""A model as a program of torch.export."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import torch
+
+from ..contracts import Model
+from ..models.weights.config import METADATA_KEY, config_of
+from ..models.weights.writing import write_atomically
+from .network import largest_difference, ready, references
+
+
+def export_program(model: Model, path: str | Path, *, size: int | None = None) -> float:
+    """Write a model as a `.pt2` file of torch.export, which torch runs without dichoseg.
+
+    The program takes what the model takes, a photograph prepared by `model.preprocessing`, (1, 3, H, W) float32, and
+    gives its probability (1, 1, H, W) in [0, 1]: `torch.export.load(path).module()(image)`. Size and batch are fixed.
+    The extra file `dichoseg` in it says in JSON how the model is made and how its input is prepared.
+
+    Args:
+        model: Any model that takes images. It stays as it is, in its mode and on its device.
+        path: The file, written whole or not at all.
+        size: Side of the square image, in pixels. Default: the model's own.
+
+    Returns:
+        The largest difference between the file's probability and the model's, on a drawn scene.
+
+    Raises:
+        TypeError, ValueError: Something that is not a model, one that takes masks, or one that does not take this size.
+        FileNotFoundError: No folder for the file.
+        RuntimeError: The file would differ from the model by more than 1e-3; none is written then.
+    """
+    path = Path(path)
+    export = ready(model, path, size=size)
+    side = export.input.size
+    if side is None:
+        raise ValueError("the model takes photographs at their own size, and a program has one size: say size=")
+    wanted = references(export, [(1, side, side)])
+    program = torch.export.export(export.module, (wanted[0].image,))
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer, extra_files={METADATA_KEY: json.dumps(config_of(export.network))})
+    buffer.seek(0)
+    difference = largest_difference(torch.export.load(buffer).module(), wanted)
+    write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
+    return difference

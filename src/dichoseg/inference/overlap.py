@@ -1,0 +1,64 @@
+"""Reading ahead and writing behind, while the network computes."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Content = TypeVar("Content")
+Result = TypeVar("Result")
+
+
+def overlapped(
+    items: Iterable[Item],
+    read: Callable[[Item], Content],
+    compute: Callable[[Content], Result],
+    write: Callable[[Item, Result], None],
+    *,
+    threads: int,
+) -> Generator[tuple[Item, BaseException | None]]:
+    """Take each item through three steps; yield it, in order, when it is written, with the exception that stopped it.
+
+    `read` and `write` run in `threads` threads that they share, `compute` in the thread of the caller. At most so many
+    contents are read ahead, and so many results wait to be written, so memory does not grow with the number of items.
+
+    Whoever leaves early, by an exception (such as KeyboardInterrupt in `compute`) or by `close`, starts nothing more;
+    what was computed by then is still written.
+    """
+    upcoming = iter(items)
+    reading: deque[tuple[Item, Future[Content]]] = deque()
+    writing: deque[tuple[Item, Future[None]]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="dichoseg") as pool:
+
+        def read_ahead(count: int) -> None:
+            reading.extend((item, pool.submit(read, item)) for item in itertools.islice(upcoming, count))
+
+        def computed(item: Item, content: Future[Content]) -> Future[None]:
+            try:
+                result = compute(content.result())
+            except Exception as error:
+                failed: Future[None] = Future()
+                failed.set_exception(error)
+                return failed
+            return pool.submit(write, item, result)
+
+        try:
+            read_ahead(threads)
+            while reading:
+                item, content = reading.popleft()
+                read_ahead(1)
+                writing.append((item, computed(item, content)))
+                del content  # or the photograph would stay until the next one is computed
+                if len(writing) > threads:
+                    item, done = writing.popleft()
+                    yield item, done.exception()
+            while writing:
+                item, done = writing.popleft()
+                yield item, done.exception()
+        finally:
+            for _, content in reading:
+                content.cancel()
