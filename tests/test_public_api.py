@@ -22,7 +22,7 @@ PUBLIC = {
     "dichoseg.losses": "BCELoss BalancedBCELoss DeepSupervision EdgeBCELoss EdgeMapBCELoss EdgeSupervision "
     "IntermediateSupervision WeightedSum",
     "dichoseg.augmentations": "BlurPatchesTransform Compose KorniaAugmentation RandomBlurPatches RandomCrop "
-    "RandomElastic RandomRotate90 SeededTransform cpu_augmentation gpu_augmentation",
+    "RandomElastic RandomRotate90 RandomScaleCrop SeededTransform cpu_augmentation gpu_augmentation",
     "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f adaptive_measure adaptive_msiou binary_measure "
     "binary_msiou boundary_iou e_measure f_curve hce mae mean_boundary_accuracy measure_curve mse msiou_curve "
     "s_measure skeleton weighted_f_measure",

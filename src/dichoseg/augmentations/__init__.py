@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .gpu import RandomCrop as RandomCrop
     from .gpu import RandomRotate90 as RandomRotate90
     from .gpu import gpu_augmentation as gpu_augmentation
+    from .scale_crop import RandomScaleCrop as RandomScaleCrop
 else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
@@ -32,6 +33,7 @@ else:
             "RandomCrop": "gpu",
             "RandomElastic": "elastic",
             "RandomRotate90": "gpu",
+            "RandomScaleCrop": "scale_crop",
             "SeededTransform": "cpu",
             "cpu_augmentation": "cpu",
             "gpu_augmentation": "gpu",

@@ -1,0 +1,45 @@
+"""Windows of many sizes out of larger images."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..contracts import Image, Mask
+
+
+class RandomScaleCrop(nn.Module):
+    """Cut a random window of a random size out of each image and mask, and bring it to one size.
+
+    The window's side lies between the output's, where it shows the input's full detail, and the whole input's; its
+    logarithm is uniform. So a network that is trained at a small size meets objects at the scales at which a larger
+    input will show them. `fit` loads images `input_scale` times as large as the model's size.
+
+    Args:
+        input_scale: Side of the input over side of the output, 1 or more.
+
+    Raises:
+        ValueError: A scale below 1.
+    """
+
+    def __init__(self, input_scale: float = 2.0) -> None:
+        super().__init__()
+        if input_scale < 1:
+            raise ValueError(f"input_scale must be 1 or more; got {input_scale}")
+        self.input_scale = input_scale
+
+    def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
+        """Image (B, C, H, W) and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""
+        height, width = image.shape[-2:]
+        size = (round(height / self.input_scale), round(width / self.input_scale))
+        both = torch.cat([image, mask.to(image.dtype)], dim=1)
+        windows = [F.interpolate(self._window(one), size, mode="bilinear", antialias=True) for one in both]
+        cut = torch.cat(windows).clamp(0, 1)
+        return cut[:, :-1], cut[:, -1:].to(mask.dtype)
+
+    def _window(self, one: Tensor) -> Tensor:
+        share = self.input_scale ** -float(torch.rand(()))
+        sides = [max(1, round(side * share)) for side in one.shape[-2:]]
+        top, left = (int(torch.randint(full - side + 1, ())) for full, side in zip(one.shape[-2:], sides, strict=True))
+        return one[None, :, top : top + sides[0], left : left + sides[1]]
