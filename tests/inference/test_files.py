@@ -20,6 +20,10 @@ from dichoseg.inference.predictor import to_uint8
 RANDOM = np.random.default_rng(0)
 
 
+def exact(model):
+    return Predictor(model, precision="float32")
+
+
 def files(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
@@ -55,7 +59,7 @@ def test_value_one_bad_file_is_reported_and_the_rest_done(small_isnet, tmp_path)
     (tmp_path / "in/sub").mkdir(parents=True)
     Image.new("RGB", (20, 10), "red").save(tmp_path / "in/sub/good.jpg")
     (tmp_path / "in/bad.png").write_text("no picture")
-    predicted = predict_files(Predictor(small_isnet), [tmp_path / "in"], tmp_path / "out", cutout=True)
+    predicted = predict_files(exact(small_isnet), [tmp_path / "in"], tmp_path / "out", cutout=True)
     assert (predicted.written, predicted.skipped) == (1, 0)
     assert predicted.failures == (f"{tmp_path / 'in/bad.png'} is not an image that can be read",)
     assert predicted.text().endswith("; 1 failed")
@@ -66,7 +70,7 @@ def test_value_one_bad_file_is_reported_and_the_rest_done(small_isnet, tmp_path)
 
 @pytest.mark.parametrize("threads", [None, 1, 3])
 def test_value_masks_are_what_predict_gives(small_isnet, photographs, tmp_path, threads):
-    predicted = predict_files(Predictor(small_isnet), [str(photographs)], str(tmp_path / "out"), threads=threads)
+    predicted = predict_files(exact(small_isnet), [str(photographs)], str(tmp_path / "out"), threads=threads)
     assert files(tmp_path / "out") == ["a.png", "b.png", "c.png", "sub/a.png"]
     for path in photographs.rglob("*.*"):
         result = tmp_path / "out" / path.relative_to(photographs).with_suffix(".png")
@@ -157,7 +161,7 @@ def test_value_odd_photographs(small_isnet, tmp_path):
     for name, (photograph, options) in odd.items():
         photograph.save(tmp_path / "in" / name, **options)
     for options in ({}, {"cutout": True}, {"cutout": True, "crop": True, "background": "white"}):
-        predicted = predict_files(Predictor(small_isnet), [tmp_path / "in"], tmp_path / "out", **options)
+        predicted = predict_files(exact(small_isnet), [tmp_path / "in"], tmp_path / "out", **options)
         assert predicted.failures == ()
         for name, (photograph, _) in odd.items():
             with Image.open((tmp_path / "out" / name).with_suffix(".png")) as result:
@@ -292,7 +296,7 @@ def test_error_folder_without_permission(photographs, tmp_path, monkeypatch):
 def test_error_sources(small_isnet, photographs, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no photographs in"):
-        predict_files(Predictor(small_isnet), [tmp_path / "empty"], tmp_path / "out")
+        predict_files(exact(small_isnet), [tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="no photograph or folder at .*none.jpg"):
         predict_files(Disc(), [tmp_path / "none.jpg"], tmp_path / "out")
     with pytest.raises(TypeError, match="sources takes a list of paths"):

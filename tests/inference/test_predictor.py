@@ -28,10 +28,49 @@ def test_value_every_kind_of_input(small_isnet, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "a.png")
     predictor = Predictor(small_isnet)
     tensor = torch.from_numpy(pixels).permute(2, 0, 1) / 255
-    results = [
-        predictor(x) for x in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(pixels), pixels, tensor)
-    ]
+    path = tmp_path / "a.png"
+    alpha = np.dstack([pixels, np.full((65, 97), 7, np.uint8)])
+    photographs = [path, str(path), path.read_bytes(), Image.fromarray(pixels), pixels, alpha, tensor]
+    results = [predictor(photograph) for photograph in photographs]
     assert all(np.array_equal(results[0], other) for other in results[1:])
+    several = predictor(iter(photographs))
+    assert iter(several) is several, "one at a time"
+    assert all(np.array_equal(results[0], other) for other in several)
+    grey = predictor(pixels[:, :, 0])
+    assert np.array_equal(grey, predictor(np.repeat(pixels[:, :, :1], 3, axis=2)))
+
+
+def test_value_pillow_image_is_turned_as_its_exif_says(small_isnet):
+    pixels = np.random.default_rng(0).integers(0, 255, (65, 97, 3), np.uint8)
+    turned = Image.fromarray(pixels)
+    turned.getexif()[0x0112] = 6
+    assert np.array_equal(predict(small_isnet, turned), predict(small_isnet, np.rot90(pixels, -1).copy()))
+
+
+def test_value_minmax_and_flips(small_isnet):
+    image = torch.rand(3, 65, 97)
+    plain = predict(small_isnet, image)
+    stretched = Predictor(small_isnet, precision="float32", normalize="minmax")(image)
+    np.testing.assert_allclose(stretched, (plain - plain.min()) / (plain.max() - plain.min()), atol=1e-4)
+    assert (stretched.min(), stretched.max()) == (0, 1)
+    mirrored = predict(small_isnet, image.flip(2))[:, ::-1]
+    both = Predictor(small_isnet, precision="float32", flips=True)(image)
+    np.testing.assert_allclose(both, (plain + mirrored) / 2, atol=1e-5)
+    for parameter in small_isnet.parameters():
+        parameter.data.zero_()
+    constant = Predictor(small_isnet, normalize="minmax")(image)
+    assert (constant == 0).all()
+
+
+def test_value_several_threads_give_equal_maps(small_isnet):
+    from concurrent.futures import ThreadPoolExecutor
+
+    predictor = Predictor(small_isnet)
+    images = [torch.rand(3, 65, 97) for _ in range(8)]
+    expected = [predictor(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        for one, other in zip(expected, pool.map(predictor, images), strict=True):
+            assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("policy", ["letterbox", "longest_side", "stretch"])
@@ -53,8 +92,17 @@ def test_error_inputs(small_isnet, tmp_path):
         predict(small_isnet, "nothing.jpg")
     with pytest.raises(ValueError, match=r"a tensor must be \(3, H, W\).*got \(1, 3, 4, 4\)"):
         predict(small_isnet, torch.rand(1, 3, 4, 4))
-    with pytest.raises(ValueError, match=r"an array must be \(H, W, 3\), RGB of uint8; got \(4, 4\)"):
-        predict(small_isnet, np.zeros((4, 4), np.uint8))
+    for array in (np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4), np.float32)):
+        with pytest.raises(ValueError, match=r"an array must be \(H, W\), \(H, W, 3\) or \(H, W, 4\), RGB of uint8"):
+            predict(small_isnet, array)
+    with pytest.raises(ValueError, match="the image of 5 bytes is not an image that can be read"):
+        predict(small_isnet, b"hello")
+    with pytest.raises(TypeError, match="wanted a path, bytes, a Pillow image, an array or a tensor; got float"):
+        predict(small_isnet, 0.5)
+    with pytest.raises(ValueError, match="precision must be auto, float32 or bfloat16; got 'half'"):
+        Predictor(small_isnet, precision="half")
+    with pytest.raises(ValueError, match="normalize must be 'minmax' or None; got 'max'"):
+        Predictor(small_isnet, normalize="max")
     with pytest.raises(TypeError, match="wanted a model"):
         Predictor(torch.nn.Identity())
 

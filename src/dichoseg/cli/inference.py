@@ -32,6 +32,13 @@ def predict(
         int | None, typer.Option(min=32, help="Side of the network's input, in pixels. Default: the model's.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="Such as cuda or cpu.")] = None,
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 where the machine has it natively.")
+    ] = "auto",
+    flips: Annotated[bool, typer.Option("--flips", help="Average with the mirrored photograph; half as fast.")] = False,
+    normalize: Annotated[
+        bool, typer.Option("--normalize", help="Stretch each map to [0, 1], as the published scripts do.")
+    ] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of the network on a CPU, and for reading and writing files.")
     ] = None,
@@ -48,7 +55,13 @@ def predict(
     with _torch_threads(threads):
         try:
             predicted = predict_files(
-                Predictor(network, device=device),
+                Predictor(
+                    network,
+                    device=device,
+                    precision=precision,
+                    flips=flips,
+                    normalize="minmax" if normalize else None,
+                ),
                 images,
                 out,
                 cutout=cutout,

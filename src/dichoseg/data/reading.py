@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -135,18 +136,22 @@ def colours(image: PillowImage.Image) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"))
 
 
-def open_image(path: str | Path) -> PillowImage.Image:
-    """Read a file into memory and apply its EXIF orientation; a ValueError or FileNotFoundError names the file."""
-    with opened(path) as image:
+def open_image(source: str | Path | bytes) -> PillowImage.Image:
+    """Read a file, or its bytes, and apply its EXIF orientation; a ValueError or FileNotFoundError names the file."""
+    with opened(source) as image:
         load(image)
         return ImageOps.exif_transpose(image)
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[PillowImage.Image]:
+def opened(source: str | Path | bytes) -> Iterator[PillowImage.Image]:
     """A file of which Pillow has seen the head; whatever goes wrong inside becomes one error that names the file."""
+    path = f"the image of {len(source)} bytes" if isinstance(source, bytes) else source
     try:
-        with _pillow_is_silent(), PillowImage.open(path) as image:
+        with (
+            _pillow_is_silent(),
+            PillowImage.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image,
+        ):
             yield image
     except FileNotFoundError:
         raise FileNotFoundError(f"no image at {path}") from None

@@ -2,65 +2,122 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from PIL import ImageOps
 from torch import Tensor
 
 from ..contracts import Model
-from ..data.reading import image_tensor, read_image, read_mask
+from ..data.reading import image_tensor, open_image, read_image, read_mask
+from .prepare import Precision, prepared
 
-Photograph = str | Path | PillowImage.Image | NDArray[np.uint8] | Tensor
+Photograph: TypeAlias = str | Path | bytes | PillowImage.Image | NDArray[Any] | Tensor
+Map: TypeAlias = NDArray[np.float32]
+
+_UNKNOWN = "wanted a path, bytes, a Pillow image, an array or a tensor; got {}"
 
 
 class Predictor:
     """A model prepared once, for many photographs. The model that is given stays as it is.
 
+    The copy has its batch norms folded into the convolutions, computes the answer alone, and can be called from several
+    threads at once.
+
     Args:
         model: Any model.
         device: Where to run, such as `"cuda"`. Default: where the model is.
+        precision: `"auto"` is bfloat16 where the machine has it natively, which moves probabilities by less than
+            0.002 on average, else float32.
+        normalize: `"minmax"` stretches each map to [0, 1], the last step of IS-Net's and U²-Net's published scripts; a
+            constant map then gives zeros. It turns the faint map of a photograph without foreground into a mask.
+        flips: Average the map with that of the mirrored photograph, for twice the time.
+        compile: Compile the network with `torch.compile` at the first photograph, which takes a minute or so.
 
     Raises:
         TypeError: Something that is not a model.
+        ValueError: A precision or a normalisation that is none.
     """
 
-    def __init__(self, model: Model, *, device: str | torch.device | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        device: str | torch.device | None = None,
+        precision: Precision = "auto",
+        normalize: Literal["minmax"] | None = None,
+        flips: bool = False,
+        compile: bool = False,
+    ) -> None:
         if not isinstance(model, Model):
             raise TypeError(f"wanted a model (create_model and load_model give one); got {type(model).__name__}")
+        if normalize not in (None, "minmax"):
+            raise ValueError(f"normalize must be 'minmax' or None; got {normalize!r}")
         self.device = next(model.parameters()).device if device is None else torch.device(device)
-        self.model = copy.deepcopy(model).to(self.device).eval()
+        self.model = prepared(model, precision=precision, device=self.device)
+        self.normalize = normalize
+        self.flips = flips
+        self._dtype = next(self.model.parameters()).dtype
+        self._logits = torch.compile(self.model.logits) if compile else self.model.logits
 
-    @torch.inference_mode()
-    def __call__(self, photograph: Photograph) -> NDArray[np.float32]:
-        """Predict one photograph.
+    @overload
+    def __call__(self, photograph: Photograph) -> Map: ...  # type: ignore[overload-overlap]  # a str is iterable
+
+    @overload
+    def __call__(self, photograph: Iterable[Photograph]) -> Iterator[Map]: ...
+
+    def __call__(self, photograph: Photograph | Iterable[Photograph]) -> Map | Iterator[Map]:
+        """Predict one photograph, or one after another.
 
         Args:
-            photograph: A path, a Pillow image, an RGB array (H, W, 3) of uint8, or a tensor (3, H, W) in [0, 1].
+            photograph: A path, a file's bytes, a Pillow image (its EXIF orientation is applied), an array (H, W),
+                (H, W, 3) or (H, W, 4) of uint8 in RGB, or a tensor (3, H, W) in [0, 1]; or an iterable of them.
                 A network that takes masks gets a mask in the same way: a path, or a tensor (1, H, W).
 
         Returns:
-            Probability of foreground, (H, W) in [0, 1], at the photograph's own size.
+            Probability of foreground, (H, W) float32 in [0, 1], at the photograph's own size; of an iterable, an
+            iterator over them.
 
         Raises:
             FileNotFoundError, ValueError: A file that is not there or cannot be read; the message names it.
         """
+        if isinstance(photograph, str | Path | bytes | PillowImage.Image | np.ndarray | Tensor):
+            return self._predict(photograph)
+        if not isinstance(photograph, Iterable):
+            raise TypeError(_UNKNOWN.format(type(photograph).__name__))
+        return map(self._predict, photograph)
+
+    @torch.inference_mode()
+    def _predict(self, photograph: Photograph) -> Map:
         preprocessing = self.model.preprocessing
         image = _as_tensor(photograph, preprocessing.source).to(self.device)[None]  # (1, C, H, W)
-        logits = self.model.logits(preprocessing.normalize(preprocessing.resize(image)))
-        probability = preprocessing.restore(logits.float().sigmoid(), image.shape[-2], image.shape[-1])
-        return probability[0, 0].clamp(0, 1).cpu().numpy()
+        height, width = image.shape[-2:]
+        net_input = preprocessing.normalize(preprocessing.resize(image)).to(self._dtype)
+        probability = self._probability(net_input)
+        if self.flips:
+            probability = (probability + self._probability(net_input.flip(3)).flip(3)) / 2
+        probability = preprocessing.restore(probability, height, width)[0, 0].clamp(0, 1)
+        if self.normalize == "minmax":
+            lowest, highest = probability.aminmax()
+            probability = (probability - lowest) / (highest - lowest) if highest > lowest else probability * 0
+        return probability.cpu().numpy()
+
+    def _probability(self, net_input: Tensor) -> Tensor:
+        logits: Tensor = self._logits(net_input.contiguous(memory_format=torch.channels_last))
+        return logits.float().sigmoid()
 
 
-def predict(model: Model, photograph: Photograph) -> NDArray[np.float32]:
+def predict(model: Model, photograph: Photograph) -> Map:
     """Predict one photograph: probability of foreground, (H, W) in [0, 1], at its own size.
 
-    As `Predictor(model)(photograph)`, which is the one to use for many.
+    In float32. `Predictor(model)` is the one to use for many.
     """
-    return Predictor(model)(photograph)
+    return Predictor(model, precision="float32")(photograph)
 
 
 def to_uint8(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -69,20 +126,28 @@ def to_uint8(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _as_tensor(photograph: Photograph, source: str) -> Tensor:
+    channels = 1 if source == "mask" else 3
     if isinstance(photograph, str | Path):
         return read_mask(photograph) if source == "mask" else read_image(photograph)
+    if isinstance(photograph, bytes):
+        return image_tensor(open_image(photograph))[:channels]
     if isinstance(photograph, PillowImage.Image):
-        return image_tensor(photograph)[: 1 if source == "mask" else 3]
-    channels = 1 if source == "mask" else 3
+        return image_tensor(ImageOps.exif_transpose(photograph))[:channels]
     if isinstance(photograph, Tensor):
         if photograph.ndim != 3 or photograph.shape[0] != channels or not photograph.is_floating_point():
             raise ValueError(
                 f"a tensor must be ({channels}, H, W), float in [0, 1]; "
                 f"got {tuple(photograph.shape)} of {photograph.dtype}"
             )
-        return photograph
+        return photograph.float()
     if isinstance(photograph, np.ndarray):
-        if photograph.ndim != 3 or photograph.shape[2] != 3 or photograph.dtype != np.uint8:
-            raise ValueError(f"an array must be (H, W, 3), RGB of uint8; got {photograph.shape} of {photograph.dtype}")
-        return torch.from_numpy(np.ascontiguousarray(photograph)).permute(2, 0, 1).float() / 255
-    raise TypeError(f"wanted a path, a Pillow image, an array or a tensor; got {type(photograph).__name__}")
+        shape = photograph.shape
+        has_pixels = 0 not in shape and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4)))
+        if photograph.dtype != np.uint8 or not has_pixels:
+            raise ValueError(
+                f"an array must be (H, W), (H, W, 3) or (H, W, 4), RGB of uint8; got {shape} of {photograph.dtype}"
+            )
+        grey = photograph[:, :, None] if photograph.ndim == 2 else photograph
+        rgb = np.array(np.broadcast_to(grey[:, :, :3], (*shape[:2], 3)))  # a copy: theirs may be read-only
+        return torch.from_numpy(rgb).permute(2, 0, 1).float()[:channels] / 255
+    raise TypeError(_UNKNOWN.format(type(photograph).__name__))

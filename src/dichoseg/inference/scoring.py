@@ -33,7 +33,7 @@ def evaluate(
     Raises:
         ValueError: An empty data set.
     """
-    predictor = Predictor(model)
+    predictor = Predictor(model, precision="float32")
     takes_mask = model.preprocessing.source == "mask"
     evaluator = Evaluator(metrics=metrics)
     for index in tqdm(range(len(dataset)), desc="evaluate", leave=False, disable=None if progress else True):

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ..augmentations.gpu import Augmentation
 from ..contracts import Model, Objective, Samples
+from ..inference.prepare import uses_bfloat16
 from ..losses.objectives import default_objective
 from ..metrics.online import OnlineMetrics
 from .checks import (
@@ -133,7 +134,7 @@ def fit(
     run = None if out is None else RunFolder(out)
     home, was_training = next(model.parameters()).device, model.training
     target = choose_device(device, home)
-    autocast = torch.autocast(target.type, torch.bfloat16, enabled=_uses_bfloat16(precision, target))
+    autocast = torch.autocast(target.type, torch.bfloat16, enabled=uses_bfloat16(precision, target))
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise ValueError("the model has no parameter that takes a gradient; is all of it frozen?")
@@ -266,16 +267,3 @@ def choose_device(device: str | torch.device | None, home: torch.device) -> torc
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps") if torch.backends.mps.is_available() else home
-
-
-def _uses_bfloat16(precision: str, device: torch.device) -> bool:
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise ValueError(f"precision must be auto, float32 or bfloat16; got {precision!r}")
-    if precision != "auto":
-        return precision == "bfloat16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
-        capabilities = torch.cpu.get_capabilities()
-        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-    return False

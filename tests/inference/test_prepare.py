@@ -1,0 +1,107 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from dichoseg import create_model
+from dichoseg.inference.prepare import ConvReLU, fold_batch_norm, fused, prepared, uses_bfloat16
+from dichoseg.models.weights import freeze_batch_norm
+
+CPU = torch.device("cpu")
+MODELS = {
+    "rsu": lambda: create_model("isnet", encoder_args={"channels": [8, 8], "mid_channels": [4, 4], "strides": [2, 4]}),
+    "deconv": lambda: create_model("isnet", encoder="timm:test_resnet", decoder="deconv"),
+    "batch norm with its activation": lambda: create_model("isnet", encoder="timm:test_efficientnet"),
+    "no batch norm": lambda: create_model("isnet", encoder="timm:test_convnext", decoder="edge_guided"),
+    "a network for masks": lambda: create_model("isnet_gt_encoder", channels=[8, 8], strides=[2, 4]),
+}
+
+
+def with_statistics(model):
+    generator = torch.Generator().manual_seed(0)
+    for name, value in model.state_dict().items():
+        if name.endswith("running_mean"):
+            value.copy_(torch.randn(value.shape, generator=generator) * 0.1)
+        elif name.endswith("running_var"):
+            value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("frozen", [False, True])
+def test_value_the_function_stays(name, frozen):
+    model = with_statistics(MODELS[name]())
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    if frozen and norms:
+        freeze_batch_norm(model)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    ready = prepared(model.train(), precision="float32", device=CPU)
+    image = torch.rand(1, model.preprocessing.channels, 65, 97)
+    with torch.no_grad():
+        torch.testing.assert_close(ready.logits(image), model.eval().logits(image), rtol=1e-4, atol=1e-5)
+    assert not any(hasattr(module, "running_var") for module in ready.modules())
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert all(parameter.requires_grad for key, parameter in model.named_parameters())
+
+
+def test_value_a_convolution_that_is_used_elsewhere_too_is_not_folded():
+    model = with_statistics(MODELS["rsu"]())
+    block = model.encoder.stages[0].entry
+    model.encoder.stages[1].entry.conv = nn.Conv2d(8, 8, 3, padding=1)
+    model.encoder.stages[1].entry.norm = block.norm  # one batch norm behind two convolutions
+    folded = copy.deepcopy(model)
+    fold_batch_norm(folded)
+    assert isinstance(folded.encoder.stages[0].entry.norm, nn.BatchNorm2d)
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(folded.logits(image), model.logits(image), rtol=1e-4, atol=1e-5)
+
+
+def test_value_bfloat16_is_near():
+    model = with_statistics(MODELS["rsu"]())
+    image = torch.rand(1, 3, 64, 64)
+    ready = prepared(model, precision="bfloat16", device=CPU)
+    assert next(ready.parameters()).dtype == torch.bfloat16
+    with torch.no_grad():
+        near, exact = ready.logits(image.bfloat16()).float().sigmoid(), model.logits(image).sigmoid()
+    assert float((near - exact).abs().mean()) < 0.002
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dilation", [1, 4])
+def test_value_relu_inside_the_convolution(dtype, dilation):
+    conv = nn.Conv2d(6, 10, 3, padding=dilation, dilation=dilation).to(dtype).to(memory_format=torch.channels_last)
+    block = fused(conv)
+    assert block is None or isinstance(block, ConvReLU)
+    if block is None:
+        pytest.skip("this torch has no such operator for this machine")
+    features = torch.randn(2, 6, 33, 17).to(dtype).to(memory_format=torch.channels_last)
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    torch.testing.assert_close(block(features), conv(features).relu(), rtol=tolerance, atol=tolerance)
+
+
+def test_value_without_the_private_operator_the_plain_path_stays(monkeypatch):
+    model = with_statistics(MODELS["rsu"]())
+    image = torch.rand(1, 3, 64, 64)
+    monkeypatch.setattr("dichoseg.inference.prepare.ConvReLU", None)
+    ready = prepared(model, precision="float32", device=CPU)
+    assert isinstance(ready.encoder.stages[0].entry.conv, nn.Conv2d)
+    with torch.no_grad():
+        torch.testing.assert_close(ready.logits(image), model.logits(image), rtol=1e-4, atol=1e-5)
+
+
+def test_value_preparing_leaves_random_state_alone(small_isnet):
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    prepared(small_isnet, precision="float32", device=CPU)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_value_precision():
+    assert uses_bfloat16("bfloat16", CPU)
+    assert not uses_bfloat16("float32", CPU)
+    assert isinstance(uses_bfloat16("auto", CPU), bool)
+    with pytest.raises(ValueError, match="precision must be auto, float32 or bfloat16; got 'fp16'"):
+        uses_bfloat16("fp16", CPU)
