@@ -27,6 +27,7 @@ PUBLIC = {
     "binary_msiou boundary_iou e_measure f_curve hce mae mean_boundary_accuracy measure_curve mse msiou_curve "
     "s_measure skeleton weighted_f_measure",
     "dichoseg.models": "GTEncoder Segmenter create_model load_model save_model",
+    "dichoseg.inference": "PredictedFiles Predictor evaluate predict predict_files",
     "dichoseg.evaluation": "Comparison compare_folders evaluate_folders",
     "dichoseg.export": "export_onnx export_program",
     "dichoseg.training": "cosine fit fit_gt_encoder",

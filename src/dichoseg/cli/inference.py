@@ -31,7 +31,9 @@ def predict(
     size: Annotated[
         int | None, typer.Option(min=32, help="Side of the network's input, in pixels. Default: the model's.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Such as cuda or cpu.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Such as cuda or cpu. Default: CUDA, else Apple's MPS, where there is one.")
+    ] = None,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 where the machine has it natively.")
     ] = "auto",
@@ -40,16 +42,24 @@ def predict(
         bool, typer.Option("--normalize", help="Stretch each map to [0, 1], as the published scripts do.")
     ] = False,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Of the network on a CPU, and for reading and writing files.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of the network on a CPU (default: torch's number), and for files (one for each core, at most 8).",
+        ),
     ] = None,
 ) -> None:
     """Write the mask of each photograph, at its size; exit code 1 if any failed."""
     import dataclasses
 
+    import torch
+
     from ..inference import Predictor, predict_files
+    from ..inference.prepare import choose_device
     from ..models import load_model
 
     network = load_model(model)
+    target = choose_device(device, torch.device("cpu"))
     if size is not None:
         network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
     with _torch_threads(threads):
@@ -57,7 +67,7 @@ def predict(
             predicted = predict_files(
                 Predictor(
                     network,
-                    device=device,
+                    device=target,
                     precision=precision,
                     flips=flips,
                     normalize="minmax" if normalize else None,

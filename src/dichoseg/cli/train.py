@@ -147,12 +147,12 @@ def train(
 
     from ..augmentations import cpu_augmentation as make_cpu_augmentation
     from ..data import open_folders
+    from ..inference.prepare import choose_device
     from ..losses import IntermediateSupervision, WeightedSum
     from ..models import load_model
     from ..models.weights import batch_norm
     from ..training import fit, fit_gt_encoder
     from ..training.gt_encoder import gt_encoder_folder
-    from ..training.loop import choose_device
     from ..training.run_folder import RunFolder
 
     # what can be refused is refused before the data is read

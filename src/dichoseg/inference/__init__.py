@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from .._lazy import attach
 
 if TYPE_CHECKING:
+    from .files import PredictedFiles as PredictedFiles
     from .files import predict_files as predict_files
     from .predictor import Predictor as Predictor
     from .predictor import predict as predict
@@ -12,5 +13,11 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
-        {"Predictor": "predictor", "evaluate": "scoring", "predict": "predictor", "predict_files": "files"},
+        {
+            "PredictedFiles": "files",
+            "Predictor": "predictor",
+            "evaluate": "scoring",
+            "predict": "predictor",
+            "predict_files": "files",
+        },
     )

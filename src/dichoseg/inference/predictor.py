@@ -62,7 +62,7 @@ class Predictor:
         self.model = prepared(model, precision=precision, device=self.device)
         self.normalize = normalize
         self.flips = flips
-        self._dtype = next(self.model.parameters()).dtype
+        self.dtype = next(self.model.parameters()).dtype
         self._logits = torch.compile(self.model.logits) if compile else self.model.logits
 
     @overload
@@ -97,17 +97,18 @@ class Predictor:
         preprocessing = self.model.preprocessing
         image = _as_tensor(photograph, preprocessing.source).to(self.device)[None]  # (1, C, H, W)
         height, width = image.shape[-2:]
-        net_input = preprocessing.normalize(preprocessing.resize(image)).to(self._dtype)
-        probability = self._probability(net_input)
+        net_input = preprocessing.normalize(preprocessing.resize(image)).to(self.dtype)
+        probability = self.probability(net_input)
         if self.flips:
-            probability = (probability + self._probability(net_input.flip(3)).flip(3)) / 2
+            probability = (probability + self.probability(net_input.flip(3)).flip(3)) / 2
         probability = preprocessing.restore(probability, height, width)[0, 0].clamp(0, 1)
         if self.normalize == "minmax":
             lowest, highest = probability.aminmax()
             probability = (probability - lowest) / (highest - lowest) if highest > lowest else probability * 0
         return probability.cpu().numpy()
 
-    def _probability(self, net_input: Tensor) -> Tensor:
+    def probability(self, net_input: Tensor) -> Tensor:
+        """(B, C, H, W), normalised, in `dtype` -> probability of foreground (B, 1, H, W) in float32."""
         logits: Tensor = self._logits(net_input.contiguous(memory_format=torch.channels_last))
         return logits.float().sigmoid()
 

@@ -53,6 +53,15 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
     return False
 
 
+def choose_device(device: str | torch.device | None, home: torch.device) -> torch.device:
+    """The device that was asked for; else CUDA, else Apple's MPS where there is one, else `home`."""
+    if device is not None:
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps") if torch.backends.mps.is_available() else home
+
+
 @torch.no_grad()
 def fold_batch_norm(model: Model) -> None:
     """Multiply batch norms, live or frozen, into the convolutions whose output they take, in place.

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..augmentations.gpu import Augmentation
 from ..contracts import Model, Objective, Samples
-from ..inference.prepare import uses_bfloat16
+from ..inference.prepare import choose_device, uses_bfloat16
 from ..losses.objectives import default_objective
 from ..metrics.online import OnlineMetrics
 from .checks import (
@@ -258,12 +258,3 @@ def _validate(
         loss += float(objective(prediction, mask)) * len(image)
         metrics.update(prediction.logits, mask)
     return {"val_loss": loss / length(data), **metrics.compute()}
-
-
-def choose_device(device: str | torch.device | None, home: torch.device) -> torch.device:
-    """The device that was asked for; else CUDA, else Apple's MPS where there is one, else `home`."""
-    if device is not None:
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps") if torch.backends.mps.is_available() else home

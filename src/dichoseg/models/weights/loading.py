@@ -107,7 +107,8 @@ def fill(model: Model, stored: StoredWeights) -> list[str]:
         )
     left = sorted(weights_of(model) - set(match.state))
     if left:
-        logger.warning(
+        logger.log(
+            logging.WARNING if stored.config is None else logging.INFO,  # our own exports are so by intention
             "%s was exported for the answer alone; %d tensors of other heads keep their present values (%s, ...)",
             stored.path,
             len(left),
