@@ -18,6 +18,7 @@ import onnxruntime
 import torch
 
 import dichoseg
+import dichoseg.inference.memory
 from dichoseg.data.folder import image_files
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -25,9 +26,12 @@ parser.add_argument("file", type=Path, help="IS-Net as ONNX")
 parser.add_argument("--photographs", type=Path, help="folder to compare precisions on")
 parser.add_argument("--repeats", type=int, default=5)
 parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+parser.add_argument("--keep-memory", action="store_true", help="as dichoseg predict does")
 parser.add_argument("--compile", action="store_true", help="time torch.compile as well")
 options = parser.parse_args()
 torch.set_num_threads(options.threads)
+if options.keep_memory:
+    print("memory kept" if dichoseg.inference.memory.keep_memory() else "memory not kept: no glibc")
 
 model = dichoseg.load_model(options.file)
 size = model.preprocessing.size or 1024

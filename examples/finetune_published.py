@@ -4,10 +4,12 @@
     python examples/finetune_published.py --smoke                                         # seconds, on drawn scenes
 
 Scores the network on data/val at its own size, trains it on at most --images images of data/train at a smaller one,
-and scores it again at its own size. The last weights are kept: the validation images choose nothing.
+averages the last weights with the published ones, and scores it again at its own size. The validation images choose
+nothing.
 """
 
 import argparse
+import copy
 import dataclasses
 import functools
 import logging
@@ -31,7 +33,7 @@ parser.add_argument("--name", default="isnet", help="the network that the weight
 parser.add_argument("--images", type=int, default=200, help="training images")
 parser.add_argument("--size", type=int, default=384, help="side of the training images, in pixels")
 parser.add_argument("--epochs", type=int, default=12)
-parser.add_argument("--learning-rate", type=float, default=1e-4)
+parser.add_argument("--learning-rate", type=float, default=3e-5)
 parser.add_argument("--freeze-batch-norm", action="store_true", help="rather than to calibrate it")
 parser.add_argument("--smoke", action="store_true", help="a step on drawn scenes, from weights of a new network")
 options = parser.parse_args()
@@ -70,6 +72,7 @@ elif is_uncalibrated(model):  # an ONNX file folds batch norm into the convoluti
 # --8<-- [end:calibrate]
 
 # --8<-- [start:train]
+published = copy.deepcopy(model.state_dict())
 dichoseg.fit(
     model,
     train_data,
@@ -83,9 +86,17 @@ dichoseg.fit(
     batch_size=8 if len(train_data) >= 8 else 2,
     out=options.out,
 )
+# --8<-- [end:train]
+
+# --8<-- [start:average]
+averaged = {
+    name: (published[name] + value) / 2 if value.is_floating_point() else value
+    for name, value in model.state_dict().items()
+}
+model.load_state_dict(averaged)
 model.preprocessing = own
 after = dichoseg.evaluate(model, val_data, metrics=("fast",), progress=True)
 dichoseg.save_model(model, options.out / "fine-tuned")
-# --8<-- [end:train]
+# --8<-- [end:average]
 for name in ("max_f", "mae"):
     print(f"{name:6} {before[name]:.4f} -> {after[name]:.4f}")

@@ -55,8 +55,11 @@ def predict(
     import torch
 
     from ..inference import Predictor, predict_files
+    from ..inference.memory import keep_memory
     from ..inference.prepare import choose_device
     from ..models import load_model
+
+    keep_memory()
 
     network = load_model(model)
     target = choose_device(device, torch.device("cpu"))

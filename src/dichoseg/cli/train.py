@@ -147,6 +147,7 @@ def train(
 
     from ..augmentations import cpu_augmentation as make_cpu_augmentation
     from ..data import open_folders
+    from ..inference.memory import keep_memory
     from ..inference.prepare import choose_device
     from ..losses import IntermediateSupervision, WeightedSum
     from ..models import load_model
@@ -155,6 +156,7 @@ def train(
     from ..training.gt_encoder import gt_encoder_folder
     from ..training.run_folder import RunFolder
 
+    keep_memory()
     # what can be refused is refused before the data is read
     RunFolder(out)
     parts = _loss_parts(loss or ["bce"])
