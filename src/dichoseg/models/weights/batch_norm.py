@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -121,7 +122,11 @@ def _calibrate(norm: _BatchNorm, features: Tensor) -> None:
         raise ValueError(
             "the batch leaves a batch norm one value per channel, which has no variance; take more images, or larger"
         )
-    variance, mean = torch.var_mean(features, dim=[0, *range(2, features.ndim)], correction=0)
+    # by batch norm's own kernel, whose sums in float32 are coarse: train mode will take the same on this batch
+    mean, variance = torch.zeros_like(norm.bias), torch.ones_like(norm.bias)
+    F.batch_norm(features, mean, variance, training=True, momentum=1.0, eps=norm.eps)
+    count = features.numel() // features.shape[1]
+    variance = variance * ((count - 1) / count)  # the kernel keeps the unbiased one, and normalises by the other
     running_mean, running_var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     gain = norm.weight.double() / (running_var.double() + norm.eps).sqrt()
     offset = norm.bias.double() - gain * running_mean.double()
