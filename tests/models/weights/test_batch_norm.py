@@ -32,14 +32,17 @@ def test_value_function_is_unchanged(varied_isnet, tmp_path):
 
 
 def test_value_train_mode_agrees_on_large_batches(tmp_path, varied_isnet):
-    """Batch norm sums in float32, which is coarse over a million values; it is coarse here in the same way."""
+    """In this layout batch norm sums in float32, which is coarse over a million values; so its statistics must be."""
     model = folded(varied_isnet, tmp_path)
-    images = torch.rand(4, 3, 512, 512) + 0.3
+    images = (torch.rand(4, 3, 512, 512) + 1).to(memory_format=torch.channels_last)
+    calibrate_batch_norm(model, images)
+    norm = model.encoder.stages[0].entry.norm
+    seen = []
+    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    norm.register_forward_hook(lambda *call: seen.append(call[2].clone()))
     with torch.no_grad():
-        before = model.logits(images)
-        calibrate_batch_norm(model, images)
-        in_train = model.train().logits(images)
-    assert float((before.sigmoid() - in_train.sigmoid()).abs().max()) <= 1e-5
+        model.train()(images)
+    assert float((seen[1] - seen[0]).abs().max()) <= 2e-6 * float(seen[0].abs().max())
 
 
 def test_value_statistics_are_those_of_the_input(varied_isnet, tmp_path):
