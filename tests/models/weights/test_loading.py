@@ -258,7 +258,7 @@ def test_error_two_networks_of_one_kind(varied_isnet, tmp_path):
     state = authors_state(varied_isnet)
     both = {f"ema.{key}": value + 1 for key, value in state.items()} | {f"net.{key}": v for key, v in state.items()}
     torch.save(both, tmp_path / "w.pth")
-    with pytest.raises(ValueError, match="two networks of one kind, behind 'ema' and 'no wrapper'"):
+    with pytest.raises(ValueError, match="two networks of one kind, behind 'ema' and 'net'"):
         loaded(varied_isnet, tmp_path / "w.pth")
     # nothing is taken from behind another wrapper
     mixed = {f"net.{key}": v for key, v in state.items() if "stage2." not in key}

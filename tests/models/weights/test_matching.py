@@ -41,6 +41,14 @@ def test_value_what_is_not_behind_the_wrapper_belongs_to_others(small_isnet):
     assert "teacher.encoder.stem.bias" in match.others
 
 
+@pytest.mark.parametrize("wrapper", ["ema.", "net."])
+def test_value_two_of_one_kind_are_not_chosen_between(small_isnet, wrapper):
+    own = dict(small_isnet.state_dict())
+    match = best_match(small_isnet, stored(own | {f"{wrapper}{key}": value + 1 for key, value in own.items()}))
+    assert match.unexpected == [f"two networks of one kind, behind 'no wrapper' and '{wrapper[:-1]}'"]
+    assert match.state == {}
+
+
 def test_value_integers_are_no_weights(small_isnet):
     state = {
         key: value.int() if key == "encoder.stem.bias" else value for key, value in small_isnet.state_dict().items()

@@ -124,11 +124,14 @@ def _translated(
                 found[key] = (wrapper, f"{names[module]}.{leaf}" if names[module] else leaf)
                 break
     sizes = Counter(wrapper for key, (wrapper, _) in found.items() if not _is_counter(key)).most_common()
-    if len(sizes) > 1 and sizes[0][1] == sizes[1][1]:
-        both = " and ".join(f"{wrapper.rstrip('.') or 'no wrapper'!r}" for wrapper, _ in sizes[:2])
-        return {}, [f"two networks of one kind, behind {both}"], []
     main = sizes[0][0] if sizes else ""
     translated = {key: ours for key, (wrapper, ours) in found.items() if wrapper == main}
+    is_tied = len(sizes) > 1 and sizes[0][1] == sizes[1][1]
+    if is_tied or len(set(translated.values())) < len(translated):
+        rivals = {main, *([sizes[1][0]] if is_tied else [])}
+        behind = sorted({raw[key].rstrip(".") for key, (wrapper, _) in found.items() if wrapper in rivals})
+        both = " and ".join(repr(front or "no wrapper") for front in behind)
+        return {}, [f"two networks of one kind, behind {both}"], []
     lost = [key for key in keys if key not in translated and not key.endswith(UNUSED) and not _is_counter(key)]
     fronts = tuple({raw[key] for key in translated})
     unexpected = [key for key in lost if key not in found and (not fronts or key.startswith(fronts))]
