@@ -35,9 +35,9 @@ def test_value_what_a_run_leaves(small_isnet, tmp_path):
     with Image.open(run.path / "curves.png") as curves:
         assert curves.size == (1200, 456)
     assert load_model(run.path / "last").preprocessing == small_isnet.preprocessing
-    for folder, epochs in (("last", 2), ("best", 1)):
+    for folder, epochs in (("last", "2 epochs"), ("best", "1 epoch")):
         card = (run.path / folder / "README.md").read_text()
-        assert f"3 images with masks, {epochs} epochs." in card
+        assert f"3 images with masks, {epochs}." in card
         assert "On 3 validation images, by quick metrics" in card
         assert "| `quick_mae` | 0.2000 |" in card
         assert "Terms of the loss: `bce/main`, `bce/side`." in card

@@ -83,8 +83,9 @@ def training_card(train_data: Samples, history: Sequence[Row]) -> ModelCard:
     """What a model card says of the training so far."""
     terms = [name for name in grouped(history[-1]) if name not in ("epoch", "loss", "learning_rate", "seconds")]
     terms = [name for name in terms if not name.startswith(("quick_", "val_"))]
+    epochs = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
     return ModelCard(
-        data=f"{length(train_data)} images with masks, {len(history)} epochs.",
+        data=f"{length(train_data)} images with masks, {epochs}.",
         notes=f"Terms of the loss: {', '.join(f'`{name}`' for name in terms)}.",
     )
 
