@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .contracts import Decoder, FeatureInfo, Features, Heads, Logits, Mask, Prediction
+from .contracts import Decoder, FeatureInfo, Features, Heads, Image, Logits, Mask, Model, Prediction
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -57,6 +57,12 @@ def outline(model: M) -> M:
     memo: dict[int, object] = {id(value): nn.Parameter(value.to("meta"), False) for value in model.parameters()}
     memo |= {id(value): value.to("meta") for value in model.buffers()}
     return copy.deepcopy(model, memo).eval()
+
+
+def blank_image(model: Model) -> Image:
+    """What a model takes, of its own size or else 64 pixels, on the meta device: for its `outline`."""
+    size = model.preprocessing.size or 64
+    return torch.zeros(1, model.preprocessing.channels, size, size, device="meta")
 
 
 def edge_band(mask: Mask, width: int = 3) -> Mask:

@@ -104,9 +104,7 @@ class RandomCrop(nn.Module):
 
     def __init__(self, input_scale: float = 1.25) -> None:
         super().__init__()
-        if input_scale < 1:
-            raise ValueError(f"input_scale must be 1 or more; got {input_scale}")
-        self.input_scale = input_scale
+        self.input_scale = checked_input_scale(input_scale)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""
@@ -124,6 +122,13 @@ class RandomCrop(nn.Module):
             )
 
         return cut(image), cut(mask)
+
+
+def checked_input_scale(input_scale: float) -> float:
+    """The scale of an augmentation that crops; a ValueError below 1."""
+    if input_scale < 1:
+        raise ValueError(f"input_scale must be 1 or more; got {input_scale}")
+    return input_scale
 
 
 def gpu_augmentation(

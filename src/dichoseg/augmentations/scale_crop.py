@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..contracts import Image, Mask
+from .gpu import checked_input_scale
 
 
 class RandomScaleCrop(nn.Module):
@@ -25,9 +26,7 @@ class RandomScaleCrop(nn.Module):
 
     def __init__(self, input_scale: float = 2.0) -> None:
         super().__init__()
-        if input_scale < 1:
-            raise ValueError(f"input_scale must be 1 or more; got {input_scale}")
-        self.input_scale = input_scale
+        self.input_scale = checked_input_scale(input_scale)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""

@@ -361,12 +361,12 @@ def _score_run(
     from ..models.weights.writing import write_json
     from ..training.run_folder import training_card
 
-    best_is_last = all(row["quick_max_f"] < history[-1]["quick_max_f"] for row in history[:-1])
-    best_epoch = max(range(len(history)), key=lambda index: history[index]["quick_max_f"])
+    course = [row["quick_max_f"] for row in history]
+    best = course.index(max(course)) + 1  # the first of equals, as in fit
     scores: dict[str, dict[str, float]] = {}
-    for name, epochs in (("last", len(history)), ("best", best_epoch + 1)):
+    for name, epochs in (("last", len(history)), ("best", best)):
         model = load_model(run / name).to(device)
-        same = name == "best" and best_is_last
+        same = name == "best" and best == len(history)
         scores[name] = scores["last"] if same else evaluate(model, validation, progress=True)
         on = f"{len(validation)} validation images at their masks' own size"
         card = training_card(training, history[:epochs])

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..contracts import Model
 from ..data.reading import image_tensor, open_image, read_image, read_mask
+from ..preprocessing import Preprocessing
 from .prepare import Precision, prepared
 
 Photograph: TypeAlias = str | Path | bytes | PillowImage.Image | NDArray[Any] | Tensor
@@ -95,7 +96,7 @@ class Predictor:
     @torch.inference_mode()
     def _predict(self, photograph: Photograph) -> Map:
         preprocessing = self.model.preprocessing
-        image = _as_tensor(photograph, preprocessing.source).to(self.device)[None]  # (1, C, H, W)
+        image = _as_tensor(photograph, preprocessing).to(self.device)[None]  # (1, C, H, W)
         height, width = image.shape[-2:]
         net_input = preprocessing.normalize(preprocessing.resize(image)).to(self.dtype)
         probability = self.probability(net_input)
@@ -126,10 +127,10 @@ def to_uint8(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
     return (probability * 255).round().astype(np.uint8)
 
 
-def _as_tensor(photograph: Photograph, source: str) -> Tensor:
-    channels = 1 if source == "mask" else 3
+def _as_tensor(photograph: Photograph, preprocessing: Preprocessing) -> Tensor:
+    channels = preprocessing.channels
     if isinstance(photograph, str | Path):
-        return read_mask(photograph) if source == "mask" else read_image(photograph)
+        return read_mask(photograph) if preprocessing.source == "mask" else read_image(photograph)
     if isinstance(photograph, bytes):
         return image_tensor(open_image(photograph))[:channels]
     if isinstance(photograph, PillowImage.Image):

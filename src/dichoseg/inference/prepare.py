@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from ..blocks import ConvNormAct, outline
+from ..blocks import ConvNormAct, blank_image, outline
 from ..contracts import Model
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
@@ -158,10 +158,9 @@ def _folding_pairs(model: Model) -> dict[str, str]:
             module.register_forward_hook(lambda _, __, output, name=name: after_conv(name, output))
         elif isinstance(getattr(module, "running_var", None), Tensor):
             module.register_forward_pre_hook(lambda _, inputs, name=name: before_norm(name, inputs[0]))
-    size = model.preprocessing.size or 64
     try:
         with torch.no_grad():
-            empty(torch.zeros(1, model.preprocessing.channels, size, size, device="meta"))
+            empty(blank_image(model))
     except Exception:
         return {}
     return {conv: norm for conv, norm in pairs.items() if calls[conv] == calls[norm] == 1}

@@ -9,7 +9,7 @@ from typing import Self, cast
 import torch
 from torch import Tensor, nn
 
-from ..blocks import full_precision, mask_edges, outline, resize, spatial_size
+from ..blocks import blank_image, full_precision, mask_edges, outline, resize, spatial_size
 from ..contracts import FeatureInfo, Logits, Mask, Model, Objective, Prediction
 from .edge import BalancedBCELoss
 from .pixel import BCELoss
@@ -206,9 +206,8 @@ class WeightedSum(Objective):
 @torch.no_grad()
 def predicts_edges(model: Model) -> bool | None:
     """Whether a model's predictions have `edge_logits`, found on its outline; None where that cannot be run."""
-    size = model.preprocessing.size or 64
     try:
-        prediction: Prediction = outline(model)(torch.zeros(1, model.preprocessing.channels, size, size, device="meta"))
+        prediction: Prediction = outline(model)(blank_image(model))
     except Exception:  # a model may use what the meta device does not have; training will tell
         return None
     return bool(prediction.edge_logits)

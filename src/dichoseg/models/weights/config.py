@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...contracts import Model
+from ...preprocessing import Preprocessing
 from ...registry import qualified_name
 from .batch_norm import is_frozen
 from .layout import CONFIG_FILE
@@ -49,6 +50,7 @@ def checked_config(text: str, place: str) -> dict[str, Any]:
     recipe = held["recipe"]
     if not isinstance(held["preprocessing"], dict) or not (recipe is None or _is_recipe(recipe)):
         raise ValueError(f"{place} holds no recipe and preprocessing that dichoseg has written")
+    Preprocessing.from_dict(held["preprocessing"])  # wrong values are refused here, before anything is made or filled
     return held
 
 

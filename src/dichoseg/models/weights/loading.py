@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,7 +16,7 @@ from .config import read_config
 from .layout import WEIGHTS_FILE, find_folder, local_folder
 from .matching import Match, best_match, weights_of
 from .published import published_names
-from .reading import StoredWeights, read_weights
+from .reading import StoredWeights, listed, read_weights
 
 logger = logging.getLogger(__name__)
 
@@ -75,18 +77,22 @@ def from_file(path: Path, *, name: str | None = None) -> tuple[Model, StoredWeig
     if config is not None and config["recipe"] is not None and name is None:
         model = create_model(**config["recipe"])
         left = fill(model, stored)
-        model.preprocessing = Preprocessing.from_dict(config["preprocessing"])
-        if config.get("frozen_batch_norm") and not is_frozen(model):
-            freeze_batch_norm(model)
+        configure(model, config)
         return model, stored, left
     if name is None:
         name, _ = looks_like(stored)
         if name is None:
-            keys = list(stored.state)
-            held = f"{len(keys)} tensors ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+            held = f"{len(stored.state)} tensors ({listed(list(stored.state))})"
             raise ValueError(f"{path} ({stored.kind}) holds none of the published networks; got {held}")
     model = create_model(name)
     return model, stored, fill(model, stored)
+
+
+def configure(model: Model, config: Mapping[str, Any]) -> None:
+    """Give a model the preprocessing, and the frozen batch norm, that its configuration tells of."""
+    model.preprocessing = Preprocessing.from_dict(config["preprocessing"])
+    if config.get("frozen_batch_norm") and not is_frozen(model):
+        freeze_batch_norm(model)
 
 
 def fill(model: Model, stored: StoredWeights) -> list[str]:
@@ -135,11 +141,7 @@ def looks_like(stored: StoredWeights) -> tuple[str | None, bool]:
 def _misfit(model: Model, stored: StoredWeights, match: Match) -> str:
     wanted = (model.recipe or {}).get("name") or type(model).__name__
     parts = {"missing": match.missing, "unexpected": match.unexpected, "other shapes": match.reshaped}
-    differences = "; ".join(
-        f"{label} {len(keys)} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-        for label, keys in parts.items()
-        if keys
-    )
+    differences = "; ".join(f"{label} {len(keys)} ({listed(keys)})" for label, keys in parts.items() if keys)
     name, whole = looks_like(stored)
     if name is None:
         likeness = "it looks like none of the published networks"

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from ...blocks import outline
+from ...blocks import blank_image, outline
 from ...contracts import Model
 from .batch_norm import identity_statistics
 from .published import ORDERED, UNUSED, Names, published_names
@@ -230,9 +230,8 @@ def _beside_the_answer(model: Model) -> set[str]:
     used: set[str] = set()
     for name, module in empty.named_modules():
         module.register_forward_pre_hook(lambda *_, name=name: used.add(name))
-    size = model.preprocessing.size or 64
     with torch.no_grad():
-        empty.logits(torch.zeros(1, model.preprocessing.channels, size, size, device="meta"))
+        empty.logits(blank_image(model))
     return {_module(key) for key in model.state_dict()} - used
 
 

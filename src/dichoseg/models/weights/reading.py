@@ -113,7 +113,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path} holds no dictionary of tensors; got {_described(content)}")
     others = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
     if others:
-        raise ValueError(f"{path} holds no dictionary of tensors alone; {_listed(others)} are none")
+        raise ValueError(f"{path} holds no dictionary of tensors alone; {listed(others)} are none")
     return {str(key): value for key, value in content.items()}
 
 
@@ -121,5 +121,6 @@ def _described(content: Any) -> str:
     return "an empty dictionary" if isinstance(content, Mapping) else type(content).__name__
 
 
-def _listed(keys: list[str]) -> str:
+def listed(keys: list[str]) -> str:
+    """The first of some keys, for a message."""
     return ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")

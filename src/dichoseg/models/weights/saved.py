@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...contracts import Model
-from ...preprocessing import Preprocessing
-from .batch_norm import freeze_batch_norm, is_frozen
 from .card import ModelCard, card_text
 from .config import config_of, read_config
 from .layout import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, find_folder, local_folder
-from .loading import fill, from_file, load_weights
+from .loading import configure, fill, from_file, load_weights
 from .reading import read_weights
 from .writing import write_atomically, write_json, write_text
 
@@ -66,7 +64,6 @@ def load_model(source: str | Path, *, model: Model | None = None, revision: str 
         return model.eval()
     folder = find_folder(source, revision=revision)
     config = read_config(folder)
-    preprocessing = Preprocessing.from_dict(config["preprocessing"])
     if model is None:
         if config["recipe"] is None:
             raise ValueError(
@@ -80,7 +77,5 @@ def load_model(source: str | Path, *, model: Model | None = None, revision: str 
         except ValueError as error:
             raise ValueError(f"the model in {folder} cannot be made: {error}") from error
     fill(model, read_weights(folder / WEIGHTS_FILE))
-    model.preprocessing = preprocessing
-    if config.get("frozen_batch_norm") and not is_frozen(model):
-        freeze_batch_norm(model)
+    configure(model, config)
     return model.eval()
