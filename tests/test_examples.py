@@ -1,5 +1,6 @@
 """Every example runs, on tiny data."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,12 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 def test_value_example_runs(path, tmp_path):
     arguments = ["--smoke"] if path.stem in ("finetune_published", "seed_recipe") else []
     done = subprocess.run(
-        [sys.executable, str(path), *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, str(path), *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"TMPDIR": str(tmp_path)},  # what an example leaves behind goes with the test
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout or path.stem == "swap_decoder"
