@@ -38,6 +38,9 @@ def predict(
         Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 where the machine has it natively.")
     ] = "auto",
     flips: Annotated[bool, typer.Option("--flips", help="Average with the mirrored photograph; half as fast.")] = False,
+    sharpen: Annotated[
+        bool, typer.Option("--sharpen", help="Look again at the borders in photographs much larger than the input.")
+    ] = False,
     normalize: Annotated[
         bool, typer.Option("--normalize", help="Stretch each map to [0, 1], as the published scripts do.")
     ] = False,
@@ -73,6 +76,7 @@ def predict(
                     device=target,
                     precision=precision,
                     flips=flips,
+                    sharpen=sharpen,
                     normalize="minmax" if normalize else None,
                 ),
                 images,
