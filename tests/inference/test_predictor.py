@@ -1,3 +1,6 @@
+import io
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -30,13 +33,25 @@ def test_value_every_kind_of_input(small_isnet, tmp_path):
     tensor = torch.from_numpy(pixels).permute(2, 0, 1) / 255
     path = tmp_path / "a.png"
     alpha = np.dstack([pixels, np.full((65, 97), 7, np.uint8)])
-    photographs = [path, str(path), path.read_bytes(), Image.fromarray(pixels), pixels, alpha, tensor]
+    content = path.read_bytes()
+    photographs = [
+        path,
+        str(path),
+        content,
+        bytearray(content),
+        memoryview(content),
+        Image.fromarray(pixels),
+        pixels,
+        alpha,
+        tensor,
+    ]
     results = [predictor(photograph) for photograph in photographs]
     assert all(np.array_equal(results[0], other) for other in results[1:])
     several = predictor(iter(photographs))
     assert iter(several) is several, "one at a time"
     assert all(np.array_equal(results[0], other) for other in several)
     grey = predictor(pixels[:, :, 0])
+    assert np.array_equal(grey, predictor(pixels[:, :, :1]))
     assert np.array_equal(grey, predictor(np.repeat(pixels[:, :, :1], 3, axis=2)))
 
 
@@ -63,14 +78,85 @@ def test_value_minmax_and_flips(small_isnet):
 
 
 def test_value_several_threads_give_equal_maps(small_isnet):
-    from concurrent.futures import ThreadPoolExecutor
-
     predictor = Predictor(small_isnet)
     images = [torch.rand(3, 65, 97) for _ in range(8)]
     expected = [predictor(image) for image in images]
     with ThreadPoolExecutor(4) as pool:
         for one, other in zip(expected, pool.map(predictor, images), strict=True):
             assert np.array_equal(one, other)
+
+
+def test_value_threads_take_turns_at_the_network(small_isnet):
+    """Some networks of timm keep state between their layers, so no two calls may overlap."""
+    predictor = Predictor(small_isnet)
+    network, inside, most = predictor._logits, [], []
+
+    def watched(net_input):
+        inside.append(1)
+        most.append(len(inside))
+        result = network(net_input)
+        inside.pop()
+        return result
+
+    predictor._logits = watched
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(predictor, [torch.rand(3, 65, 97) for _ in range(8)]))
+    assert len(most) == 8
+    assert max(most) == 1
+
+
+def test_value_compiled_is_the_same(small_isnet, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda function: compiled.append(function) or function)
+    image = torch.rand(3, 65, 97)
+    assert np.array_equal(Predictor(small_isnet, compile=True)(image), Predictor(small_isnet)(image))
+    assert len(compiled) == 1
+
+
+def test_value_device(small_isnet):
+    assert Predictor(small_isnet, device="meta").device.type == "meta"
+    assert Predictor(small_isnet).device.type == "cpu"
+
+
+def test_value_probabilities_stay_in_range(small_isnet):
+    """Bicubic resizing may overshoot; what comes out does not."""
+    small_isnet.preprocessing = Preprocessing(size=64, interpolation="bicubic")
+    result = predict(small_isnet, (torch.rand(3, 65, 97) > 0.5).float())
+    assert 0 <= result.min() <= result.max() <= 1
+
+
+def test_error_map_that_is_not_finite(small_isnet):
+    for parameter in small_isnet.parameters():
+        parameter.data.fill_(torch.nan)
+    for normalize in (None, "minmax"):
+        with pytest.raises(ValueError, match="the map is not finite"):
+            Predictor(small_isnet, normalize=normalize)(torch.rand(3, 65, 97))
+
+
+def test_error_out_of_memory_on_the_cpu(small_isnet):
+    predictor = Predictor(small_isnet)
+
+    def allocate(net_input):
+        return torch.empty(2**55, dtype=torch.uint8)
+
+    predictor._logits = allocate
+    with pytest.raises(MemoryError, match="not enough memory: can't allocate memory"):
+        predictor(torch.rand(3, 65, 97))
+
+
+def test_error_pillow_image_that_is_broken(small_isnet):
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (65, 97, 3), np.uint8)).save(buffer, "PNG")
+    cut_off = Image.open(io.BytesIO(buffer.getvalue()[:4000]))
+    for image in (cut_off, Image.new("RGB", (0, 5)), Image.new("LAB", (5, 5))):
+        with pytest.raises(ValueError, match="the Pillow image cannot be read"):
+            predict(small_isnet, image)
+
+
+@pytest.mark.parametrize("value", [200.0, -3.0, float("nan")])
+def test_error_tensor_out_of_range(small_isnet, value):
+    with pytest.raises(ValueError, match=r"a tensor must hold numbers in \[0, 1\]"):
+        predict(small_isnet, torch.full((3, 65, 97), value))
 
 
 @pytest.mark.parametrize("policy", ["letterbox", "longest_side", "stretch"])
@@ -92,8 +178,12 @@ def test_error_inputs(small_isnet, tmp_path):
         predict(small_isnet, "nothing.jpg")
     with pytest.raises(ValueError, match=r"a tensor must be \(3, H, W\).*got \(1, 3, 4, 4\)"):
         predict(small_isnet, torch.rand(1, 3, 4, 4))
+    with pytest.raises(ValueError, match=r"a tensor must be \(3, H, W\).*got \(3, 0, 4\)"):
+        predict(small_isnet, torch.rand(3, 0, 4))
     for array in (np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4), np.float32)):
-        with pytest.raises(ValueError, match=r"an array must be \(H, W\), \(H, W, 3\) or \(H, W, 4\), RGB of uint8"):
+        with pytest.raises(
+            ValueError, match=r"an array must be \(H, W\), \(H, W, 1\), \(H, W, 3\) or \(H, W, 4\), RGB of uint8"
+        ):
             predict(small_isnet, array)
     with pytest.raises(ValueError, match="the image of 5 bytes is not an image that can be read"):
         predict(small_isnet, b"hello")

@@ -13,11 +13,23 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import ExifTags, UnidentifiedImageError
 from PIL import Image as PillowImage
-from PIL import ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 LABEL_IDS_BELOW = 32
+
+TURNS = {
+    2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
+    3: PillowImage.Transpose.ROTATE_180,
+    4: PillowImage.Transpose.FLIP_TOP_BOTTOM,
+    5: PillowImage.Transpose.TRANSPOSE,
+    6: PillowImage.Transpose.ROTATE_270,
+    7: PillowImage.Transpose.TRANSVERSE,
+    8: PillowImage.Transpose.ROTATE_90,
+}
+"""What makes an image of an EXIF orientation upright."""
+SIDEWAYS = (5, 6, 7, 8)
 
 
 def read_image(path: str | Path) -> Tensor:
@@ -137,10 +149,32 @@ def colours(image: PillowImage.Image) -> NDArray[np.uint8]:
 
 
 def open_image(source: str | Path | bytes) -> PillowImage.Image:
-    """Read a file, or its bytes, and apply its EXIF orientation; a ValueError or FileNotFoundError names the file."""
+    """Read a file, or its bytes, and apply its EXIF orientation, which turns its `dpi` too.
+
+    A ValueError or FileNotFoundError names the file.
+    """
     with opened(source) as image:
-        load(image)
-        return ImageOps.exif_transpose(image)
+        return upright(image)
+
+
+def upright(image: PillowImage.Image) -> PillowImage.Image:
+    """Decode an image and turn it, with its `dpi`, as its EXIF orientation says; whatever Pillow stumbles over."""
+    tags: Any = getattr(image, "tag_v2", {})  # those of a TIFF file, which Pillow turns itself when it is loaded
+    turned = tags.get(ExifTags.Base.Orientation)
+    load(image)
+    orientation = _orientation(image)
+    result = image.transpose(TURNS[orientation]) if orientation in TURNS else image.copy()
+    if "dpi" in result.info and (turned in SIDEWAYS or orientation in SIDEWAYS):
+        result.info["dpi"] = result.info["dpi"][::-1]
+    return result
+
+
+def _orientation(image: PillowImage.Image) -> int:
+    """The EXIF orientation of a decoded image; 1, upright, where the EXIF data are broken."""
+    try:
+        return cast(int, image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # whatever Pillow stumbles over; the pixels are whole
+        return 1
 
 
 @contextmanager

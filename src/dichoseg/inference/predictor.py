@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
@@ -10,26 +11,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from PIL import ImageOps
 from torch import Tensor
 
 from ..contracts import Model
-from ..data.reading import image_tensor, open_image, read_image, read_mask
+from ..data.reading import image_tensor, open_image, read_image, read_mask, upright
 from ..preprocessing import Preprocessing
 from .prepare import Precision, prepared
 from .sharpening import sharpened
 
-Photograph: TypeAlias = str | Path | bytes | PillowImage.Image | NDArray[Any] | Tensor
+Photograph: TypeAlias = str | Path | bytes | bytearray | memoryview | PillowImage.Image | NDArray[Any] | Tensor
 Map: TypeAlias = NDArray[np.float32]
 
+_BYTES = bytes | bytearray | memoryview
 _UNKNOWN = "wanted a path, bytes, a Pillow image, an array or a tensor; got {}"
 
 
 class Predictor:
     """A model prepared once, for many photographs. The model that is given stays as it is.
 
-    The copy has its batch norms folded into the convolutions, computes the answer alone, and can be called from several
-    threads at once.
+    The copy has its batch norms folded into the convolutions and computes the answer alone. It can be called from
+    several threads, which take turns at the network.
 
     Args:
         model: Any model.
@@ -76,6 +77,7 @@ class Predictor:
         self.flips = flips
         self.sharpen = sharpen
         self.dtype = next(self.model.parameters()).dtype
+        self._turn = threading.Lock()  # some of timm's networks keep features between their layers' calls
         self._logits = torch.compile(self.model.logits) if compile else self.model.logits
 
     @overload
@@ -89,7 +91,8 @@ class Predictor:
 
         Args:
             photograph: A path, a file's bytes, a Pillow image (its EXIF orientation is applied), an array (H, W),
-                (H, W, 3) or (H, W, 4) of uint8 in RGB, or a tensor (3, H, W) in [0, 1]; or an iterable of them.
+                (H, W, 1), (H, W, 3) or (H, W, 4) of uint8 in RGB, or a tensor (3, H, W) in [0, 1]; or an iterable of
+                them.
                 A network that takes masks gets a mask in the same way: a path, or a tensor (1, H, W).
 
         Returns:
@@ -97,21 +100,34 @@ class Predictor:
             iterator over them.
 
         Raises:
-            FileNotFoundError, ValueError: A file that is not there or cannot be read; the message names it.
+            FileNotFoundError: A file that is not there.
+            ValueError: A file or an image that cannot be read, which the message names; or a map that is not finite,
+                of broken weights.
+            MemoryError: A photograph that is too large for the memory.
         """
-        if isinstance(photograph, str | Path | bytes | PillowImage.Image | np.ndarray | Tensor):
+        if isinstance(photograph, str | Path | _BYTES | PillowImage.Image | np.ndarray | Tensor):
             return self._predict(photograph)
         if not isinstance(photograph, Iterable):
             raise TypeError(_UNKNOWN.format(type(photograph).__name__))
         return map(self._predict, photograph)
 
-    @torch.inference_mode()
     def _predict(self, photograph: Photograph) -> Map:
+        try:
+            return self._map(photograph)
+        except RuntimeError as error:
+            if "DefaultCPUAllocator" in str(error):  # torch has no error of its own for it
+                raise MemoryError(f"not enough memory: {str(error).partition('DefaultCPUAllocator: ')[2]}") from error
+            raise
+
+    @torch.inference_mode()
+    def _map(self, photograph: Photograph) -> Map:
         image = _as_tensor(photograph, self.model.preprocessing).to(self.device)[None]  # (1, C, H, W)
         probability = self._whole(image)
         size = self.model.preprocessing.size
         if self.sharpen and size is not None:
             probability = sharpened(image, probability, self._whole, size=size)
+        if not probability.isfinite().all():
+            raise ValueError("the map is not finite: the model's weights, or the photograph's numbers, are broken")
         if self.normalize == "minmax":
             lowest, highest = probability.aminmax()
             probability = (probability - lowest) / (highest - lowest) if highest > lowest else probability * 0
@@ -128,7 +144,8 @@ class Predictor:
 
     def probability(self, net_input: Tensor) -> Tensor:
         """(B, C, H, W), normalised, in `dtype` -> probability of foreground (B, 1, H, W) in float32."""
-        logits: Tensor = self._logits(net_input.contiguous(memory_format=torch.channels_last))
+        with self._turn:
+            logits: Tensor = self._logits(net_input.contiguous(memory_format=torch.channels_last))
         return logits.float().sigmoid()
 
 
@@ -149,23 +166,32 @@ def _as_tensor(photograph: Photograph, preprocessing: Preprocessing) -> Tensor:
     channels = preprocessing.channels
     if isinstance(photograph, str | Path):
         return read_mask(photograph) if preprocessing.source == "mask" else read_image(photograph)
-    if isinstance(photograph, bytes):
-        return image_tensor(open_image(photograph))[:channels]
+    if isinstance(photograph, _BYTES):
+        return image_tensor(open_image(bytes(photograph)))[:channels]
     if isinstance(photograph, PillowImage.Image):
-        return image_tensor(ImageOps.exif_transpose(photograph))[:channels]
+        try:
+            decoded = upright(photograph)
+        except Exception as error:  # one that was opened and not decoded; Pillow's readers raise whatever they do
+            raise ValueError(f"the Pillow image cannot be read: {str(error) or type(error).__name__}") from error
+        return image_tensor(decoded)[:channels]
     if isinstance(photograph, Tensor):
-        if photograph.ndim != 3 or photograph.shape[0] != channels or not photograph.is_floating_point():
+        fits = photograph.ndim == 3 and photograph.shape[0] == channels and 0 not in photograph.shape
+        if not fits or not photograph.is_floating_point():
             raise ValueError(
                 f"a tensor must be ({channels}, H, W), float in [0, 1]; "
                 f"got {tuple(photograph.shape)} of {photograph.dtype}"
             )
+        lowest, highest = photograph.aminmax()
+        if not (lowest >= 0 and highest <= 1):
+            raise ValueError(f"a tensor must hold numbers in [0, 1]; got {lowest:g} to {highest:g}")
         return photograph.float()
     if isinstance(photograph, np.ndarray):
         shape = photograph.shape
-        has_pixels = 0 not in shape and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4)))
+        has_pixels = 0 not in shape and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)))
         if photograph.dtype != np.uint8 or not has_pixels:
             raise ValueError(
-                f"an array must be (H, W), (H, W, 3) or (H, W, 4), RGB of uint8; got {shape} of {photograph.dtype}"
+                "an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), RGB of uint8; "
+                f"got {shape} of {photograph.dtype}"
             )
         grey = photograph[:, :, None] if photograph.ndim == 2 else photograph
         rgb = np.array(np.broadcast_to(grey[:, :, :3], (*shape[:2], 3)))  # a copy: theirs may be read-only

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import logging
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from ..blocks import ConvNormAct, blank_image, outline
+from ..blocks import ConvNormAct
 from ..contracts import Model
+from .folding import fold_batch_norm, has_hooks
+
+logger = logging.getLogger(__name__)
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 
@@ -29,13 +32,16 @@ def prepared(model: Model, *, precision: Precision, device: torch.device) -> Mod
     dtype = torch.bfloat16 if uses_bfloat16(precision, device) else torch.float32
     ready = copy.deepcopy(model).requires_grad_(False).eval()
     fold_batch_norm(ready)
-    ready.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    ready.to(device=device, dtype=dtype)
+    for parameter in ready.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     if device.type == "cpu":
         _fuse_relu(ready)
     return ready
 
 
-def uses_bfloat16(precision: str, device: torch.device) -> bool:
+def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
     """Whether a precision means bfloat16 on a device.
 
     Raises:
@@ -60,28 +66,6 @@ def choose_device(device: str | torch.device | None, home: torch.device) -> torc
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps") if torch.backends.mps.is_available() else home
-
-
-@torch.no_grad()
-def fold_batch_norm(model: Model) -> None:
-    """Multiply batch norms, live or frozen, into the convolutions whose output they take, in place.
-
-    Which these are is seen in a forward pass of the model's outline. A model that has none, or whose outline cannot be
-    run, stays as it is.
-    """
-    for conv_name, norm_name in _folding_pairs(model).items():
-        conv = cast(nn.Conv2d, model.get_submodule(conv_name))
-        norm = model.get_submodule(norm_name)
-        values = [cast(Tensor, getattr(norm, name)) for name in ("running_mean", "running_var")]
-        weight, bias = cast(Tensor | None, norm.weight), cast(Tensor | None, norm.bias)
-        conv.weight, folded = fuse_conv_bn_weights(
-            conv.weight, conv.bias, values[0], values[1], cast(float, norm.eps), weight, bias
-        )
-        conv.bias = folded
-        activation = getattr(norm, "act", None)  # timm's batch norms may hold one
-        replacement = activation if isinstance(activation, nn.Module) else nn.Identity()
-        owner, _, name = norm_name.rpartition(".")
-        setattr(model.get_submodule(owner), name, replacement)
 
 
 class ConvReLU(nn.Module):
@@ -115,7 +99,8 @@ def fused(conv: nn.Conv2d) -> nn.Module | None:
     try:
         candidate = ConvReLU(conv)
         result = candidate(like)
-    except Exception:  # a private operator may be missing, or refuse in any way
+    except Exception as error:  # a private operator may be missing, or refuse in any way
+        logger.debug("no convolution with its ReLU in one: %s", error)
         return None
     plain = conv(like).relu()
     tolerance = 1e-4 if conv.weight.dtype == torch.float32 else 2e-2
@@ -124,43 +109,11 @@ def fused(conv: nn.Conv2d) -> nn.Module | None:
 
 def _fuse_relu(model: Model) -> None:
     for block in model.modules():
-        if isinstance(block, ConvNormAct) and isinstance(block.norm, nn.Identity):
+        if not isinstance(block, ConvNormAct) or not isinstance(block.norm, nn.Identity):
+            continue
+        if type(block.conv) is nn.Conv2d and not any(map(has_hooks, block)):
             candidate = fused(block.conv)
             if candidate is None:
                 return
             block.conv = cast(nn.Conv2d, candidate)
             block.act = cast(nn.ReLU, nn.Identity())
-
-
-def _folding_pairs(model: Model) -> dict[str, str]:
-    """Convolutions -> the batch norm that takes their output, each used once."""
-    try:
-        empty = outline(model)
-    except Exception:  # what cannot be copied to the meta device is not folded
-        return {}
-    makers: dict[int, str] = {}
-    calls: dict[str, int] = {}
-    pairs: dict[str, str] = {}
-    kept: list[Tensor] = []
-
-    def after_conv(name: str, output: Tensor) -> None:
-        calls[name] = calls.get(name, 0) + 1
-        makers[id(output)] = name
-        kept.append(output)  # so that its id stays its own
-
-    def before_norm(name: str, features: Tensor) -> None:
-        calls[name] = calls.get(name, 0) + 1
-        if id(features) in makers:
-            pairs[makers[id(features)]] = name
-
-    for name, module in empty.named_modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda _, __, output, name=name: after_conv(name, output))
-        elif isinstance(getattr(module, "running_var", None), Tensor):
-            module.register_forward_pre_hook(lambda _, inputs, name=name: before_norm(name, inputs[0]))
-    try:
-        with torch.no_grad():
-            empty(blank_image(model))
-    except Exception:
-        return {}
-    return {conv: norm for conv, norm in pairs.items() if calls[conv] == calls[norm] == 1}
