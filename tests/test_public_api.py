@@ -19,8 +19,8 @@ PUBLIC = {
     "metrics models predict save_model",
     "dichoseg.encoders": "CaffeResNet50Encoder RSUEncoder TimmEncoder VGG16Encoder",
     "dichoseg.decoders": "DeconvDecoder DeconvEnlarger EdgeGuidedDecoder EdgeGuidedHeads RSUDecoder",
-    "dichoseg.losses": "BCELoss BalancedBCELoss DeepSupervision EdgeBCELoss EdgeMapBCELoss EdgeSupervision "
-    "IntermediateSupervision WeightedSum",
+    "dichoseg.losses": "BCELoss BalancedBCELoss DeepSupervision DiceLoss EdgeBCELoss EdgeMapBCELoss "
+    "EdgeSupervision IntermediateSupervision IoULoss SSIMLoss StructureLoss WeightedSum",
     "dichoseg.augmentations": "BlurPatchesTransform Compose KorniaAugmentation RandomBlurPatches RandomCrop "
     "RandomElastic RandomRotate90 RandomScaleCrop SeededTransform cpu_augmentation gpu_augmentation",
     "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f adaptive_measure adaptive_msiou binary_measure "

@@ -1,5 +1,9 @@
+import re
+
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from dichoseg import GTEncoder, Prediction, create_model, list_components, load_component
@@ -38,7 +42,7 @@ def test_value_weighted_sum(disc):
 
 @pytest.mark.parametrize("name", [n for n in list_components("losses") if "/" not in n])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("value", [-50.0, 50.0])
+@pytest.mark.parametrize("value", [-100.0, 100.0])
 @pytest.mark.parametrize("fill", [None, 0.0, 1.0])
 def test_gradient_finite_at_the_extremes(name, dtype, value, fill, disc):
     mask = disc if fill is None else torch.full_like(disc, fill)
@@ -49,6 +53,68 @@ def test_gradient_finite_at_the_extremes(name, dtype, value, fill, disc):
     assert torch.isfinite(loss)
     loss.backward()
     assert torch.isfinite(outputs.logits.grad).all()
+
+
+@pytest.mark.parametrize("name", [n for n in list_components("losses") if "/" not in n])
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (10, 33)])
+@pytest.mark.parametrize("mask", ["random", "empty", "full", "one pixel"])
+def test_gradient_is_that_of_the_value(name, size, mask):
+    generator = torch.manual_seed(1)
+    masks = torch.rand(2, 1, *size, generator=generator, dtype=torch.float64).round()
+    if mask != "random":
+        masks = torch.full_like(masks, float(mask == "full"))
+        masks[..., 0, 0] += mask == "one pixel"
+    logits = torch.randn(2, 1, *size, generator=generator, dtype=torch.float64, requires_grad=True)
+    loss = load_component("losses", name)()
+    assert torch.autograd.gradcheck(lambda logits: loss(logits, masks), logits)
+
+
+def absolute_error(features, target):
+    return abs(features - target).mean()
+
+
+def smooth_absolute_error(features, target):
+    error = abs(features - target)
+    return np.where(error < 1, error**2 / 2, error - 0.5).mean()
+
+
+def divergence(features, target):
+    p, q = (np.exp(x) / np.exp(x).sum(axis=1, keepdims=True) for x in (target, features))
+    return (p * np.log(p / q)).mean()
+
+
+def test_value_of_each_published_feature_loss(small_isnet, disc):
+    gt_encoder = GTEncoder.like(small_isnet).double()
+    prediction = small_isnet.double()(torch.rand(2, 3, 65, 97, dtype=torch.float64))
+    features = [5 * feature.detach().numpy() for feature in prediction.features]
+    with torch.no_grad():
+        targets = gt_encoder.eval().features(gt_encoder.preprocessing.normalize(disc.double()))
+    prediction = Prediction(prediction.logits, features=tuple(torch.from_numpy(feature) for feature in features))
+    documented = re.findall("`loss=(.*)`", IntermediateSupervision.__doc__)
+    losses = [None, *(eval(text, {"nn": nn, "F": F}) for text in documented)]
+    for loss, by_hand in zip(
+        losses, [lambda f, t: ((f - t) ** 2).mean(), absolute_error, smooth_absolute_error, divergence], strict=True
+    ):
+        terms = IntermediateSupervision(gt_encoder, loss=loss).terms(prediction, disc.double())
+        expected = [by_hand(feature, target.numpy()) for feature, target in zip(features, targets, strict=True)]
+        assert [float(term) for term in terms.values()] == pytest.approx(expected, rel=1e-9)
+        assert min(expected) > 0
+
+
+def test_gradient_of_a_feature_loss_under_autocast(small_isnet, disc):
+    seen = []
+
+    def loss(features, target):
+        seen.append((features.dtype, target.dtype, features.shape == target.shape, target.requires_grad))
+        return F.kl_div(features.log_softmax(1), target.softmax(1), reduction="none").mean()
+
+    objective = IntermediateSupervision(GTEncoder.like(small_isnet), student=small_isnet, loss=loss)
+    with torch.autocast("cpu", torch.bfloat16):
+        objective(small_isnet(torch.rand(2, 3, 65, 97)), disc).backward()
+    assert seen == [(torch.float32, torch.float32, True, False)] * 3
+    gradients = [parameter.grad for parameter in small_isnet.encoder.parameters()]
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+    assert any(gradient.abs().sum() > 0 for gradient in gradients)
 
 
 def test_value_gt_encoder_is_frozen_and_apart(small_isnet, disc):

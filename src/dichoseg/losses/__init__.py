@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .objectives import IntermediateSupervision as IntermediateSupervision
     from .objectives import WeightedSum as WeightedSum
     from .pixel import BCELoss as BCELoss
+    from .region import DiceLoss as DiceLoss
+    from .region import IoULoss as IoULoss
+    from .region import StructureLoss as StructureLoss
+    from .ssim import SSIMLoss as SSIMLoss
 else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
@@ -25,10 +29,14 @@ else:
             "BCELoss": "pixel",
             "BalancedBCELoss": "edge",
             "DeepSupervision": "objectives",
+            "DiceLoss": "region",
             "EdgeBCELoss": "edge",
             "EdgeMapBCELoss": "edge",
             "EdgeSupervision": "objectives",
             "IntermediateSupervision": "objectives",
+            "IoULoss": "region",
+            "SSIMLoss": "ssim",
+            "StructureLoss": "region",
             "WeightedSum": "objectives",
         },
     )

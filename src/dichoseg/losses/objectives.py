@@ -97,13 +97,21 @@ class IntermediateSupervision(Objective):
     in eval mode and runs without a graph, and it belongs to this objective, not to the model. Terms: `feature_1`,
     `feature_2`, ..., finest first; where sizes differ by rounding, the target is resized.
 
+    The published code offers four losses and uses the mean squared error, the default here. The others, with
+    `torch.nn` as `nn` and `torch.nn.functional` as `F`:
+
+    - absolute error: `loss=nn.L1Loss()`
+    - smooth absolute error: `loss=nn.SmoothL1Loss()`
+    - Kullback-Leibler divergence of the softmax over channels, averaged over all elements:
+      `loss=lambda features, target: F.kl_div(features.log_softmax(1), target.softmax(1), reduction="none").mean()`
+
     Source: IS-Net (arXiv:2203.03041), section 4.2. Differs from the published code, whose "frozen" encoder stays
     in train mode and keeps changing its batch statistics.
 
     Args:
         gt_encoder: A trained GT encoder, such as `GTEncoder.like(model)`. It is frozen in place.
         student: The model to be supervised, to have the shapes checked here. `fit` checks them in any case.
-        loss: Any `(features, target) -> scalar`.
+        loss: Any `(features, target) -> scalar`, of two (B, C, H, W). Default: `nn.MSELoss()`.
 
     Raises:
         ValueError: A network that takes images rather than masks, or features that do not fit the student's.
