@@ -29,7 +29,7 @@ from PIL import Image
 import dichoseg
 import dichoseg.inference
 import dichoseg.inference.memory
-from dichoseg.data.folder import image_files
+from dichoseg.data.folder import images_and_others
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("file", type=Path, help="IS-Net as ONNX")
@@ -103,7 +103,7 @@ with (
 ):
     folder = Path(name)
     (folder / "enlarged").mkdir()
-    paths = image_files(options.photographs)[: options.count]
+    paths = images_and_others(options.photographs)[0][: options.count]
     enlarged = [enlarge(path, folder / "enlarged") for path in paths[: options.enlarged]]
     sets = {f"{len(paths)} photographs": paths}
     if enlarged:

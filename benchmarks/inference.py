@@ -19,7 +19,7 @@ import torch
 
 import dichoseg
 import dichoseg.inference.memory
-from dichoseg.data.folder import image_files
+from dichoseg.data.folder import images_and_others
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("file", type=Path, help="IS-Net as ONNX")
@@ -80,7 +80,7 @@ for name, median in medians.items():
     print(f"{name:26}{median:9.3f}{min(times[name][1:]):9.3f}{medians['onnxruntime'] / median:19.2f}")
 
 if options.photographs:
-    paths = image_files(options.photographs)[:20]
+    paths = images_and_others(options.photographs)[0][:20]
     differences, overlaps = [], []
     for path in paths:
         exact, near = (predictors[name](path) for name in ("float32", "auto"))

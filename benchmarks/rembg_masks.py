@@ -25,7 +25,7 @@ from PIL import Image
 
 import dichoseg
 from dichoseg.blocks import resize
-from dichoseg.data.folder import image_files
+from dichoseg.data.folder import images_and_others
 from dichoseg.data.reading import open_image
 from dichoseg.export import export_onnx
 
@@ -68,7 +68,7 @@ def overlap(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
 
 model = dichoseg.load_model(options.model)
 predictor = dichoseg.Predictor(model, precision="float32", normalize="minmax")
-paths = image_files(options.photographs)[: options.count]
+paths = images_and_others(options.photographs)[0][: options.count]
 rows = []
 with tempfile.TemporaryDirectory() as folder:
     file = Path(folder).resolve() / "model.onnx"

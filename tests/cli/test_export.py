@@ -2,7 +2,9 @@ import json
 import shlex
 from pathlib import Path
 
+import onnx
 import pytest
+import torch
 
 from dichoseg import save_model
 
@@ -15,15 +17,45 @@ def saved(small_isnet, tmp_path):
     return tmp_path / "model"
 
 
-@pytest.mark.parametrize(
-    "options", [("small.onnx", "--dynamic", "--half"), ("small.ONNX", "--size", 65), ("small.pt2",)]
-)
-def test_value_a_file_by_its_ending(saved, tmp_path, options):
-    result = run_cli("export", saved, tmp_path / options[0], *options[1:])
+def exported(saved, file, *options):
+    result = run_cli("export", saved, file, *options)
     assert result.exit_code == 0, result.output
     assert "MiB; its probabilities differ from the model's by" in result.output
     assert "rembg" not in result.output
-    assert (tmp_path / options[0]).is_file()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sides"),
+    [
+        ("small.onnx", [], [1, 3, 64, 64]),
+        ("small.ONNX", ["--size", 65], [1, 3, 65, 65]),
+        ("small.onnx", ["--dynamic"], ["batch", 3, "height", "width"]),
+        ("small.onnx", ["--half"], [1, 3, 64, 64]),
+    ],
+)
+def test_value_an_onnx_file_as_the_options_say(saved, tmp_path, name, options, sides):
+    graph = onnx.load(exported(saved, tmp_path / name, *options)).graph
+    image = graph.input[0].type.tensor_type.shape.dim
+    assert [side.dim_param or side.dim_value for side in image] == sides
+    halved = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in graph.initializer)
+    assert halved == ("--half" in options)
+
+
+@pytest.mark.parametrize(("options", "side"), [([], 64), (["--size", 65], 65)])
+def test_value_a_program_as_the_options_say(saved, tmp_path, options, side):
+    program = torch.export.load(exported(saved, tmp_path / "small.pt2", *options)).module()
+    assert program(torch.zeros(1, 3, side, side)).shape == (1, 1, side, side)
+
+
+@pytest.mark.parametrize("name", ["small.onnx", "small.pt2"])
+def test_value_a_file_that_is_there_is_replaced_on_request(saved, tmp_path, name):
+    (tmp_path / name).write_text("old")
+    result = run_cli("export", saved, tmp_path / name)
+    assert isinstance(result.exception, FileExistsError)
+    assert f"{tmp_path / name} is there already; wanted a new file, or --overwrite" in str(result.exception)
+    assert (tmp_path / name).read_text() == "old"
+    assert exported(saved, tmp_path / name, "--overwrite").stat().st_size > 1000
 
 
 @pytest.mark.parametrize(("preset", "session"), [("rembg-dis", "dis_custom"), ("rembg-u2net", "u2net_custom")])
@@ -50,7 +82,7 @@ def test_value_a_file_elsewhere_is_copied_to_rembgs_folder(saved, tmp_path, monk
     ]
     assert json.loads(shlex.split(lines[-1])[5]) == {"model_path": str(place / "small.onnx")}
     monkeypatch.delenv("XDG_DATA_HOME")
-    lines = run_cli("export", saved, "small.onnx", "--preset", "rembg-u2net").output.splitlines()
+    lines = run_cli("export", saved, "small.onnx", "--preset", "rembg-u2net", "--overwrite").output.splitlines()
     assert json.loads(shlex.split(lines[-1])[5]) == {"model_path": str(Path.home() / ".u2net/small.onnx")}
 
 
@@ -60,3 +92,15 @@ def test_error_options_that_do_not_go_together(saved, tmp_path):
     result = run_cli("export", saved, tmp_path / "small.pt2", "--half")
     assert "--dynamic, --preset and --half are for .onnx files" in str(result.exception)
     assert run_cli("export", saved, tmp_path / "small.onnx", "--preset", "other").exit_code == 2
+    assert run_cli("export", saved, tmp_path / "small.onnx", "--size", 31).exit_code == 2
+
+
+def test_error_the_destination_is_looked_at_before_the_model(tmp_path):
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "old.onnx").write_text("old")
+    for name, message in (
+        ("absent/small.onnx", f"no folder {tmp_path / 'absent'} to write small.onnx to"),
+        ("folder.onnx", f"{tmp_path / 'folder.onnx'} is a folder; wanted the name of a file"),
+        ("old.onnx", f"{tmp_path / 'old.onnx'} is there already"),
+    ):
+        assert message in str(run_cli("export", tmp_path / "no model", tmp_path / name).exception)

@@ -1,18 +1,22 @@
 import json
+import logging
 import re
 import shutil
 import sys
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from dichoseg import GTEncoder, cli, save_model
+from dichoseg.cli.inference import _usable_device
 
 from .conftest import RUNNER, run_cli
 
 
-def test_error_bad_file_in_predict(small_isnet, tmp_path):
+def test_error_bad_file_in_predict(small_isnet, tmp_path, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's, so that the log is shown as it is to a user
     save_model(small_isnet, tmp_path / "m")
     (tmp_path / "bad.png").write_text("x")
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "good.png")
@@ -28,7 +32,8 @@ def test_error_bad_file_in_predict(small_isnet, tmp_path):
         ],
     )
     assert result.exit_code == 1
-    assert "bad.png" in result.output
+    assert result.stderr.count("bad.png is not an image that can be read\n") == result.output.count("bad.png") == 1
+    assert result.stdout.endswith("; 1 failed\n")
     assert (tmp_path / "o/good.png").exists()
 
 
@@ -94,6 +99,87 @@ def test_value_predict_options_are_the_functions(data, small_isnet, monkeypatch)
     run_cli(*arguments)
     assert seen["size"] == 64
     assert seen["threads_of_torch"] == before
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ("", {"device": torch.device("cpu"), "precision": "auto", "flips": False, "sharpen": False, "normalize": None}),
+        ("--device meta", {"device": torch.device("meta")}),
+        ("--precision float32", {"precision": "float32"}),
+        ("--precision bfloat16", {"precision": "bfloat16"}),
+        ("--flips", {"flips": True}),
+        ("--sharpen", {"sharpen": True}),
+        ("--normalize", {"normalize": "minmax"}),
+    ],
+)
+def test_value_predict_options_are_the_predictors(data, small_isnet, monkeypatch, options, wanted):
+    seen = {}
+
+    def predictor(model, **options):
+        seen.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dichoseg.inference.Predictor", predictor)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    monkeypatch.setattr("dichoseg.inference.memory.keep_memory", lambda: seen.update(kept=True))
+    save_model(small_isnet, data / "m")
+    result = run_cli("predict", data / "m", data / "train/im", "--out", data / "o", *options.split())
+    assert result.exit_code == 130, result.exception
+    assert wanted.items() <= seen.items()
+    assert seen["kept"]
+
+
+def test_value_predict_takes_an_accelerator_by_default(monkeypatch):
+    monkeypatch.setattr("torch.empty", lambda *_, device: device)
+    for kind in ("mps", "cuda"):  # of both, CUDA
+        monkeypatch.setattr(f"torch.{'backends.' * (kind == 'mps')}{kind}.is_available", lambda: True)
+        assert _usable_device(None) == torch.device(kind)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("none.jpg --out o", "no photograph or folder at none.jpg"),
+        ("train/im --out o --cutout --format jpg", "a jpg file has no alpha channel"),
+        ("train/im --out o --cutout --background whitish", "a background is a colour such as white .* got 'whitish'"),
+        ("train/im --out o --background white", "background goes behind a cut-out"),
+        ("train/im --out train/im --format jpg", "is a photograph that is read and would be overwritten"),
+        ("train/im --out photo.png", "photo.png is a file; wanted a folder for the results"),
+        ("train/im --out o --device foo", "--device must be a device such as cpu, cuda, cuda:1 or mps; got 'foo'$"),
+        ("train/im --out o --device fpga", "torch cannot use --device fpga here: [^\n]+$"),
+    ],
+)
+def test_error_predict_before_a_model_is_loaded(data, monkeypatch, options, message):
+    Image.new("RGB", (9, 9)).save(data / "photo.png")
+    monkeypatch.setattr("dichoseg.models.load_model", lambda name: pytest.fail("half a minute of loading"))
+    monkeypatch.chdir(data)
+    result = run_cli("predict", "m", *options.split())
+    assert isinstance(result.exception, ValueError | OSError)
+    assert re.search(message, str(result.exception))
+    assert not (data / "o").exists()
+
+
+def test_error_predict_into_a_folder_that_cannot_be_made(data, small_isnet, monkeypatch):
+    save_model(small_isnet, data / "m")
+
+    def mkdir(path, *arguments, **options):
+        raise FileNotFoundError(2, "No such file or directory", str(path))  # as below /proc
+
+    monkeypatch.setattr("pathlib.Path.mkdir", mkdir)
+    result = run_cli("predict", data / "m", data / "train/im", "--out", data / "o")
+    assert str(result.exception) == f"{data / 'o'} cannot be made: No such file or directory; " + (
+        "wanted a folder for the results"
+    )
+
+
+def test_value_predict_tells_what_is_passed_over_once(data, small_isnet, caplog):
+    save_model(small_isnet, data / "m")
+    (data / "train/im/p.heic").write_text("")
+    result = run_cli("predict", data / "m", data / "train/im", "--out", data / "o", "--device", "cpu")
+    assert result.output.endswith("; 1 passed over that are no photographs\n")
+    assert len([message for message in caplog.messages if ".heic files (1)" in message]) == 1
 
 
 def test_value_evaluate_folders_side_by_side(data):

@@ -1,4 +1,5 @@
 import logging
+import os
 import pickle
 import unicodedata
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from dichoseg import FolderDataset
 from dichoseg.data import find_folders
+from dichoseg.data.folder import images_and_others
 
 
 @pytest.fixture
@@ -65,6 +67,35 @@ def test_value_hidden_folders_are_passed_over(folder):
     (folder / "gt/.ipynb_checkpoints").mkdir()
     Image.new("L", (8, 6)).save(folder / "gt/.ipynb_checkpoints/a-checkpoint.png")
     assert len(FolderDataset(folder / "im", folder / "gt")) == 3
+
+
+def test_value_links(folder):
+    (folder / "im/round").symlink_to(folder / "im")
+    (folder / "im/gone.jpg").symlink_to(folder / "nowhere.jpg")
+    (folder / "im/linked.jpg").symlink_to(folder / "im/a.jpg")
+    (folder / "im/.hidden").symlink_to(folder / "gt")
+    (folder / "im/notes.txt").write_text("")
+    images, others = images_and_others(folder / "im")
+    assert [path.relative_to(folder / "im").as_posix() for path in images] == [
+        "a.jpg", "b.jpg", "linked.jpg", "sub dir/ü.jpg",
+    ]  # fmt: skip
+    assert [path.name for path in others] == ["gone.jpg", "notes.txt", "round"]
+    (folder / "link").symlink_to(folder / "im")
+    assert len(images_and_others(folder / "link")[0]) == 4, "one that is asked for is followed"
+
+
+def test_error_folder_that_cannot_be_listed(folder, monkeypatch):
+    scandir = os.scandir
+
+    def refusing(path):
+        if str(path).endswith(("sub dir", ".hidden")):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    (folder / "im/.hidden").mkdir()
+    monkeypatch.setattr(os, "scandir", refusing)  # root may list everything
+    with pytest.raises(PermissionError, match=r"im/sub dir cannot be listed: Permission denied; wanted a folder of im"):
+        FolderDataset(folder / "im", folder / "gt")
 
 
 def test_value_split(folder):

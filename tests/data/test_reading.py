@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dichoseg.data import read_image, read_mask
 from dichoseg.data.reading import alpha_tensor, eight_bits, image_tensor, open_image, opened
@@ -264,6 +264,46 @@ def test_value_broken_exif_is_passed_over(tmp_path):
     with pytest.warns(UserWarning, match="Tag data larger than file"), Image.open(tmp_path / "a.jpg") as image:
         image.getexif()
     assert read_image(tmp_path / "a.jpg").shape == (3, 12, 17)
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "JPEG"])
+@pytest.mark.parametrize("exif", [b"XX*\0\x08\0\0\0", b"II", b"", b"MM\0*\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff"])
+def test_value_exif_of_a_broken_head_is_passed_over(tmp_path, format, exif):
+    picture = random_picture()
+    path = tmp_path / "a.picture"
+    path.write_bytes(stored(picture, format, exif=b"Exif\0\0" + exif))
+    whole = stored(picture, format)
+    assert torch.equal(read_image(path), image_tensor(open_image(whole)))
+
+
+def test_value_exif_that_cannot_be_written_anew_still_turns(tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    random_picture().save(tmp_path / "a.jpg", exif=exif)
+    monkeypatch.setattr(Image.Exif, "tobytes", lambda self: pytest.fail("nobody reads it"))
+    assert read_image(tmp_path / "a.jpg").shape == (3, 17, 12)
+
+
+@pytest.mark.parametrize("orientation", range(1, 10))
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+def test_value_every_orientation_is_pillows(tmp_path, orientation, ending):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    random_picture().save(tmp_path / f"a.{ending}", exif=exif)
+    with Image.open(tmp_path / f"a.{ending}") as image:
+        wanted = np.array(ImageOps.exif_transpose(image))
+    assert np.array_equal(eight_bits(open_image(tmp_path / f"a.{ending}")), wanted)
+
+
+def test_error_out_of_memory_is_one_of_the_file(tmp_path, monkeypatch):
+    random_picture().save(tmp_path / "a.png")
+
+    def load(image):
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "load", load)
+    with pytest.raises(ValueError, match="a.png cannot be read as an image: MemoryError"):
+        read_image(tmp_path / "a.png")
 
 
 def test_value_warnings_are_silent_only_within(tmp_path):

@@ -1,6 +1,8 @@
 """Small networks whose maps are far from constant, and one that takes some sizes only."""
 
 import dataclasses
+import errno
+from pathlib import Path
 
 import pytest
 import torch
@@ -45,6 +47,18 @@ def at(model, size):
     """The same model at another size."""
     model.preprocessing = dataclasses.replace(model.preprocessing, size=size)
     return model
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Of what is written to a file the first byte is, and then there is no space left."""
+    write = Path.write_bytes
+
+    def write_the_first(path, content):
+        write(path, content[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write_the_first)
 
 
 class Grey(Model):

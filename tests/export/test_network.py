@@ -1,15 +1,20 @@
 import logging
-from pathlib import Path
 
 import pytest
 import torch
 
 from dichoseg import GTEncoder, Preprocessing
-from dichoseg.export.network import TOOLS, InTool, Probability, Reference, largest_difference, ready, references
+from dichoseg.export.network import (
+    TOOLS,
+    InTool,
+    Probability,
+    Reference,
+    compute_references,
+    largest_difference,
+    prepare_export,
+)
 
 from .conftest import IMAGENET, Grey, at
-
-FILE = Path("model.onnx")
 
 
 @pytest.mark.parametrize("preset", TOOLS)
@@ -68,18 +73,18 @@ def test_value_no_pixel_is_passed_over_when_a_network_is_smaller():
 def test_value_the_callers_model_stays_as_it_is(isnet):
     isnet.train()
     before = {key: value.clone() for key, value in isnet.state_dict().items()}
-    export = ready(isnet, FILE, size=32)
-    references(export, [(1, 32, 32)])
+    export = prepare_export(isnet, size=32)
+    compute_references(export, [(1, 32, 32)])
     assert isnet.training
     assert isnet.preprocessing.size == 64
-    assert export.input.size == 32
+    assert export.preprocessing.size == 32
     assert all(parameter.requires_grad for parameter in isnet.parameters())
     assert all(torch.equal(value, before[key]) for key, value in isnet.state_dict().items())
 
 
 def test_value_half_precision_is_raised(isnet):
-    export = ready(isnet.half(), FILE)
-    assert references(export, [(1, 64, 64)])[0].probability.dtype == torch.float32
+    export = prepare_export(isnet.half())
+    assert compute_references(export, [(1, 64, 64)])[0].probability.dtype == torch.float32
     assert isnet.heads.sides[0].weight.dtype == torch.float16
 
 
@@ -87,15 +92,15 @@ def test_value_a_policy_that_the_tool_lacks_is_logged(caplog):
     model = Grey()
     model.preprocessing = Preprocessing(size=64, resize_policy="letterbox")
     with caplog.at_level(logging.WARNING):
-        ready(model, FILE)
+        prepare_export(model)
         assert caplog.text == ""
-        ready(model, FILE, preset="rembg-dis")
+        prepare_export(model, preset="rembg-dis")
     assert "rembg-dis stretches photographs to a square; the model was made for letterbox" in caplog.text
 
 
 def test_value_references_are_pictures():
-    export = ready(Grey(), FILE)
-    image, probability = references(export, [(2, 65, 97)])[0]
+    export = prepare_export(Grey())
+    image, probability = compute_references(export, [(2, 65, 97)])[0]
     assert image.shape == (2, 3, 65, 97)
     assert probability.shape == (2, 1, 65, 97)
     assert image.std() > 0.05
@@ -115,23 +120,23 @@ def test_error_a_file_that_differs(found, says):
     with pytest.raises(RuntimeError, match=says):
         largest_difference(lambda image: found, wanted)
     with pytest.raises(RuntimeError, match="none is written; try without half"):
-        largest_difference(lambda image: found, wanted, suspects="half")
+        largest_difference(lambda image: found, wanted, suspect="half")
 
 
 def test_error_what_cannot_be_exported(small_isnet):
     with pytest.raises(TypeError, match="wanted a model .*; got Conv2d"):
-        ready(torch.nn.Conv2d(3, 1, 1), FILE)
+        prepare_export(torch.nn.Conv2d(3, 1, 1))
     with pytest.raises(ValueError, match="this is a GT encoder, which takes masks"):
-        ready(GTEncoder.like(small_isnet), FILE)
+        prepare_export(GTEncoder.like(small_isnet))
     with pytest.raises(ValueError, match="preset must be one of rembg-dis, rembg-u2net; got 'rembg'"):
-        ready(small_isnet, FILE, preset="rembg")
+        prepare_export(small_isnet, preset="rembg")
     with pytest.raises(ValueError, match="size must be a positive number"):
-        ready(small_isnet, FILE, size=0)
-    with pytest.raises(FileNotFoundError, match="no folder nowhere to write model.onnx to"):
-        ready(small_isnet, Path("nowhere/model.onnx"))
+        prepare_export(small_isnet, size=0)
+    with pytest.raises(TypeError, match=r"size must be a whole number of pixels; got 2\.5"):
+        prepare_export(small_isnet, size=2.5)
 
 
 def test_error_a_size_that_the_model_does_not_take():
-    export = ready(Grey(sides=(64,)), FILE)
+    export = prepare_export(Grey(sides=(64,)))
     with pytest.raises(ValueError, match="does not take images of 65 by 97 pixels: the side must be one of"):
-        references(export, [(1, 64, 64), (1, 65, 97)])
+        compute_references(export, [(1, 64, 64), (1, 65, 97)])

@@ -235,19 +235,35 @@ def test_value_the_callers_model_and_mode_stay(isnet, tmp_path):
     assert all(torch.equal(value, before[key]) for key, value in isnet.state_dict().items())
 
 
-@pytest.mark.parametrize("options", ["half", "dynamic half"])
-def test_error_a_file_that_differs_is_not_written(isnet, tmp_path, monkeypatch, options):
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_error_a_file_that_differs_is_not_written(isnet, tmp_path, monkeypatch, dynamic):
     (tmp_path / "model.onnx").write_text("old")
     monkeypatch.setattr(onnx_file, "HALF_TOLERANCE", 1e-9)
-    with pytest.raises(RuntimeError, match=f"more than 1e-09.*; try without {options.replace(' ', ' or ')}$"):
-        export_onnx(isnet, tmp_path / "model.onnx", **dict.fromkeys(options.split(), True))
+    with pytest.raises(RuntimeError, match="more than 1e-09.*; try without half$"):
+        export_onnx(isnet, tmp_path / "model.onnx", dynamic=dynamic, half=True)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("model.onnx", "old")]
 
 
-def test_error_a_size_that_tracing_froze(tmp_path):
-    with pytest.raises(RuntimeError, match="49 by 81 pixels their probabilities differ by inf.*; try without dynamic"):
-        export_onnx(Grey(frozen=True), tmp_path / "model.onnx", dynamic=True)
+@pytest.mark.parametrize("half", [False, True])
+def test_error_a_size_that_tracing_froze(tmp_path, half):
+    with pytest.raises(RuntimeError, match="49 by 81 pixels their probabilities differ by inf.*; try without dynamic$"):
+        export_onnx(Grey(frozen=True), tmp_path / "model.onnx", dynamic=True, half=half)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_value_a_file_that_is_there_is_replaced(tmp_path):
+    (tmp_path / "model.onnx").write_text("old")
+    export_onnx(Grey(), tmp_path / "model.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+    onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"))
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_error_a_full_disk_leaves_the_old_file(tmp_path):
+    (tmp_path / "model.onnx").write_text("old")
+    with pytest.raises(OSError, match=r"No space left on device: '.*/model\.onnx'"):
+        export_onnx(Grey(), tmp_path / "model.onnx")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("model.onnx", "old")]
 
 
 def test_error_onnxruntime_does_not_run_the_file(isnet, tmp_path, monkeypatch):
@@ -265,6 +281,8 @@ def test_error_what_is_refused(isnet, tmp_path):
         export_onnx(Grey(sides=(64,)), tmp_path / "model.onnx", size=32)
     with pytest.raises(FileNotFoundError, match="no folder .*absent to write model.onnx to"):
         export_onnx(isnet, tmp_path / "absent/model.onnx")
+    with pytest.raises(IsADirectoryError, match=f"{tmp_path} is a folder; wanted the name of a file"):
+        export_onnx(isnet, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -34,8 +34,23 @@ def test_error_what_is_refused(isnet, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="a program has one size: say size="):
         export_program(at(Grey(), None), tmp_path / "model.pt2")
     monkeypatch.setattr(
-        program, "references", lambda *_: [Reference(torch.zeros(1, 3, 64, 64), torch.full((1, 1, 64, 64), 2.0))]
+        program,
+        "compute_references",
+        lambda *_: [Reference(torch.zeros(1, 3, 64, 64), torch.full((1, 1, 64, 64), 2.0))],
     )
     with pytest.raises(RuntimeError, match="none is written"):
         export_program(Grey(), tmp_path / "model.pt2")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_error_a_full_disk_leaves_the_old_file(tmp_path):
+    (tmp_path / "model.pt2").write_text("old")
+    with pytest.raises(OSError, match=r"No space left on device: '.*/model\.pt2'"):
+        export_program(Grey(), tmp_path / "model.pt2")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("model.pt2", "old")]
+
+
+def test_error_a_folder_in_the_files_place(tmp_path):
+    with pytest.raises(IsADirectoryError, match=f"{tmp_path} is a folder; wanted the name of a file"):
+        export_program(Grey(), tmp_path)

@@ -1,7 +1,10 @@
+import contextlib
 import importlib.util
 import subprocess
 import sys
+import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -52,6 +55,56 @@ def test_value_estimated_colours_are_those_of_pymatting(monkeypatch):
             assert np.array_equal(estimate_foreground(photograph[: shape[0], : shape[1]], mask),
                                   photograph[: shape[0], : shape[1]])  # fmt: skip
     assert len(seen) == 1
+
+
+def test_value_one_estimate_at_a_time(monkeypatch):
+    photograph, mask = mixture()
+    running, most = 0, 0
+
+    def estimate(image, alpha):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.02)
+        running -= 1
+        return image
+
+    monkeypatch.setitem(sys.modules, "pymatting", types.SimpleNamespace(estimate_foreground_ml=estimate))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: cut_out(photograph, mask), range(4)))
+    assert most == 1, "or numba's simplest threading layer ends the process"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_value_threads_of_the_estimate(monkeypatch, fails):
+    photograph, mask = mixture()
+    numbers, seen = [6], []
+
+    def estimate(image, alpha):
+        seen.append(numbers[-1])
+        if fails:
+            raise MemoryError
+        return image
+
+    fake = types.SimpleNamespace(get_num_threads=lambda: numbers[-1], set_num_threads=numbers.append)
+    monkeypatch.setitem(sys.modules, "numba", fake)
+    monkeypatch.setitem(sys.modules, "pymatting", types.SimpleNamespace(estimate_foreground_ml=estimate))
+    for threads in (None, 1, 4, 99):
+        with pytest.raises(MemoryError) if fails else contextlib.nullcontext():
+            cut_out(photograph, mask, threads=threads)
+        assert numbers[-1] == 6, "as before"
+    assert seen == [6, 1, 4, 6], "and never more than numba has"
+
+
+@with_pymatting
+def test_value_threads_do_not_change_the_estimate():
+    import numba
+
+    photograph, mask = mixture()
+    before = numba.get_num_threads()
+    one, all_of_them = (estimate_foreground(photograph, mask, threads=threads) for threads in (1, None))
+    assert np.array_equal(one, all_of_them)
+    assert numba.get_num_threads() == before
 
 
 @with_pymatting

@@ -4,6 +4,7 @@ import logging
 import os
 import resource
 import sys
+import threading
 import types
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from PIL import Image
 from dichoseg import Predictor, predict
 from dichoseg.data import read_image
 from dichoseg.inference import predict_files
+from dichoseg.inference.overlap import overlapped
 from dichoseg.inference.predictor import to_uint8
 
 RANDOM = np.random.default_rng(0)
@@ -26,6 +28,10 @@ def exact(model):
 
 def files(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def workers():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("dichoseg")]
 
 
 @pytest.fixture
@@ -49,13 +55,13 @@ class Disc:
     def __call__(self, photograph):
         self.count += 1
         self.before(self.count)
-        height, width = photograph.shape[:2]
+        height, width = photograph.shape[-2:] if isinstance(photograph, torch.Tensor) else photograph.shape[:2]
         rows, columns = np.mgrid[:height, :width]
         distance = np.hypot(rows / height - 0.5, columns / width - 0.5)
         return np.clip((0.3 - distance) * 10 + 0.5, 0, 1).astype(np.float32)
 
 
-def test_value_one_bad_file_is_reported_and_the_rest_done(small_isnet, tmp_path):
+def test_value_one_bad_file_is_reported_and_the_rest_done(small_isnet, tmp_path, caplog):
     (tmp_path / "in/sub").mkdir(parents=True)
     Image.new("RGB", (20, 10), "red").save(tmp_path / "in/sub/good.jpg")
     (tmp_path / "in/bad.png").write_text("no picture")
@@ -63,6 +69,7 @@ def test_value_one_bad_file_is_reported_and_the_rest_done(small_isnet, tmp_path)
     assert (predicted.written, predicted.skipped) == (1, 0)
     assert predicted.failures == (f"{tmp_path / 'in/bad.png'} is not an image that can be read",)
     assert predicted.text().endswith("; 1 failed")
+    assert caplog.messages == list(predicted.failures)
     with Image.open(tmp_path / "out/sub/good.png") as cutout:
         assert (cutout.mode, cutout.size) == ("RGBA", (20, 10))
     assert files(tmp_path / "out") == ["sub/good.png"]
@@ -115,6 +122,55 @@ def test_value_results_within_the_photographs(photographs, caplog):
     assert [record.message for record in caplog.records] == [
         f"4 files in {photographs / 'masks'} are taken for results, not for photographs"
     ]
+
+
+def test_value_what_is_passed_over_is_told(photographs, caplog):
+    for name in ("p.heic", "q.heic", "IMG_1", "notes.txt", ".hidden.heic"):
+        (photographs / name).write_text("")
+    (photographs / "link").symlink_to(photographs / "sub")
+    (photographs / "gone.jpg").symlink_to(photographs / "nowhere")
+    (photographs / "masks").mkdir()
+    (photographs / "masks/log.txt").write_text("")
+    predicted = predict_files(Disc(), [photographs], photographs / "masks")
+    assert (predicted.written, predicted.passed_over) == (4, 6)
+    assert predicted.text().endswith("; 6 passed over that are no photographs")
+    assert caplog.messages == [
+        f"6 passed over in {photographs}: .heic files (2), files without an ending (1), links that lead nowhere (1), "
+        f"links to folders (1), .txt files (1); such as {photographs / 'IMG_1'}"
+    ]
+    assert predict_files(Disc(), [photographs / "b.png"], photographs / "one").passed_over == 0
+    for path in photographs.rglob("*.*"):
+        path.unlink()
+    with pytest.raises(ValueError, match=r"no photographs in .*in; 2 passed over in .*without an ending \(1\)"):
+        predict_files(Disc(), [photographs], photographs / "masks")
+
+
+def test_error_subfolder_that_cannot_be_listed(photographs, tmp_path, monkeypatch):
+    scandir = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)  # root may list everything
+    with pytest.raises(PermissionError, match=r"in/sub cannot be listed: Permission denied"):
+        predict_files(Disc(), [photographs], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_error_a_photograph_beside_those_that_are_read(photographs):
+    (photographs / "a.png").write_bytes((photographs / "b.png").read_bytes())
+    before = {path: path.read_bytes() for path in photographs.rglob("*.*")}
+    for source, out in (("a.jpg", photographs), ("a.jpg", photographs / "sub/..")):
+        with pytest.raises(ValueError, match=r"a.png lies beside the photographs, .*choose another .*\(--resume\)"):
+            predict_files(Disc(), [photographs / "c.webp", photographs / source], out)
+    assert {path: path.read_bytes() for path in photographs.rglob("*.*")} == before
+    predicted = predict_files(Disc(), [photographs / "c.webp", photographs / "a.jpg"], photographs, resume=True)
+    assert (predicted.written, predicted.skipped) == (1, 1)
+    assert {path: path.read_bytes() for path in before} == before
+    with pytest.raises(ValueError, match=r"a.png lies beside|c.png lies beside"):
+        predict_files(Disc(), [photographs / "c.webp", photographs / "a.jpg"], photographs)
 
 
 def test_value_without_pymatting_the_rim_is_told_once(photographs, tmp_path, monkeypatch, caplog):
@@ -224,27 +280,116 @@ def test_value_interrupted_keeps_what_is_done(photographs, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         predict_files(Disc(interrupt), [photographs], tmp_path / "out", threads=2)
     assert files(tmp_path / "out") == ["a.png", "b.png"]
+    assert not workers()
     for name in ("a.png", "b.png"):
         assert read_image(tmp_path / "out" / name).shape[0] == 3, "whole"
     predicted = predict_files(Disc(), [photographs], tmp_path / "out", resume=True)
     assert (predicted.written, predicted.skipped) == (2, 2)
 
 
-def test_error_full_disk(photographs, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_error_full_disk(photographs, tmp_path, monkeypatch, number, caplog):
+    written = []
+
     def write_bytes(path, content):
+        written.append(path)
         with open(path, "wb") as file:
             file.write(content[:10])
-            if "c.png" in path.name:
-                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+            if len(written) == 3:
+                raise OSError(number, os.strerror(number))
             file.write(content[10:])
 
+    def fail(count):
+        if count == 3:
+            raise ValueError("too odd")
+
+    Image.new("L", (9, 9)).save(photographs / "d.png")
     monkeypatch.setattr(Path, "write_bytes", write_bytes)
-    predictor = Disc()
-    with pytest.raises(OSError, match=r"No space left on device; what is written stays, and .*c.png") as caught:
-        predict_files(predictor, [photographs], tmp_path / "out", threads=1)
-    assert caught.value.errno == errno.ENOSPC
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)  # a bar that is shown does not close steps
+    with pytest.raises(OSError, match=rf"{os.strerror(number)}; what is written stays, and .*d.png") as caught:
+        predict_files(Disc(fail), [photographs], tmp_path / "out", threads=1)
+    assert not workers(), "none is left, also while the error is held"
+    assert caught.value.errno == number
     assert files(tmp_path / "out")[:2] == ["a.png", "b.png"]
-    assert not [name for name in files(tmp_path / "out") if "c.png" in name]
+    assert not {"c.png", "d.png"} & set(files(tmp_path / "out"))
+    assert not list((tmp_path / "out").glob(".*"))
+    assert caplog.messages == [f"{photographs / 'c.webp'}: too odd"], "what failed before is told"
+
+
+def test_error_failures_before_an_interruption_are_told(photographs, tmp_path, caplog):
+    def interrupt(count):
+        if count == 2:
+            raise KeyboardInterrupt
+
+    (photographs / "b.png").write_text("no picture")
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(Disc(interrupt), [photographs], tmp_path / "out", threads=8)
+    assert caplog.messages == [f"{photographs / 'b.png'} is not an image that can be read"]
+
+
+def test_value_results_have_the_permissions_of_any_file(photographs, tmp_path):
+    before = os.umask(0o027)
+    try:
+        predict_files(Disc(), [photographs], tmp_path / "out")
+    finally:
+        os.umask(before)
+    assert {(tmp_path / "out" / name).stat().st_mode & 0o777 for name in files(tmp_path / "out")} == {0o640}
+
+
+@pytest.mark.parametrize(("cores", "given", "wanted"), [(64, None, 8), (3, None, 3), (None, None, 1), (2, 5, 5)])
+def test_value_threads(photographs, tmp_path, monkeypatch, cores, given, wanted):
+    seen = []
+
+    def recording(*arguments, threads, **options):
+        seen.append(threads)
+        return overlapped(*arguments, threads=threads, **options)
+
+    estimates = []
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr("dichoseg.inference.files.overlapped", recording)
+    monkeypatch.setattr(
+        "dichoseg.inference.cutout.estimate_foreground",
+        lambda photograph, mask, *, threads: estimates.append(threads) or photograph,
+    )
+    predict_files(Disc(), [photographs / "a.jpg"], tmp_path / "out", threads=given, cutout=True)
+    assert seen == [wanted]
+    assert estimates == [given]
+
+
+def test_error_of_300_broken_photographs_is_theirs(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)  # or a broken size would take gigabytes
+    random = np.random.default_rng(0)
+    picture = Image.fromarray(RANDOM.integers(0, 256, (12, 17, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    whole = {}
+    for ending in ("png", "jpg", "webp", "gif", "tif", "bmp"):
+        picture.save(tmp_path / f"a.{ending}", **({} if ending in ("gif", "bmp") else {"exif": exif}))
+        whole[ending] = (tmp_path / f"a.{ending}").read_bytes()
+    (tmp_path / "in").mkdir()
+    for index in range(300):
+        content = bytearray(whole[list(whole)[index % 6]])
+        place = int(random.integers(len(content)))
+        match index // 6 % 4:
+            case 0:
+                content[place] ^= int(random.integers(1, 256))
+            case 1:
+                content[min(place, 40)] = int(random.integers(256))  # in the head
+            case 2:
+                del content[max(place, 1) :]
+            case 3:
+                content[:8] = whole[list(whole)[int(random.integers(6))]][:8]
+        (tmp_path / f"in/{index}.{list(whole)[index % 6]}").write_bytes(content)
+    predicted = predict_files(Disc(), [tmp_path / "in"], tmp_path / "out", cutout=True, threads=2)
+    assert predicted.written + len(predicted.failures) == 300
+    assert min(predicted.written, len(predicted.failures)) > 50
+    assert sorted(caplog.messages) == sorted(predicted.failures)
+    results = files(tmp_path / "out")
+    assert len(results) == predicted.written
+    for name in results:
+        with Image.open(tmp_path / "out" / name) as result:
+            assert result.format == "PNG"
+            result.load()
 
 
 @contextlib.contextmanager
@@ -275,6 +420,9 @@ def test_error_folder(photographs, tmp_path):
         predict_files(Disc(), [photographs], tmp_path / "file")
     with pytest.raises(NotADirectoryError):
         predict_files(Disc(), [photographs], tmp_path / "file/out")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError, match=r"dangling cannot be made: File exists; wanted a folder for the results"):
+        predict_files(Disc(), [photographs], tmp_path / "dangling")
     (tmp_path / "out").mkdir()
     (tmp_path / "out/sub").write_text("in the place of the subfolder")
     predicted = predict_files(Disc(), [photographs], tmp_path / "out")
@@ -284,12 +432,21 @@ def test_error_folder(photographs, tmp_path):
 
 def test_error_folder_without_permission(photographs, tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
-    if os.geteuid() == 0:  # who may write everywhere
-        monkeypatch.setattr(os, "access", lambda path, mode: False)
-    (tmp_path / "out").chmod(0o555)
+    asked = []
+
+    def access(path, mode):
+        asked.append((path, mode))
+        return False
+
+    monkeypatch.setattr(os, "access", access)  # root may write everywhere
     predictor = Disc()
-    with pytest.raises(PermissionError, match="out is a folder that you may not write to"):
+    with pytest.raises(PermissionError, match="out is a folder that you may not write to$"):
         predict_files(predictor, [photographs], tmp_path / "out")
+    with pytest.raises(
+        PermissionError, match=r"out is a folder that you may not write to; wanted to make .*out/a/b in"
+    ):
+        predict_files(predictor, [photographs], tmp_path / "out/a/b")
+    assert asked == [(tmp_path / "out", os.W_OK | os.X_OK)] * 2
     assert predictor.count == 0
 
 
@@ -299,6 +456,8 @@ def test_error_sources(small_isnet, photographs, tmp_path):
         predict_files(exact(small_isnet), [tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="no photograph or folder at .*none.jpg"):
         predict_files(Disc(), [tmp_path / "none.jpg"], tmp_path / "out")
+    with pytest.raises(ValueError, match="sources is empty; wanted photographs, or folders of them"):
+        predict_files(Disc(), [], tmp_path / "out")
     with pytest.raises(TypeError, match="sources takes a list of paths"):
         predict_files(Disc(), photographs, tmp_path / "out")
     with pytest.raises(ValueError, match=r"in/a.jpg and .*sub/a.jpg would both be written to .*out/a.png"):

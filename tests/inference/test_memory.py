@@ -1,5 +1,7 @@
+import ctypes
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -29,6 +31,22 @@ def test_value_large_tensors_fetch_no_fresh_memory():
     if taken == "False":
         pytest.skip("no glibc")
     assert int(faults) < int(lines()[0]) / 10
+
+
+@pytest.mark.parametrize("refused", [-1, -2, -3])
+def test_value_one_option_refused_leaves_the_others_taken(monkeypatch, refused):
+    from dichoseg.inference.memory import keep_memory
+
+    options = []
+
+    def mallopt(option, value):
+        options.append(option)
+        return int(option != refused)
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: types.SimpleNamespace(mallopt=mallopt))
+    assert keep_memory() is False
+    assert sorted(options) == [-3, -2, -1]
 
 
 def test_value_other_systems_are_left_alone(monkeypatch):

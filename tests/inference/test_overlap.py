@@ -1,5 +1,8 @@
 import contextlib
 import threading
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -64,6 +67,88 @@ def test_value_few_are_held_at_a_time():
     assert len(list(steps)) == 40
     assert held == 0
     assert most <= 2 + 1 + 2 + 1  # read ahead, computed, waiting to be written; and the one that is given out
+
+
+def test_value_no_more_results_wait_to_be_written_than_there_are_threads():
+    early, release = [], threading.Event()
+    timer = threading.Timer(0.3, release.set)
+
+    def compute(item):
+        if not release.is_set():
+            early.append(item)
+
+    timer.start()
+    steps = collect(range(30), lambda item: item, compute, lambda item, result: release.wait(WAIT), threads=4)
+    assert len(steps) == 30
+    assert len(early) <= 4 + 1  # and the one that was just computed
+
+
+def test_value_a_photograph_is_let_go_once_it_is_computed():
+    class Content:
+        pass
+
+    references = []
+
+    def read(item):
+        content = Content()
+        references.append(weakref.ref(content))
+        return content
+
+    computed = 0
+
+    def compute(content):
+        nonlocal computed
+        computed += 1
+
+    def all_gone():
+        for _ in range(200):  # the thread that read it lets go a moment after it has given it
+            if sum(reference() is not None for reference in references) <= len(references) - computed:
+                return True
+            time.sleep(0.01)
+        return False
+
+    steps = overlapped(range(4), read, compute, lambda item, result: None, threads=1)
+    with contextlib.closing(steps):
+        assert [all_gone() for _ in steps] == [True] * 4
+
+
+def test_value_who_is_interrupted_has_no_more_read(monkeypatch):
+    read, leaving = [], threading.Event()
+    shutdown = ThreadPoolExecutor.shutdown
+
+    def leave(pool, *arguments, **options):
+        leaving.set()
+        return shutdown(pool, *arguments, **options)
+
+    def compute(item):
+        if item == 1:
+            raise KeyboardInterrupt  # while the only thread still writes the first
+
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", leave)
+    with pytest.raises(KeyboardInterrupt):
+        collect(range(9), lambda item: read.append(item) or item, compute, lambda *_: leaving.wait(WAIT), threads=1)
+    assert read == [0, 1]
+
+
+def test_error_is_told_also_to_who_leaves_early():
+    told = []
+
+    def step(*failing):
+        def run(item, *_):
+            if item in failing:
+                raise (KeyboardInterrupt if item == "leaves" else ValueError)(item)
+            return item
+
+        return run
+
+    items = ["fine", "reading", "computing", "writing", "leaves"]
+    steps = overlapped(
+        items, step("reading"), step("computing", "leaves"), step("writing"),
+        threads=9, failed=lambda item, error: told.append((item, str(error))),
+    )  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        next(steps)
+    assert sorted(told) == [(item, item) for item in ("computing", "reading", "writing")]
 
 
 def test_error_in_each_step_belongs_to_its_item():

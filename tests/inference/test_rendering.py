@@ -90,9 +90,24 @@ def test_value_what_would_be_wrong_is_not_kept(tmp_path):
     picture.save(tmp_path / "short.png", icc_profile=b"broken")
     for name in ("grey.png", "cmyk.jpg", "short.png"):
         assert OpenedPhotograph.read(tmp_path / name).kept == {}
-    for dpi in ((0, 0), (float("nan"), 72), 300, "high", (72,), (1e9, 1e9)):
+    for dpi in ((0, 0), (float("nan"), 72), 300, "high", (72,), (1e9, 1e9), (65535.7, 72), (72, 65536)):
         picture.info["dpi"] = dpi
         assert _resolution(picture) is None
+    picture.info["dpi"] = (65535, 1)
+    kept = OpenedPhotograph(PIXELS, {"dpi": _resolution(picture)})
+    assert rendered(kept, cutout=True, background="red", format="jpg").info["dpi"] == (65535, 1)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_value_the_resolution_is_turned_with_the_photograph(tmp_path, ending, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(PIXELS).save(tmp_path / f"a.{ending}", dpi=(300, 150), exif=exif)
+    photograph = OpenedPhotograph.read(tmp_path / f"a.{ending}")
+    upright = orientation < 5
+    assert photograph.pixels.shape == ((65, 97, 3) if upright else (97, 65, 3))
+    assert [round(value) for value in photograph.kept["dpi"]] == ([300, 150] if upright else [150, 300])
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P", "CMYK", "I;16", "F"])
@@ -127,7 +142,37 @@ def test_error_options():
         rendering(cutout=True, background="whitish")
 
 
-def test_error_the_format_cannot_hold_it():
-    wide = np.zeros((1, 20000), np.float32)
-    with pytest.raises((OSError, ValueError), match="16383"):
-        rendered(OpenedPhotograph(np.zeros((1, 20000, 3), np.uint8), {}), wide, format="webp")
+@pytest.mark.parametrize("options", [{}, {"cutout": True, "background": "white"}])
+@pytest.mark.parametrize(("format", "limit"), [("webp", 16383), ("jpg", 65500)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_error_the_format_cannot_hold_it(format, limit, turned, options):
+    def encode(side, **more):
+        pixels = np.zeros((side, 1, 3) if turned else (1, side, 3), np.uint8)
+        probability = np.zeros(pixels.shape[:2], np.float32)
+        probability.flat[3:7] = 1
+        return rendered(OpenedPhotograph(pixels, {}), probability, **{"format": format, **options, **more})
+
+    assert max(encode(limit).size) == limit
+    size = f"1x{limit + 1}" if turned else f"{limit + 1}x1"
+    with pytest.raises(ValueError, match=f"the result has {size} pixels; a {format} file holds at most {limit} a side"):
+        encode(limit + 1)
+    assert max(encode(limit + 1, format="png").size) == limit + 1
+    assert max(encode(limit + 1, crop=True).size) == 4, "cropped, it fits"
+
+
+@pytest.mark.parametrize("options", [{}, {"cutout": True, "background": "white"}])
+def test_value_jpg_is_of_quality_95(options):
+    # the standard's tables begin with 16 and 17, of which quality 95 takes 200 - 2 * 95 = 10 percent
+    tables = rendered(format="jpg", **options).quantization
+    assert [table[0] for table in tables.values()] == [2, 2][: len(tables)]
+
+
+def test_value_threads_reach_the_estimate(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "dichoseg.inference.cutout.estimate_foreground",
+        lambda photograph, mask, *, threads: seen.append(threads) or photograph,
+    )
+    for threads in (None, 3):
+        rendered(cutout=True, estimate=True, threads=threads)
+    assert seen == [None, 3]

@@ -16,16 +16,19 @@ def export(
     ],
     file: Annotated[Path, typer.Argument(metavar="DST", help="A file that ends in .onnx, or in .pt2 (torch.export).")],
     size: Annotated[
-        int | None, typer.Option(help="Side of the square that the network sees, in pixels. Default: the model's own.")
+        int | None,
+        typer.Option(min=32, help="Side of the square that the network sees, in pixels. Default: the model's own."),
     ] = None,
     dynamic: Annotated[bool, typer.Option("--dynamic", help="Leave batch, height and width open.")] = False,
     preset: Annotated[
         RembgPreset | None, typer.Option(help="Make the file for rembg's dis_custom (1024) or u2net_custom (320).")
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store weights as float16: half the file, same speed.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Write a model as one file for other programs; it is compared with the model first."""
     from ..export import export_onnx, export_program
+    from ..export.destination import check_destination
     from ..models import load_model
 
     suffix = file.suffix.lower()
@@ -33,6 +36,9 @@ def export(
         raise ValueError(f"wanted a file that ends in .onnx or .pt2; got {file}")
     if suffix == ".pt2" and (dynamic or half or preset is not None):
         raise ValueError(f"--dynamic, --preset and --half are for .onnx files; got {file}")
+    check_destination(file)
+    if file.exists() and not overwrite:
+        raise FileExistsError(f"{file} is there already; wanted a new file, or --overwrite to replace it")
     network = load_model(model)
     if suffix == ".pt2":
         difference = export_program(network, file, size=size)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    import torch
 
 
 def predict(
@@ -32,7 +35,7 @@ def predict(
         int | None, typer.Option(min=32, help="Side of the network's input, in pixels. Default: the model's.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="Such as cuda or cpu. Default: CUDA, else Apple's MPS, where there is one.")
+        str | None, typer.Option(help="Such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.")
     ] = None,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 where the machine has it natively.")
@@ -55,17 +58,17 @@ def predict(
     """Write the mask of each photograph, at its size; exit code 1 if any failed."""
     import dataclasses
 
-    import torch
-
     from ..inference import Predictor, predict_files
+    from ..inference.files import plan_files
     from ..inference.memory import keep_memory
-    from ..inference.prepare import choose_device
+    from ..inference.rendering import Rendering
     from ..models import load_model
 
     keep_memory()
-
+    rendering = Rendering(cutout=cutout, background=background, format=format, threshold=threshold, crop=crop)
+    plan_files(images, out, rendering, resume=resume)  # raises what can be told before a model is loaded
+    target = _usable_device(device)
     network = load_model(model)
-    target = choose_device(device, torch.device("cpu"))
     if size is not None:
         network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
     with _torch_threads(threads):
@@ -92,11 +95,26 @@ def predict(
         except KeyboardInterrupt:
             typer.echo(f"stopped; what is in {out} stays, and --resume goes on from there", err=True)
             raise typer.Exit(130) from None
-    for failure in predicted.failures:
-        typer.echo(f"error: {failure}", err=True)
-    typer.echo(predicted.text())
+    typer.echo(predicted.text())  # what failed is in the log
     if predicted.failures:
         raise typer.Exit(1)
+
+
+def _usable_device(name: str | None) -> torch.device:
+    """The device of a name, or the default one; a ValueError of one line where torch cannot use it."""
+    import torch
+
+    from ..inference.prepare import choose_device
+
+    try:
+        device = choose_device(name, torch.device("cpu"))
+    except RuntimeError:  # which lists twenty kinds
+        raise ValueError(f"--device must be a device such as cpu, cuda, cuda:1 or mps; got {name!r}") from None
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"torch cannot use --device {device} here: {str(error).splitlines()[0]}") from None
+    return device
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -73,12 +74,12 @@ class FolderDataset(Dataset[Sample]):
         self.transform = transform
         self.foreground = None if foreground is None else tuple(foreground)
         self.resize_masks = resize_masks
-        image_paths, others = _images_and_others(Path(images))
+        image_paths, others = images_and_others(Path(images))
         image_files = _by_key(Path(images), image_paths)
         if self.cutouts:
             mask_files = {key: paths[:1] for key, paths in image_files.items()}
         else:
-            mask_paths, more = _images_and_others(Path(masks))
+            mask_paths, more = images_and_others(Path(masks))
             mask_files = _by_key(Path(masks), mask_paths)
             others += more
         self.ignored = tuple(others)
@@ -215,22 +216,31 @@ def find_folders(
     raise FileNotFoundError(f"no images and masks in {root}: wanted {wanted}; {_what_is_in(root, candidates)}")
 
 
-def image_files(root: Path) -> list[Path]:
-    """Every file below a folder that Pillow has a reader for, by its extension, sorted; hidden ones are passed over."""
-    return _images_and_others(root)[0]
+def images_and_others(root: Path) -> tuple[list[Path], list[Path]]:
+    """The files below a folder that Pillow has a reader for, by their extension, and all others; both sorted.
 
+    Hidden files and folders are passed over. Links to folders are not followed, since they may lead round in a circle;
+    they are among the others, as are links that lead nowhere.
 
-def _images_and_others(root: Path) -> tuple[list[Path], list[Path]]:
-    """The files of `image_files`, and those that it passes over but for hidden ones, from one walk."""
+    Raises:
+        FileNotFoundError: No such folder.
+        OSError: A folder in it cannot be listed; the message names it.
+    """
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
     known = {ending for ending, kind in PillowImage.registered_extensions().items() if kind in PillowImage.OPEN}
     images: list[Path] = []
     others: list[Path] = []
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts):
-            (images if path.suffix.lower() in known else others).append(path)
-    return images, others
+    for folder, subfolders, names in os.walk(root, onerror=_refuse):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        links = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
+        for path in (Path(folder, name) for name in names + links if not name.startswith(".")):
+            (images if path.suffix.lower() in known and path.is_file() else others).append(path)
+    return sorted(images), sorted(others)
+
+
+def _refuse(error: OSError) -> None:
+    raise type(error)(f"{error.filename} cannot be listed: {error.strerror}; wanted a folder of images") from error
 
 
 def files_by_name(root: Path) -> dict[str, Path]:
@@ -240,7 +250,7 @@ def files_by_name(root: Path) -> dict[str, Path]:
         FileNotFoundError: No such folder.
         ValueError: No images, or two files of one name.
     """
-    files = _by_key(root, image_files(root))
+    files = _by_key(root, images_and_others(root)[0])
     for paths in files.values():
         if len(paths) > 1:
             raise ValueError(f"two files for one key: {' and '.join(map(str, paths))}")

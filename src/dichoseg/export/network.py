@@ -7,7 +7,6 @@ import dataclasses
 import logging
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 import torch
@@ -33,22 +32,22 @@ SCENE_SIZE = 256
 
 
 class Export(NamedTuple):
-    """A model made ready."""
+    """What is exported of a model."""
 
     module: nn.Module
     """Image -> probability (B, 1, H, W), in eval mode, on the CPU."""
     network: Model
     """The model inside: a copy whose preprocessing has the size that was asked for."""
-    input: Preprocessing
+    preprocessing: Preprocessing
     """How the module's image is made of a photograph."""
 
 
-def ready(model: Model, path: Path, *, size: int | None = None, preset: Preset | None = None) -> Export:
+def prepare_export(model: Model, *, size: int | None = None, preset: Preset | None = None) -> Export:
     """Copy a model, and put the sigmoid and what a preset's tool needs around it.
 
     Raises:
-        TypeError, ValueError: Something that is not a model, one that takes masks, or an unknown preset.
-        FileNotFoundError: No folder for the file.
+        TypeError, ValueError: Something that is not a model, one that takes masks, a size that is not a positive whole
+            number, or an unknown preset.
     """
     if not isinstance(model, Model):
         raise TypeError(f"wanted a model (create_model and load_model give one); got {type(model).__name__}")
@@ -56,8 +55,8 @@ def ready(model: Model, path: Path, *, size: int | None = None, preset: Preset |
         raise ValueError("this is a GT encoder, which takes masks and serves training alone; export the model itself")
     if preset is not None and preset not in TOOLS:
         raise ValueError(f"preset must be one of {', '.join(TOOLS)}; got {preset!r}")
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.parent} to write {path.name} to")
+    if size is not None and not isinstance(size, int):
+        raise TypeError(f"size must be a whole number of pixels; got {size!r}")
     network = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
     if size is not None:
         network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
@@ -142,7 +141,7 @@ class Reference(NamedTuple):
     probability: Tensor
 
 
-def references(export: Export, shapes: Sequence[tuple[int, int, int]]) -> list[Reference]:
+def compute_references(export: Export, shapes: Sequence[tuple[int, int, int]]) -> list[Reference]:
     """What the model makes of a drawn scene, in each (batch, height, width).
 
     Raises:
@@ -152,7 +151,7 @@ def references(export: Export, shapes: Sequence[tuple[int, int, int]]) -> list[R
     made = []
     for batch, height, width in shapes:
         photograph = resize(scene, (height, width)).expand(batch, -1, -1, -1)
-        image = export.input.normalize(photograph).contiguous()
+        image = export.preprocessing.normalize(photograph).contiguous()
         try:
             with torch.no_grad():
                 probability = export.module(image)
@@ -165,7 +164,7 @@ def references(export: Export, shapes: Sequence[tuple[int, int, int]]) -> list[R
 
 
 def largest_difference(
-    run: Callable[[Image], Tensor], wanted: Sequence[Reference], *, tolerance: float = TOLERANCE, suspects: str = ""
+    run: Callable[[Image], Tensor], wanted: Sequence[Reference], *, tolerance: float = TOLERANCE, suspect: str = ""
 ) -> float:
     """How far a file is from the model, in probability.
 
@@ -173,7 +172,7 @@ def largest_difference(
         run: What the file makes of an image.
         wanted: What it should make of some.
         tolerance: How far it may be.
-        suspects: The options that may be at fault, for the message.
+        suspect: The option that is at fault then, for the message.
 
     Raises:
         RuntimeError: Further than `tolerance`, or values that are not finite.
@@ -186,7 +185,7 @@ def largest_difference(
             raise RuntimeError(
                 f"the file would not do what the model does: on an image of {image.shape[2]} by {image.shape[3]} "
                 f"pixels their probabilities differ by {difference:.2g}, more than {tolerance}, so none is written"
-                + (f"; try without {suspects}" if suspects else "")
+                + (f"; try without {suspect}" if suspect else "")
             )
         largest = max(largest, difference)
     return largest

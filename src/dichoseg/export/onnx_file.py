@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,8 @@ from ..contracts import Image, Model
 from ..models.weights.config import METADATA_KEY, config_of
 from ..models.weights.onnx_graph import path_name
 from ..models.weights.writing import write_atomically
-from .network import SCENE_SIZE, TOLERANCE, Preset, largest_difference, ready, references
+from .destination import check_destination
+from .network import SCENE_SIZE, Preset, compute_references, largest_difference, prepare_export
 
 if TYPE_CHECKING:
     import onnx
@@ -55,7 +56,7 @@ def export_onnx(
 
     Args:
         model: Any model that takes images. It stays as it is, in its mode and on its device.
-        path: The file, written whole or not at all; nothing lies beside it.
+        path: The file, written whole or not at all; nothing lies beside it. One that is there is replaced.
         size: Side of the square image that the network sees, in pixels. Default: the model's own.
         dynamic: Leave batch, height and width open. A tool has one size, so there it makes no sense.
         preset: `"rembg-dis"` for rembg's `dis_custom`, which gives 1024 pixels; `"rembg-u2net"` for `u2net_custom`,
@@ -70,7 +71,7 @@ def export_onnx(
     Raises:
         TypeError, ValueError: Something that is not a model, one that takes masks, one that does not take this size, an
             unknown preset, or options that do not go together.
-        FileNotFoundError: No folder for the file.
+        OSError: No folder for the file, a folder in its place, or no permission to write it.
         ImportError: onnx or onnxruntime is not installed.
         RuntimeError: onnxruntime does not run the file, or the file would differ from the model by more than 1e-3 (with
             `half` 1e-2); none is written then.
@@ -81,23 +82,26 @@ def export_onnx(
     except ImportError as error:
         raise ImportError("writing .onnx files needs onnx and onnxruntime: pip install 'dichoseg[onnx]'") from error
     path = Path(path)
-    export = ready(model, path, size=size, preset=preset)
+    check_destination(path)
+    export = prepare_export(model, size=size, preset=preset)
     if dynamic and preset is not None:
-        raise ValueError(f"{preset} gives images of {export.input.size} pixels and no others: leave out dynamic")
-    side = export.input.size or (SCENE_SIZE if dynamic else None)
+        raise ValueError(
+            f"{preset} gives images of {export.preprocessing.size} pixels and no others: leave out dynamic"
+        )
+    side = export.preprocessing.size or (SCENE_SIZE if dynamic else None)
     if side is None:
         raise ValueError("the model takes photographs at their own size: say size=, or dynamic=True for any size")
     odd = (2, side * 3 // 4 | 1, side * 5 // 4 | 1)
-    wanted = references(export, [(1, side, side), *([odd] if dynamic else [])])
+    wanted = compute_references(export, [(1, side, side), *([odd] if dynamic else [])])
     file = _traced(export.module, wanted[0].image, dynamic=dynamic)
     _name_weights(file.graph, export.network)
-    if half:
-        _halve_weights(file.graph)
     onnx.helper.set_model_props(file, {METADATA_KEY: json.dumps({**config_of(export.network), "preset": preset})})
     content = file.SerializeToString()
-    suspects = " or ".join(name for name, chosen in (("dynamic", dynamic), ("half", half)) if chosen)
-    tolerance = HALF_TOLERANCE if half else TOLERANCE
-    difference = largest_difference(_runner(content), wanted, tolerance=tolerance, suspects=suspects)
+    difference = largest_difference(_runner(content), wanted, suspect="dynamic" if dynamic else "")
+    if half:  # compared twice, so that an error can say which option is to blame
+        _halve_weights(file.graph)
+        content = file.SerializeToString()
+        difference = largest_difference(_runner(content), wanted, tolerance=HALF_TOLERANCE, suspect="half")
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
     return difference
 
@@ -107,20 +111,20 @@ def _traced(module: nn.Module, image: Image, *, dynamic: bool) -> onnx.ModelProt
     import onnx
 
     axes = {0: "batch", 2: "height", 3: "width"}
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that tracing is old, and what it freezes: the comparison finds that
-        file = Path(folder) / "traced.onnx"
         torch.onnx.export(
             module,
             (image,),
-            file,
+            buffer,  # type: ignore[arg-type]  # its annotation has paths alone
             dynamo=False,
             opset_version=OPSET,
             input_names=["image"],
             output_names=["probability"],
             dynamic_axes={"image": axes, "probability": axes} if dynamic else None,
         )
-        return onnx.load(file)
+    return onnx.load_model_from_string(buffer.getvalue())
 
 
 def _name_weights(graph: onnx.GraphProto, network: Model) -> None:

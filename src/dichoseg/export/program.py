@@ -11,7 +11,8 @@ import torch
 from ..contracts import Model
 from ..models.weights.config import METADATA_KEY, config_of
 from ..models.weights.writing import write_atomically
-from .network import largest_difference, ready, references
+from .destination import check_destination
+from .network import compute_references, largest_difference, prepare_export
 
 
 def export_program(model: Model, path: str | Path, *, size: int | None = None) -> float:
@@ -23,7 +24,7 @@ def export_program(model: Model, path: str | Path, *, size: int | None = None) -
 
     Args:
         model: Any model that takes images. It stays as it is, in its mode and on its device.
-        path: The file, written whole or not at all.
+        path: The file, written whole or not at all. One that is there is replaced.
         size: Side of the square image, in pixels. Default: the model's own.
 
     Returns:
@@ -31,15 +32,16 @@ def export_program(model: Model, path: str | Path, *, size: int | None = None) -
 
     Raises:
         TypeError, ValueError: Something that is not a model, one that takes masks, or one that does not take this size.
-        FileNotFoundError: No folder for the file.
+        OSError: No folder for the file, a folder in its place, or no permission to write it.
         RuntimeError: The file would differ from the model by more than 1e-3; none is written then.
     """
     path = Path(path)
-    export = ready(model, path, size=size)
-    side = export.input.size
+    check_destination(path)
+    export = prepare_export(model, size=size)
+    side = export.preprocessing.size
     if side is None:
         raise ValueError("the model takes photographs at their own size, and a program has one size: say size=")
-    wanted = references(export, [(1, side, side)])
+    wanted = compute_references(export, [(1, side, side)])
     program = torch.export.export(export.module, (wanted[0].image,))
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={METADATA_KEY: json.dumps(config_of(export.network))})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
 import numpy as np
@@ -27,6 +28,7 @@ def cut_out(
     *,
     background: Colour | None = None,
     estimate: bool = True,
+    threads: int | None = None,
 ) -> PillowImage.Image:
     """Cut the foreground out of a photograph.
 
@@ -36,24 +38,33 @@ def cut_out(
         background: What to put behind the foreground. Default: nothing.
         estimate: Whether to replace the colours of pixels that are partly background, as `estimate_foreground` does;
             otherwise they keep those of the photograph, and its background remains around fine structures as a halo.
+        threads: For the estimate, as in `estimate_foreground`.
 
     Returns:
         RGBA with the mask as alpha; with a background, RGB.
     """
     alpha = PillowImage.fromarray(mask)
-    foreground = PillowImage.fromarray(estimate_foreground(photograph, mask) if estimate else photograph)
+    colours = estimate_foreground(photograph, mask, threads=threads) if estimate else photograph
+    foreground = PillowImage.fromarray(colours)
     if background is None:
         foreground.putalpha(alpha)
         return foreground
     return PillowImage.composite(foreground, PillowImage.new("RGB", alpha.size, background), alpha)
 
 
-def estimate_foreground(photograph: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def estimate_foreground(
+    photograph: NDArray[np.uint8], mask: NDArray[np.uint8], *, threads: int | None = None
+) -> NDArray[np.uint8]:
     """Estimate the colours of the foreground alone, (H, W, 3), where pixels of the photograph mix it with background.
 
     By pymatting, after Germer et al. (arXiv:2006.14970). Where the mask is 0, they go on smoothly. It takes about
     0.1 s and 100 MB a megapixel, and half a minute the very first time, when it is compiled. A mask that holds no
     edge leaves the photograph as it is.
+
+    Args:
+        photograph: (H, W, 3), RGB.
+        mask: (H, W), 255 being foreground.
+        threads: At most so many. Default: numba's number, one for each core.
 
     Raises:
         ImportError: pymatting is not installed.
@@ -62,9 +73,25 @@ def estimate_foreground(photograph: NDArray[np.uint8], mask: NDArray[np.uint8]) 
 
     if mask.min() == mask.max():  # and its pyramid needs two pixels
         return photograph
-    with _ESTIMATING:
+    with _ESTIMATING, _numba_threads(threads):
         colours = estimate_foreground_ml(photograph.astype(np.float32) / 255, mask.astype(np.float32) / 255)
     return (colours * 255).round().astype(np.uint8)
+
+
+@contextmanager
+def _numba_threads(count: int | None) -> Iterator[None]:
+    """Let pymatting's kernels, which numba compiles, use at most so many threads, and afterwards as many as before."""
+    if count is None:
+        yield
+        return
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(count, before))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def can_estimate_foreground() -> bool:

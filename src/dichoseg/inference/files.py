@@ -7,8 +7,10 @@ import dataclasses
 import errno
 import logging
 import os
+import sys
 import time
-from collections.abc import Generator, Sequence
+from collections import Counter
+from collections.abc import Collection, Generator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..data.folder import image_files
+from ..data.folder import images_and_others
 from ..models.weights.writing import write_atomically
 from .cutout import can_estimate_foreground
 from .overlap import overlapped
@@ -40,6 +42,9 @@ class PredictedFiles:
     """Number of results written."""
     skipped: int
     """Number of results that were there, with `resume`."""
+    passed_over: int
+    """Number of files in the folders that are none Pillow has a reader for, such as HEIC, and of links to folders and
+    to nowhere; the log says which. Hidden files do not count."""
     failures: tuple[str, ...]
     """What went wrong, one message per photograph."""
     seconds: float
@@ -54,7 +59,21 @@ class PredictedFiles:
             parts.append(f"{self.skipped} skipped that were there")
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
+        if self.passed_over:
+            parts.append(f"{self.passed_over} passed over that are no photographs")
         return "; ".join(parts)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What `predict_files` is to do."""
+
+    remaining: tuple[tuple[Path, Path], ...]
+    """Photographs and their results."""
+    skipped: int
+    passed_over: int
+    notes: tuple[str, ...]
+    """What is to be told about the folders."""
 
 
 def predict_files(
@@ -74,12 +93,12 @@ def predict_files(
 
     While the network computes, in the thread of the caller, other threads read the next photographs and write the
     last results; so many of each are held in memory as there are threads. A result is written whole or not at all,
-    also where this is interrupted.
+    also where this is interrupted. What fails is logged when it does.
 
     Args:
         predictor: A prepared model.
-        sources: Photographs, or folders of them, whose subfolders are kept. Where `out` is in such a folder, what is
-            in `out` is no photograph.
+        sources: Photographs, or folders of them, whose subfolders are kept; links to folders are not followed. Where
+            `out` is in such a folder, what is in `out` is no photograph.
         out: Folder for the results, made if it is not there. They have the names of their photographs.
         cutout: Write the photograph with the mask as its alpha channel in place of the mask. It keeps its RGB colour
             profile and, but in WebP, its resolution. With pymatting (`pip install 'dichoseg[cutout]'`), pixels that
@@ -91,16 +110,19 @@ def predict_files(
         threshold: Make the mask black and white: white where the probability is this or more.
         crop: Leave of a result the smallest rectangle that holds the mask's levels from one twentieth up; all of it
             where there are none.
-        threads: For reading and writing. Default: one for each core, at most 8.
+        threads: For reading and writing, and so many for the estimated colours. Default: one for each core, at most 8
+            for files.
 
     Returns:
         What was done, and what went wrong.
 
     Raises:
         FileNotFoundError: A source that is not there.
-        ValueError: A folder without photographs, two sources with one result, a result in the place of a source,
-            options that do not go together, or a network that takes masks; nothing is written then.
-        OSError: `out` cannot be made or written to; or the disk is full, when what is written stays.
+        ValueError: No sources, a folder without photographs, two sources with one result, a result in the place of a
+            source or, but with `resume`, of a file that lies beside one, options that do not go together, or a
+            network that takes masks; nothing is written then.
+        OSError: A folder cannot be listed, `out` cannot be made or written to; or the disk is full, when what is
+            written stays.
     """
     if predictor.model.preprocessing.source == "mask":
         raise ValueError(
@@ -108,30 +130,34 @@ def predict_files(
         )
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be 1 or more; got {threads}")
-    rendering = Rendering(cutout=cutout, background=background, format=format, threshold=threshold, crop=crop)
     out = Path(out)
-    results = _results(sources, out, f".{format}")
-    _prepare_folder(out)
-    remaining = [(path, result) for result, path in results.items() if not (resume and result.is_file())]
-    if cutout and remaining:
+    rendering = Rendering(
+        cutout=cutout, background=background, format=format, threshold=threshold, crop=crop, threads=threads
+    )
+    plan = plan_files(sources, out, rendering, resume=resume)
+    for note in plan.notes:
+        logger.warning("%s", note)
+    _make_folder(out)
+    if cutout and plan.remaining:
         rendering = _with_or_without_estimate(rendering)
 
-    steps = _steps(predictor, remaining, rendering, threads=threads or min(8, os.cpu_count() or 1))
+    steps = _steps(predictor, plan.remaining, rendering, threads=threads or min(8, os.cpu_count() or 1))
     failures = []
     start = time.perf_counter()
+    bar = tqdm(steps, "predict", len(plan.remaining), unit=" images", leave=False, disable=None)
     with contextlib.closing(steps):
-        for (path, result), error in tqdm(steps, "predict", len(remaining), unit=" images", leave=False, disable=None):
+        for (path, result), error in bar:
             if isinstance(error, OSError) and error.errno in NO_SPACE:
                 raise OSError(error.errno, f"{error.strerror}; what is written stays, and resume goes on", str(result))
-            if isinstance(error, FAILURES):
-                message = str(error) or type(error).__name__
-                failures.append(message if str(path) in message else f"{path}: {message}")
-            elif error is not None:
+            if error is not None and not _is_failure(error):
                 raise error
+            if error is not None:
+                failures.append(_message(path, error))
     return PredictedFiles(
         out=out,
-        written=len(remaining) - len(failures),
-        skipped=len(results) - len(remaining),
+        written=len(plan.remaining) - len(failures),
+        skipped=plan.skipped,
+        passed_over=plan.passed_over,
         failures=tuple(failures),
         seconds=time.perf_counter() - start,
     )
@@ -149,61 +175,129 @@ def _steps(
         return photograph, predictor(photograph.pixels)
 
     def write(paths: tuple[Path, Path], prediction: tuple[OpenedPhotograph, NDArray[np.float32]]) -> None:
-        content = rendering.encoded(
-            *prediction
-        )  # in memory: Pillow may take a file that a full disk cut short for whole
+        # in memory, since Pillow may take a file that a full disk cut short for whole
+        content = rendering.encoded(*prediction)
         paths[1].parent.mkdir(parents=True, exist_ok=True)
         write_atomically(paths[1], lambda temporary: temporary.write_bytes(content))
 
-    return overlapped(files, read, compute, write, threads=threads)
+    def log(paths: tuple[Path, Path], error: BaseException) -> None:
+        if _is_failure(error):
+            with tqdm.external_write_mode(sys.stderr):  # or the line would be put behind the bar
+                logger.warning("%s", _message(paths[0], error))
+
+    return overlapped(files, read, compute, write, threads=threads, failed=log)
 
 
-def _results(sources: Sequence[str | Path], out: Path, suffix: str) -> dict[Path, Path]:
-    """Each result's path, with that of its photograph."""
+def _is_failure(error: BaseException) -> bool:
+    """Whether this stops one photograph alone."""
+    return isinstance(error, FAILURES) and not (isinstance(error, OSError) and error.errno in NO_SPACE)
+
+
+def _message(path: Path, error: BaseException) -> str:
+    message = str(error) or type(error).__name__
+    return message if str(path) in message else f"{path}: {message}"
+
+
+def plan_files(sources: Sequence[str | Path], out: Path, rendering: Rendering, *, resume: bool) -> Plan:
+    """Find the photographs and their results, and raise what `predict_files` does, before a model is loaded for it."""
     if isinstance(sources, str | Path):
         raise TypeError(f"sources takes a list of paths, such as [{str(sources)!r}]; got {sources!r}")
+    if not sources:
+        raise ValueError("sources is empty; wanted photographs, or folders of them")
     results: dict[Path, Path] = {}
+    passed_over, notes = 0, []
     for source in map(Path, sources):
         if source.is_dir():
-            pairs = [(path, path.relative_to(source)) for path in _photographs(source, out)]
+            photographs, others, some_notes = _listed(source, out)
+            pairs = [(path, path.relative_to(source)) for path in photographs]
+            passed_over += len(others)
+            notes += some_notes
         elif source.is_file():
             pairs = [(source, Path(source.name))]
         else:
             raise FileNotFoundError(f"no photograph or folder at {source}")
         for path, name in pairs:
-            result = out / name.with_suffix(suffix)
+            result = out / name.with_suffix(f".{rendering.format}")
             if result in results:
                 raise ValueError(f"{results[result]} and {path} would both be written to {result}")
             results[result] = path
+    there = {result for result in results if result.is_file()}
+    _refuse_to_overwrite(results, set() if resume else there)
+    _check_folder(out)
+    return Plan(
+        remaining=tuple((path, result) for result, path in results.items() if not (resume and result in there)),
+        skipped=len(there) if resume else 0,
+        passed_over=passed_over,
+        notes=tuple(notes),
+    )
+
+
+def _refuse_to_overwrite(results: Mapping[Path, Path], there: Collection[Path]) -> None:
+    """Refuse results in the place of their photographs, or of files that may be photographs, lying beside these."""
     read = {path.resolve() for path in results.values()}
     overwritten = sorted(result for result in results if result.resolve() in read)
     if overwritten:
         raise ValueError(
             f"{overwritten[0]} is a photograph that is read and would be overwritten; choose another folder"
         )
-    return results
+    folders = {path.parent.resolve() for path in results.values()}
+    beside = sorted(result for result in there if result.parent.resolve() in folders)
+    if beside:
+        raise ValueError(
+            f"{beside[0]} lies beside the photographs, may be one itself, and would be overwritten; "
+            "choose another folder, or resume=True (--resume), which leaves it as it is"
+        )
 
 
-def _photographs(folder: Path, out: Path) -> list[Path]:
-    """The photographs below a folder; not what is in `out`, if that is one of its subfolders."""
-    paths = image_files(folder)
-    if folder.resolve() in out.resolve().parents:
-        beside = [path for path in paths if out.resolve() not in path.resolve().parents]
-        if len(beside) < len(paths):
-            logger.warning("%d files in %s are taken for results, not for photographs", len(paths) - len(beside), out)
-        paths = beside
-    if not paths:
-        raise ValueError(f"no photographs in {folder}")
-    return paths
+def _listed(folder: Path, out: Path) -> tuple[list[Path], list[Path], list[str]]:
+    """The photographs below a folder, what is passed over, and what is to be told.
+
+    What is in `out`, if that is one of the folder's subfolders, is neither.
+    """
+    photographs, others = images_and_others(folder)
+    notes = []
+    results_folder = out.resolve()
+    if folder.resolve() in results_folder.parents:
+        count = len(photographs)
+        photographs, others = (
+            [path for path in paths if not path.parent.resolve().is_relative_to(results_folder)]
+            for paths in (photographs, others)
+        )
+        if len(photographs) < count:
+            notes.append(f"{count - len(photographs)} files in {out} are taken for results, not for photographs")
+    if others:
+        kinds = Counter(map(_kind, others)).most_common()
+        counts = ", ".join(f"{kind} ({count})" for kind, count in kinds)
+        notes.append(f"{len(others)} passed over in {folder}: {counts}; such as {others[0]}")
+    if not photographs:
+        raise ValueError("; ".join([f"no photographs in {folder}", *notes]))
+    return photographs, others, notes
 
 
-def _prepare_folder(out: Path) -> None:
-    """Make the folder of the results; an OSError says why nothing could be written to it."""
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"{out} is a file; wanted a folder for the results")
-    out.mkdir(parents=True, exist_ok=True)
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise PermissionError(f"{out} is a folder that you may not write to")
+def _kind(path: Path) -> str:
+    """What that is, which is no photograph."""
+    if path.is_dir():
+        return "links to folders"
+    if not path.exists():
+        return "links that lead nowhere"
+    return f"{path.suffix} files" if path.suffix else "files without an ending"
+
+
+def _check_folder(out: Path) -> None:
+    """Raise an OSError if the folder of the results is none, or cannot be written to, or made."""
+    there = next(path for path in (out, *out.absolute().parents) if os.path.exists(path))
+    if not there.is_dir():
+        raise NotADirectoryError(f"{there} is a file; wanted a folder for the results")
+    if not os.access(there, os.W_OK | os.X_OK):
+        wanted = "" if there == out else f"; wanted to make {out} in it, for the results"
+        raise PermissionError(f"{there} is a folder that you may not write to{wanted}")
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise type(error)(f"{out} cannot be made: {error.strerror}; wanted a folder for the results") from error
 
 
 def _with_or_without_estimate(rendering: Rendering) -> Rendering:

@@ -17,7 +17,7 @@ def keep_memory() -> bool:
     `dichoseg train` do; nothing else in the library calls it. The process keeps what one photograph needs.
 
     Returns:
-        Whether the C library took it: glibc does; others, and other systems, are left alone.
+        Whether the C library took all of it: glibc does; others, and other systems, are left alone.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -25,4 +25,5 @@ def keep_memory() -> bool:
     if mallopt is None:
         return False
     settings = {_MMAP_THRESHOLD: _LARGEST, _TRIM_THRESHOLD: _LARGEST, _TOP_PAD: 64 * 2**20}
-    return all(mallopt(option, value) == 1 for option, value in settings.items())
+    taken = [mallopt(option, value) == 1 for option, value in settings.items()]  # each, also after one is refused
+    return all(taken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -20,6 +21,7 @@ def overlapped(
     write: Callable[[Item, Result], None],
     *,
     threads: int,
+    failed: Callable[[Item, BaseException], None] = lambda item, error: None,
 ) -> Generator[tuple[Item, BaseException | None]]:
     """Take each item through three steps; yield it, in order, when it is written, with the exception that stopped it.
 
@@ -28,6 +30,9 @@ def overlapped(
 
     Whoever leaves early, by an exception (such as KeyboardInterrupt in `compute`) or by `close`, starts nothing more;
     what was computed by then is still written.
+
+    `failed` is told of each exception when it happens, in whatever thread that is; so also of those that whoever leaves
+    early does not get.
     """
     upcoming = iter(items)
     reading: deque[tuple[Item, Future[Content]]] = deque()
@@ -38,13 +43,20 @@ def overlapped(
             reading.extend((item, pool.submit(read, item)) for item in itertools.islice(upcoming, count))
 
         def computed(item: Item, content: Future[Content]) -> Future[None]:
+            done: Future[None] = Future()
             try:
                 result = compute(content.result())
             except Exception as error:
-                failed: Future[None] = Future()
-                failed.set_exception(error)
-                return failed
-            return pool.submit(write, item, result)
+                done.set_exception(error)
+            else:
+                done = pool.submit(write, item, result)
+            done.add_done_callback(functools.partial(tell, item))
+            return done
+
+        def tell(item: Item, done: Future[None]) -> None:
+            error = done.exception()
+            if error is not None:
+                failed(item, error)
 
         try:
             read_ahead(threads)

@@ -29,6 +29,8 @@ MASK_OPTIONS: dict[str, dict[str, Any]] = {
     "webp": {"format": "WEBP", "lossless": True},
     "jpg": {"format": "JPEG", "quality": 95},
 }
+LARGEST_SIDE = {"webp": 16383, "jpg": 65500}
+"""Where a format has a limit, in pixels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Rendering:
     crop: bool
     estimate: bool = True
     """Whether a cut-out's colours are estimated, as in `cut_out`."""
+    threads: int | None = None
+    """For the estimate."""
 
     def __post_init__(self) -> None:
         """Check the values once, where they enter."""
@@ -80,21 +84,37 @@ class Rendering:
         """Make the result's file.
 
         Raises:
-            OSError, ValueError: The format cannot hold it, as a side above 16383 pixels in WebP or 65535 in JPEG.
+            ValueError: A side is longer than the format holds.
         """
         mask = self._mask(probability)
+        box = bounding_box(mask) if self.crop else (0, 0, mask.shape[1], mask.shape[0])
+        self._check_size(box[2] - box[0], box[3] - box[1])
         if self.cutout:
             background = None if self.background is None else parse_colour(self.background)
-            picture = cut_out(_eight_bits(photograph.pixels), mask, background=background, estimate=self.estimate)
+            picture = cut_out(
+                _eight_bits(photograph.pixels),
+                mask,
+                background=background,
+                estimate=self.estimate,
+                threads=self.threads,
+            )
             options = CUTOUT_OPTIONS[self.format] | photograph.kept
         else:
             picture = PillowImage.fromarray(mask)
             options = MASK_OPTIONS[self.format]
         if self.crop:
-            picture = picture.crop(bounding_box(mask))
+            picture = picture.crop(box)
         buffer = io.BytesIO()
         picture.save(buffer, **options)
         return buffer.getvalue()
+
+    def _check_size(self, width: int, height: int) -> None:
+        limit = LARGEST_SIDE.get(self.format)
+        if limit is not None and max(width, height) > limit:
+            raise ValueError(
+                f"the result has {width}x{height} pixels; a {self.format} file holds at most {limit} a side, "
+                "a png file more"
+            )
 
     def _mask(self, probability: NDArray[np.float32]) -> NDArray[np.uint8]:
         if self.threshold is None:
@@ -115,9 +135,9 @@ def _rgb_profile(picture: PillowImage.Image) -> bytes | None:
 
 
 def _resolution(picture: PillowImage.Image) -> tuple[float, float] | None:
-    """Dots per inch, across and down, if they make sense."""
+    """Dots per inch, across and down, if they make sense and fit into the 16 bits that JPEG has for them."""
     try:
         across, down = (float(value) for value in picture.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    return (across, down) if 1 <= across < 65536 and 1 <= down < 65536 else None
+    return (across, down) if 1 <= across <= 65535 and 1 <= down <= 65535 else None

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it there; nothing half-written stays."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
+    """Let `write` fill a temporary file beside `path`, then move it there; nothing half-written stays.
+
+    The file has the permissions of any that the process makes. An OSError about the temporary one names `path`.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(6)}")  # short, since a name may be at most 255 bytes
     try:
-        write(temporary)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        permissions = os.fstat(handle).st_mode & 0o777
+        os.close(handle)
+        try:
+            write(temporary)
+            temporary.chmod(permissions)  # safetensors puts a file of its own there, for the user alone
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno is None or (error.filename is not None and str(error.filename) != str(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_text(path: Path, text: str) -> None:
