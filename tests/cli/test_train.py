@@ -73,7 +73,7 @@ def test_value_two_stages_in_one_command(data):
     result = run_cli(*arguments)
     assert result.exit_code == 0, result.output
     assert sorted(item.name for item in out.iterdir()) == [
-        "best", "curves.png", "gt_encoder", "history.csv", "last", "scores.json", "sheets",
+        "best", "command.json", "curves.png", "gt_encoder", "history.csv", "last", "scores.json", "sheets", "state.pt",
     ]  # fmt: skip
     header = (out / "history.csv").read_text().splitlines()[0].split(",")
     assert {"bce/main", "bce/side_1", "edge_bce/main", "gt_encoder/feature_1", "val_loss"} <= set(header)
@@ -87,7 +87,9 @@ def test_value_two_stages_in_one_command(data):
     again = data / "again"
     result = run_cli("train", data, "--out", again, *TINY, "--gt-encoder", out / "gt_encoder")
     assert result.exit_code == 0, result.output
-    assert sorted(item.name for item in again.iterdir()) == ["curves.png", "history.csv", "last"]
+    assert sorted(item.name for item in again.iterdir()) == [
+        "command.json", "curves.png", "history.csv", "last", "state.pt",
+    ]  # fmt: skip
 
 
 def test_value_overfit_batches(data):
@@ -224,3 +226,61 @@ def test_error_edge_loss_without_edges(data):
     result = run_cli("train", data, "--out", data / "run", *TINY, "--edge-loss", "balanced_bce")
     assert "EdgeSupervision needs a model that predicts edges" in str(result.exception)
     assert not (data / "run").exists()
+
+
+def test_value_resume_needs_the_folder_alone(data, monkeypatch):
+    from dichoseg.training import loop
+
+    out = data / "run"
+    real, calls = loop.save_checkpoint, []
+
+    def killed_at_the_second(*args, **kwargs):
+        real(*args, **kwargs)
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("killed")
+
+    arguments = ("train", data, *TINY, "--epochs", 3, "--seed", 4, "--loss", "edge_bce:0.5")
+    assert run_cli(*arguments, "--out", data / "whole").exit_code == 0
+    monkeypatch.setattr(loop, "save_checkpoint", killed_at_the_second)
+    assert "killed" in str(run_cli(*arguments, "--out", out).exception)
+    assert "already holds something" in str(run_cli(*arguments, "--out", out).exception)
+    result = run_cli("train", "--resume", out, "--epochs", 3)
+    assert "--resume takes everything from the run, but --epochs was given too" in str(result.exception)
+    result = run_cli("train", "--resume", out)
+    assert result.exit_code == 0, result.output
+    expected, resumed = (load_model(folder / "last").state_dict() for folder in (data / "whole", out))
+    assert all(torch.equal(value, resumed[key]) for key, value in expected.items())
+
+
+def test_value_stopped_training_says_how_to_go_on(data, monkeypatch):
+    from contextlib import nullcontext
+
+    monkeypatch.setattr("dichoseg.training.loop.stoppable", lambda enabled: nullcontext(lambda: True))
+    out = data / "run"
+    result = run_cli("train", data, "--out", out, *TINY, "--epochs", 2)
+    assert result.exit_code == 130
+    assert f"dichoseg train --resume {out} goes on" in result.output
+    monkeypatch.undo()
+    assert run_cli("train", "--resume", out).exit_code == 0
+
+
+def test_value_stopped_gt_encoder_goes_on(data, monkeypatch):
+    from contextlib import nullcontext
+
+    monkeypatch.setattr("dichoseg.training.loop.stoppable", lambda enabled: nullcontext(lambda: True))
+    out = data / "run"
+    result = run_cli("train", data, "--out", out, *TINY, "--gt-encoder", "train", "--gt-encoder-epochs", 2)
+    assert result.exit_code == 130
+    assert "the training of the GT encoder was stopped, and is saved" in result.output
+    monkeypatch.undo()
+    result = run_cli("train", "--resume", out)
+    assert result.exit_code == 0, result.output
+    assert (out / "last").is_dir()
+
+
+def test_error_resume_where_there_is_no_run(data):
+    assert "no run of `dichoseg train` in" in str(run_cli("train", "--resume", data).exception)
+    assert "wanted DATA and --out, or --resume" in str(run_cli("train", data).exception)
+    result = run_cli("train", data, "--out", data / "a", "--resume", data / "b")
+    assert "are two folders; a run goes on in its own" in str(result.exception)

@@ -69,7 +69,7 @@ def test_value_out_folder_and_best_weights(tmp_path):
         history[0]
     )
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "best", "curves.png", "history.csv", "last", "sheets",
+        "best", "curves.png", "history.csv", "last", "sheets", "state.pt",
     ]  # fmt: skip
     assert len(list((tmp_path / "run/sheets").iterdir())) == 3
     lines = (tmp_path / "run/history.csv").read_text().splitlines()

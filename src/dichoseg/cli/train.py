@@ -9,7 +9,6 @@ import typer
 
 from .. import registry
 from .options import (
-    DataArgument,
     ForegroundOption,
     ImagesOption,
     MasksOption,
@@ -28,8 +27,15 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: DataArgument,
-    out: Annotated[Path, typer.Option(help="A new folder for the run.")],
+    context: typer.Context,
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="DATA/im and DATA/gt, or the same below DATA/train or DATA/DIS-TR.", show_default=False),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A new folder for the run.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run in this folder, which knows everything else.")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -141,6 +147,17 @@ def train(
 ) -> None:
     """Train a model on a folder of images and masks, score it, and show how it went."""
     show_training_log()
+    if resume is not None and data is None:
+        train(context, **_command_of(resume, context), out=resume, resume=resume)
+        return
+    out = out or resume
+    if data is None or out is None:
+        raise ValueError("wanted DATA and --out, or --resume with the folder of a run")
+    if resume is not None and resume != out:
+        raise ValueError(f"--out {out} and --resume {resume} are two folders; a run goes on in its own")
+    command = {name: value for name, value in locals().items() if name not in ("context", "out", "resume")}
+    if gt_encoder is not None and Path(gt_encoder).exists():
+        command["gt_encoder"] = str(Path(gt_encoder).absolute())
     import functools
 
     import torch
@@ -158,7 +175,7 @@ def train(
 
     keep_memory()
     # what can be refused is refused before the data is read
-    RunFolder(out)
+    RunFolder(out, resume=resume is not None)
     parts = _loss_parts(loss or ["bce"])
     device_augmentation = _augmentation(augmentation or [])
     network = _network(model, encoder, decoder, pretrained=pretrained, weights=weights, size=size, seed=seed)
@@ -169,7 +186,7 @@ def train(
     if cpu_augmentation is not None and overfit_batches is None:
         transform = make_cpu_augmentation(cpu_augmentation, size=network.preprocessing.size or 1024)
     if gt_encoder == "train":
-        gt_encoder_folder(out)
+        gt_encoder_folder(out, resume=resume is not None)
     elif gt_encoder is not None:
         parts["gt_encoder"] = (gt_encoder_weight, IntermediateSupervision(load_model(gt_encoder), student=network))
     target = choose_device(device, torch.device("cpu"))
@@ -205,9 +222,15 @@ def train(
         "workers": workers,
         "seed": seed,
         "out": out,
+        "resume": resume is not None,
     }
+    _write_command(out, command)
     if gt_encoder == "train":
-        supervisor = fit_gt_encoder(network, training, epochs=gt_encoder_epochs, **shared)
+        try:
+            supervisor = fit_gt_encoder(network, training, epochs=gt_encoder_epochs, **shared)
+        except KeyboardInterrupt as stopped:
+            typer.echo(f"{stopped}; dichoseg train --resume {out} goes on", err=True)
+            raise typer.Exit(130) from None
         parts["gt_encoder"] = (gt_encoder_weight, IntermediateSupervision(supervisor))
     history = fit(
         network,
@@ -219,9 +242,49 @@ def train(
         overfit_batches=overfit_batches,
         **shared,
     )
+    if len(history) < epochs:
+        typer.echo(f"stopped after {len(history)} of {epochs} epochs; dichoseg train --resume {out} goes on", err=True)
+        raise typer.Exit(130)
     typer.echo(f"loss {history[0]['loss']:.4f} -> {history[-1]['loss']:.4f}; model in {out}")
     if validation is not None and overfit_batches is None:
         _score_run(out, history, training, validation, target)
+
+
+def _write_command(out: Path, command: dict[str, Any]) -> None:
+    """Leave in a run's folder what it was started with, for `--resume`."""
+    from ..models.weights.writing import write_json
+    from ..training.run_folder import COMMAND
+
+    out.mkdir(parents=True, exist_ok=True)
+    # a path is noted whole, so that it can be resumed from anywhere
+    write_json(
+        out / COMMAND,
+        {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in command.items()},
+    )
+
+
+def _command_of(run: Path, context: typer.Context) -> dict[str, Any]:
+    """What a run was started with."""
+    import json
+
+    from ..training.run_folder import COMMAND
+
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name != "resume" and source is not None and source.name == "COMMANDLINE":
+            raise ValueError(
+                f"--resume takes everything from the run, but --{name.replace('_', '-')} was given too; give --resume "
+                "alone, or the whole command"
+            )
+    try:
+        command: dict[str, Any] = json.loads((run / COMMAND).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no run of `dichoseg train` in {run}: it has no {COMMAND}") from None
+    except ValueError as error:
+        raise ValueError(f"{run / COMMAND} cannot be read: {error}") from error
+    for name in ("data", "val", "weights"):  # which are paths
+        command[name] = command[name] and Path(command[name])
+    return command
 
 
 def _network(

@@ -25,8 +25,10 @@ def fit_gt_encoder(
     *,
     val_data: Samples | None = None,
     max_f: float = 0.99,
+    epochs: int = 10,
     seed: int = 0,
     out: str | Path | None = None,
+    resume: bool = False,
     **fit_args: Any,
 ) -> GTEncoder:
     """Train a GT encoder that can supervise a model's features; `IntermediateSupervision` takes it.
@@ -43,9 +45,11 @@ def fit_gt_encoder(
         train_data: The samples whose masks are learnt.
         val_data: The samples whose masks decide when it is enough. Default: `train_data`, as published.
         max_f: Where to stop.
+        epochs: At most so many.
         seed: Of the weights and of the training.
         out: The run's folder, which keeps the network in its subfolder `gt_encoder`. One that is there already, and
             fits the model, is loaded in place of training.
+        resume: Go on with one whose training was stopped, as `fit` does.
         **fit_args: All further arguments are `fit`'s; `on_epoch` and `objective` are taken.
 
     Returns:
@@ -53,11 +57,12 @@ def fit_gt_encoder(
 
     Raises:
         ValueError: `out` keeps a GT encoder that does not fit the model.
-        FileExistsError: `out` keeps one whose training did not end.
+        FileExistsError: `out` keeps one whose training did not end, without `resume`.
+        KeyboardInterrupt: Training was stopped, and is saved.
     """
     with seeded(seed):
         gt_encoder = GTEncoder.like(model)
-    folder = None if out is None else gt_encoder_folder(out)
+    folder = None if out is None else gt_encoder_folder(out, resume=resume)
     if folder is not None and (folder / CONFIG_FILE).exists():
         kept = load_model(folder)
         if not isinstance(kept, GTEncoder) or (kept.feature_info, kept.preprocessing) != (
@@ -76,12 +81,16 @@ def fit_gt_encoder(
         gt_encoder,
         train_data,
         val_data=train_data if val_data is None else val_data,
+        epochs=epochs,
         seed=seed,
         out=None if folder is None else folder / "run",
+        resume=resume,
         objective=DeepSupervision(BCELoss()),
         on_epoch=lambda _, row: row["quick_max_f"] > max_f,
         **fit_args,
     )
+    if len(history) < epochs and not (history and history[-1]["quick_max_f"] > max_f):
+        raise KeyboardInterrupt("the training of the GT encoder was stopped, and is saved")
     best = max(row["quick_max_f"] for row in history)
     if best <= max_f:
         logger.warning(
@@ -96,14 +105,14 @@ def fit_gt_encoder(
     return gt_encoder.eval()
 
 
-def gt_encoder_folder(out: str | Path) -> Path:
+def gt_encoder_folder(out: str | Path, *, resume: bool = False) -> Path:
     """Where a run keeps its GT encoder.
 
     Raises:
-        FileExistsError: One is there whose training did not end.
+        FileExistsError: One is there whose training did not end, without `resume`.
     """
     folder = Path(out) / GT_ENCODER
-    if folder.exists() and not (folder / CONFIG_FILE).exists():
+    if not resume and folder.exists() and not (folder / CONFIG_FILE).exists():
         raise FileExistsError(
             f"{folder} holds a GT encoder whose training did not end; remove it to train one anew, or use its last "
             f"weights: load_model('{folder / 'run'}'), --gt-encoder {folder / 'run'} with another folder for the run"

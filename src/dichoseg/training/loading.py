@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,7 @@ def batches(
     augmentation: Augmentation | None = None,
     seed: int = 0,
     epoch: int | None = None,
+    start: int = 0,
 ) -> Iterator[tuple[Image, Mask, list[str]]]:
     """Batches of images, masks and names at the model's size, on the CPU, in [0, 1].
 
@@ -37,6 +39,7 @@ def batches(
         augmentation: What will be applied to the batches; one that crops gets larger ones.
         seed: Of the order, and of the random state in which each sample is loaded.
         epoch: Shuffled anew for each epoch; None keeps the order.
+        start: Number of batches to leave out at the beginning.
 
     Raises:
         OSError, ValueError: The first sample that cannot be loaded, in the loader's own words.
@@ -48,8 +51,9 @@ def batches(
     loader: DataLoader[Any] = DataLoader(
         prepared,
         batch_size=batch_size,
-        sampler=order,
+        sampler=order[start * batch_size :],
         num_workers=workers,
+        worker_init_fn=_ignore_interrupts,
         collate_fn=_collate,
         generator=torch.Generator().manual_seed(0),  # its own, so that the global one stays untouched
     )
@@ -112,6 +116,11 @@ def check_range(name: str, kind: str, values: Tensor, *, slack: float = 0.0) -> 
     low, high = (float(end) for end in torch.aminmax(values))
     if not (low >= -slack and high <= 1 + slack):
         raise ValueError(f"{name}: the {kind} must lie in [0, 1]; got {low:.4g} to {high:.4g}")
+
+
+def _ignore_interrupts(worker: int) -> None:
+    """Leave Ctrl-C, which a terminal sends to all processes, to the main one, which ends its workers itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Prepared(Dataset[Any]):

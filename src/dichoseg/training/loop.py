@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import math
@@ -22,6 +23,7 @@ from ..contracts import Model, Objective, Samples
 from ..inference.prepare import choose_device, uses_bfloat16
 from ..losses.objectives import default_objective
 from ..metrics.online import OnlineMetrics
+from .checkpoint import Reached, load_checkpoint, save_checkpoint, settings, stoppable
 from .checks import (
     FirstEpoch,
     check_batch_norm,
@@ -65,6 +67,7 @@ def fit(
     seed: int = 0,
     overfit_batches: int | None = None,
     out: str | Path | None = None,
+    resume: bool = False,
     on_epoch: Callable[[Model, Row], object] | None = None,
     progress: bool = True,
 ) -> list[Row]:
@@ -99,12 +102,16 @@ def fit(
             augmentation, validate on the same images, and log whether the loss fell by half. Some 50 epochs tell. A
             `transform` of the data set stays: leave it off.
         out: A new folder for the run. See `dichoseg.training.run_folder.RunFolder` for what it will hold: weights,
-            `history.csv`, `curves.png`, and a contact sheet of validation images for each epoch.
+            `history.csv`, `curves.png`, and a contact sheet of validation images for each epoch. Ctrl-C and SIGTERM
+            then finish the step, save and return; a second one stops at once.
+        resume: Go on where the run in `out` stopped, whether asked, killed or crashed, with the same arguments, model
+            and data; where there is none yet, start it. On a CPU the weights will be those of a run that was never
+            stopped, bit for bit. To train on from some weights is another thing: `create_model(name, weights=...)`.
         on_epoch: Called after each epoch with the model and the epoch's row; where it returns True, training ends.
         progress: Whether to show a bar on a terminal.
 
     Returns:
-        One row per epoch.
+        One row per epoch; fewer than `epochs` where training was stopped, and then the model holds what it had.
 
     Raises:
         ValueError: Arguments or data that cannot be trained on; the message names them.
@@ -131,7 +138,10 @@ def fit(
     objective = default_objective(model) if objective is None else objective
     objective.check(model)
     check_batch_norm(model)
-    run = None if out is None else RunFolder(out)
+    if resume and out is None:
+        raise ValueError("resume=True goes on with the run in `out`; got no out")
+    run = None if out is None else RunFolder(out, resume=resume)
+    same = settings(model, train_data, epochs=epochs, batch_size=batch_size, accumulate=accumulate, seed=seed)
     home, was_training = next(model.parameters()).device, model.training
     target = choose_device(device, home)
     autocast = torch.autocast(target.type, torch.bfloat16, enabled=uses_bfloat16(precision, target))
@@ -142,10 +152,11 @@ def fit(
         check_validation(val_data, "val_data" if overfit_batches is None else "the batches to overfit")
     samples = length(train_data)
     steps = math.ceil(samples / batch_size)
-    best_score, best_state = -math.inf, None
-    history: list[Row] = []
+    reached, best_state = Reached(), None
     first_epoch = FirstEpoch()
+    cleanup = contextlib.ExitStack()
     try:
+        stop_asked = cleanup.enter_context(stoppable(run is not None))
         model.to(target)
         objective.to(target)
         make_optimizer = functools.partial(torch.optim.AdamW, lr=1e-3) if optimizer is None else optimizer
@@ -156,10 +167,23 @@ def fit(
             warn_of_single_images(model, samples, batch_size)
         if run is not None:
             run.path.mkdir(parents=True, exist_ok=True)
-        for epoch in range(1, epochs + 1):
+            if resume:
+                reached = load_checkpoint(run.path, model, adam, learning_rate, same=same)
+                best_state = run.best_state() if reached.best_score > -math.inf else None
+        history = reached.history
+
+        def save() -> None:
+            if run is not None:
+                save_checkpoint(run.path, reached, model, adam, learning_rate, same=same)
+                if stop_asked():
+                    logger.warning("stopped in epoch %d; resume=True goes on from there", reached.epoch)
+
+        for epoch in range(reached.epoch, epochs + 1):
+            if reached.ended:
+                break
             started = time.monotonic()
             rate = float(learning_rate.get_last_lr()[0])
-            totals: dict[str, float] = {}
+            totals = reached.totals
             model.train()
             objective.train()
             loader = batches(
@@ -170,16 +194,18 @@ def fit(
                 augmentation=augmentation,
                 seed=seed,
                 epoch=epoch,
+                start=reached.step,
             )
             bar = tqdm(
                 loader,
                 desc=f"epoch {epoch}/{epochs}",
+                initial=reached.step,
                 total=steps,
                 leave=False,
                 disable=None if progress else True,
             )
             window = 0
-            for step, (image, mask, names) in enumerate(bar, start=1):
+            for step, (image, mask, names) in enumerate(bar, start=reached.step + 1):
                 if window == 0:
                     first = (step - 1) * batch_size
                     window = min(accumulate * batch_size, samples - first)
@@ -206,6 +232,10 @@ def fit(
                     totals[name] = totals.get(name, 0.0) + float(term.detach()) * len(image)
                 seen = min(step * batch_size, samples)
                 bar.set_postfix({name: f"{value / seen:.3f}" for name, value in grouped(totals).items()})
+                if stop_asked() and window == 0 and step < steps:
+                    reached.step = step
+                    save()
+                    return history
             means = {name: value / samples for name, value in totals.items()}
             if epoch == 1:
                 first_epoch.end({name: mean for name, mean in means.items() if name != "loss"})
@@ -216,21 +246,26 @@ def fit(
             history.append(row)
             shown = {name: value for name, value in grouped(row).items() if name != "epoch"}
             logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
-            improved = row.get("quick_max_f", -math.inf) > best_score
+            improved = row.get("quick_max_f", -math.inf) > reached.best_score
             if improved:
-                best_score = row["quick_max_f"]
+                reached.best_score = row["quick_max_f"]
                 best_state = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
             if run is not None:
                 run.write(model, history, improved=improved, train_data=train_data, val_data=val_data)
             answer = None if on_epoch is None else on_epoch(model, row)
-            if isinstance(answer, bool | np.bool_) and answer:
+            reached.ended = isinstance(answer, bool | np.bool_) and bool(answer)
+            reached.epoch, reached.step, reached.totals = epoch + 1, 0, {}
+            save()
+            if reached.ended:
                 logger.info("epoch %d: training ends here, as on_epoch asked", epoch)
-                break
+            elif stop_asked() and epoch < epochs:
+                return history
         if best_state is not None:
             model.load_state_dict(best_state)
         if overfit_batches is not None:
             tell_overfitting(history)
     finally:
+        cleanup.close()
         model.zero_grad(set_to_none=True)
         model.to(home).train(was_training)
         objective.to(home)

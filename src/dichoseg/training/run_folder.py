@@ -11,10 +11,13 @@ from typing import final
 
 import numpy as np
 from PIL import Image as PillowImage
+from safetensors.torch import load_file
+from torch import Tensor
 
 from ..contracts import Model, Samples
 from ..inference.predictor import Predictor
 from ..models.weights.card import ModelCard
+from ..models.weights.layout import WEIGHTS_FILE
 from ..models.weights.saved import save_model
 from ..models.weights.writing import write_atomically
 from ..visualize import contact_sheet, error_map, learning_curves, thumbnail
@@ -27,6 +30,10 @@ the validation scores."""
 
 GT_ENCODER = "gt_encoder"
 """Subfolder in which `fit_gt_encoder` keeps its network; a run's folder may hold it before the run starts."""
+COMMAND = "command.json"
+"""File in which `dichoseg train` keeps what it was started with."""
+OWN = ("best", "curves.png", "history.csv", "last", "scores.json", "sheets", "state.pt")
+"""What else a run's folder holds."""
 
 
 @final
@@ -39,22 +46,28 @@ class RunFolder:
     - `history.csv`: one row per epoch.
     - `curves.png`: the history as curves.
     - `sheets/epoch_0001.jpg`, ...: image, mask, prediction and errors of the same validation images.
+    - `state.pt`: what `fit(resume=True)` needs to go on.
 
     Args:
-        path: A folder that is new, empty, or holds a GT encoder alone.
+        path: A folder that is new, empty, or holds at most a GT encoder and the command.
+        resume: It may hold a run, which goes on.
 
     Raises:
         FileExistsError: It holds something else.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, resume: bool = False) -> None:
         self.path = Path(path)
         if self.path.exists() and not self.path.is_dir():
             raise FileExistsError(f"{self.path} is a file; wanted a new folder for this run")
         held = sorted(item.name for item in self.path.iterdir()) if self.path.exists() else []
         held = [name for name in held if not name.startswith(".")]  # such as .DS_Store
-        if set(held) - {GT_ENCODER}:
+        if set(held) - {GT_ENCODER, COMMAND, *(OWN if resume else ())}:
             raise FileExistsError(f"{self.path} already holds something ({held[0]}); wanted a new folder for this run")
+
+    def best_state(self) -> dict[str, Tensor]:
+        """The weights in `best/`."""
+        return load_file(self.path / "best" / WEIGHTS_FILE)
 
     def write(
         self, model: Model, history: Sequence[Row], *, improved: bool, train_data: Samples, val_data: Samples | None

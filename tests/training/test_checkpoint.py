@@ -1,0 +1,180 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+
+from dichoseg import Preprocessing, SyntheticDataset, create_model, fit
+from dichoseg.training.checkpoint import Reached, load_checkpoint, save_checkpoint, settings, stoppable
+
+SCRIPT = """
+import os, signal, sys
+import torch
+from dichoseg import Preprocessing, SyntheticDataset, create_model, fit
+from dichoseg.augmentations import gpu_augmentation
+
+out, fatal, workers, how = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+torch.set_num_threads(1)
+torch.manual_seed(0)
+args = {"channels": [8, 8], "mid_channels": [4, 4], "strides": [2, 4], "stem_channels": 8}
+model = create_model("isnet", encoder_args=args, preprocessing=Preprocessing(size=32))
+augment, seen = gpu_augmentation(elastic=0, clahe=0), 0
+
+def augmentation(image, mask):
+    global seen
+    seen += 1
+    if seen == fatal:
+        os.kill(os.getpid(), getattr(signal, how))
+    return augment(image, mask)
+
+if __name__ == "__main__":
+    history = fit(
+        model, SyntheticDataset(8, size=32), val_data=SyntheticDataset(2, size=32, seed=9), augmentation=augmentation,
+        epochs=3, batch_size=2, accumulate=3, workers=workers, out=out, resume=True, progress=False,
+    )
+    print(len(history), sorted(name for row in history for name in row).count("loss"))
+    torch.save(model.state_dict(), out + "/final.pth")
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Runs the script until it ends; gives what its last life printed, and the weights."""
+    script = tmp_path_factory.mktemp("script") / "train.py"
+    script.write_text(SCRIPT)
+
+    def run_script(out, *, fatal=(), workers=0, how="SIGKILL"):
+        codes = []
+        for step in [*fatal, 0]:
+            (out / "final.pth").unlink(missing_ok=True)
+            done = subprocess.run(
+                [sys.executable, script, str(out), str(step), str(workers), how], capture_output=True, text=True
+            )
+            codes.append(done.returncode)
+        assert codes[-1] == 0, done.stderr
+        return codes, done.stdout, torch.load(out / "final.pth", weights_only=True)
+
+    return run_script
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(run, tmp_path_factory):
+    return run(tmp_path_factory.mktemp("whole"))[2]
+
+
+@pytest.mark.parametrize(("fatal", "workers"), [((2, 6), 0), ((7,), 2), ((4, 1, 3), 0)])
+def test_value_killed_and_resumed_is_as_if_nothing_had_been(run, uninterrupted, tmp_path, fatal, workers):
+    codes, _, weights = run(tmp_path, fatal=fatal, workers=workers)
+    assert codes == [-signal.SIGKILL] * len(fatal) + [0]
+    assert weights.keys() == uninterrupted.keys()
+    assert all(torch.equal(value, uninterrupted[key]) for key, value in weights.items())
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])
+def test_value_asked_to_stop_in_the_middle_of_an_epoch(run, uninterrupted, tmp_path, how):
+    codes, printed, weights = run(tmp_path, fatal=(5, 1), how=how)
+    assert codes == [0, 0, 0], "it finishes the step, saves and returns"
+    assert printed.split() == ["3", "3"]
+    assert all(torch.equal(value, uninterrupted[key]) for key, value in weights.items())
+
+
+def small(channels=8):
+    torch.manual_seed(0)
+    args = {"channels": [8, channels], "mid_channels": [4, 4], "strides": [2, 4], "stem_channels": 8}
+    return create_model("isnet", encoder_args=args, preprocessing=Preprocessing(size=32))
+
+
+DATA = SyntheticDataset(4, size=32)
+
+
+def test_value_a_run_that_has_ended_stays_ended(tmp_path):
+    calls = []
+
+    def on_epoch(model, row):
+        calls.append(row)
+        return len(calls) == 2
+
+    model = small()
+    history = fit(model, DATA, epochs=5, out=tmp_path, on_epoch=on_epoch)
+    other = small()
+    again = fit(other, DATA, epochs=5, out=tmp_path, on_epoch=on_epoch, resume=True)
+    assert again == history
+    assert len(calls) == 2
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+def test_error_not_the_same_run(tmp_path):
+    fit(small(), DATA, epochs=1, out=tmp_path)
+    before = (tmp_path / "state.pt").read_bytes()
+    with pytest.raises(FileExistsError, match="already holds something"):
+        fit(small(), DATA, epochs=1, out=tmp_path)
+    with pytest.raises(ValueError, match="the model's recipe was .* and is"):
+        fit(small(channels=16), DATA, epochs=1, out=tmp_path, resume=True)
+    with pytest.raises(ValueError, match="the number of samples was 4, and is 5 now"):
+        fit(small(), SyntheticDataset(5, size=32), epochs=1, out=tmp_path, resume=True)
+    with pytest.raises(ValueError, match="epochs was 1, and is 2 now"):
+        fit(small(), DATA, epochs=2, out=tmp_path, resume=True)
+    assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def test_error_state_that_is_cut_off(tmp_path):
+    fit(small(), DATA, epochs=1, out=tmp_path)
+    state = tmp_path / "state.pt"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"state.pt cannot be read as a run's state"):
+        fit(small(), DATA, epochs=1, out=tmp_path, resume=True)
+
+
+def test_error_resume_without_a_folder():
+    with pytest.raises(ValueError, match="goes on with the run in `out`; got no out"):
+        fit(small(), DATA, epochs=1, resume=True)
+
+
+def test_error_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    model = small()
+    optimizer = torch.optim.AdamW(model.parameters())
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    same = settings(model, DATA, epochs=1)
+    save_checkpoint(tmp_path, Reached(epoch=2), model, optimizer, schedule, same=same)
+
+    def cut_off(content, path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(torch, "save", cut_off)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(tmp_path, Reached(epoch=3), model, optimizer, schedule, same=same)
+    assert [item.name for item in tmp_path.iterdir()] == ["state.pt"]
+    assert load_checkpoint(tmp_path, model, optimizer, schedule, same=same).epoch == 2
+
+
+def test_value_signals_are_put_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with stoppable(True) as asked:
+        assert not asked()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert asked()
+        assert signal.getsignal(signal.SIGTERM) is before, "a second one does what it did before"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_value_off_the_main_thread_no_signal_is_taken():
+    caught = []
+
+    def use():
+        with stoppable(True) as asked:
+            caught.append(asked())
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert caught == [False]
+
+
+def test_value_without_a_folder_no_signal_is_taken():
+    before = signal.getsignal(signal.SIGINT)
+    with stoppable(False):
+        assert signal.getsignal(signal.SIGINT) is before
