@@ -140,9 +140,9 @@ def test_error_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     same = settings(model, DATA, epochs=1)
     save_checkpoint(tmp_path, Reached(epoch=2), model, optimizer, schedule, same=same)
 
-    def cut_off(content, path):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device", str(path))
+    def cut_off(content, file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device", file.name)
 
     monkeypatch.setattr(torch, "save", cut_off)
     with pytest.raises(OSError, match="No space left"):

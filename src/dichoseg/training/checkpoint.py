@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import math
 import signal
@@ -76,7 +75,12 @@ def save_checkpoint(
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
     }
-    write_atomically(folder / STATE, functools.partial(torch.save, content))
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+
+    write_atomically(folder / STATE, write)
 
 
 def load_checkpoint(
