@@ -146,18 +146,6 @@ def train(
     ] = True,
 ) -> None:
     """Train a model on a folder of images and masks, score it, and show how it went."""
-    show_training_log()
-    if resume is not None and data is None:
-        train(context, **_command_of(resume, context), out=resume, resume=resume)
-        return
-    out = out or resume
-    if data is None or out is None:
-        raise ValueError("wanted DATA and --out, or --resume with the folder of a run")
-    if resume is not None and resume != out:
-        raise ValueError(f"--out {out} and --resume {resume} are two folders; a run goes on in its own")
-    command = {name: value for name, value in locals().items() if name not in ("context", "out", "resume")}
-    if gt_encoder is not None and Path(gt_encoder).exists():
-        command["gt_encoder"] = str(Path(gt_encoder).absolute())
     import functools
 
     import torch
@@ -172,6 +160,19 @@ def train(
     from ..training import fit, fit_gt_encoder
     from ..training.gt_encoder import gt_encoder_folder
     from ..training.run_folder import RunFolder
+
+    show_training_log()
+    if resume is not None and data is None:
+        train(context, **_command_of(resume, context), out=resume, resume=resume)
+        return
+    out = out or resume
+    if data is None or out is None:
+        raise ValueError("wanted DATA and --out, or --resume with the folder of a run")
+    if resume is not None and resume != out:
+        raise ValueError(f"--out {out} and --resume {resume} are two folders; a run goes on in its own")
+    command = {name: value for name, value in locals().items() if name not in ("context", "out", "resume")}
+    if gt_encoder is not None and Path(gt_encoder).exists():
+        command["gt_encoder"] = str(Path(gt_encoder).absolute())
 
     keep_memory()
     # what can be refused is refused before the data is read
