@@ -170,7 +170,8 @@ def train(
         raise ValueError("wanted DATA and --out, or --resume with the folder of a run")
     if resume is not None and resume != out:
         raise ValueError(f"--out {out} and --resume {resume} are two folders; a run goes on in its own")
-    command = {name: value for name, value in locals().items() if name not in ("context", "out", "resume")}
+    parameters = context.params.keys() - {"out", "resume"}
+    command = {name: value for name, value in locals().items() if name in parameters}
     if gt_encoder is not None and Path(gt_encoder).exists():
         command["gt_encoder"] = str(Path(gt_encoder).absolute())
 
