@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from dichoseg import GTEncoder, cli, save_model
-from dichoseg.cli.inference import _usable_device
+from dichoseg.cli.options import usable_device
 
 from .conftest import RUNNER, run_cli
 
@@ -135,7 +135,7 @@ def test_value_predict_takes_an_accelerator_by_default(monkeypatch):
     monkeypatch.setattr("torch.empty", lambda *_, device: device)
     for kind in ("mps", "cuda"):  # of both, CUDA
         monkeypatch.setattr(f"torch.{'backends.' * (kind == 'mps')}{kind}.is_available", lambda: True)
-        assert _usable_device(None) == torch.device(kind)
+        assert usable_device(None) == torch.device(kind)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    import torch
+from .options import usable_device
 
 
 def predict(
@@ -67,7 +66,7 @@ def predict(
     keep_memory()
     rendering = Rendering(cutout=cutout, background=background, format=format, threshold=threshold, crop=crop)
     plan_files(images, out, rendering, resume=resume)  # raises what can be told before a model is loaded
-    target = _usable_device(device)
+    target = usable_device(device)
     network = load_model(model)
     if size is not None:
         network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
@@ -98,23 +97,6 @@ def predict(
     typer.echo(predicted.text())  # what failed is in the log
     if predicted.failures:
         raise typer.Exit(1)
-
-
-def _usable_device(name: str | None) -> torch.device:
-    """The device of a name, or the default one; a ValueError of one line where torch cannot use it."""
-    import torch
-
-    from ..inference.prepare import choose_device
-
-    try:
-        device = choose_device(name, torch.device("cpu"))
-    except RuntimeError:  # which lists twenty kinds
-        raise ValueError(f"--device must be a device such as cpu, cuda, cuda:1 or mps; got {name!r}") from None
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"torch cannot use --device {device} here: {str(error).splitlines()[0]}") from None
-    return device
 
 
 @contextlib.contextmanager

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-DataArgument = Annotated[
-    Path, typer.Argument(help="DATA/im and DATA/gt, or the same below DATA/train or DATA/DIS-TR.", show_default=False)
-]
+if TYPE_CHECKING:
+    import torch
+
+DATA = typer.Argument(help="DATA/im and DATA/gt, or the same below DATA/train or DATA/DIS-TR.", show_default=False)
+DataArgument = Annotated[Path, DATA]
 ImagesOption = Annotated[str, typer.Option(help="Name of the images' folder.", rich_help_panel="Data")]
 MasksOption = Annotated[
     str,
@@ -35,3 +37,20 @@ def show_training_log() -> None:
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("dichoseg").setLevel(logging.INFO)
+
+
+def usable_device(name: str | None) -> torch.device:
+    """The device of a name, or the default one; a ValueError of one line where torch cannot use it."""
+    import torch
+
+    from ..inference.prepare import choose_device
+
+    try:
+        device = choose_device(name, torch.device("cpu"))
+    except RuntimeError:  # which lists twenty kinds
+        raise ValueError(f"--device must be a device such as cpu, cuda, cuda:1 or mps; got {name!r}") from None
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"torch cannot use --device {device} here: {str(error).splitlines()[0]}") from None
+    return device

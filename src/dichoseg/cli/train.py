@@ -9,12 +9,14 @@ import typer
 
 from .. import registry
 from .options import (
+    DATA,
     ForegroundOption,
     ImagesOption,
     MasksOption,
     ResizeOption,
     ValOption,
     show_training_log,
+    usable_device,
 )
 
 if TYPE_CHECKING:
@@ -28,10 +30,7 @@ if TYPE_CHECKING:
 
 def train(
     context: typer.Context,
-    data: Annotated[
-        Path | None,
-        typer.Argument(help="DATA/im and DATA/gt, or the same below DATA/train or DATA/DIS-TR.", show_default=False),
-    ] = None,
+    data: Annotated[Path | None, DATA] = None,
     out: Annotated[Path | None, typer.Option(help="A new folder for the run.")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run in this folder, which knows everything else.")
@@ -153,7 +152,6 @@ def train(
     from ..augmentations import cpu_augmentation as make_cpu_augmentation
     from ..data import open_folders
     from ..inference.memory import keep_memory
-    from ..inference.prepare import choose_device
     from ..losses import IntermediateSupervision, WeightedSum
     from ..models import load_model
     from ..models.weights import batch_norm
@@ -191,8 +189,7 @@ def train(
         gt_encoder_folder(out, resume=resume is not None)
     elif gt_encoder is not None:
         parts["gt_encoder"] = (gt_encoder_weight, IntermediateSupervision(load_model(gt_encoder), student=network))
-    target = choose_device(device, torch.device("cpu"))
-    torch.empty(0, device=target)  # a device that is not there is refused here
+    target = usable_device(device)
     if val is not None and val_fraction is not None:
         raise ValueError("--val and --val-fraction exclude each other")
     training, validation = open_folders(

@@ -28,7 +28,8 @@ TURNS = {
     7: PillowImage.Transpose.TRANSVERSE,
     8: PillowImage.Transpose.ROTATE_90,
 }
-"""What makes an image of an EXIF orientation upright."""
+"""What makes an image of an EXIF orientation upright. `ImageOps.exif_transpose` rewrites the EXIF data too, and so
+refuses whole pixels beside broken ones."""
 SIDEWAYS = (5, 6, 7, 8)
 
 

@@ -20,10 +20,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from ..contracts import Model, Samples
 from ..models.weights.writing import write_atomically
 from .loading import length
-from .run_folder import Row
+from .run_folder import STATE, Row
 
-STATE = "state.pt"
-"""The file of a run's folder that holds all of it."""
 FORMAT_VERSION = 1
 
 

@@ -32,7 +32,9 @@ GT_ENCODER = "gt_encoder"
 """Subfolder in which `fit_gt_encoder` keeps its network; a run's folder may hold it before the run starts."""
 COMMAND = "command.json"
 """File in which `dichoseg train` keeps what it was started with."""
-OWN = ("best", "curves.png", "history.csv", "last", "scores.json", "sheets", "state.pt")
+STATE = "state.pt"
+"""File that holds what `fit(resume=True)` needs."""
+OWN = ("best", "curves.png", "history.csv", "last", "scores.json", "sheets", STATE)
 """What else a run's folder holds."""
 
 
