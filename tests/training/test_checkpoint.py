@@ -3,12 +3,17 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 import torch
 
 from dichoseg import Preprocessing, SyntheticDataset, create_model, fit
+from dichoseg.losses import BCELoss, DeepSupervision
 from dichoseg.training.checkpoint import Reached, load_checkpoint, save_checkpoint, settings, stoppable
+from dichoseg.training.processes import Processes
+from dichoseg.training.schedules import cosine
+from dichoseg.training.step import Stepper
 
 SCRIPT = """
 import os, signal, sys
@@ -98,47 +103,76 @@ def test_value_a_run_that_has_ended_stays_ended(tmp_path):
         return len(calls) == 2
 
     model = small()
-    history = fit(model, DATA, epochs=5, out=tmp_path, on_epoch=on_epoch)
+    history = fit(model, DATA, batch_size=4, epochs=5, out=tmp_path, on_epoch=on_epoch)
     other = small()
-    again = fit(other, DATA, epochs=5, out=tmp_path, on_epoch=on_epoch, resume=True)
+    again = fit(other, DATA, batch_size=4, epochs=5, out=tmp_path, on_epoch=on_epoch, resume=True)
     assert again == history
     assert len(calls) == 2
     assert all(torch.equal(value, other.state_dict()[key]) for key, value in model.state_dict().items())
 
 
 def test_error_not_the_same_run(tmp_path):
-    fit(small(), DATA, epochs=1, out=tmp_path)
+    fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path)
     before = (tmp_path / "state.pt").read_bytes()
     with pytest.raises(FileExistsError, match="already holds something"):
-        fit(small(), DATA, epochs=1, out=tmp_path)
+        fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path)
     with pytest.raises(ValueError, match="the model's recipe was .* and is"):
-        fit(small(channels=16), DATA, epochs=1, out=tmp_path, resume=True)
-    with pytest.raises(ValueError, match="the number of samples was 4, and is 5 now"):
-        fit(small(), SyntheticDataset(5, size=32), epochs=1, out=tmp_path, resume=True)
+        fit(small(channels=16), DATA, batch_size=4, epochs=1, out=tmp_path, resume=True)
+    with pytest.raises(ValueError, match="the number of samples was 4, and is 6 now"):
+        fit(small(), SyntheticDataset(6, size=32), batch_size=4, epochs=1, out=tmp_path, resume=True)
     with pytest.raises(ValueError, match="epochs was 1, and is 2 now"):
-        fit(small(), DATA, epochs=2, out=tmp_path, resume=True)
+        fit(small(), DATA, batch_size=4, epochs=2, out=tmp_path, resume=True)
+    with pytest.raises(ValueError, match="the optimiser was AdamW .*'lr': 0.001.*, and is SGD"):
+        fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path, resume=True, optimizer=partial(torch.optim.SGD, lr=1))
+    with pytest.raises(ValueError, match="ema was None, and is 0.9 now"):
+        fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path, resume=True, ema=0.9)
     assert (tmp_path / "state.pt").read_bytes() == before
 
 
 def test_error_state_that_is_cut_off(tmp_path):
-    fit(small(), DATA, epochs=1, out=tmp_path)
+    fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path)
     state = tmp_path / "state.pt"
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"state.pt cannot be read as a run's state"):
-        fit(small(), DATA, epochs=1, out=tmp_path, resume=True)
+        fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path, resume=True)
+
+
+def test_value_average_and_scaler_are_resumed(tmp_path):
+    def trained(out, stop):
+        def on_epoch(model, row):
+            if row["epoch"] == stop:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        model = small()
+        fit(model, DATA, batch_size=2, epochs=3, out=out, resume=True, ema=0.5, precision="float16", on_epoch=on_epoch)
+        return model.state_dict()
+
+    uninterrupted = trained(tmp_path / "a", stop=0)
+    trained(tmp_path / "b", stop=1)
+    resumed = trained(tmp_path / "b", stop=0)
+    assert all(torch.equal(value, resumed[key]) for key, value in uninterrupted.items())
 
 
 def test_error_resume_without_a_folder():
     with pytest.raises(ValueError, match="goes on with the run in `out`; got no out"):
-        fit(small(), DATA, epochs=1, resume=True)
+        fit(small(), DATA, batch_size=4, epochs=1, resume=True)
 
 
 def test_error_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     model = small()
     optimizer = torch.optim.AdamW(model.parameters())
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
-    same = settings(model, DATA, epochs=1)
-    save_checkpoint(tmp_path, Reached(epoch=2), model, optimizer, schedule, same=same)
+    stepper = Stepper(
+        model,
+        DeepSupervision(BCELoss()),
+        optimizer,
+        cosine(optimizer, 10),
+        dtype=None,
+        clip_norm=1.0,
+        ema=None,
+        processes=Processes(),
+    )
+    same = settings(stepper, DATA, epochs=1)
+    save_checkpoint(tmp_path, Reached(epoch=2), stepper, same=same)
 
     def cut_off(content, file):
         file.write(b"half")
@@ -146,9 +180,9 @@ def test_error_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch, "save", cut_off)
     with pytest.raises(OSError, match="No space left"):
-        save_checkpoint(tmp_path, Reached(epoch=3), model, optimizer, schedule, same=same)
+        save_checkpoint(tmp_path, Reached(epoch=3), stepper, same=same)
     assert [item.name for item in tmp_path.iterdir()] == ["state.pt"]
-    assert load_checkpoint(tmp_path, model, optimizer, schedule, same=same).epoch == 2
+    assert load_checkpoint(tmp_path, stepper, same=same).epoch == 2
 
 
 def test_value_signals_are_put_back():

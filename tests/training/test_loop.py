@@ -1,4 +1,6 @@
+import copy
 import logging
+import pickle
 import random
 from functools import partial
 
@@ -213,13 +215,17 @@ def test_error_arguments(tmp_path):
         fit(fresh(), DATA, overfit_batches=0)
     with pytest.raises(ValueError, match="train_data holds no samples"):
         fit(fresh(), [])
-    with pytest.raises(ValueError, match="precision must be auto, float32 or bfloat16; got 'fp16'"):
+    with pytest.raises(ValueError, match="precision must be auto, float32, bfloat16 or float16; got 'fp16'"):
         fit(fresh(), DATA, precision="fp16")
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="already holds something"):
         fit(fresh(), DATA, out=tmp_path)
     with pytest.raises(ValueError, match="is all of it frozen"):
         fit(fresh().requires_grad_(False), DATA)
+    with pytest.raises(ValueError, match="batch_size=8, but train_data holds 6 samples; use 6 or less"):
+        fit(fresh(), DATA)
+    with pytest.raises(ValueError, match=r"ema must be between 0 and 1, such as 0.999; got 1"):
+        fit(fresh(), DATA, ema=1)
 
 
 def test_error_batch_of_one_at_a_single_pixel(tmp_path):
@@ -262,3 +268,117 @@ class Infinite(Objective):
 def test_error_loss_that_is_not_finite():
     with pytest.raises(FloatingPointError, match=r"not finite: broken is -?(inf|nan) in epoch 1, step 1, images "):
         fit(fresh(), DATA, objective=Infinite(), batch_size=3)
+
+
+def test_error_loss_that_is_not_finite_leaves_its_batch(tmp_path):
+    with pytest.raises(FloatingPointError, match=r"broken_batch.pt\); lower the learning rate"):
+        fit(fresh(), DATA, objective=Infinite(), batch_size=3, out=tmp_path / "run")
+    batch = torch.load(tmp_path / "run" / "broken_batch.pt", weights_only=True)
+    assert (batch["epoch"], batch["step"], len(batch["names"])) == (1, 1, 3)
+    assert batch["image"].shape == (3, 3, 64, 64)
+    assert batch["mask"].shape == (3, 1, 64, 64)
+
+
+class Steep(Objective):
+    def terms(self, prediction, mask):
+        near_zero = prediction.logits.mean() * 0
+        return {"steep": near_zero.sqrt()}  # 0, with a gradient that is not a number
+
+
+def test_error_gradient_that_is_not_finite():
+    model = fresh()
+    with pytest.raises(FloatingPointError, match="the gradient's norm is nan in epoch 1, step 1"):
+        fit(model, DATA, objective=Steep(), batch_size=3)
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+
+
+def test_value_average_of_the_weights():
+    seen = []
+    model, raw = fresh(), fresh()
+    fit(raw, DATA, batch_size=3, epochs=2)
+    fit(model, DATA, batch_size=3, epochs=2, ema=0.75, on_epoch=lambda shown, _: seen.append(shown))
+    # two steps an epoch: the first average is the first weights
+    weights = []
+
+    def record(optimizer, steps):
+        optimizer.register_step_post_hook(
+            lambda *_: weights.append([value.clone() for value in optimizer.param_groups[0]["params"]])
+        )
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+
+    fit(fresh(), DATA, batch_size=3, epochs=2, schedule=record)
+    expected = weights[0]
+    for later in weights[1:]:
+        expected = [0.75 * old + 0.25 * new for old, new in zip(expected, later, strict=True)]
+    for value, own in zip(expected, model.parameters(), strict=True):
+        torch.testing.assert_close(own, value.contiguous(), rtol=1e-4, atol=1e-6)
+    assert not torch.equal(next(raw.parameters()), next(model.parameters()))
+    assert seen[0] is not model
+
+
+def test_value_precisions_one_after_the_other_and_the_model_as_before():
+    results = {}
+    for precision in ("float32", "bfloat16", "float16", "float32"):
+        model = fresh()
+        history = fit(model, DATA, batch_size=3, epochs=2, precision=precision)
+        if precision in results:
+            assert results[precision] == history[-1]["loss"]
+        results[precision] = history[-1]["loss"]
+    assert results["bfloat16"] == pytest.approx(results["float32"], rel=0.05)
+    assert results["float16"] == pytest.approx(results["float32"], rel=0.05)
+    assert len(set(results.values())) == 3
+    assert all(parameter.is_contiguous() and parameter.grad is None for parameter in model.parameters())
+    image = torch.rand(1, 3, 64, 64)
+    model.eval()
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(other(image).logits, model(image).logits)
+
+
+def test_value_a_compiled_model_keeps_its_keys(tmp_path):
+    model = fresh()
+    keys = list(model.state_dict())
+    model.compile(backend="eager")
+    fit(model, DATA, batch_size=3, epochs=1, out=tmp_path / "run", ema=0.9)
+    assert list(model.state_dict()) == keys
+    assert list(load_model(tmp_path / "run" / "last").state_dict()) == keys
+
+
+def test_value_several_callables_and_what_a_resumed_one_gets(tmp_path):
+    class Recorder:
+        def __init__(self):
+            self.before = []
+            self.rows = []
+
+        def resume(self, history):
+            self.before = list(history)
+
+        def __call__(self, model, row):
+            self.rows.append(row)
+            return row["epoch"] == 1
+
+    first, second = Recorder(), Recorder()
+    history = fit(fresh(), DATA, batch_size=3, epochs=2, out=tmp_path / "run", on_epoch=[first, second])
+    assert first.rows == second.rows == history
+    assert len(history) == 1
+    fit(fresh(), DATA, batch_size=3, epochs=2, out=tmp_path / "run", on_epoch=first, resume=True)
+    assert first.before == history
+
+
+def test_value_a_row_says_how_fast_it_went():
+    (row,) = fit(fresh(), DATA, batch_size=3, epochs=1)
+    assert 0 < row["busy"] < 1
+    assert row["images_per_second"] > 6 / row["seconds"] * 0.99
+    assert row["memory_gb"] > 0.05
+
+
+def test_error_out_of_memory_says_what_helps(monkeypatch):
+    def full(*_):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    model = fresh()
+    monkeypatch.setattr(model, "forward", full)
+    with pytest.raises(MemoryError, match=r"out of memory: isnet at 64 pixels, batch_size=3, on cpu.*--accumulate"):
+        fit(model, DATA, batch_size=3)
+    monkeypatch.setattr(model, "forward", lambda *_: (_ for _ in ()).throw(RuntimeError("another one")))
+    with pytest.raises(RuntimeError, match="another one"):
+        fit(model, DATA, batch_size=3)

@@ -1,9 +1,11 @@
-"""Memory of a process whose tensors are large: what is freed is kept for the next ones."""
+"""Memory of a process whose tensors are large: what is freed is kept for the next ones, and what was too much."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+
+import torch
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _LARGEST = 2**31 - 1
@@ -27,3 +29,22 @@ def keep_memory() -> bool:
     settings = {_MMAP_THRESHOLD: _LARGEST, _TRIM_THRESHOLD: _LARGEST, _TOP_PAD: 64 * 2**20}
     taken = [mallopt(option, value) == 1 for option, value in settings.items()]  # each, also after one is refused
     return all(taken)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch's error says that a device's memory, or the CPU's, was not enough."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(
+        error
+    )  # which has no error of its own
+
+
+def most_memory_used(device_type: str) -> float:
+    """The most memory that was in use at a time, in GB: of a GPU what torch had allocated, else the whole process's."""
+    if device_type == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e9
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

@@ -46,6 +46,13 @@ class OnlineMetrics:
         self._iou += float(iou(confusion)[:, 255 - 128].sum())
         self.count += len(mask)
 
+    def merge(self, other: OnlineMetrics) -> None:
+        """Add the batches that another one has seen."""
+        self._mae += other._mae
+        self._curve += other._curve
+        self._iou += other._iou
+        self.count += other.count
+
     def compute(self) -> dict[str, float]:
         """The averages so far. ValueError before the first batch."""
         if self.count == 0:

@@ -14,15 +14,14 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import nn
-from torch.optim.lr_scheduler import LRScheduler
 
-from ..contracts import Model, Samples
-from ..models.weights.writing import write_atomically
+from ..contracts import Samples
+from ..models.weights.writing import write_tensors
 from .loading import length
 from .run_folder import STATE, Row
+from .step import Stepper
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -43,53 +42,38 @@ class Reached:
     """Whether training has ended before its last epoch, because `on_epoch` asked."""
 
 
-def settings(model: Model, data: Samples, **numbers: int) -> dict[str, Any]:
-    """What must be the same when a run goes on, by the name under which a difference is told."""
+def settings(stepper: Stepper, data: Samples, **numbers: object) -> dict[str, Any]:
+    """What must be the same when a run goes on, by the name under which a difference is told.
+
+    Call it before the first step: the schedule changes the optimiser's settings.
+    """
     names = "\n".join(str(file[0]) for file in getattr(data, "files", ()))
+    groups = [
+        {name: value for name, value in group.items() if name != "params"} for group in stepper.optimizer.param_groups
+    ]
     return {
-        "the model's recipe": repr(model.recipe),
-        "the model's preprocessing": repr(model.preprocessing),
+        "the model's recipe": repr(stepper.model.recipe),
+        "the model's preprocessing": repr(stepper.model.preprocessing),
         "the number of samples": length(data),
         "the samples' names": hashlib.sha256(names.encode()).hexdigest(),
+        "the optimiser": f"{type(stepper.optimizer).__name__} {groups}",
         **numbers,
     }
 
 
-def save_checkpoint(
-    folder: Path,
-    reached: Reached,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: LRScheduler,
-    *,
-    same: dict[str, Any],
-) -> None:
+def save_checkpoint(folder: Path, reached: Reached, stepper: Stepper, *, same: dict[str, Any]) -> None:
     """Write all that a run needs to go on, whole or not at all."""
     content = {
         "format_version": FORMAT_VERSION,
         "reached": dataclasses.asdict(reached),
         "settings": same,
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict(),
+        **{name: part.state_dict() for name, part in _parts(stepper).items()},
     }
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            torch.save(content, file)
-
-    write_atomically(folder / STATE, write)
+    write_tensors(folder / STATE, content)
 
 
-def load_checkpoint(
-    folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: LRScheduler,
-    *,
-    same: dict[str, Any],
-) -> Reached:
-    """Bring model, optimiser and schedule to where a run stopped; where it has saved nothing yet, to its beginning.
+def load_checkpoint(folder: Path, stepper: Stepper, *, same: dict[str, Any]) -> Reached:
+    """Bring model, optimiser and the rest to where a run stopped; where it has saved nothing yet, to its beginning.
 
     Raises:
         ValueError: A file that cannot be read, or a run of other settings; nothing is changed then.
@@ -110,10 +94,19 @@ def load_checkpoint(
                 f"{folder} cannot go on: {name} was {content['settings'].get(name)}, and is {value} now. A resumed run "
                 "is the same run; to train on from its weights, start another one"
             )
-    model.load_state_dict(content["model"])
-    optimizer.load_state_dict(content["optimizer"])
-    schedule.load_state_dict(content["schedule"])
+    for name, part in _parts(stepper).items():
+        part.load_state_dict(content[name])
     return Reached(**content["reached"])
+
+
+def _parts(stepper: Stepper) -> dict[str, Any]:
+    parts: dict[str, Any] = {
+        "model": stepper.model,
+        "optimizer": stepper.optimizer,
+        "schedule": stepper.schedule,
+        "scaler": stepper.scaler,
+    }
+    return parts if stepper.average is None else {**parts, "average": stepper.average}
 
 
 @contextmanager

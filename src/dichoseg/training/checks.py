@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..blocks import spatial_size
 from ..contracts import Mask, Model, Samples
+from ..inference.memory import is_out_of_memory
 from ..models.weights.batch_norm import is_uncalibrated
 from .loading import length, seeded
 
 logger = logging.getLogger(__name__)
+
+KeepBatch = Callable[[], Path]
 
 ENOUGH = 100
 MOSTLY_EMPTY = 0.8
@@ -45,14 +51,63 @@ def check_batch_norm(model: Model) -> None:
         )
 
 
-def check_finite(terms: Mapping[str, Tensor], epoch: int, step: int, names: Iterable[str]) -> None:
-    """Stop at the first term of the loss that is not finite."""
-    for name, term in terms.items():
-        if not torch.isfinite(term):
-            raise FloatingPointError(
-                f"the loss is not finite: {name} is {float(term.detach())} in epoch {epoch}, step {step}, images "
-                f"{', '.join(names)}; lower the learning rate, or use precision='float32' (--precision float32)"
-            )
+def check_finite(
+    values: Mapping[str, float], epoch: int, step: int, names: Sequence[str], *, keep: KeepBatch | None
+) -> None:
+    """Stop at the first value that is not finite.
+
+    Args:
+        values: The loss and its terms, or the norm of the gradient, by name.
+        epoch: Which one is under way.
+        step: Which of its batches.
+        names: Of the batch's samples.
+        keep: Keeps the batch for inspection and tells where; None where there is no place for it.
+
+    Raises:
+        FloatingPointError: A value that is not finite.
+    """
+    broken = [name for name, value in values.items() if not math.isfinite(value)]
+    if not broken:
+        return
+    name = next((name for name in broken if name != "loss"), broken[0])  # the term says more than the sum
+    where = "" if keep is None else f" (what the network got of them is in {keep()})"
+    raise FloatingPointError(
+        f"the loss is not finite: {name} is {values[name]} in epoch {epoch}, step {step}, images "
+        f"{', '.join(names)}{where}; lower the learning rate, or use precision='float32' (--precision float32)"
+    )
+
+
+def check_batch_size(samples: int, batch_size: int, processes: int) -> None:
+    """Refuse a batch that the data set cannot fill."""
+    if batch_size * processes > samples:
+        together = f" for each of {processes} processes" if processes > 1 else ""
+        raise ValueError(
+            f"batch_size={batch_size}{together}, but train_data holds {samples} samples; use "
+            + (f"{samples // processes} or less" if samples >= processes else f"at most {samples} processes")
+        )
+
+
+@contextmanager
+def explaining_memory(model: Model, batch_size: int, device: torch.device) -> Iterator[None]:
+    """Say of what an out-of-memory error came, and what helps.
+
+    Raises:
+        MemoryError: In place of torch's.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        name = (model.recipe or {}).get("name", type(model).__name__)
+        size = model.preprocessing.size
+        pixels = "the images' own size" if size is None else f"{size} pixels"
+        raise MemoryError(
+            f"out of memory: {name} at {pixels}, batch_size="
+            f"{batch_size}, on {device}. What helps: a smaller batch_size with accumulate= raised as much (the same "
+            "steps); checkpoint_activations(model), which computes more and keeps less; a smaller size of the model's "
+            "preprocessing. On the command line: --batch-size, --accumulate, --checkpoint-activations, --size"
+        ) from error
 
 
 def warn_of_single_images(model: Model, samples: int, batch_size: int) -> None:

@@ -14,6 +14,7 @@ from ..models.weights.layout import CONFIG_FILE
 from ..models.weights.saved import load_model, save_model
 from .loading import seeded
 from .loop import fit
+from .processes import leads
 from .run_folder import GT_ENCODER
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ def fit_gt_encoder(
             len(history),
             max_f,
         )
-    if folder is not None:
+    if folder is not None and leads():
         save_model(gt_encoder, folder)
     return gt_encoder.eval()
 

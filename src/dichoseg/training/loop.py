@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
 
 from ..augmentations.gpu import Augmentation
 from ..contracts import Model, Objective, Samples
-from ..inference.prepare import choose_device, uses_bfloat16
+from ..inference.memory import most_memory_used
+from ..inference.prepare import choose_device
 from ..losses.objectives import default_objective
 from ..metrics.online import OnlineMetrics
 from .checkpoint import Reached, load_checkpoint, save_checkpoint, settings, stoppable
@@ -28,24 +30,25 @@ from .checks import (
     FirstEpoch,
     check_batch_norm,
     check_batch_of_one,
+    check_batch_size,
     check_finite,
     check_validation,
+    explaining_memory,
     grouped,
     tell_overfitting,
     warn_of_single_images,
 )
-from .loading import batches, length, prepare, seeded
+from .loading import CHANNELS_LAST, batches, length, prepare, seeded
+from .processes import joined
 from .run_folder import Row, RunFolder
+from .schedules import cosine
+from .step import Precision, Stepper, half_precision
 
 logger = logging.getLogger(__name__)
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 MakeSchedule = Callable[[torch.optim.Optimizer, int], LRScheduler]
-
-
-def cosine(optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
-    """Cosine decay to zero over all steps: the default schedule of `fit`."""
-    return CosineAnnealingLR(optimizer, T_max=steps)
+OnEpoch = Callable[[Model, Row], object]
 
 
 def fit(
@@ -61,14 +64,15 @@ def fit(
     optimizer: MakeOptimizer | None = None,
     schedule: MakeSchedule = cosine,
     clip_norm: float | None = 1.0,
-    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    ema: float | None = None,
+    precision: Precision = "auto",
     device: str | torch.device | None = None,
     workers: int = 0,
     seed: int = 0,
     overfit_batches: int | None = None,
     out: str | Path | None = None,
     resume: bool = False,
-    on_epoch: Callable[[Model, Row], object] | None = None,
+    on_epoch: OnEpoch | Sequence[OnEpoch] | None = None,
     progress: bool = True,
 ) -> list[Row]:
     """Train a model.
@@ -76,6 +80,10 @@ def fit(
     Each step loads images and masks, resizes them to the model's size, augments them on the device, normalises
     them and minimises the objective. A model whose `preprocessing.source` is `"mask"`, a GT encoder, gets the mask
     as its image. All randomness derives from `seed`; global random state is left as it was found.
+
+    Under `torchrun` its processes train together, each on its part of every batch, and the first one writes. Weights
+    and images are in channels-last layout meanwhile. A model that was compiled in place, by `model.compile()`, is
+    trained compiled.
 
     What usually explains a loss that stays flat is logged as a warning: masks that are nearly all empty, a term
     that makes up most of the loss, batches of one image beside live batch norm.
@@ -89,12 +97,15 @@ def fit(
         val_data: Scored after each epoch, with `val_loss`, `quick_mae` and `quick_max_f`.
         augmentation: `(image, mask) -> (image, mask)` on batches in [0, 1], such as `gpu_augmentation()`.
         epochs: Passes over the data.
-        batch_size: Images per forward pass.
+        batch_size: Images per forward pass, of each process.
         accumulate: Batches per optimiser step; the loss is their mean over images.
         optimizer: Makes an optimiser of the trainable parameters. Default: AdamW with learning rate 1e-3.
         schedule: Makes a schedule of an optimiser and the number of steps; it moves after every step.
         clip_norm: Largest norm of the gradient; None clips nothing.
-        precision: `"auto"` is bfloat16 autocast where the machine has it natively, else float32.
+        ema: Keep an exponential moving average of weights and buffers, this much of the old one at each step, such as
+            0.999; it is what is validated, shown to `on_epoch`, written and kept.
+        precision: `"auto"` is bfloat16 autocast where the machine has it natively, else float32. `"float16"` scales the
+            loss, and leaves out a step whose gradient overflows.
         device: Default: CUDA, else Apple's MPS where there is one, else where the model is.
         workers: Processes that load data; their number changes no result.
         seed: Order of the data, augmentation, and transforms in the data set.
@@ -107,7 +118,8 @@ def fit(
         resume: Go on where the run in `out` stopped, whether asked, killed or crashed, with the same arguments, model
             and data; where there is none yet, start it. On a CPU the weights will be those of a run that was never
             stopped, bit for bit. To train on from some weights is another thing: `create_model(name, weights=...)`.
-        on_epoch: Called after each epoch with the model and the epoch's row; where it returns True, training ends.
+        on_epoch: Called after each epoch with the model and the epoch's row, or several such; where one returns True,
+            training ends. One that has a method `resume` gets the rows of a resumed run in it.
         progress: Whether to show a bar on a terminal.
 
     Returns:
@@ -116,18 +128,22 @@ def fit(
     Raises:
         ValueError: Arguments or data that cannot be trained on; the message names them.
         FileExistsError: `out` already holds something.
-        FloatingPointError: A loss that is not finite; the message names the term, the step and the images.
+        FloatingPointError: A loss or a gradient that is not finite; the message names the term, the step and the
+            images, and with `out` the file in which the batch is kept.
+        MemoryError: The device's memory is not enough; the message says what helps.
     """
     counts = {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate, "overfit_batches": overfit_batches}
-    for name, value in counts.items():
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be 1 or more; got {value}")
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise ValueError(f"{name} must be 1 or more; got {count}")
     if objective is not None and not isinstance(objective, Objective):
         raise TypeError(f"objective must be an Objective, such as DeepSupervision(loss); got {objective!r}")
     if augmentation is not None and not callable(augmentation):
         raise TypeError(f"augmentation must be a function, such as gpu_augmentation('isnet'); got {augmentation!r}")
     if seed < 0:
         raise ValueError(f"seed must be 0 or more; got {seed}")
+    if ema is not None and not 0 < ema < 1:
+        raise ValueError(f"ema must be between 0 and 1, such as 0.999; got {ema}")
     for name, data in (("train_data", train_data), ("val_data", val_data)):
         if data is not None and length(data) == 0:
             raise ValueError(f"{name} holds no samples")
@@ -135,46 +151,62 @@ def fit(
         few = range(min(overfit_batches * batch_size, length(train_data)))
         train_data = val_data = Subset(cast(Dataset[Any], train_data), few)
         augmentation = None
+    callbacks = [] if on_epoch is None else [on_epoch] if callable(on_epoch) else list(on_epoch)
     objective = default_objective(model) if objective is None else objective
     objective.check(model)
     check_batch_norm(model)
     if resume and out is None:
         raise ValueError("resume=True goes on with the run in `out`; got no out")
-    run = None if out is None else RunFolder(out, resume=resume)
-    same = settings(model, train_data, epochs=epochs, batch_size=batch_size, accumulate=accumulate, seed=seed)
-    home, was_training = next(model.parameters()).device, model.training
-    target = choose_device(device, home)
-    autocast = torch.autocast(target.type, torch.bfloat16, enabled=uses_bfloat16(precision, target))
+    kind = choose_device(device, next(model.parameters()).device)
+    dtype = half_precision(precision, kind)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise ValueError("the model has no parameter that takes a gradient; is all of it frozen?")
     if val_data is not None:
         check_validation(val_data, "val_data" if overfit_batches is None else "the batches to overfit")
     samples = length(train_data)
-    steps = math.ceil(samples / batch_size)
-    reached, best_state = Reached(), None
+    best_state = None
     first_epoch = FirstEpoch()
-    cleanup = contextlib.ExitStack()
-    try:
+    with contextlib.ExitStack() as cleanup:
+        processes = cleanup.enter_context(joined(kind))
+        target = processes.device(kind)
+        together = batch_size * processes.count
+        steps = math.ceil(samples / together)
+        run = None if out is None else RunFolder(out, resume=resume or not processes.leads)
+        check_batch_size(samples, batch_size, processes.count)
         stop_asked = cleanup.enter_context(stoppable(run is not None))
-        model.to(target)
-        objective.to(target)
-        make_optimizer = functools.partial(torch.optim.AdamW, lr=1e-3) if optimizer is None else optimizer
-        adam = make_optimizer(parameters)
-        learning_rate = schedule(adam, math.ceil(steps / accumulate) * epochs)
-        if samples % batch_size == 1 or batch_size == 1:
+        cleanup.enter_context(explaining_memory(model, batch_size, target))
+        cleanup.enter_context(placed(model, objective, target))
+        adam = (adamw if optimizer is None else optimizer)(parameters)
+        stepper = Stepper(
+            model,
+            objective,
+            adam,
+            schedule(adam, math.ceil(steps / accumulate) * epochs),
+            dtype=dtype,
+            clip_norm=clip_norm,
+            ema=ema,
+            processes=processes,
+        )
+        if samples % together == 1 or batch_size == 1:
             check_batch_of_one(model, target)
             warn_of_single_images(model, samples, batch_size)
+        reached = Reached()
+        same = settings(
+            stepper, train_data, epochs=epochs, batch_size=together, accumulate=accumulate, seed=seed, ema=ema
+        )
         if run is not None:
             run.path.mkdir(parents=True, exist_ok=True)
             if resume:
-                reached = load_checkpoint(run.path, model, adam, learning_rate, same=same)
+                reached = load_checkpoint(run.path, stepper, same=same)
                 best_state = run.best_state() if reached.best_score > -math.inf else None
+                for callback in callbacks:
+                    getattr(callback, "resume", lambda rows: None)(reached.history)
         history = reached.history
 
         def save() -> None:
-            if run is not None:
-                save_checkpoint(run.path, reached, model, adam, learning_rate, same=same)
+            if run is not None and processes.leads:
+                save_checkpoint(run.path, reached, stepper, same=same)
                 if stop_asked():
                     logger.warning("stopped in epoch %d; resume=True goes on from there", reached.epoch)
 
@@ -182,8 +214,8 @@ def fit(
             if reached.ended:
                 break
             started = time.monotonic()
-            rate = float(learning_rate.get_last_lr()[0])
-            totals = reached.totals
+            rate = float(stepper.schedule.get_last_lr()[0])
+            totals = reached.totals if processes.leads else {}
             model.train()
             objective.train()
             loader = batches(
@@ -195,6 +227,7 @@ def fit(
                 seed=seed,
                 epoch=epoch,
                 start=reached.step,
+                processes=processes,
             )
             bar = tqdm(
                 loader,
@@ -202,94 +235,123 @@ def fit(
                 initial=reached.step,
                 total=steps,
                 leave=False,
-                disable=None if progress else True,
+                disable=None if progress and processes.leads else True,
             )
-            window = 0
+            done = reached.step * together
+            seen, window, busy = done, 0, 0.0
             for step, (image, mask, names) in enumerate(bar, start=reached.step + 1):
+                batch = min(together, samples - (step - 1) * together)
+                own = len(processes.share(range(batch)))
                 if window == 0:
-                    first = (step - 1) * batch_size
-                    window = min(accumulate * batch_size, samples - first)
-                    waiting = window
-                with seeded(seed, epoch, step, device=target):
+                    window = waiting = min(accumulate * together, samples - (step - 1) * together)
+                waiting -= batch
+                with seeded(seed, epoch, step, *processes.key, device=target):
                     image, mask = prepare(model, image, mask, augmentation, target)
-                    if epoch == 1:
+                    if epoch == 1 and processes.leads:
                         first_epoch.see(mask)
-                    with autocast:
-                        prediction = model(image)
-                    terms = objective.terms(prediction, mask)
-                    check_finite(terms, epoch, step, names)
-                    loss = torch.stack(list(terms.values())).sum()
-                    (loss * (len(image) / window)).backward()
-                waiting -= len(image)
-                if waiting <= 0:
-                    if clip_norm is not None:
-                        nn.utils.clip_grad_norm_(parameters, clip_norm)
-                    adam.step()
-                    learning_rate.step()
-                    adam.zero_grad(set_to_none=True)
+                    keep = run and functools.partial(run.write_broken_batch, image, mask, names, epoch, step)
+                    check = functools.partial(check_finite, epoch=epoch, step=step, names=names, keep=keep)
+                    clock = time.perf_counter()
+                    values = stepper.backward(image, mask, share=own / window, last=waiting == 0, check=check)
+                if waiting == 0:
+                    stepper.move(check=check)
                     window = 0
-                for name, term in [("loss", loss), *terms.items()]:
-                    totals[name] = totals.get(name, 0.0) + float(term.detach()) * len(image)
-                seen = min(step * batch_size, samples)
+                busy += time.perf_counter() - clock
+                seen += own
+                for name, value in values.items():
+                    totals[name] = totals.get(name, 0.0) + value * own
                 bar.set_postfix({name: f"{value / seen:.3f}" for name, value in grouped(totals).items()})
-                if stop_asked() and window == 0 and step < steps:
-                    reached.step = step
+                if window == 0 and step < steps and processes.any(stop_asked()):
+                    reached.step, reached.totals = step, processes.summed(totals)
                     save()
                     return history
-            means = {name: value / samples for name, value in totals.items()}
-            if epoch == 1:
+            trained = time.monotonic() - started
+            means = {name: value / samples for name, value in processes.summed(totals).items()}
+            if epoch == 1 and processes.leads:
                 first_epoch.end({name: mean for name, mean in means.items() if name != "loss"})
+            processes.take_buffers_of_first(model)
+            processes.take_buffers_of_first(stepper.averaged)
             row: Row = {"epoch": epoch, **means, "learning_rate": rate}
             if val_data is not None:
-                row |= _validate(model, objective, val_data, batch_size, workers, target, autocast)
-            row["seconds"] = time.monotonic() - started
+                row |= _validate(stepper, val_data, batch_size, workers, target)
+            row |= {
+                "images_per_second": (samples - done) / trained,
+                "busy": busy / trained,
+                "memory_gb": most_memory_used(target.type),
+                "seconds": time.monotonic() - started,
+            }
             history.append(row)
-            shown = {name: value for name, value in grouped(row).items() if name != "epoch"}
-            logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
             improved = row.get("quick_max_f", -math.inf) > reached.best_score
             if improved:
                 reached.best_score = row["quick_max_f"]
-                best_state = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
-            if run is not None:
-                run.write(model, history, improved=improved, train_data=train_data, val_data=val_data)
-            answer = None if on_epoch is None else on_epoch(model, row)
-            reached.ended = isinstance(answer, bool | np.bool_) and bool(answer)
+                best_state = {key: value.detach().cpu().clone() for key, value in stepper.averaged.state_dict().items()}
+            if processes.leads:
+                shown = {name: value for name, value in grouped(row).items() if name != "epoch"}
+                logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+                if run is not None:
+                    run.write(stepper.averaged, history, improved=improved, train_data=train_data, val_data=val_data)
+                answers = [callback(stepper.averaged, row) for callback in callbacks]
+                reached.ended = any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
+            row |= processes.from_first(row)
+            reached.ended = processes.from_first(reached.ended)
             reached.epoch, reached.step, reached.totals = epoch + 1, 0, {}
             save()
             if reached.ended:
                 logger.info("epoch %d: training ends here, as on_epoch asked", epoch)
-            elif stop_asked() and epoch < epochs:
+            elif epoch < epochs and processes.any(stop_asked()):
                 return history
         if best_state is not None:
             model.load_state_dict(best_state)
-        if overfit_batches is not None:
+        elif stepper.average is not None:
+            model.load_state_dict(stepper.averaged.state_dict())
+        if overfit_batches is not None and processes.leads:
             tell_overfitting(history)
-    finally:
-        cleanup.close()
-        model.zero_grad(set_to_none=True)
-        model.to(home).train(was_training)
-        objective.to(home)
     return history
 
 
+def adamw(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """AdamW with learning rate 1e-3, in one kernel: the default optimiser of `fit`."""
+    return torch.optim.AdamW(parameters, lr=1e-3, fused=True)
+
+
+@contextlib.contextmanager
+def placed(model: Model, objective: Objective, device: torch.device) -> Iterator[None]:
+    """Put both on a device, channels last, for a while; the model then returns to where and how it was."""
+    home, was_training = next(model.parameters()).device, model.training
+    layout = {parameter: parameter.is_contiguous() for parameter in model.parameters()}
+    try:
+        for module in (model, objective):
+            module.to(device)
+            if device.type in CHANNELS_LAST:
+                module.to(memory_format=torch.channels_last)
+        yield
+    finally:
+        model.zero_grad(set_to_none=True)
+        model.to(home).train(was_training)
+        objective.to(home)
+        for parameter, contiguous in layout.items():
+            if contiguous:
+                parameter.data = parameter.data.contiguous()
+
+
 @torch.no_grad()
-def _validate(
-    model: Model,
-    objective: Objective,
-    data: Samples,
-    batch_size: int,
-    workers: int,
-    device: torch.device,
-    autocast: torch.autocast,
-) -> Row:
-    metrics = OnlineMetrics()
+def _validate(stepper: Stepper, data: Samples, batch_size: int, workers: int, device: torch.device) -> Row:
+    model, processes = stepper.averaged, stepper.processes
     model.eval()
-    objective.eval()
-    loss = 0.0
-    for image, mask, _ in batches(data, model, batch_size=batch_size, workers=workers):
+    stepper.objective.eval()
+    own = []
+    for image, mask, _ in batches(data, model, batch_size=batch_size, workers=workers, processes=processes):
         image, mask = prepare(model, image, mask, None, device)
-        with autocast:
+        with stepper.autocast:
             prediction = model(image)
-        loss += float(objective(prediction, mask)) * len(image)
+        metrics = OnlineMetrics()
         metrics.update(prediction.logits, mask)
-    return {"val_loss": loss / length(data), **metrics.compute()}
+        own.append((float(stepper.objective(prediction, mask)) * len(image), metrics))
+    # in the order of the data, so that the sums are one process's to the last digit
+    loss, total = 0.0, OnlineMetrics()
+    for turn in itertools.zip_longest(*processes.gather(own)):
+        for part in turn:
+            if part is not None:
+                loss += part[0]
+                total.merge(part[1])
+    return {"val_loss": loss / length(data), **total.compute()}

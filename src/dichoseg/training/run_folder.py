@@ -14,19 +14,23 @@ from PIL import Image as PillowImage
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..contracts import Model, Samples
+from ..contracts import Image, Mask, Model, Samples
 from ..inference.predictor import Predictor
 from ..models.weights.card import ModelCard
 from ..models.weights.layout import WEIGHTS_FILE
 from ..models.weights.saved import save_model
-from ..models.weights.writing import write_atomically
+from ..models.weights.writing import write_atomically, write_tensors
 from ..visualize import contact_sheet, error_map, learning_curves, thumbnail
 from .checks import grouped
 from .loading import length, seeded
 
 Row = dict[str, float]
-"""One epoch: `epoch`, `loss`, each term by its name, `learning_rate`, `seconds`; with validation data `val_loss` and
-the validation scores."""
+"""One epoch: `epoch`, `loss`, each term by its name; with validation data `val_loss` and the validation scores; and
+what `BOOKKEEPING` names."""
+BOOKKEEPING = ("learning_rate", "images_per_second", "busy", "memory_gb", "seconds")
+"""The first parameter group's learning rate at the epoch's start, images per second in training, the share of that time
+spent in forward pass, backward pass and the optimiser's step, the most memory used so far in GB (of a GPU, what torch
+had allocated), and the epoch's seconds with validation."""
 
 GT_ENCODER = "gt_encoder"
 """Subfolder in which `fit_gt_encoder` keeps its network; a run's folder may hold it before the run starts."""
@@ -34,7 +38,11 @@ COMMAND = "command.json"
 """File in which `dichoseg train` keeps what it was started with."""
 STATE = "state.pt"
 """File that holds what `fit(resume=True)` needs."""
-OWN = ("best", "curves.png", "history.csv", "last", "scores.json", "sheets", STATE)
+BROKEN = "broken_batch.pt"
+"""File that holds the batch whose loss was not finite."""
+TENSORBOARD = "tensorboard"
+"""Subfolder for TensorBoard's files, where `dichoseg train` writes them."""
+OWN = ("best", BROKEN, "curves.png", "history.csv", "last", "scores.json", "sheets", STATE, TENSORBOARD)
 """What else a run's folder holds."""
 
 
@@ -49,6 +57,8 @@ class RunFolder:
     - `curves.png`: the history as curves.
     - `sheets/epoch_0001.jpg`, ...: image, mask, prediction and errors of the same validation images.
     - `state.pt`: what `fit(resume=True)` needs to go on.
+    - `broken_batch.pt`: where training has stopped at a loss that is not finite, the batch's `image` and `mask`, as
+      the model got them, and its `names`, `epoch` and `step`, for `torch.load`.
 
     Args:
         path: A folder that is new, empty, or holds at most a GT encoder and the command.
@@ -70,6 +80,12 @@ class RunFolder:
     def best_state(self) -> dict[str, Tensor]:
         """The weights in `best/`."""
         return load_file(self.path / "best" / WEIGHTS_FILE)
+
+    def write_broken_batch(self, image: Image, mask: Mask, names: Sequence[str], epoch: int, step: int) -> Path:
+        """Keep a batch for inspection; the file's path."""
+        batch = {"image": image.cpu(), "mask": mask.cpu(), "names": list(names), "epoch": epoch, "step": step}
+        write_tensors(self.path / BROKEN, batch)
+        return self.path / BROKEN
 
     def write(
         self, model: Model, history: Sequence[Row], *, improved: bool, train_data: Samples, val_data: Samples | None
@@ -96,7 +112,7 @@ class RunFolder:
 
 def training_card(train_data: Samples, history: Sequence[Row]) -> ModelCard:
     """What a model card says of the training so far."""
-    terms = [name for name in grouped(history[-1]) if name not in ("epoch", "loss", "learning_rate", "seconds")]
+    terms = [name for name in grouped(history[-1]) if name not in ("epoch", "loss", *BOOKKEEPING)]
     terms = [name for name in terms if not name.startswith(("quick_", "val_"))]
     epochs = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
     return ModelCard(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -40,3 +42,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write plain values as indented JSON, whole or not at all."""
     write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
+    """Write what `torch.load` gives back, whole or not at all."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+
+    write_atomically(path, write)

@@ -1,0 +1,121 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from dichoseg.training.processes import Processes, joined, leads
+
+SCRIPT = """
+import os, sys
+import torch
+from dichoseg import Preprocessing, SyntheticDataset, create_model, fit, fit_gt_encoder
+from dichoseg.losses import BCELoss, DeepSupervision
+from dichoseg.models.weights import freeze_batch_norm
+
+out, batch_size, rate = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+torch.set_num_threads(1)
+torch.manual_seed(0)
+args = {"channels": [8, 8, 16], "mid_channels": [4, 4, 8], "strides": [2, 4, 8], "stem_channels": 8}
+model = create_model("isnet", encoder_args=args, preprocessing=Preprocessing(size=32))
+freeze_batch_norm(model)
+model.encoder.stages[0].requires_grad_(False)
+history = fit(
+    model,
+    SyntheticDataset(11, size=32),
+    val_data=SyntheticDataset(5, size=32, seed=1),
+    objective=DeepSupervision(BCELoss(), side_weight=0.0),  # which leaves the side heads without a gradient
+    optimizer=lambda parameters: torch.optim.SGD(parameters, lr=rate),
+    accumulate=2,
+    batch_size=batch_size,
+    epochs=4,
+    precision="float32",
+    out=out + "/run",
+    resume=True,
+    on_epoch=lambda _, row: row["epoch"] == 3,
+)
+gt_encoder = fit_gt_encoder(model, SyntheticDataset(4, size=32), epochs=1, batch_size=2, precision="float32")
+assert not torch.distributed.is_initialized()
+if os.environ.get("RANK", "0") == "0":
+    torch.save((history, model.state_dict(), gt_encoder.state_dict()), out + "/result.pt")
+"""
+
+
+def trained(folder, *, processes, batch_size, rate=0.1):
+    folder.mkdir(exist_ok=True)
+    (folder / "script.py").write_text(SCRIPT)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    ran = subprocess.run(
+        [
+            sys.executable,
+            *(launcher if processes > 1 else []),
+            *map(str, (folder / "script.py", folder, batch_size, rate)),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return torch.load(folder / "result.pt", weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("alone"), processes=1, batch_size=4)
+
+
+def test_value_two_processes_take_the_steps_of_one(alone, tmp_path):
+    history, weights, _ = trained(tmp_path / "two", processes=2, batch_size=2)
+    assert len(history) == 3  # the first process's on_epoch speaks for both
+    for row, expected in zip(history, alone[0], strict=True):
+        assert row["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+        assert row["quick_mae"] == pytest.approx(expected["quick_mae"], rel=1e-5)
+    for key, value in alone[1].items():
+        torch.testing.assert_close(weights[key], value, rtol=1e-4, atol=1e-6, msg=key)
+
+
+def test_value_validation_is_one_process_s_to_the_last_digit(tmp_path):
+    one, two = (
+        trained(tmp_path / str(processes), processes=processes, batch_size=2, rate=0.0)[0] for processes in (1, 2)
+    )
+    for row, expected in zip(two, one, strict=True):
+        for name in ("val_loss", "quick_mae", "quick_max_f", "quick_iou"):
+            assert row[name] == expected[name]
+
+
+def test_value_alone_every_exchange_is_the_identity():
+    processes = Processes()
+    assert processes.leads
+    assert processes.key == ()
+    assert processes.share([3, 4]) == [3, 4]
+    assert processes.gather("own") == ["own"]
+    assert processes.from_first("own") == "own"
+    assert processes.summed({"loss": 2.0}) == {"loss": 2.0}
+    assert processes.any(True)
+    assert not processes.any(False)
+    module = torch.nn.Linear(1, 1)
+    assert processes.synchronised(module) is module
+
+
+def test_value_shares_are_a_partition():
+    group = list(range(7))
+    parts = [list(Processes(rank, 3).share(group)) for rank in range(3)]
+    assert sorted(place for part in parts for place in part) == group
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_value_who_leads(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert leads()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in (0, 1):
+        monkeypatch.setenv("RANK", str(rank))
+        assert leads() == (rank == 0)
+
+
+def test_value_joined_without_a_launcher(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with joined(torch.device("cpu")) as processes:
+        assert (processes.rank, processes.count) == (0, 1)
