@@ -5,20 +5,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from dichoseg import FolderDataset, fit
-from dichoseg.augmentations import BlurPatchesTransform, SeededTransform, cpu_augmentation, gpu_augmentation
+from dichoseg.augmentations import SeededTransform, cpu, cpu_augmentation, gpu, gpu_augmentation
 
 EXACT = {"elastic": 0, "clahe": 0, "brightness_contrast": 0, "gamma": 0, "blur_patches": 0}
-
-
-@pytest.fixture
-def pair():
-    """A photograph of noise and a soft mask of 65 by 97."""
-    random = np.random.default_rng(0)
-    mask = cv2.GaussianBlur(cv2.circle(np.zeros((65, 97), np.uint8), (50, 30), 20, 255, -1), (5, 5), 0)
-    return {"image": random.integers(40, 200, (65, 97, 3), dtype=np.uint8), "mask": mask}
 
 
 def _seeded(transform, seed, data):
@@ -35,7 +26,20 @@ def test_value_geometry_moves_image_and_mask_alike(pair):
         assert len(np.unique(result["mask"])) > 20, "soft edges stay soft"
 
 
-@pytest.mark.parametrize("step", ["clahe", "brightness_contrast", "gamma", "blur_patches"])
+PHOTOMETRIC = [
+    "clahe",
+    "brightness_contrast",
+    "gamma",
+    "color_jitter",
+    "grayscale",
+    "gaussian_blur",
+    "salt_pepper",
+    "jpeg",
+    "blur_patches",
+]
+
+
+@pytest.mark.parametrize("step", PHOTOMETRIC)
 def test_value_photometric_steps_change_the_image_alone(step, pair):
     none = {"horizontal_flip": 0} | EXACT
     plain = _seeded(cpu_augmentation("isnet", size=64, **none), 0, pair)
@@ -67,26 +71,94 @@ def test_value_resize_averages_along_one_side_and_ramps_along_the_other():
     assert len(np.unique(image)) > 10, "rows ramp, without steps"
 
 
-def test_value_both_back_ends_take_the_same_steps():
-    device = gpu_augmentation()
-    kornia = {type(step).__name__: step.p for step in device.augmentations[3].pipeline}
-    transforms = {type(step).__name__.strip("_"): step for step in cpu_augmentation().pipeline}
-    assert [device.augmentations[1].p, device.augmentations[2].p, *kornia.values()] == [
-        transforms["RandomRotate90"].p,
-        transforms["Elastic"].p,
-        transforms["HorizontalFlip"].p,
-        transforms["VerticalFlip"].p,
-        transforms["CLAHE"].p,
-        transforms["RandomBrightnessContrast"].p,
-        transforms["RandomGamma"].p,
-    ]
-    assert transforms["Resize"].height / transforms["RandomCrop"].height == device.input_scale
-    assert transforms["BlurPatchesTransform"].patches == device.augmentations[4].patches == 5
+@pytest.mark.parametrize(
+    ("preset", "names"),
+    [
+        ("isnet", ["_Resize", "HorizontalFlip"]),
+        (
+            "dis-tuning",
+            [
+                *["_Resize", "RandomCrop", "RandomRotate90", "_Elastic", "HorizontalFlip", "VerticalFlip", "CLAHE"],
+                *["RandomBrightnessContrast", "RandomGamma", "BlurPatchesTransform"],
+            ],
+        ),
+        (
+            "strong",
+            [
+                *["_Resize", "RandomCrop", "HorizontalFlip", "Affine", "ColorJitter", "ToGray", "GaussianBlur"],
+                *["SaltAndPepper", "ImageCompression"],
+            ],
+        ),
+    ],
+)
+def test_value_both_back_ends_take_the_same_steps(preset, names):
+    transforms = list(cpu_augmentation(preset).pipeline)
+    assert [type(step).__name__ for step in transforms] == names
+    device = gpu_augmentation(preset)
+    chances = [step.p for step in device.augmentations if hasattr(step, "p")]
+    assert chances == [step.p for step in transforms if type(step).__name__ not in ("_Resize", "RandomCrop")]
+    if device.input_scale > 1:
+        assert transforms[0].height / transforms[1].height == device.input_scale
+    if preset == "dis-tuning":
+        assert transforms[-1].patches == device.augmentations[-1].patches == 5
 
 
-def test_value_steps_that_cannot_act_are_left_out():
-    assert [type(step).__name__ for step in cpu_augmentation("isnet").pipeline] == ["_Resize", "HorizontalFlip"]
-    assert len(cpu_augmentation().pipeline) == 10
+NEUTRAL = ((1, 1), (1, 1), (1, 1), (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("step", "constants"),
+    [
+        ("affine", {"ZOOM": (1.2, 1.2), "ROTATION": 0.0}),
+        ("affine", {"ZOOM": (0.8, 0.8), "ROTATION": 0.0}),
+        ("color_jitter", {"COLOR_JITTER": ((1.3, 1.3), *NEUTRAL[1:])}),
+        ("color_jitter", {"COLOR_JITTER": (NEUTRAL[0], (0.6, 0.6), *NEUTRAL[2:])}),
+        ("color_jitter", {"COLOR_JITTER": (*NEUTRAL[:2], (1.8, 1.8), NEUTRAL[3])}),
+        ("color_jitter", {"COLOR_JITTER": (*NEUTRAL[:3], (0.05, 0.05))}),
+        ("grayscale", {}),
+        ("gaussian_blur", {"BLUR_SIGMA": (1.2, 1.2)}),
+    ],
+)
+def test_value_both_back_ends_mean_the_same(step, constants, monkeypatch):
+    image, on_cpu, on_gpu = _both(step, constants, monkeypatch)
+    assert (on_cpu[0] - on_gpu[0]).abs().mean() < 0.1 * (on_cpu[0] - image).abs().mean()
+    assert (on_cpu[1] - on_gpu[1]).abs().mean() < 0.001
+
+
+def test_value_jpeg_does_as_much_harm_in_both(monkeypatch):
+    harm = []
+    for quality in (50, 95):
+        image, on_cpu, on_gpu = _both("jpeg", {"JPEG_QUALITY": (quality, quality)}, monkeypatch)
+        harm.append([float((changed - image).abs().mean()) for changed, _ in (on_cpu, on_gpu)])
+        assert 0.75 < harm[-1][0] / harm[-1][1] < 1.33
+    assert min(harm[0]) > 1.5 * max(harm[1])
+
+
+def _both(step, constants, monkeypatch):
+    """An image, and the pair that each back end makes of it and its mask, as tensors in [0, 1]."""
+    for name, value in constants.items():
+        monkeypatch.setattr(cpu, name, value)
+        monkeypatch.setattr(gpu, name, value)
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    image = cv2.blur(noise, (3, 3))
+    mask = np.zeros((96, 96), np.uint8)
+    mask[20:70, 30:60] = 255
+    tensors = torch.from_numpy(image).permute(2, 0, 1)[None] / 255, torch.from_numpy(mask)[None, None] / 255
+    torch.manual_seed(0)
+    result = cpu_augmentation("isnet", size=96, horizontal_flip=0, **{step: 1})(image=image, mask=mask)
+    on_cpu = torch.from_numpy(result["image"]).permute(2, 0, 1)[None] / 255, torch.from_numpy(result["mask"]) / 255
+    return tensors[0], on_cpu, gpu_augmentation("isnet", horizontal_flip=0, **{step: 1})(*tensors)
+
+
+def test_value_salt_and_pepper_hit_as_many_pixels_in_both():
+    grey = np.full((400, 400, 3), 128, np.uint8)
+    torch.manual_seed(0)
+    none = {"horizontal_flip": 0, "salt_pepper": 1}
+    on_cpu = cpu_augmentation("isnet", size=400, **none)(image=grey, mask=grey[..., 0])["image"]
+    on_gpu, _ = gpu_augmentation("isnet", **none)(torch.full((1, 3, 400, 400), 0.5), torch.zeros(1, 1, 400, 400))
+    for pixels in (torch.from_numpy(on_cpu)[..., 0] / 255, on_gpu[0, 0]):
+        assert 0.0005 < (pixels == 1).float().mean() < 0.001
+        assert 0.0005 < (pixels == 0).float().mean() < 0.001
 
 
 def test_value_follows_torch_manual_seed(pair):
@@ -108,12 +180,9 @@ def test_value_transforms_of_one_probability_act_independently():
     assert set(corners) == {0, 1, 2, 3}
 
 
-def test_value_number_of_workers_changes_nothing(small_isnet, tmp_path, pair):
-    for name in "abc":
-        for folder, key in (("im", "image"), ("gt", "mask")):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            Image.fromarray(pair[key]).save(tmp_path / folder / f"{name}.png")
-    data = FolderDataset(tmp_path / "im", tmp_path / "gt", transform=cpu_augmentation(size=64))
+@pytest.mark.parametrize("preset", ["dis-tuning", "strong"])
+def test_value_number_of_workers_changes_nothing(preset, small_isnet, pair_folders):
+    data = FolderDataset(*pair_folders, transform=cpu_augmentation(preset, size=64))
     weights = small_isnet.state_dict()
     start = {key: value.clone() for key, value in weights.items()}
     losses = []
@@ -123,58 +192,8 @@ def test_value_number_of_workers_changes_nothing(small_isnet, tmp_path, pair):
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize("largest", [1, 255])
-def test_value_blur_patches_in_anybodys_compose(largest, pair):
-    mask = (pair["mask"] > 127).astype(np.uint8) * largest
-    blurs = albumentations.Compose([BlurPatchesTransform(3, size=(5, 9), kernel=(3, 3), unit="pixels")], seed=0)
-    result = blurs(image=pair["image"], mask=mask)
-    assert result["image"].dtype == np.uint8
-    assert result["mask"] is mask or np.array_equal(result["mask"], mask)
-    changed = (result["image"] != pair["image"]).any(axis=2)
-    distance = cv2.distanceTransform(
-        (cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3))) == 0).astype(np.uint8), cv2.DIST_C, 3
-    )
-    assert changed.any()
-    assert distance[changed].max() <= 5
-
-
-@pytest.mark.parametrize("shape", [(65, 97), (65, 97, 1), (65, 97, 3)])
-@pytest.mark.parametrize("kind", [np.uint8, np.float32])
-def test_shape_blur_patches_keep_shape_and_type(shape, kind, pair):
-    image = np.random.default_rng(0).random(shape).astype(np.float32)
-    image = (image * 255).astype(kind) if kind is np.uint8 else image
-    image.flags.writeable = False  # as NumPy's view of a Pillow image
-    blurred = BlurPatchesTransform()(image=image, mask=pair["mask"].astype(np.float32) / 255)["image"]
-    assert blurred.shape == shape
-    assert blurred.dtype == kind
-    assert not np.array_equal(blurred, image)
-
-
-@pytest.mark.parametrize("value", [0, 255])
-def test_value_blur_patches_need_a_border(value, pair):
-    result = BlurPatchesTransform()(image=pair["image"], mask=np.full((65, 97), value, np.uint8))
-    assert np.array_equal(result["image"], pair["image"])
-
-
-def test_value_blur_patches_are_serialised():
-    restored = albumentations.from_dict(
-        albumentations.to_dict(BlurPatchesTransform(2, unit="pixels", size=(5, 9), kernel=(3, 5)))
-    )
-    assert (restored.patches, restored.unit, restored.size, restored.kernel, restored.p) == (
-        2,
-        "pixels",
-        (5, 9),
-        (3, 5),
-        1,
-    )
-
-
 def test_error_values():
     with pytest.raises(ValueError, match="size must be a positive number of pixels; got 0"):
         cpu_augmentation(size=0)
     with pytest.raises(ValueError, match="no augmentation preset 'gpu'"):
         cpu_augmentation("gpu")
-    with pytest.raises(ValueError, match="patches must be 0 or more; got -1"):
-        BlurPatchesTransform(-1)
-    with pytest.raises(ValueError, match="requires .*mask"):
-        BlurPatchesTransform()(image=np.zeros((8, 8, 3), np.uint8))

@@ -41,7 +41,13 @@ def test_value_fit_loads_larger_images(small_isnet):
         seen.append(tuple(image.shape[-2:]))
         return image, mask
 
-    fit(small_isnet, SyntheticDataset(2, size=64), augmentation=Compose(RandomScaleCrop(1.5), watch), epochs=1)
+    fit(
+        small_isnet,
+        SyntheticDataset(2, size=64),
+        augmentation=Compose(RandomScaleCrop(1.5), watch),
+        epochs=1,
+        batch_size=2,
+    )
     assert seen == [(64, 64)]
 
 

@@ -1,46 +1,71 @@
-"""Blurred patches on the border between foreground and background."""
+"""Blurred patches on the border between foreground and background, or anywhere."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..contracts import Image, Mask
 
+Blur = Literal["box", "gaussian", "motion"]
+Place = Literal["border", "anywhere"]
+Objects = Literal["all", "largest"]
+Unit = Literal["fraction", "pixels"]
+
 
 class Patch(NamedTuple):
-    """One patch: the pixel in its middle, its side, and the reach of the average, in pixels."""
+    """One patch: the pixel in its middle, its side, and the blur's reach, in pixels; then how it blurs.
+
+    `angle` is the direction of a motion blur, in radians clockwise from the row, and `feather` the share of the way
+    from the patch's edges to its middle over which the blur sets in.
+    """
 
     row: int
     column: int
     side: int
     radius: int
+    kind: Blur = "box"
+    angle: float = 0.0
+    feather: float = 0.0
 
 
 class RandomBlurPatches(nn.Module):
     """Blur square patches centred on the mask's border, so that the network must find the edge without sharpness.
 
-    Every image gets exactly `patches` of them, their places, sizes and blurs drawn independently; an image
-    without a border (an empty or a full mask) stays as it is. The mask is never touched. Patches that reach
-    beyond the image are cut there.
+    Every image that is drawn gets exactly `patches` of them, their places, sizes and blurs drawn independently; an
+    image without a border (an empty or a full mask) stays as it is, unless patches may lie anywhere. The mask is
+    never touched. Patches that reach beyond the image are cut there. What lies outside of the image counts in no
+    average, and a soft edge fades between the image and its blur, so nothing darkens.
 
     Randomness comes from a generator of its own: `generator`, or a fresh one at each call, seeded by one draw
     from torch's global generator, so that `torch.manual_seed` repeats it.
 
-    Source: the "random blur" tuning of IS-Net (box blur, at least five patches). Differs from its code in the
-    exact count, in sizes that are drawn independently, and in using every border, not the largest contour's.
+    Source: the "random blur" tuning of IS-Net (box blur, at least five patches, on the largest contour). Differs from
+    its code in the exact count, in sizes that are drawn independently, and, unless asked, in using every border.
 
     Args:
         patches: Patches per image.
         size: Smallest and largest side of a patch.
-        kernel: Smallest and largest side of the box that averages; at least 3 pixels, rounded to an odd number.
+        kernel: Smallest and largest side of the box that averages, or length of the motion; at least 3 pixels, rounded
+            to an odd number. A Gaussian has the standard deviation of that box, about 0.29 of its side.
         unit: Whether `size` and `kernel` are a `"fraction"` of the image's shorter side or a number of `"pixels"`.
+        where: Patches are centred on the `"border"` or on any pixel, `"anywhere"`.
+        objects: Whose border: that of `"all"` objects and of their holes, or the outer one of the `"largest"` object
+            alone, the one whose outline encloses most.
+        kind: `"box"`, `"gaussian"`, or `"motion"` along a line of random direction.
+        feather: Share of the way from a patch's edges to its middle over which the blur sets in, linearly: 0 for hard
+            edges, 1 for patches that are fully blurred in their middle alone.
+        p: Probability, per image, that it gets its patches.
         generator: Where to draw from; its device is the CPU.
 
     Raises:
-        ValueError: A negative count, or a range that is not one.
+        ValueError: A negative count, a range that is not one, a share or a probability outside of 0 to 1, an unknown
+            word, or the largest object's border where patches lie anywhere.
     """
 
     def __init__(
@@ -49,23 +74,40 @@ class RandomBlurPatches(nn.Module):
         *,
         size: tuple[float, float] = (0.06, 0.18),
         kernel: tuple[float, float] = (0.01, 0.03),
-        unit: Literal["fraction", "pixels"] = "fraction",
+        unit: Unit = "fraction",
+        where: Place = "border",
+        objects: Objects = "all",
+        kind: Blur = "box",
+        feather: float = 0.0,
+        p: float = 1.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         if patches < 0:
             raise ValueError(f"patches must be 0 or more; got {patches}")
-        if unit not in ("fraction", "pixels"):
-            raise ValueError(f"unit must be 'fraction' or 'pixels'; got {unit!r}")
+        _check_word("unit", unit, get_args(Unit))
+        _check_word("where", where, get_args(Place))
+        _check_word("objects", objects, get_args(Objects))
+        _check_word("kind", kind, get_args(Blur))
         for name, (low, high) in (("size", size), ("kernel", kernel)):
             if not 0 < low <= high or (unit == "fraction" and high > 1):
                 raise ValueError(
                     f"{name} must be a range (low, high) above 0, in {unit} of the image; got {(low, high)}"
                 )
+        for name, value in (("feather", feather), ("p", p)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} must lie in 0 to 1; got {value}")
+        if where == "anywhere" and objects == "largest":
+            raise ValueError("objects='largest' chooses a border, which needs where='border'; got where='anywhere'")
         self.patches = patches
         self.size = size
         self.kernel = kernel
         self.unit = unit
+        self.where = where
+        self.objects = objects
+        self.kind: Blur = kind
+        self.feather = feather
+        self.p = p
         self.generator = generator
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
@@ -74,15 +116,30 @@ class RandomBlurPatches(nn.Module):
         if generator is None:
             generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
         blurred = image.clone()
-        for target, source, edge in zip(blurred, image, border(mask[:, 0] > 0.5), strict=True):
-            for patch in self.draw(edge, generator):
-                blur(target, source, patch)
+        with torch.autocast(image.device.type, enabled=False):
+            for target, source, places in zip(blurred, image, self.places(mask[:, 0] > 0.5), strict=True):
+                for patch in self.draw(places, generator):
+                    blur(target, source, patch)
         return blurred, mask
 
-    def draw(self, edge: Tensor, generator: torch.Generator) -> list[Patch]:
-        """Draw the patches of one image, centred on the pixels of its mask's border (H, W)."""
-        width, shorter = edge.shape[1], min(edge.shape)
-        pixels = edge.flatten().nonzero()[:, 0]  # (N,)
+    def places(self, inside: Tensor) -> Tensor:
+        """Pixels on which patches may be centred: bool (B, H, W), true in the foreground -> bool (B, H, W)."""
+        if self.where == "anywhere":
+            return torch.ones_like(inside)
+        if self.objects == "largest":
+            inside = torch.stack([largest_object(one) for one in inside])
+        return border(inside)
+
+    def draw(self, places: Tensor, generator: torch.Generator) -> list[Patch]:
+        """Draw the patches of one image, centred on the pixels that are true in `places` (H, W).
+
+        `forward` calls it once for each image, in order, with what `places` says; so two generators of one state
+        give the same patches.
+        """
+        width, shorter = places.shape[1], min(places.shape)
+        if self.p < 1 and float(torch.rand((), generator=generator)) >= self.p:
+            return []
+        pixels = places.flatten().nonzero()[:, 0]  # (N,)
         if len(pixels) == 0:
             return []
         chosen = torch.randint(len(pixels), (self.patches,), generator=generator)
@@ -90,7 +147,8 @@ class RandomBlurPatches(nn.Module):
         for pixel in pixels[chosen.to(pixels.device)].tolist():
             side = max(round(self._draw_length(self.size, shorter, generator)), 1)
             radius = max(round((self._draw_length(self.kernel, shorter, generator) - 1) / 2), 1)
-            patches.append(Patch(pixel // width, pixel % width, side, radius))
+            angle = math.pi * float(torch.rand((), generator=generator)) if self.kind == "motion" else 0.0
+            patches.append(Patch(pixel // width, pixel % width, side, radius, self.kind, angle, self.feather))
         return patches
 
     def _draw_length(self, limits: tuple[float, float], shorter: int, generator: torch.Generator) -> float:
@@ -102,16 +160,20 @@ class RandomBlurPatches(nn.Module):
 def blur(target: Tensor, source: Tensor, patch: Patch) -> None:
     """Blur one patch of `target` (C, H, W), averaging the untouched `source` around it; both float or both uint8."""
     height, width = source.shape[-2:]
-    row, column, side, radius = patch
-    top, left = max(row - side // 2, 0), max(column - side // 2, 0)
-    bottom, right = min(row - side // 2 + side, height), min(column - side // 2 + side, width)
-    outer_top, outer_left = max(top - radius, 0), max(left - radius, 0)
-    region = source[:, outer_top : bottom + radius, outer_left : right + radius].float()
-    averaged = _box_blur(region, radius).clamp(region.min(), region.max())  # running sums round
-    if not source.is_floating_point():
-        averaged = averaged.round()
-    inner = (slice(top - outer_top, bottom - outer_top), slice(left - outer_left, right - outer_left))
-    target[:, top:bottom, left:right] = averaged[:, *inner]
+    first_row, first_column = patch.row - patch.side // 2, patch.column - patch.side // 2
+    top, left = max(first_row, 0), max(first_column, 0)
+    bottom, right = min(first_row + patch.side, height), min(first_column + patch.side, width)
+    reach = _gaussian_reach(patch.radius) if patch.kind == "gaussian" else patch.radius
+    outer_top, outer_left = max(top - reach, 0), max(left - reach, 0)
+    region = source[:, outer_top : bottom + reach, outer_left : right + reach].float()
+    averaged = _average(region, patch).clamp(region.min(), region.max())  # running sums round
+    averaged = averaged[:, top - outer_top : bottom - outer_top, left - outer_left : right - outer_left]
+    place = target[:, top:bottom, left:right]
+    if patch.feather > 0:
+        ramp = _ramp(patch.side, patch.feather, source.device)
+        weight = ramp[top - first_row : bottom - first_row, None] * ramp[left - first_column : right - first_column]
+        averaged = torch.lerp(place.float(), averaged, weight)
+    place.copy_(averaged if source.is_floating_point() else averaged.round())
 
 
 def border(inside: Tensor) -> Tensor:
@@ -126,9 +188,75 @@ def border(inside: Tensor) -> Tensor:
     return edge
 
 
+def largest_object(inside: Tensor) -> Tensor:
+    """The object whose outline encloses most, its holes filled: bool (H, W) -> bool (H, W). Runs on the CPU."""
+    import cv2
+
+    pixels = inside.cpu().numpy().astype(np.uint8)
+    contours, _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros_like(pixels)
+    if contours:
+        cv2.drawContours(filled, [max(contours, key=cv2.contourArea)], -1, 1, thickness=cv2.FILLED)
+    return torch.from_numpy(filled > 0).to(inside.device)
+
+
+def _average(region: Tensor, patch: Patch) -> Tensor:
+    """Blur (C, H, W) as the patch says; pixels outside of the region do not count."""
+    if patch.kind == "gaussian":
+        return _gaussian_blur(region, patch.radius)
+    if patch.kind == "motion":
+        return _motion_blur(region, patch.radius, patch.angle)
+    return _box_blur(region, patch.radius)
+
+
 def _box_blur(region: Tensor, radius: int) -> Tensor:
-    """Average (C, H, W) over a box, columns then rows; pixels outside of the region do not count."""
+    """Average (C, H, W) over a box, columns then rows."""
     return _running_mean(_running_mean(region, radius, dim=1), radius, dim=2)
+
+
+def _gaussian_blur(region: Tensor, radius: int) -> Tensor:
+    """Average (C, H, W) with the Gaussian of a box's standard deviation, cut at its reach."""
+    down, across = (_gaussian_weights(side, radius, region.device) for side in region.shape[-2:])
+    return down @ region @ across.T  # two products of matrices: the cost hardly knows the radius
+
+
+def _gaussian_weights(side: int, radius: int, device: torch.device) -> Tensor:
+    """What each pixel of a line takes from each other: (side, side), whose rows add up to 1."""
+    places = torch.arange(side, device=device)
+    distances = (places[:, None] - places).abs()
+    weights = torch.exp(-distances.square() / (2 * _variance(radius))) * (distances <= _gaussian_reach(radius))
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def _gaussian_reach(radius: int) -> int:
+    """Three standard deviations, in pixels."""
+    return math.ceil(3 * math.sqrt(_variance(radius)))
+
+
+def _variance(radius: int) -> float:
+    """Variance of the places of the pixels in a line of 2 * radius + 1."""
+    return radius * (radius + 1) / 3
+
+
+def _motion_blur(region: Tensor, radius: int, angle: float) -> Tensor:
+    """Average (C, H, W) over a straight line of pixels of length 2 * radius + 1.
+
+    Columns are shifted until the lines are rows, averaged as the box is, and shifted back: the cost knows no radius.
+    """
+    down, across = math.sin(angle), math.cos(angle)
+    if abs(down) > abs(across):
+        return _motion_blur(region.mT, radius, math.pi / 2 - angle).mT
+    height, width = region.shape[-2:]
+    shifts = (torch.arange(width) * (down / across)).round().long()
+    span = int(shifts.max() - shifts.min())
+    offsets = (shifts.max() - shifts).to(region.device)  # (W,), 0 to span
+    rows = torch.arange(height + span, device=region.device)[:, None] - offsets
+    valid = (rows >= 0) & (rows < height)  # (H + span, W)
+    lines = region.gather(1, rows.clamp(0, height - 1).expand(len(region), -1, -1)) * valid
+    means = _running_mean(torch.cat([lines, valid[None].float()]), max(round(radius * abs(across)), 1), dim=2)
+    back = torch.arange(height, device=region.device)[:, None] + offsets  # (H, W)
+    values, counts = means.gather(1, back.expand(len(means), -1, -1)).split([len(region), 1])
+    return values / counts
 
 
 def _running_mean(region: Tensor, radius: int, *, dim: int) -> Tensor:
@@ -139,3 +267,15 @@ def _running_mean(region: Tensor, radius: int, *, dim: int) -> Tensor:
     sums = torch.cat([torch.zeros_like(region.narrow(dim, 0, 1)), region.cumsum(dim)], dim=dim)
     counts = (last - first).view(-1, *(1 for _ in range(2 - dim)))
     return (sums.index_select(dim, last) - sums.index_select(dim, first)) / counts
+
+
+def _ramp(side: int, feather: float, device: torch.device) -> Tensor:
+    """From nearly 0 at both ends to 1 in the middle: (side,)."""
+    places = torch.arange(side, device=device)
+    distance = torch.minimum(places, side - 1 - places) + 0.5  # from the pixel's middle to the nearer end
+    return (distance / (feather * side / 2)).clamp(max=1)
+
+
+def _check_word(name: str, word: str, known: Sequence[str]) -> None:
+    if word not in known:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, known))}; got {word!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +15,25 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks t
 import albumentations as A
 import cv2
 
-from .blur_patches import Patch, RandomBlurPatches, blur, border
+from .cpu_transforms import BlurPatchesTransform as BlurPatchesTransform
 from .elastic import displacement
-from .presets import BRIGHTNESS, CLIP_LIMIT, CONTRAST, ELASTIC_NODES, ELASTIC_SHIFT, GAMMA, TILES, choose
+from .presets import (
+    BLUR_KERNEL,
+    BLUR_SIGMA,
+    BRIGHTNESS,
+    CLIP_LIMIT,
+    COLOR_JITTER,
+    CONTRAST,
+    ELASTIC_NODES,
+    ELASTIC_SHIFT,
+    GAMMA,
+    JPEG_QUALITY,
+    ROTATION,
+    SALT_PEPPER,
+    TILES,
+    ZOOM,
+    choose,
+)
 
 
 class SeededTransform:
@@ -40,61 +56,6 @@ class SeededTransform:
         seed = int(torch.randint(2**62, ()))
         self.pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
         return self.pipeline(image=image, mask=mask)
-
-
-class BlurPatchesTransform(A.ImageOnlyTransform):  # type: ignore[misc]
-    """`RandomBlurPatches` as an albumentations transform, for any `albumentations.Compose`.
-
-    Needs a `mask` beside the image and never touches it. A mask whose largest value is 1 counts as one in [0, 1],
-    any other as one in [0, 255]. The image keeps its type, uint8 or float32.
-
-    Args:
-        patches: Patches per image.
-        size: Smallest and largest side of a patch.
-        kernel: Smallest and largest side of the box that averages.
-        unit: Whether `size` and `kernel` are a `"fraction"` of the image's shorter side or a number of `"pixels"`.
-        p: Probability that an image gets its patches.
-
-    Raises:
-        ValueError: As `RandomBlurPatches`.
-    """
-
-    def __init__(
-        self,
-        patches: int = 5,
-        *,
-        size: tuple[float, float] = (0.06, 0.18),
-        kernel: tuple[float, float] = (0.01, 0.03),
-        unit: Literal["fraction", "pixels"] = "fraction",
-        p: float = 1.0,
-    ) -> None:
-        super().__init__(p=p)
-        self.patches = patches
-        self.size = size
-        self.kernel = kernel
-        self.unit = unit
-        self.blur_patches = RandomBlurPatches(patches, size=size, kernel=kernel, unit=unit)
-
-    @property
-    def targets_as_params(self) -> list[str]:
-        """What albumentations must be given beside the image."""
-        return ["mask"]
-
-    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-        """Draw the patches on the mask's border."""
-        mask = data["mask"]
-        half = 0.5 if mask.max() <= 1 else 127.5
-        inside = torch.from_numpy(mask.reshape(*mask.shape[:2], -1)[..., 0] > half)  # (H, W)
-        generator = torch.Generator().manual_seed(self.py_random.getrandbits(62))
-        return {"drawn": self.blur_patches.draw(border(inside[None])[0], generator)}
-
-    def apply(self, img: NDArray[Any], drawn: list[Patch], **params: Any) -> NDArray[Any]:
-        """Blur the patches in an image (H, W) or (H, W, C)."""
-        source = torch.from_numpy(img.copy()).view(*img.shape[:2], -1).permute(2, 0, 1)  # (C, H, W)
-        blurred = source.clone()
-        for patch in drawn:
-            blur(blurred, source, patch)
-        return blurred.permute(1, 2, 0).numpy().reshape(img.shape)
 
 
 class _Resize(A.Resize):  # type: ignore[misc]
@@ -137,9 +98,15 @@ def cpu_augmentation(
     rotate90: float | None = None,
     input_scale: float | None = None,
     elastic: float | None = None,
+    affine: float | None = None,
     clahe: float | None = None,
     brightness_contrast: float | None = None,
     gamma: float | None = None,
+    color_jitter: float | None = None,
+    grayscale: float | None = None,
+    gaussian_blur: float | None = None,
+    salt_pepper: float | None = None,
+    jpeg: float | None = None,
     blur_patches: int | None = None,
 ) -> SeededTransform:
     """What `gpu_augmentation` does, in the workers: give it to `FolderDataset(transform=...)`.
@@ -156,9 +123,15 @@ def cpu_augmentation(
         rotate90: Probability of a random number of quarter turns.
         input_scale: Random crop from images this much larger than the result; 1 crops nothing.
         elastic: Probability of an elastic deformation.
+        affine: Probability of a zoom and a rotation.
         clahe: Probability of adaptive histogram equalisation.
         brightness_contrast: Probability of another brightness and contrast.
         gamma: Probability of another gamma.
+        color_jitter: Probability of another brightness, contrast, saturation and hue.
+        grayscale: Probability of a grey image.
+        gaussian_blur: Probability of a blur of the whole image.
+        salt_pepper: Probability of white and black pixels.
+        jpeg: Probability of compression.
         blur_patches: Blurred patches on each image's border.
 
     Raises:
@@ -174,9 +147,15 @@ def cpu_augmentation(
             "rotate90": rotate90,
             "input_scale": input_scale,
             "elastic": elastic,
+            "affine": affine,
             "clahe": clahe,
             "brightness_contrast": brightness_contrast,
             "gamma": gamma,
+            "color_jitter": color_jitter,
+            "grayscale": grayscale,
+            "gaussian_blur": gaussian_blur,
+            "salt_pepper": salt_pepper,
+            "jpeg": jpeg,
             "blur_patches": blur_patches,
         },
     )
@@ -191,12 +170,28 @@ def cpu_augmentation(
         ),
         (settings.horizontal_flip, A.HorizontalFlip(settings.horizontal_flip)),
         (settings.vertical_flip, A.VerticalFlip(settings.vertical_flip)),
+        (
+            settings.affine,
+            A.Affine(
+                scale=ZOOM,
+                rotate=(-ROTATION, ROTATION),
+                keep_ratio=True,
+                mask_interpolation=cv2.INTER_LINEAR,
+                border_mode=cv2.BORDER_REFLECT_101,
+                p=settings.affine,
+            ),
+        ),
         (settings.clahe, A.CLAHE(CLIP_LIMIT, TILES, settings.clahe)),
         (
             settings.brightness_contrast,
             A.RandomBrightnessContrast(BRIGHTNESS, CONTRAST, p=settings.brightness_contrast),
         ),
         (settings.gamma, A.RandomGamma((100 * GAMMA[0], 100 * GAMMA[1]), p=settings.gamma)),
+        (settings.color_jitter, A.ColorJitter(*COLOR_JITTER, p=settings.color_jitter)),
+        (settings.grayscale, A.ToGray(p=settings.grayscale)),
+        (settings.gaussian_blur, A.GaussianBlur((BLUR_KERNEL, BLUR_KERNEL), BLUR_SIGMA, p=settings.gaussian_blur)),
+        (settings.salt_pepper, A.SaltAndPepper((SALT_PEPPER, SALT_PEPPER), (0.5, 0.5), p=settings.salt_pepper)),
+        (settings.jpeg, A.ImageCompression(quality_range=JPEG_QUALITY, p=settings.jpeg)),
         (settings.blur_patches, BlurPatchesTransform(settings.blur_patches)),
     ]
     return SeededTransform(*(step for wanted, step in steps if wanted > 0))

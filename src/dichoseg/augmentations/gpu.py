@@ -9,8 +9,26 @@ from torch import Tensor, nn
 
 from ..contracts import Image, Mask
 from .blur_patches import RandomBlurPatches
+from .crop import RandomCrop
 from .elastic import RandomElastic
-from .presets import BRIGHTNESS, CLIP_LIMIT, CONTRAST, ELASTIC_NODES, ELASTIC_SHIFT, GAMMA, TILES, Settings, choose
+from .presets import (
+    BLUR_KERNEL,
+    BLUR_SIGMA,
+    BRIGHTNESS,
+    CLIP_LIMIT,
+    COLOR_JITTER,
+    CONTRAST,
+    ELASTIC_NODES,
+    ELASTIC_SHIFT,
+    GAMMA,
+    JPEG_QUALITY,
+    ROTATION,
+    SALT_PEPPER,
+    TILES,
+    ZOOM,
+    Settings,
+    choose,
+)
 
 Augmentation = Callable[[Image, Mask], tuple[Image, Mask]]
 
@@ -66,6 +84,40 @@ class KorniaAugmentation(nn.Module):
         return augmented, moved
 
 
+class RandomApply(nn.Module):
+    """Apply an augmentation to some images of a batch, drawn each for itself, and leave the others as they are.
+
+    The others cost nothing. Kornia's own `p` computes every image and then throws away what was not drawn.
+
+    Args:
+        augmentation: Any `(image, mask) -> (image, mask)` that keeps the size.
+        p: Probability, per image.
+
+    Raises:
+        ValueError: A probability outside of 0 to 1, or an augmentation that crops.
+    """
+
+    def __init__(self, augmentation: Augmentation, p: float = 0.5) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must be a probability, 0 to 1; got {p}")
+        if getattr(augmentation, "input_scale", 1.0) != 1:
+            raise ValueError("an augmentation that crops must crop all images of a batch; Compose takes it as it is")
+        self.augmentation = augmentation
+        self.p = p
+
+    def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
+        """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both, augmented where they were drawn."""
+        drawn = (torch.rand(len(image)) < self.p).nonzero()[:, 0].tolist()
+        if len(drawn) == 0:
+            return image, mask
+        images, masks = list(image), list(mask)
+        changed = self.augmentation(*(torch.stack([parts[place] for place in drawn]) for parts in (images, masks)))
+        for place, new_image, new_mask in zip(drawn, *changed, strict=True):
+            images[place], masks[place] = new_image.to(image.dtype), new_mask.to(mask.dtype)
+        return torch.stack(images), torch.stack(masks)
+
+
 class RandomRotate90(nn.Module):
     """Turn image and mask by a random number of quarter turns, exactly, without resampling.
 
@@ -92,45 +144,6 @@ class RandomRotate90(nn.Module):
         return turned(image), turned(mask)
 
 
-class RandomCrop(nn.Module):
-    """Cut a random window out of each image and mask: `1 / input_scale` of their size.
-
-    Args:
-        input_scale: Size of the input over size of the output, 1 or more: 1.25 for 1280 -> 1024.
-
-    Raises:
-        ValueError: A scale below 1.
-    """
-
-    def __init__(self, input_scale: float = 1.25) -> None:
-        super().__init__()
-        self.input_scale = checked_input_scale(input_scale)
-
-    def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
-        """Image (B, C, H, W) and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""
-        height, width = image.shape[-2:]
-        new_height, new_width = round(height / self.input_scale), round(width / self.input_scale)
-        tops = torch.randint(height - new_height + 1, (len(image),)).tolist()
-        lefts = torch.randint(width - new_width + 1, (len(image),)).tolist()
-
-        def cut(batch: Tensor) -> Tensor:
-            return torch.stack(
-                [
-                    one[:, top : top + new_height, left : left + new_width]
-                    for one, top, left in zip(batch, tops, lefts, strict=True)
-                ]
-            )
-
-        return cut(image), cut(mask)
-
-
-def checked_input_scale(input_scale: float) -> float:
-    """The scale of an augmentation that crops; a ValueError below 1."""
-    if input_scale < 1:
-        raise ValueError(f"input_scale must be 1 or more; got {input_scale}")
-    return input_scale
-
-
 def gpu_augmentation(
     preset: str = "dis-tuning",
     *,
@@ -139,9 +152,15 @@ def gpu_augmentation(
     rotate90: float | None = None,
     input_scale: float | None = None,
     elastic: float | None = None,
+    affine: float | None = None,
     clahe: float | None = None,
     brightness_contrast: float | None = None,
     gamma: float | None = None,
+    color_jitter: float | None = None,
+    grayscale: float | None = None,
+    gaussian_blur: float | None = None,
+    salt_pepper: float | None = None,
+    jpeg: float | None = None,
     blur_patches: int | None = None,
 ) -> Compose:
     """A published recipe of augmentation, on the tensors' device.
@@ -149,25 +168,42 @@ def gpu_augmentation(
     `"dis-tuning"` is the tuning's of IS-Net: random crop from images 1.25 times as large (1280 -> 1024), quarter
     turns 0.8, elastic deformation 0.8, horizontal flip 0.5, vertical flip 0.8, CLAHE 0.8, brightness and contrast
     0.8, gamma 0.8, and five blurred patches on the border of every image. `"isnet"` is IS-Net's own: horizontal flip
-    0.5, nothing else.
+    0.5, nothing else. `"strong"` is what newer recipes of the field add to it: random crop from images 1.25 times as
+    large, horizontal flip 0.5, zoom and rotation 0.5, colour jitter 0.8, grey 0.1, Gaussian blur 0.2, salt and pepper
+    0.2, JPEG 0.2.
 
-    Source: the tuning's code, for which steps there are and how probable. It does not say how strong the elastic
+    Source of the tuning's: its code, for which steps there are and how probable. It does not say how strong the elastic
     deformation, CLAHE, brightness, contrast and gamma are; here each node of an 8 by 8 grid moves by up to 1.5 % of
     the side along each axis, CLAHE equalises the luma in 8 by 8 tiles with a clip limit of 1 to 4, the contrast
     changes by up to 20 % and the brightness by up to 0.2 of white, drawn once for both, and the exponent is 0.8 to
-    1.2. The patches' sizes are `RandomBlurPatches`' own. Photometric steps leave the mask alone; a step that cannot
-    act is left out.
+    1.2. The patches' sizes are `RandomBlurPatches`' own.
+
+    Sources of the strong one: InSPyReNet's configuration, for a zoom of 0.75 to 1.25 with probability 0.5; BiRefNet's
+    and MVANet's code, for a rotation by up to 15 degrees, brightness and contrast times 0.5 to 1.5, saturation times 0
+    to 2, each drawn apart and applied in random order, and 0.15 % of the pixels white or black; the tuning, for the
+    crop. Ours are the hue, shifted by up to 0.05 of a turn, the grey images, the blur with a standard deviation of 0.5
+    to 1.5 pixels, a JPEG quality of 50 to 95, and the probabilities of photometric steps (BiRefNet applies its own to
+    every image). Their sharpening is left out, because Kornia and albumentations mean different things by it. Zoom and
+    rotation are drawn once for both steps; what lies beyond the image is its reflection, in the mask too.
+
+    Photometric steps leave the mask alone; a step that cannot act is left out.
 
     Args:
-        preset: `"dis-tuning"` or `"isnet"`. Whatever follows and is not None replaces the preset's value.
+        preset: `"dis-tuning"`, `"isnet"` or `"strong"`. Whatever follows and is not None replaces the preset's value.
         horizontal_flip: Probability of a horizontal flip, per image.
         vertical_flip: Probability of a vertical flip.
         rotate90: Probability of a random number of quarter turns.
         input_scale: Random crop from images this much larger than the output; 1 crops nothing.
         elastic: Probability of an elastic deformation.
+        affine: Probability of a zoom and a rotation.
         clahe: Probability of adaptive histogram equalisation. Images must be larger than 8 pixels.
         brightness_contrast: Probability of another brightness and contrast.
         gamma: Probability of another gamma.
+        color_jitter: Probability of another brightness, contrast, saturation and hue.
+        grayscale: Probability of a grey image.
+        gaussian_blur: Probability of a blur of the whole image. Images must be larger than 4 pixels.
+        salt_pepper: Probability of white and black pixels.
+        jpeg: Probability of compression.
         blur_patches: Blurred patches on each image's border.
 
     Raises:
@@ -181,18 +217,23 @@ def gpu_augmentation(
             "rotate90": rotate90,
             "input_scale": input_scale,
             "elastic": elastic,
+            "affine": affine,
             "clahe": clahe,
             "brightness_contrast": brightness_contrast,
             "gamma": gamma,
+            "color_jitter": color_jitter,
+            "grayscale": grayscale,
+            "gaussian_blur": gaussian_blur,
+            "salt_pepper": salt_pepper,
+            "jpeg": jpeg,
             "blur_patches": blur_patches,
         },
     )
-    kornia_steps = _kornia_steps(settings)
     steps: list[tuple[float, Augmentation]] = [
         (settings.input_scale - 1, RandomCrop(settings.input_scale)),
         (settings.rotate90, RandomRotate90(settings.rotate90)),
         (settings.elastic, RandomElastic(settings.elastic, nodes=ELASTIC_NODES, shift=ELASTIC_SHIFT)),
-        (len(kornia_steps), KorniaAugmentation(*kornia_steps)),
+        *((p, RandomApply(KorniaAugmentation(step), p)) for p, step in _kornia_steps(settings)),
         (settings.blur_patches, RandomBlurPatches(settings.blur_patches)),
     ]
     return Compose(*(step for wanted, step in steps if wanted > 0))
@@ -208,17 +249,30 @@ def isnet() -> Compose:
     return gpu_augmentation("isnet")
 
 
-def _kornia_steps(settings: Settings) -> list[nn.Module]:
-    """Flips and photometric steps; those of probability 0 are left out, because Kornia would still draw for them."""
+def strong() -> Compose:
+    """`gpu_augmentation("strong")`, for the command line."""
+    return gpu_augmentation("strong")
+
+
+def _kornia_steps(settings: Settings) -> list[tuple[float, nn.Module]]:
+    """Flips, affine and photometric steps, each acting on all that it is given, and their probabilities."""
     import kornia.augmentation as kornia
 
     from .clahe import RandomLumaClahe
 
-    steps: list[tuple[float, nn.Module]] = [
-        (settings.horizontal_flip, kornia.RandomHorizontalFlip(p=settings.horizontal_flip)),
-        (settings.vertical_flip, kornia.RandomVerticalFlip(p=settings.vertical_flip)),
-        (settings.clahe, RandomLumaClahe(CLIP_LIMIT, TILES, p=settings.clahe)),
-        (settings.brightness_contrast, kornia.ColorJiggle(BRIGHTNESS, CONTRAST, p=settings.brightness_contrast)),
-        (settings.gamma, kornia.RandomGamma(GAMMA, p=settings.gamma)),
+    brightness, contrast, saturation, hue = COLOR_JITTER
+    kernel, amount = (BLUR_KERNEL, BLUR_KERNEL), (SALT_PEPPER, SALT_PEPPER)
+    affine = kornia.RandomAffine(ROTATION, scale=ZOOM, padding_mode="reflection", align_corners=True, p=1.0)
+    return [
+        (settings.horizontal_flip, kornia.RandomHorizontalFlip(p=1.0)),
+        (settings.vertical_flip, kornia.RandomVerticalFlip(p=1.0)),
+        (settings.affine, affine),
+        (settings.clahe, RandomLumaClahe(CLIP_LIMIT, TILES, p=1.0)),
+        (settings.brightness_contrast, kornia.ColorJiggle(BRIGHTNESS, CONTRAST, p=1.0)),
+        (settings.gamma, kornia.RandomGamma(GAMMA, p=1.0)),
+        (settings.color_jitter, kornia.ColorJitter(brightness, contrast, saturation, hue, p=1.0)),
+        (settings.grayscale, kornia.RandomGrayscale(p=1.0)),
+        (settings.gaussian_blur, kornia.RandomGaussianBlur(kernel, BLUR_SIGMA, p=1.0)),
+        (settings.salt_pepper, kornia.RandomSaltAndPepperNoise(amount, (0.5, 0.5), p=1.0)),
+        (settings.jpeg, kornia.RandomJPEG(JPEG_QUALITY, p=1.0)),
     ]
-    return [step for p, step in steps if p > 0]

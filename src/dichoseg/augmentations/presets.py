@@ -20,6 +20,20 @@ CLIP_LIMIT = (1.0, 4.0)
 """Smallest and largest clip limit of CLAHE."""
 TILES = (8, 8)
 """Tiles of CLAHE, down and across."""
+ZOOM = (0.75, 1.25)
+"""Smallest and largest enlargement about the middle."""
+ROTATION = 15.0
+"""Largest rotation about the middle, either way, in degrees."""
+COLOR_JITTER = ((0.5, 1.5), (0.5, 1.5), (0.0, 2.0), (-0.05, 0.05))
+"""Factors of brightness, contrast and saturation; shift of the hue, as a fraction of a turn."""
+BLUR_SIGMA = (0.5, 1.5)
+"""Smallest and largest standard deviation of a Gaussian blur, in pixels."""
+BLUR_KERNEL = 9
+"""Side of its window, three standard deviations either way, in pixels."""
+SALT_PEPPER = 0.0015
+"""Share of the pixels that become white or black."""
+JPEG_QUALITY = (50, 95)
+"""Lowest and highest quality of the compression."""
 
 
 class Settings(NamedTuple):
@@ -30,9 +44,15 @@ class Settings(NamedTuple):
     rotate90: float = 0.0
     input_scale: float = 1.0
     elastic: float = 0.0
+    affine: float = 0.0
     clahe: float = 0.0
     brightness_contrast: float = 0.0
     gamma: float = 0.0
+    color_jitter: float = 0.0
+    grayscale: float = 0.0
+    gaussian_blur: float = 0.0
+    salt_pepper: float = 0.0
+    jpeg: float = 0.0
     blur_patches: int = 0
 
 
@@ -49,6 +69,16 @@ PRESETS = {
         blur_patches=5,
     ),
     "isnet": Settings(horizontal_flip=0.5),
+    "strong": Settings(
+        horizontal_flip=0.5,
+        input_scale=1.25,
+        affine=0.5,
+        color_jitter=0.8,
+        grayscale=0.1,
+        gaussian_blur=0.2,
+        salt_pepper=0.2,
+        jpeg=0.2,
+    ),
 }
 
 

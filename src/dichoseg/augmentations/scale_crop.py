@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..contracts import Image, Mask
-from .gpu import checked_input_scale
+from .crop import checked_input_scale
 
 
 class RandomScaleCrop(nn.Module):

@@ -1,0 +1,134 @@
+"""albumentations transforms with which the CPU does what the GPU does, for any `albumentations.Compose`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for newer versions
+
+import albumentations as A
+from albumentations.augmentations.crops.transforms import BaseCrop
+
+from .blur_patches import Blur, Objects, Patch, Place, RandomBlurPatches, Unit, blur, border
+from .crop import checked_share, windows
+
+
+class BlurPatchesTransform(A.ImageOnlyTransform):  # type: ignore[misc]
+    """`RandomBlurPatches` as an albumentations transform, for any `albumentations.Compose`.
+
+    Needs a `mask` beside the image and never touches it. A mask whose largest value is 1 counts as one in [0, 1],
+    any other as one in [0, 255]. The image keeps its type, uint8 or float32.
+
+    Args:
+        patches: Patches per image.
+        size: Smallest and largest side of a patch.
+        kernel: Smallest and largest side of the box that averages, or length of the motion.
+        unit: Whether `size` and `kernel` are a `"fraction"` of the image's shorter side or a number of `"pixels"`.
+        where: Patches are centred on the `"border"` or on any pixel, `"anywhere"`.
+        objects: Whose border: that of `"all"` objects or of the `"largest"` alone.
+        kind: `"box"`, `"gaussian"` or `"motion"`.
+        feather: Share of the way from a patch's edges to its middle over which the blur sets in.
+        p: Probability that an image gets its patches.
+
+    Raises:
+        ValueError: As `RandomBlurPatches`.
+    """
+
+    def __init__(
+        self,
+        patches: int = 5,
+        *,
+        size: tuple[float, float] = (0.06, 0.18),
+        kernel: tuple[float, float] = (0.01, 0.03),
+        unit: Unit = "fraction",
+        where: Place = "border",
+        objects: Objects = "all",
+        kind: Blur = "box",
+        feather: float = 0.0,
+        p: float = 1.0,
+    ) -> None:
+        super().__init__(p=p)
+        self.patches = patches
+        self.size = size
+        self.kernel = kernel
+        self.unit = unit
+        self.where = where
+        self.objects = objects
+        self.kind = kind
+        self.feather = feather
+        self.blur_patches = RandomBlurPatches(
+            patches, size=size, kernel=kernel, unit=unit, where=where, objects=objects, kind=kind, feather=feather
+        )
+
+    @property
+    def targets_as_params(self) -> list[str]:
+        """What albumentations must be given beside the image."""
+        return ["mask"]
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw the patches."""
+        generator = torch.Generator().manual_seed(self.py_random.getrandbits(62))
+        places = self.blur_patches.places(_inside(data["mask"])[None])[0]
+        return {"drawn": self.blur_patches.draw(places, generator)}
+
+    def apply(self, img: NDArray[Any], drawn: list[Patch], **params: Any) -> NDArray[Any]:
+        """Blur the patches in an image (H, W) or (H, W, C)."""
+        source = torch.from_numpy(img.copy()).view(*img.shape[:2], -1).permute(2, 0, 1)  # (C, H, W)
+        blurred = source.clone()
+        for patch in drawn:
+            blur(blurred, source, patch)
+        return blurred.permute(1, 2, 0).numpy().reshape(img.shape)
+
+
+class BorderCropTransform(BaseCrop):  # type: ignore[misc]
+    """`RandomBorderCrop` as an albumentations transform, for any `albumentations.Compose`.
+
+    Needs a `mask` beside the image. A mask whose largest value is 1 counts as one in [0, 1], any other as one in
+    [0, 255]. albumentations' own `CropNonEmptyMaskIfExists` asks for less: one pixel of the foreground, which lies
+    inside of a large object more often than at its border.
+
+    Args:
+        height: Height of the window, in pixels.
+        width: Width of the window.
+        share: Border pixels that a window must contain, over the most that any window contains.
+        p: Probability that an image is cropped.
+
+    Raises:
+        ValueError: A window without pixels or larger than the image, or a share outside of 0 to 1.
+    """
+
+    def __init__(self, height: int, width: int, *, share: float = 0.5, p: float = 1.0) -> None:
+        super().__init__(p=p)
+        if min(height, width) < 1:
+            raise ValueError(f"height and width must be positive numbers of pixels; got {height} and {width}")
+        self.height = height
+        self.width = width
+        self.share = checked_share(share)
+
+    @property
+    def targets_as_params(self) -> list[str]:
+        """What albumentations must be given beside the image."""
+        return ["mask"]
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw the window."""
+        inside = _inside(data["mask"])
+        if self.height > inside.shape[0] or self.width > inside.shape[1]:
+            raise ValueError(
+                f"a window of {self.height} by {self.width} needs an image at least as large; "
+                f"got {inside.shape[0]} by {inside.shape[1]} (height by width)"
+            )
+        allowed = windows(border(inside[None])[0], self.height, self.width, self.share)
+        top, left = allowed.nonzero()[self.py_random.randrange(int(allowed.sum()))].tolist()
+        return {"crop_coords": (left, top, left + self.width, top + self.height)}
+
+
+def _inside(mask: NDArray[Any]) -> Tensor:
+    """The foreground of a mask (H, W) or (H, W, 1) in [0, 1] or [0, 255]: bool (H, W)."""
+    half = 0.5 if mask.max() <= 1 else 127.5
+    return torch.from_numpy(mask.reshape(*mask.shape[:2], -1)[..., 0] > half)

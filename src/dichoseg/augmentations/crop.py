@@ -1,0 +1,103 @@
+"""Random crops: anywhere, or where the border between foreground and background is in view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..contracts import Image, Mask
+from .blur_patches import border
+
+
+class RandomCrop(nn.Module):
+    """Cut a random window out of each image and mask: `1 / input_scale` of their size.
+
+    Args:
+        input_scale: Size of the input over size of the output, 1 or more: 1.25 for 1280 -> 1024.
+
+    Raises:
+        ValueError: A scale below 1.
+    """
+
+    def __init__(self, input_scale: float = 1.25) -> None:
+        super().__init__()
+        self.input_scale = checked_input_scale(input_scale)
+
+    def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
+        """Image (B, C, H, W) and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""
+        height, width = image.shape[-2:]
+        new_height, new_width = round(height / self.input_scale), round(width / self.input_scale)
+        tops = torch.randint(height - new_height + 1, (len(image),)).tolist()
+        lefts = torch.randint(width - new_width + 1, (len(image),)).tolist()
+        return cut(image, tops, lefts, new_height, new_width), cut(mask, tops, lefts, new_height, new_width)
+
+
+class RandomBorderCrop(nn.Module):
+    """Cut a random window out of each image and mask that has enough of the mask's border in view.
+
+    For thin or small objects, which a uniform crop often misses. The window is drawn evenly among all that contain at
+    least `share` as many border pixels as the best of them, so where the object fits into a window, among those that
+    show `share` of its border. A mask without border (empty or full) is cropped evenly, as `RandomCrop` does. `fit`
+    loads images `input_scale` times as large as the model's size.
+
+    Args:
+        input_scale: Size of the input over size of the output, 1 or more: 1.25 for 1280 -> 1024.
+        share: Border pixels that a window must contain, over the most that any window contains: 0 crops evenly, 1
+            takes one of the best.
+
+    Raises:
+        ValueError: A scale below 1, or a share outside of 0 to 1.
+    """
+
+    def __init__(self, input_scale: float = 1.25, *, share: float = 0.5) -> None:
+        super().__init__()
+        self.input_scale = checked_input_scale(input_scale)
+        self.share = checked_share(share)
+
+    def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
+        """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""
+        height, width = (round(side / self.input_scale) for side in image.shape[-2:])
+        tops, lefts = [], []
+        for edge in border(mask[:, 0] > 0.5):
+            allowed = windows(edge, height, width, self.share)
+            chosen = int(torch.randint(int(allowed.sum()), ()))
+            top, left = allowed.nonzero()[chosen].tolist()
+            tops.append(top)
+            lefts.append(left)
+        return cut(image, tops, lefts, height, width), cut(mask, tops, lefts, height, width)
+
+
+def windows(edge: Tensor, height: int, width: int, share: float) -> Tensor:
+    """Where the upper left corner of a window may lie: border pixels, bool (H, W) -> bool (H-height+1, W-width+1)."""
+    counts = _sliding_sum(_sliding_sum(edge.int(), width, dim=1), height, dim=0)
+    return counts >= share * counts.max()
+
+
+def cut(batch: Tensor, tops: Sequence[int], lefts: Sequence[int], height: int, width: int) -> Tensor:
+    """One window out of each image: (B, C, H, W) and their upper left corners -> (B, C, height, width)."""
+    windows = zip(batch, tops, lefts, strict=True)
+    return torch.stack([one[:, top : top + height, left : left + width] for one, top, left in windows])
+
+
+def checked_input_scale(input_scale: float) -> float:
+    """The scale of an augmentation that crops; a ValueError below 1."""
+    if input_scale < 1:
+        raise ValueError(f"input_scale must be 1 or more; got {input_scale}")
+    return input_scale
+
+
+def checked_share(share: float) -> float:
+    """The share of a border that must be in view; a ValueError outside of 0 to 1."""
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must lie in 0 to 1; got {share}")
+    return share
+
+
+def _sliding_sum(values: Tensor, length: int, *, dim: int) -> Tensor:
+    """Sums of `length` neighbours along one dimension, which becomes shorter by `length - 1`."""
+    sums = values.cumsum(dim, dtype=torch.int32)
+    sums = torch.cat([torch.zeros_like(sums.narrow(dim, 0, 1)), sums], dim=dim)
+    places = sums.shape[dim] - length
+    return sums.narrow(dim, length, places) - sums.narrow(dim, 0, places)
