@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .deconv import DeconvEnlarger as DeconvEnlarger
     from .edge_guided import EdgeGuidedDecoder as EdgeGuidedDecoder
     from .edge_guided import EdgeGuidedHeads as EdgeGuidedHeads
+    from .fpn import FPNDecoder as FPNDecoder
     from .rsu import RSUDecoder as RSUDecoder
 else:
     __getattr__, __dir__, __all__ = attach(
@@ -18,6 +19,7 @@ else:
             "DeconvEnlarger": "deconv",
             "EdgeGuidedDecoder": "edge_guided",
             "EdgeGuidedHeads": "edge_guided",
+            "FPNDecoder": "fpn",
             "RSUDecoder": "rsu",
         },
     )

@@ -20,15 +20,20 @@ class DeconvEnlarger(Decoder):
     Source: the "DECONV_TO_D2" tuning of IS-Net. Differs from its published code, which fails at sizes that are
     not multiples of 64, in that resize; at multiples of 64 the function is the same.
 
+    With nothing between them the steps are one linear map: together no more than a single transposed convolution of
+    kernel and stride 2^n. `nonlinear` puts batch norm and ReLU behind each; that is ours, not the tuning's.
+
     Args:
         feature_info: The features that come in; features 0 and 1 pass unchanged.
         channels: Channels of the enlarged features.
+        nonlinear: Whether batch norm and ReLU follow each step, the 1x1 convolution of a ratio of 1 included. The
+            weights of the one do not fit the other.
 
     Raises:
         ValueError: Fewer than two features, or a stride that is no power of two times the second one's.
     """
 
-    def __init__(self, feature_info: FeatureInfo, *, channels: int = 64) -> None:
+    def __init__(self, feature_info: FeatureInfo, *, channels: int = 64, nonlinear: bool = False) -> None:
         super().__init__()
         if len(feature_info.channels) < 2:
             raise ValueError(f"DeconvEnlarger needs two features or more; got channels {feature_info.channels}")
@@ -45,7 +50,8 @@ class DeconvEnlarger(Decoder):
             (*kept, *(channels for _ in coarse)), (*feature_info.strides[:2], *(target for _ in coarse))
         )
         self.enlarge = nn.ModuleList(
-            _enlargement(before, channels, ratio) for before, ratio in zip(coarse, ratios, strict=True)
+            _enlargement(before, channels, ratio, nonlinear=nonlinear)
+            for before, ratio in zip(coarse, ratios, strict=True)
         )
         self.join = nn.ModuleList(
             nn.Sequential(ConvNormAct(channels + kept[1], channels), ConvNormAct(channels, channels)) for _ in coarse
@@ -71,13 +77,21 @@ class DeconvDecoder(Decoder):
     Args:
         feature_info: The encoder's features.
         channels: Channels of the enlarged features.
+        nonlinear: Whether batch norm and ReLU follow each step of the enlargement; the tuning has neither.
         decoder: The top-down decoder before the enlargement. Default: `RSUDecoder(feature_info)`.
     """
 
-    def __init__(self, feature_info: FeatureInfo, *, channels: int = 64, decoder: Decoder | None = None) -> None:
+    def __init__(
+        self,
+        feature_info: FeatureInfo,
+        *,
+        channels: int = 64,
+        nonlinear: bool = False,
+        decoder: Decoder | None = None,
+    ) -> None:
         super().__init__()
         self.decoder = RSUDecoder(feature_info) if decoder is None else decoder
-        self.enlarger = DeconvEnlarger(self.decoder.feature_info, channels=channels)
+        self.enlarger = DeconvEnlarger(self.decoder.feature_info, channels=channels, nonlinear=nonlinear)
         self.feature_info = self.enlarger.feature_info
 
     def forward(self, features: Features) -> Features:
@@ -86,13 +100,14 @@ class DeconvDecoder(Decoder):
         return enlarged
 
 
-def _enlargement(in_channels: int, out_channels: int, ratio: int) -> nn.Module:
+def _enlargement(in_channels: int, out_channels: int, ratio: int, *, nonlinear: bool) -> nn.Module:
     if ratio == 1:
-        return nn.Conv2d(in_channels, out_channels, kernel_size=1)
-    steps = ratio.bit_length() - 1
-    return nn.Sequential(
-        *(
-            nn.ConvTranspose2d(out_channels if step else in_channels, out_channels, kernel_size=2, stride=2)
-            for step in range(steps)
-        )
-    )
+        pointwise = ConvNormAct if nonlinear else nn.Conv2d
+        return pointwise(in_channels, out_channels, kernel_size=1)
+    layers: list[nn.Module] = []
+    for step in range(ratio.bit_length() - 1):
+        before = out_channels if step else in_channels
+        layers.append(nn.ConvTranspose2d(before, out_channels, kernel_size=2, stride=2))
+        if nonlinear:
+            layers += [nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)

@@ -7,6 +7,7 @@ from .._lazy import attach
 if TYPE_CHECKING:
     from .egnet import CaffeResNet50Encoder as CaffeResNet50Encoder
     from .egnet import VGG16Encoder as VGG16Encoder
+    from .patch_injection import PatchInjectionEncoder as PatchInjectionEncoder
     from .rsu import RSUEncoder as RSUEncoder
     from .timm_backbone import TimmEncoder as TimmEncoder
 else:
@@ -14,6 +15,7 @@ else:
         __name__,
         {
             "CaffeResNet50Encoder": "egnet",
+            "PatchInjectionEncoder": "patch_injection",
             "RSUEncoder": "rsu",
             "TimmEncoder": "timm_backbone",
             "VGG16Encoder": "egnet",

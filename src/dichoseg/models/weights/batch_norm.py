@@ -76,7 +76,7 @@ def calibrate_batch_norm(model: Model, images: Image) -> None:
             hook.remove()
 
 
-def freeze_batch_norm(model: Model) -> None:
+def freeze_batch_norm(model: nn.Module) -> None:
     """Replace every batch norm (of two dimensions) by one that stays as it is, also in train mode.
 
     It is usual for small batches, it is how EGNet trains, and it lets a model from a folded file be trained without

@@ -226,13 +226,18 @@ def _followed_by_norm(model: Model) -> dict[str, str]:
 
 def _beside_the_answer(model: Model) -> set[str]:
     """Modules with weights that `model.logits` does not use."""
-    empty = outline(model)
-    used: set[str] = set()
+    empty = outline(model).requires_grad_()
+    called: set[str] = set()
     for name, module in empty.named_modules():
-        module.register_forward_pre_hook(lambda *_, name=name: used.add(name))
-    with torch.no_grad():
-        empty.logits(blank_image(model))
-    return {_module(key) for key in model.state_dict()} - used
+        module.register_forward_pre_hook(lambda *_, name=name: called.add(name))
+    names, parameters = zip(*empty.named_parameters(), strict=True)
+    with torch.enable_grad():
+        answer = empty.logits(blank_image(model)).sum()
+    gradients = torch.autograd.grad(answer, parameters, allow_unused=True)
+    # a decoder may compute what the heads then leave out: what no gradient reaches has no part in the answer
+    reached = {_module(name) for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
+    unreached = {_module(name) for name in names} - reached
+    return {_module(key) for key in model.state_dict()} - (called - unreached)
 
 
 def _is_counter(key: str) -> bool:

@@ -1,0 +1,62 @@
+"""An encoder whose features have the image itself beside them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..blocks import ConvNormAct, resize, spatial_size
+from ..contracts import Encoder, FeatureInfo, Features, Image
+
+
+class PatchInjectionEncoder(Encoder):
+    """Another encoder's features, each with the image's own pixels beside it, none of them averaged away.
+
+    For a feature of stride s the image is cut into s by s patches of the feature's size, which are stacked as
+    channels and passed through two 3x3 convolutions. Any decoder takes the result: one that joins its skips by
+    concatenation, such as `RSUDecoder`, sees feature and patches at each of its stages.
+
+    Source: the inward reference of BiRefNet (arXiv:2401.03407). Differs: the patches enter with the encoder's
+    feature rather than inside of the decoder, and at the encoder's strides alone; batch norm and ReLU follow each
+    convolution; an image whose sides are no multiples of the stride is resized to the next ones of the feature.
+
+    As published, patch (i, j) is the image's part in row i and column j of that grid, so one place of the stack holds
+    pixels from all over the image.
+
+    Args:
+        encoder: Any encoder, with its preprocessing.
+        channels: Channels beside each feature. The first convolution has 27 s² weights for each of them: at stride
+            64, with 16 channels, 1.8 million.
+
+    Raises:
+        ValueError: `channels` below 1.
+    """
+
+    def __init__(self, encoder: Encoder, *, channels: int = 16) -> None:
+        super().__init__()
+        if channels < 1:
+            raise ValueError(f"channels must be 1 or more; got {channels}")
+        info = encoder.feature_info
+        self.encoder = encoder
+        self.preprocessing = encoder.preprocessing
+        self.feature_info = FeatureInfo([before + channels for before in info.channels], info.strides)
+        image_channels = encoder.preprocessing.channels
+        self.embed = nn.ModuleList(
+            nn.Sequential(ConvNormAct(image_channels * stride**2, channels), ConvNormAct(channels, channels))
+            for stride in info.strides
+        )
+
+    def forward(self, image: Image) -> Features:
+        """(B, C, H, W), normalised -> the encoder's features with `channels` more each."""
+        features = self.encoder(image)
+        return tuple(
+            torch.cat([feature, embed(_patches(image, spatial_size(feature), stride))], dim=1)
+            for embed, feature, stride in zip(self.embed, features, self.encoder.feature_info.strides, strict=True)
+        )
+
+
+def _patches(image: Image, size: tuple[int, int], stride: int) -> Tensor:
+    batch, channels = image.shape[:2]
+    height, width = size
+    grid = resize(image, (height * stride, width * stride)).reshape(batch, channels, stride, height, stride, width)
+    return grid.transpose(3, 4).reshape(batch, channels * stride**2, height, width)  # (B, C*s*s, H/s, W/s)
