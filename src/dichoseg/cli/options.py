@@ -35,8 +35,18 @@ def show_training_log() -> None:
     """Show what training reports: each epoch, and warnings."""
     import logging
 
+    from ..training.processes import leads
+
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    logging.getLogger("dichoseg").setLevel(logging.INFO)
+    logging.getLogger("dichoseg").setLevel(logging.INFO if leads() else logging.ERROR)
+
+
+def tell(text: str) -> None:
+    """Say something beside the result, once where several processes train together."""
+    from ..training.processes import leads
+
+    if leads():
+        typer.echo(text, err=True)
 
 
 def usable_device(name: str | None) -> torch.device:

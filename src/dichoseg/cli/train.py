@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .. import registry
+from .building import calibrate, edge_part, encoder_of, loss_parts, make_augmentation, make_network
 from .options import (
     DATA,
     ForegroundOption,
@@ -16,14 +17,14 @@ from .options import (
     ResizeOption,
     ValOption,
     show_training_log,
+    tell,
     usable_device,
 )
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
-    from ..augmentations.gpu import Augmentation
-    from ..contracts import Model, Objective
     from ..data import FolderDataset
     from ..training.run_folder import Row
 
@@ -64,6 +65,30 @@ def train(
         typer.Option(
             "--freeze-batch-norm",
             help="Keep the statistics and weights of every batch norm as they are.",
+            rich_help_panel="Network",
+        ),
+    ] = False,
+    freeze_encoder: Annotated[
+        bool,
+        typer.Option(
+            "--freeze-encoder",
+            help="Keep the encoder as it is, its batch norm included, and train the rest.",
+            rich_help_panel="Network",
+        ),
+    ] = False,
+    checkpoint_activations: Annotated[
+        bool,
+        typer.Option(
+            "--checkpoint-activations",
+            help="Need less memory and more time: keep each stage's input alone, and compute the rest again.",
+            rich_help_panel="Network",
+        ),
+    ] = False,
+    compile: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Compile the network by torch.compile, which takes minutes and pays on a GPU.",
             rich_help_panel="Network",
         ),
     ] = False,
@@ -110,24 +135,59 @@ def train(
     cpu_augmentation: Annotated[
         str | None,
         typer.Option(
-            help="In the workers, through albumentations: dis-tuning or isnet.", rich_help_panel="Augmentation"
+            help="In the workers, through albumentations: dis-tuning, isnet or strong.", rich_help_panel="Augmentation"
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 10,
-    batch_size: Annotated[int, typer.Option(min=1)] = 8,
-    accumulate: Annotated[int, typer.Option(min=1, help="Batches per optimiser step.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, rich_help_panel="Optimisation")] = 10,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images per batch, of each process.", rich_help_panel="Optimisation")
+    ] = 8,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Batches per optimiser step.", rich_help_panel="Optimisation")
+    ] = 1,
     learning_rate: Annotated[
-        float, typer.Option(min=0, help="Of AdamW, at the start; it falls along a cosine.")
+        float, typer.Option(min=0, help="Of AdamW, at its highest.", rich_help_panel="Optimisation")
     ] = 1e-3,
+    encoder_rate: Annotated[
+        float,
+        typer.Option(
+            min=0, help="The encoder's share of --learning-rate, such as 0.1.", rich_help_panel="Optimisation"
+        ),
+    ] = 1.0,
+    schedule: Annotated[
+        Literal["cosine", "step", "constant"],
+        typer.Option(
+            help="How the learning rate falls: along a cosine to zero; to a tenth after 60 % and 90 % of the run; not.",
+            rich_help_panel="Optimisation",
+        ),
+    ] = "cosine",
+    warmup: Annotated[
+        int,
+        typer.Option(min=0, help="Steps in which the learning rate rises first.", rich_help_panel="Optimisation"),
+    ] = 0,
+    ema: Annotated[
+        float | None,
+        typer.Option(
+            help="Validate and keep a moving average of the weights, such as 0.999.", rich_help_panel="Optimisation"
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(min=1, help="End after so many epochs without a better score.", rich_help_panel="Optimisation"),
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 1,
     device: Annotated[str | None, typer.Option(help="Such as cuda or cpu.")] = None,
     precision: Annotated[
-        Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 where the machine has it natively.")
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="auto: bfloat16 where the machine has it natively, else float32."),
     ] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
     overfit_batches: Annotated[
         int | None, typer.Option(min=1, help="Check that the set-up can learn: train on so many batches alone.")
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write OUT/tensorboard for TensorBoard as well.")
+    ] = False,
     val: ValOption = None,
     val_fraction: Annotated[
         float | None, typer.Option(help="Share of DATA to validate on instead.", rich_help_panel="Data")
@@ -155,9 +215,10 @@ def train(
     from ..losses import IntermediateSupervision, WeightedSum
     from ..models import load_model
     from ..models.weights import batch_norm
-    from ..training import fit, fit_gt_encoder
+    from ..training import callbacks, fit, fit_gt_encoder, parameters, recomputation, schedules
     from ..training.gt_encoder import gt_encoder_folder
-    from ..training.run_folder import RunFolder
+    from ..training.processes import leads
+    from ..training.run_folder import TENSORBOARD, RunFolder
 
     show_training_log()
     if resume is not None and data is None:
@@ -168,20 +229,35 @@ def train(
         raise ValueError("wanted DATA and --out, or --resume with the folder of a run")
     if resume is not None and resume != out:
         raise ValueError(f"--out {out} and --resume {resume} are two folders; a run goes on in its own")
-    parameters = context.params.keys() - {"out", "resume"}
-    command = {name: value for name, value in locals().items() if name in parameters}
+    noted = context.params.keys() - {"out", "resume"}
+    command = {name: value for name, value in locals().items() if name in noted}
     if gt_encoder is not None and Path(gt_encoder).exists():
         command["gt_encoder"] = str(Path(gt_encoder).absolute())
 
     keep_memory()
     # what can be refused is refused before the data is read
-    RunFolder(out, resume=resume is not None)
-    parts = _loss_parts(loss or ["bce"])
-    device_augmentation = _augmentation(augmentation or [])
-    network = _network(model, encoder, decoder, pretrained=pretrained, weights=weights, size=size, seed=seed)
+    if leads():
+        RunFolder(out, resume=resume is not None)
+    parts = loss_parts(loss or ["bce"])
+    device_augmentation = make_augmentation(augmentation or [])
+    network = make_network(model, encoder, decoder, pretrained=pretrained, weights=weights, size=size, seed=seed)
     if freeze_batch_norm:
         batch_norm.freeze_batch_norm(network)
-    parts |= _edge_part(network, edge_loss)
+    if freeze_encoder:
+        parameters.freeze(encoder_of(network, "--freeze-encoder"))
+    if checkpoint_activations:
+        recomputation.checkpoint_activations(network)
+    if compile:
+        network.compile()
+
+    def optimizer(trainable: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        groups: Any = trainable
+        if encoder_rate != 1:
+            groups = parameters.parameter_groups(network, learning_rate, encoder=encoder_rate)
+        return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+
+    falling = {"cosine": schedules.cosine, "step": schedules.step_decay, "constant": schedules.constant}
+    parts |= edge_part(network, edge_loss)
     transform = None
     if cpu_augmentation is not None and overfit_batches is None:
         transform = make_cpu_augmentation(cpu_augmentation, size=network.preprocessing.size or 1024)
@@ -207,11 +283,15 @@ def train(
     if val_fraction is not None:  # of what is usable
         training, validation = training.split(val_fraction, seed=seed)
     if batch_norm.is_uncalibrated(network):
-        _calibrate(network, training, batch_size)
+        calibrate(network, training, batch_size)
     training.transform = transform
+    if patience is not None and validation is None:
+        raise ValueError("--patience needs validation data: --val, or --val-fraction 0.1")
+    board = [callbacks.TensorBoard(out / TENSORBOARD)] if tensorboard else []
+    stopping = [] if patience is None else [callbacks.EarlyStopping(patience)]
     held_out = "none (--val-fraction 0.1 holds some back)" if validation is None else len(validation)
     name = (network.recipe or {}).get("name", "model")
-    typer.echo(f"{name}: {len(training)} images to train on, {held_out} to validate on", err=True)
+    tell(f"{name}: {len(training)} images to train on, {held_out} to validate on")
     shared: dict[str, Any] = {
         "val_data": validation,
         "augmentation": device_augmentation,
@@ -223,12 +303,13 @@ def train(
         "out": out,
         "resume": resume is not None,
     }
-    _write_command(out, command)
+    if leads():
+        _write_command(out, command)
     if gt_encoder == "train":
         try:
             supervisor = fit_gt_encoder(network, training, epochs=gt_encoder_epochs, **shared)
         except KeyboardInterrupt as stopped:
-            typer.echo(f"{stopped}; dichoseg train --resume {out} goes on", err=True)
+            tell(f"{stopped}; dichoseg train --resume {out} goes on")
             raise typer.Exit(130) from None
         parts["gt_encoder"] = (gt_encoder_weight, IntermediateSupervision(supervisor))
     history = fit(
@@ -237,12 +318,17 @@ def train(
         objective=WeightedSum(**parts),
         epochs=epochs,
         accumulate=accumulate,
-        optimizer=functools.partial(torch.optim.AdamW, lr=learning_rate),
+        optimizer=optimizer,
+        schedule=functools.partial(falling[schedule], warmup=warmup),
+        ema=ema,
+        on_epoch=[*board, *stopping],
         overfit_batches=overfit_batches,
         **shared,
     )
-    if len(history) < epochs:
-        typer.echo(f"stopped after {len(history)} of {epochs} epochs; dichoseg train --resume {out} goes on", err=True)
+    if not leads():
+        return
+    if len(history) < epochs and not any(one.waited >= one.patience for one in stopping):
+        tell(f"stopped after {len(history)} of {epochs} epochs; dichoseg train --resume {out} goes on")
         raise typer.Exit(130)
     typer.echo(f"loss {history[0]['loss']:.4f} -> {history[-1]['loss']:.4f}; model in {out}")
     if validation is not None and overfit_batches is None:
@@ -286,116 +372,13 @@ def _command_of(run: Path, context: typer.Context) -> dict[str, Any]:
     return command
 
 
-def _network(
-    model: str | None,
-    encoder: str | None,
-    decoder: str | None,
-    *,
-    pretrained: bool,
-    weights: Path | None,
-    size: int | None,
-    seed: int,
-) -> Model:
-    import dataclasses
-
-    from ..models import create_model, load_model
-    from ..training.loading import seeded
-
-    recipe: dict[str, Any] = {
-        key: value for key, value in (("encoder", encoder), ("decoder", decoder)) if value is not None
-    }
-    if pretrained:
-        recipe["encoder_args"] = {"pretrained": True}
-    with seeded(seed):
-        if weights is not None and model is None and not recipe:
-            network = load_model(weights)
-        else:
-            network = create_model(model or "isnet", weights=weights, **recipe)
-    if size is not None:
-        network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
-    return network
-
-
-def _calibrate(network: Model, training: FolderDataset, batch_size: int) -> None:
-    """Give the batch norms of a network from a folded file the statistics of some of its training images."""
-    import torch
-
-    from ..models.weights import calibrate_batch_norm
-
-    preprocessing = network.preprocessing
-    indices = torch.linspace(0, len(training) - 1, min(len(training), max(batch_size, 2))).round().int().tolist()
-    samples = [training[index] for index in indices]
-    pictures = [sample.mask if preprocessing.source == "mask" else sample.image for sample in samples]
-    images = [preprocessing.normalize(preprocessing.resize(picture[None])) for picture in pictures]
-    if preprocessing.size is None:
-        images = images[:1]
-    calibrate_batch_norm(network, torch.cat(images))
-    typer.echo(
-        f"the weights' batch norms were folded away: calibrated on {len(images)} training images, which leaves the "
-        "function as it is (--freeze-batch-norm keeps them out of training instead)",
-        err=True,
-    )
-
-
-def _edge_part(network: Model, edge_loss: str | None) -> dict[str, tuple[float, Objective]]:
-    """Supervision of the edges that a network predicts, where it predicts any or where it is asked for."""
-    from ..losses import EdgeSupervision
-    from ..losses.objectives import predicts_edges
-
-    if edge_loss is None and not predicts_edges(network):
-        return {}
-    make, weight = _loss(edge_loss or "balanced_bce")
-    supervision = EdgeSupervision(make())
-    supervision.check(network)
-    return {"predicted_edges": (weight, supervision)}
-
-
-def _loss(text: str) -> tuple[Any, float]:
-    """The class and the weight of NAME[:WEIGHT]."""
-    parsed = registry.ComponentName.parse(text)
-    try:
-        weight = float(parsed.argument or 1)
-    except ValueError:
-        raise ValueError(f"a loss is NAME or NAME:WEIGHT, the weight a number; got {text!r}") from None
-    if not 0 < weight < float("inf"):
-        raise ValueError(f"the weight of a loss must be a finite number above 0; got {text!r}")
-    return registry.load_component("losses", text.partition(":")[0]), weight
-
-
-def _loss_parts(losses: list[str]) -> dict[str, tuple[float, Objective]]:
-    """The parts of a `WeightedSum`, from NAME[:WEIGHT] each."""
-    from ..losses import BCELoss, DeepSupervision
-
-    parts: dict[str, tuple[float, Objective]] = {}
-    all_second_terms = True
-    for text in losses:
-        make, weight = _loss(text)
-        name = registry.ComponentName.parse(text).name
-        if name in parts:
-            raise ValueError(f"loss {name!r} is given twice")
-        second_term = getattr(make, "second_term", False)
-        all_second_terms &= second_term
-        parts[name] = (weight, DeepSupervision(make(), side_weight=0.0 if second_term else 1.0))
-    if all_second_terms:
-        typer.echo(f"{' and '.join(parts)} would leave the inside of the object unsupervised: bce is added", err=True)
-        parts = {"bce": (1.0, DeepSupervision(BCELoss())), **parts}
-    return parts
-
-
-def _augmentation(names: list[str]) -> Augmentation | None:
-    steps = [registry.load_component("augmentations", name)() for name in names]
-    if len(steps) < 2:
-        return steps[0] if steps else None
-    from ..augmentations import Compose
-
-    return Compose(*steps)
-
-
 def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, skip_broken: bool) -> FolderDataset:
     """Show what is wrong with a data set; leave out what cannot be used where that was asked, else refuse it."""
-    report = dataset.report(other=other, progress=True)
+    from ..training.processes import leads
+
+    report = dataset.report(other=other, progress=leads())
     if report.problems:
-        typer.echo(f"{name} set: {report.text()}", err=True)
+        tell(f"{name} set: {report.text()}")
     if not report.errors:
         return dataset
     if not skip_broken:
@@ -407,7 +390,7 @@ def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, s
         raise ValueError(f"nothing of the {name} set can be used, as listed above")
     remaining = dataset.without(report.unusable)
     names = ", ".join(sorted({error.name for error in report.errors}))
-    typer.echo(f"{name} set: {len(remaining)} pairs remain; left out, as listed above: {names}", err=True)
+    tell(f"{name} set: {len(remaining)} pairs remain; left out, as listed above: {names}")
     return remaining
 
 

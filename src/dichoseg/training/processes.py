@@ -12,6 +12,8 @@ from typing import Any, TypeVar, final
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
@@ -115,9 +117,9 @@ def joined(device: torch.device) -> Iterator[Processes]:
     if _started_as() is None:
         yield Processes()
         return
-    store, rank, count = next(dist.rendezvous("env://"))
+    store, rank, count = next(rendezvous("env://"))
     # a name of its own each time, because the store keeps the addresses of the group before
-    store = dist.PrefixStore(f"dichoseg_{next(_groups)}", store)
+    store = PrefixStore(f"dichoseg_{next(_groups)}", store)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count)
     processes = Processes(dist.get_rank(), dist.get_world_size())

@@ -1,0 +1,50 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from dichoseg import Prediction, create_model
+from dichoseg.cli.building import encoder_of, loss_parts, make_augmentation
+from dichoseg.losses import WeightedSum
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("edge_bc", "did you mean 'edge_bce'"),
+        ("bce:x", "the weight a number"),
+        ("bce:-1", "a finite number above 0; got 'bce:-1'"),
+        ("bce:nan", "a finite number above 0"),
+    ],
+)
+def test_error_loss_names(loss, message):
+    with pytest.raises(ValueError, match=message):
+        loss_parts([loss])
+
+
+def test_value_an_edge_loss_alone_gets_company(capsys):
+    prediction = Prediction(torch.zeros(1, 1, 8, 8), (torch.zeros(1, 1, 4, 4),))
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., 4:] = 1
+    terms = WeightedSum(**loss_parts(["edge_bce:0.5"])).terms(prediction, mask)
+    assert {name: float(value) for name, value in terms.items()} == pytest.approx(
+        {"bce/main": math.log(2), "bce/side_1": math.log(2), "edge_bce/main": 0.5 * math.log(2)}
+    )
+    assert "bce is added" in capsys.readouterr().err
+    terms = WeightedSum(**loss_parts(["bce:2"])).terms(prediction, mask)
+    assert set(terms) == {"bce/main", "bce/side_1"}
+
+
+def test_value_augmentations_in_a_row():
+    assert make_augmentation([]) is None
+    assert type(make_augmentation(["blur_patches"])).__name__ == "RandomBlurPatches"
+    both = make_augmentation(["isnet", "blur_patches"])
+    assert [type(step).__name__ for step in both.augmentations] == ["Compose", "RandomBlurPatches"]
+
+
+def test_error_network_without_an_encoder():
+    model = create_model("u2netp")
+    assert encoder_of(model, "--freeze-encoder") is model.encoder
+    with pytest.raises(ValueError, match="--freeze-encoder needs a network with an encoder; Linear has none"):
+        encoder_of(nn.Linear(1, 1), "--freeze-encoder")
