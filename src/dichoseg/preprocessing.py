@@ -88,11 +88,11 @@ class Preprocessing:
         size = self.content_size(image.shape[-2], image.shape[-1], scale=scale)
         if self.to_uint8:
             # whole numbers first: 255 / 255 * 255 is not always 255, and truncation would show it
-            resized = self._interpolate((image * 255).round(), size).clamp(0, 255).floor() / 255
+            resized = self._interpolate(image.mul(255).round_(), size).clamp_(0, 255).floor_().div_(255)
         elif size == tuple(image.shape[-2:]):
             resized = image
         else:
-            resized = self._interpolate(image, size).clamp(0, 1)
+            resized = self._interpolate(image, size).clamp_(0, 1)
         if self.resize_policy == "letterbox" and self.size is not None:
             side = round(self.size * scale)
             resized = F.pad(resized, (0, side - size[1], 0, side - size[0]))
@@ -132,4 +132,9 @@ class Preprocessing:
         return cls(**values)
 
     def _interpolate(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        if size == tuple(image.shape[-2:]):
+            return image
+        if len(image) == 1 and not self.antialias:
+            # where each pixel's channels lie side by side, strides that say so: torch is then up to twice as fast
+            image = image[0].movedim(0, -1)[None].movedim(-1, 1)
         return F.interpolate(image, size, mode=self.interpolation, align_corners=False, antialias=self.antialias)

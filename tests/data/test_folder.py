@@ -170,6 +170,39 @@ def test_value_exif_turn_of_the_image_alone(folder):
         dataset[0]
 
 
+def test_value_reduced_image_keeps_its_mask(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (64, 96), (200, 100, 50)).save(folder / "im/a.jpg", exif=exif)
+    Image.new("L", (96, 64), 255).save(folder / "gt/a.png")
+    dataset = FolderDataset(folder / "im", folder / "gt")
+    image, mask, name = dataset.load(0, at_least=20)
+    assert (image.shape, mask.shape, name) == ((3, 32, 48), (1, 64, 96), "a")
+    torch.testing.assert_close(image[:, 0, 0], torch.tensor([200, 100, 50]) / 255, atol=2 / 255, rtol=0)
+    assert dataset.load(0).image.shape == dataset[0].image.shape == (3, 64, 96)
+    dataset.transform = lambda image, mask: {"image": image, "mask": mask}
+    assert dataset.load(0, at_least=20).image.shape == (3, 64, 96)
+    Image.new("L", (48, 32), 255).save(folder / "gt/a.png")
+    with pytest.raises(ValueError, match=r"a.png is 48x32 pixels but its image .*a.jpg 96x64; resize_masks=True"):
+        FolderDataset(folder / "im", folder / "gt").load(0, at_least=20)
+    resizing = FolderDataset(folder / "im", folder / "gt", resize_masks=True)
+    assert resizing.load(0, at_least=20).mask.shape == (1, 64, 96)
+
+
+def test_value_transform_gets_the_levels_of_the_file(folder):
+    levels = np.arange(256, dtype=np.uint8).reshape(8, 32)
+    Image.fromarray(levels).save(folder / "gt/a.png")
+    Image.fromarray(levels).convert("RGB").save(folder / "im/a.png")
+    (folder / "im/a.jpg").unlink()
+    seen = {}
+    dataset = FolderDataset(folder / "im", folder / "gt", transform=lambda **pair: seen.update(pair) or pair)
+    image, mask, _ = dataset[0]
+    assert (seen["mask"] == levels).all()
+    assert (seen["image"] == levels[..., None]).all()
+    assert torch.equal(mask[0], torch.from_numpy(levels) / 255)
+    assert torch.equal(image, mask.expand(3, -1, -1))
+
+
 def test_value_cutouts(tmp_path):
     pixels = np.full((6, 8, 4), 200, np.uint8)
     pixels[:3, :, 3] = 0

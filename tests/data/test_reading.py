@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageOps
 
 from dichoseg.data import read_image, read_mask
-from dichoseg.data.reading import alpha_tensor, eight_bits, image_tensor, open_image, opened
+from dichoseg.data.reading import alpha_tensor, eight_bits, image_tensor, open_image, open_reduced, opened
 
 SQUARE = np.zeros((4, 5), np.uint8)
 SQUARE[1:3, 1:4] = 1
@@ -59,6 +59,56 @@ def test_value_exif_orientation(tmp_path):
     assert read_image(tmp_path / "a.jpg").shape == (3, 8, 4)
     picture.save(tmp_path / "a.png", exif=exif)
     assert read_mask(tmp_path / "a.png").shape == (1, 8, 4)
+
+
+def test_value_levels_are_255ths(tmp_path):
+    levels = np.random.default_rng(0).permuted(np.tile(np.arange(256, dtype=np.uint8), (3, 1)), axis=1)
+    pixels = np.ascontiguousarray(levels.reshape(3, 8, 32).transpose(1, 2, 0))
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "b.png")
+    assert torch.equal(read_image(tmp_path / "a.png"), torch.from_numpy(levels.reshape(3, 8, 32)) / 255)
+    assert torch.equal(read_mask(tmp_path / "b.png"), torch.from_numpy(levels[:1].reshape(1, 8, 32)) / 255)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_value_reduced_jpeg(mode, orientation, tmp_path):
+    rows, columns = np.mgrid[:196, :296] / 300
+    pixels = np.stack([rows, columns, 1 - rows], axis=-1) * 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels.astype(np.uint8)).convert(mode).save(tmp_path / "a.jpg", quality=95, exif=exif)
+    whole = open_image(tmp_path / "a.jpg")
+    assert whole.size == ((296, 196) if orientation == 1 else (196, 296))
+    for at_least, fraction in ((1, 4), (49, 4), (50, 2), (98, 2), (99, 1), (1000, 1)):
+        picture, size = open_reduced(tmp_path / "a.jpg", at_least=at_least)
+        assert size == whole.size
+        assert picture.size == (size[0] // fraction, size[1] // fraction)
+        assert picture.mode == whole.mode
+        averages = np.asarray(whole.convert("RGB").reduce(fraction), int)
+        assert np.abs(np.asarray(picture.convert("RGB"), int) - averages).mean() < 1
+
+
+def test_value_sides_that_no_fraction_divides_stay_whole(tmp_path):
+    Image.new("RGB", (296, 195)).save(tmp_path / "a.jpg")
+    assert open_reduced(tmp_path / "a.jpg", at_least=1)[0].size == (296, 195)
+    Image.new("RGB", (296, 192)).save(tmp_path / "a.jpg")
+    assert open_reduced(tmp_path / "a.jpg", at_least=1)[0].size == (37, 24)
+
+
+def test_value_others_than_jpeg_stay_whole(tmp_path):
+    for name in ("a.png", "a.webp", "a.tif"):
+        Image.new("RGB", (96, 64)).save(tmp_path / name)
+        picture, size = open_reduced(tmp_path / name, at_least=8)
+        assert picture.size == size == (96, 64)
+
+
+def test_error_reduced_jpeg_that_is_cut_off(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-1500])
+    with pytest.raises(ValueError, match="a.jpg cannot be read as an image: image file is truncated"):
+        open_reduced(tmp_path / "a.jpg", at_least=8)
 
 
 MASKS = {
