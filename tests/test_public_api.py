@@ -16,13 +16,14 @@ PUBLIC = {
     "dichoseg": "FeatureInfo FolderDataset FusedHeads GTEncoder Prediction Predictor Preprocessing RefinedHeads Sample "
     "Segmenter SideHeads SyntheticDataset augmentations contracts create_model data decoders encoders evaluate "
     "evaluate_folders export_onnx export_program fit fit_gt_encoder list_components load_component load_model losses "
-    "metrics models predict save_model",
-    "dichoseg.encoders": "CaffeResNet50Encoder RSUEncoder TimmEncoder VGG16Encoder",
-    "dichoseg.decoders": "DeconvDecoder DeconvEnlarger EdgeGuidedDecoder EdgeGuidedHeads RSUDecoder",
+    "metrics models predict save_model testing visualize",
+    "dichoseg.encoders": "CaffeResNet50Encoder PatchInjectionEncoder RSUEncoder TimmEncoder VGG16Encoder",
+    "dichoseg.decoders": "DeconvDecoder DeconvEnlarger EdgeGuidedDecoder EdgeGuidedHeads FPNDecoder RSUDecoder",
     "dichoseg.losses": "BCELoss BalancedBCELoss DeepSupervision DiceLoss EdgeBCELoss EdgeMapBCELoss "
     "EdgeSupervision IntermediateSupervision IoULoss SSIMLoss StructureLoss WeightedSum",
-    "dichoseg.augmentations": "BlurPatchesTransform Compose KorniaAugmentation RandomBlurPatches RandomCrop "
-    "RandomElastic RandomRotate90 RandomScaleCrop SeededTransform cpu_augmentation gpu_augmentation",
+    "dichoseg.augmentations": "BlurPatchesTransform BorderCropTransform Compose KorniaAugmentation RandomApply "
+    "RandomBlurPatches RandomBorderCrop RandomCrop RandomElastic RandomRotate90 RandomScaleCrop SeededTransform "
+    "cpu_augmentation gpu_augmentation",
     "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f adaptive_measure adaptive_msiou binary_measure "
     "binary_msiou boundary_iou e_measure f_curve hce mae mean_boundary_accuracy measure_curve mse msiou_curve "
     "s_measure skeleton weighted_f_measure",
@@ -30,7 +31,11 @@ PUBLIC = {
     "dichoseg.inference": "PredictedFiles Predictor evaluate predict predict_files",
     "dichoseg.evaluation": "Comparison compare_folders evaluate_folders",
     "dichoseg.export": "export_onnx export_program",
-    "dichoseg.training": "cosine fit fit_gt_encoder",
+    "dichoseg.testing": "ConformanceError check_augmentation check_decoder check_encoder check_loss check_model",
+    "dichoseg.training": "EarlyStopping TensorBoard checkpoint_activations constant cosine fit fit_gt_encoder freeze "
+    "parameter_groups step_decay",
+    "dichoseg.visualize": "contact_sheet data_sheet error_map labelled_sheet learning_curves metric_curves outlined "
+    "side_outputs thumbnail",
     "dichoseg.data": "DataReport FolderDataset Problem SyntheticDataset find_folders open_folders read_image read_mask",
 }
 

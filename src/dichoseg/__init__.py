@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from . import losses as losses
     from . import metrics as metrics
     from . import models as models
+    from . import testing as testing
+    from . import visualize as visualize
     from .blocks import FusedHeads as FusedHeads
     from .blocks import RefinedHeads as RefinedHeads
     from .blocks import SideHeads as SideHeads
@@ -76,5 +78,7 @@ else:
             "models": "",
             "predict": "inference",
             "save_model": "models",
+            "testing": "",
+            "visualize": "",
         },
     )

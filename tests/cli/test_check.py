@@ -1,8 +1,14 @@
 import shutil
 
 import pytest
+from PIL import Image
 
 from .conftest import run_cli
+
+
+def size_of(path):
+    with Image.open(path) as picture:
+        return picture.size
 
 
 def test_value_check_lists_and_draws(data, monkeypatch):
@@ -16,6 +22,35 @@ def test_value_check_lists_and_draws(data, monkeypatch):
     monkeypatch.chdir(data)
     assert run_cli("check", data, "--preview").exit_code == 0
     assert (data / "preview.png").stat().st_size > 1000
+
+
+def test_value_preview_shows_draws_of_the_training_set(data):
+    shutil.copytree(data / "train", data / "val")
+    options = ("--augmentation", "isnet", "--augmentation", "blur_patches", "--draws", 2, "--size", 64, "--rows", 3)
+    result = run_cli("check", data, "--preview", data / "sheet.png", *options)
+    assert result.exit_code == 0, result.output
+    height = 60 + 3 * 222
+    assert size_of(data / "sheet.png") == (8 + 6 * 200, height)
+    assert size_of(data / "sheet_validation.png") == (8 + 4 * 200, height), "nobody augments what validates"
+    workers = run_cli("check", data, "--preview", data / "cpu.png", "--cpu-augmentation", "dis-tuning", "--size", 64)
+    assert workers.exit_code == 0, workers.output
+    assert size_of(data / "cpu.png")[0] == 8 + 7 * 200
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--augmentation", "isnet"), "--augmentation is about the contact sheet of --preview"),
+        (("--size", 64), "--size is about the contact sheet of --preview"),
+        (("--preview", "--draws", 2), "--draws are of --augmentation or --cpu-augmentation; got neither"),
+        (("--preview", "--augmentation", "isnett"), "no 'isnett' in dichoseg.augmentations; did you mean 'isnet'?"),
+        (("--preview", "--cpu-augmentation", "isnett"), "no augmentation preset 'isnett'; did you mean 'isnet'?"),
+    ],
+)
+def test_error_preview_options(data, options, message, monkeypatch):
+    monkeypatch.chdir(data)
+    assert message in str(run_cli("check", data, *options).exception)
+    assert not (data / "preview.png").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""Curves: a run's history, and metrics over thresholds."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image:
+    """Draw a history as `fit` returns it: the loss and its parts, and the validation scores, over the epochs.
+
+    Args:
+        history: Rows with `epoch`, `loss` and, where there was validation data, `val_loss` and `quick_...`.
+
+    Raises:
+        ValueError: No rows.
+    """
+    if not history:
+        raise ValueError("learning curves need a history of at least one epoch; got none")
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    scores = [name for name in history[0] if name.startswith("quick_")]
+    figure = Figure(figsize=(10 if scores else 5, 3.8), dpi=120, layout="constrained")
+    axes = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
+    epochs = [row["epoch"] for row in history]
+    parts = _loss_parts(history)
+    lines = {"loss": [row["loss"] for row in history]}
+    if "val_loss" in history[0]:
+        lines["val_loss"] = [row["val_loss"] for row in history]
+    for name, values in lines.items():
+        axes[0].plot(epochs, values, marker="o", markersize=3, linewidth=2, label=name)
+    for name, values in parts.items() if len(parts) > 1 else ():
+        axes[0].plot(epochs, values, marker=".", markersize=4, linewidth=1, linestyle="--", label=name)
+    axes[0].set_title("loss and its parts" if len(parts) > 1 else "loss")
+    drawn = [value for values in [*lines.values(), *parts.values()] for value in values]
+    if min(drawn) > 0 and max(drawn) > 4 * min(drawn):
+        axes[0].set_yscale("log")
+        axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes[0].yaxis.set_major_formatter("{x:g}")
+        axes[0].yaxis.set_minor_locator(NullLocator())
+    for name in scores:
+        axes[-1].plot(epochs, [row[name] for row in history], marker="o", markersize=3, linewidth=2, label=name)
+    if scores:
+        axes[-1].set_title("validation, at the network's size")
+        axes[-1].set_ylim(0, 1)
+    for axis in axes:
+        axis.set_xlabel("epoch")
+        axis.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axis.grid(alpha=0.3, which="both")
+        axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False)
+    return _rendered(figure)
+
+
+def metric_curves(curves: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> PillowImage.Image:
+    """Draw F over the thresholds, and precision over recall where both are there, a line per set of predictions.
+
+    Args:
+        curves: What to call a line -> measure (`f`, `precision`, `recall`) -> 256 values, index i at grey level
+            255 - i, as `Evaluator.curves` gives them.
+    """
+    from matplotlib.figure import Figure
+
+    with_precision = all({"precision", "recall"} <= set(measured) for measured in curves.values())
+    figure = Figure(figsize=(10 if with_precision else 5, 4.2), dpi=120, layout="constrained")
+    axes = figure.subplots(1, 2 if with_precision else 1, squeeze=False)[0]
+    levels = np.arange(255, -1, -1)
+    for name, measured in curves.items():
+        values = measured["f"]
+        best = int(values.argmax())
+        (line,) = axes[0].plot(levels, values, label=f"{name}: {values[best]:.3f} at {levels[best]}")
+        axes[0].plot(levels[best], values[best], marker="o", color=line.get_color())
+        if with_precision:
+            axes[1].plot(measured["recall"], measured["precision"], label=name)
+    axes[0].set(xlabel="threshold (grey level)", ylabel="F", xlim=(0, 255), ylim=(0, 1), title="F-measure")
+    if with_precision:
+        axes[1].set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1), title="precision and recall")
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
+    return _rendered(figure)
+
+
+def _rendered(figure: Figure) -> PillowImage.Image:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return PillowImage.open(buffer).convert("RGB")
+
+
+def _loss_parts(history: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Sums of the terms named `part/term`, by part."""
+    parts: dict[str, list[float]] = {}
+    for name in history[0]:
+        part, slash, _ = name.partition("/")
+        if slash:
+            values = parts.setdefault(part, [0.0] * len(history))
+            parts[part] = [value + row.get(name, math.nan) for value, row in zip(values, history, strict=True)]
+    return parts

@@ -1,0 +1,139 @@
+"""What augmentation makes of one sample, and where it blurred patches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..augmentations.blur_patches import Patch, RandomBlurPatches
+from ..augmentations.gpu import Augmentation, Compose
+from ..blocks import spatial_size
+from ..contracts import Image, Mask, Sample
+from ..data.folder import Transform
+from ..preprocessing import Preprocessing
+from .overlays import Box
+
+
+class Draw(NamedTuple):
+    """A sample as the network and the loss would see it, before normalisation."""
+
+    image: Image
+    """(1, 3, H, W) in [0, 1]."""
+    mask: Mask
+    """(1, 1, H, W) in [0, 1]."""
+    boxes: tuple[Box, ...] = ()
+    """The blurred patches that nothing moved afterwards."""
+
+
+def prepared(
+    sample: Sample, preprocessing: Preprocessing, *, scale: float = 1.0, patches: Sequence[Patch] = ()
+) -> Draw:
+    """Bring a sample, with patches that were blurred in it, to the network's size.
+
+    Args:
+        sample: At its own size.
+        preprocessing: The network's.
+        scale: Factor on that size, where an augmentation will crop.
+        patches: In the sample's pixels.
+    """
+    image, mask = (preprocessing.resize(part[None], scale=scale) for part in (sample.image, sample.mask))
+    height, width = spatial_size(mask)
+    content = preprocessing.content_size(*sample.mask.shape[-2:], scale=scale)  # less than all in a letterbox
+    down, across = content[0] / height, content[1] / width
+    boxes = boxes_of(patches, *sample.mask.shape[-2:])
+    moved = (Box(box.top * down, box.left * across, box.bottom * down, box.right * across) for box in boxes)
+    return Draw(image, mask, tuple(moved))
+
+
+@contextmanager
+def seeded(*key: int) -> Iterator[None]:
+    """Torch's generator in a state that is a function of `key` alone; the state found is put back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
+        yield
+
+
+@contextmanager
+def watched(blurs: Sequence[RandomBlurPatches]) -> Iterator[list[Patch]]:
+    """The patches that some modules draw meanwhile; the modules are then as before."""
+    seen: list[Patch] = []
+
+    def watching(draw: Callable[[Tensor, torch.Generator], list[Patch]]) -> Callable[..., list[Patch]]:
+        def drawing(edge: Tensor, generator: torch.Generator) -> list[Patch]:
+            patches = draw(edge, generator)
+            seen.extend(patches)
+            return patches
+
+        return drawing
+
+    for blur in blurs:
+        vars(blur)["draw"] = watching(blur.draw)
+    try:
+        yield seen
+    finally:
+        for blur in blurs:
+            del vars(blur)["draw"]
+
+
+def boxes_of(patches: Sequence[Patch], height: int, width: int) -> tuple[Box, ...]:
+    """Where patches lie in an image of some pixels."""
+    corners = [(patch.row - patch.side // 2, patch.column - patch.side // 2, patch.side) for patch in patches]
+    return tuple(
+        Box(
+            max(top, 0) / height,
+            max(left, 0) / width,
+            min(top + side, height) / height,
+            min(left + side, width) / width,
+        )
+        for top, left, side in corners
+    )
+
+
+def augmented(draw: Draw, augmentation: Augmentation) -> Draw:
+    """Apply an augmentation, step by step where it is a `Compose`.
+
+    The boxes of patches are lost where pixels may have moved since: where the step that blurs them, or a later one,
+    changes the mask, or where a mask that is its own mirror image cannot tell.
+    """
+    for step in _steps(augmentation):
+        parts = step.modules() if isinstance(step, nn.Module) else ()
+        with watched([part for part in parts if isinstance(part, RandomBlurPatches)]) as patches:
+            image, mask = step(draw.image, draw.mask)
+        boxes = (*draw.boxes, *boxes_of(patches, *spatial_size(image))) if _keeps_places(draw.mask, mask) else ()
+        draw = Draw(image, mask, boxes)
+    return draw
+
+
+def blurs_at_the_end(transform: Transform) -> list[RandomBlurPatches]:
+    """What blurs patches in an albumentations pipeline, as far as nothing moves pixels after it.
+
+    Args:
+        transform: A `SeededTransform`, an albumentations `Compose`, or anything else, in which none is found.
+    """
+    from ..augmentations.cpu import BlurPatchesTransform
+
+    blurs: list[RandomBlurPatches] = []
+    for step in getattr(getattr(transform, "pipeline", transform), "transforms", ()):
+        if isinstance(step, BlurPatchesTransform):
+            blurs.append(step.blur_patches)
+        elif "mask" in getattr(step, "targets", ("mask",)):  # whatever moves pixels moves the mask's
+            blurs.clear()
+    return blurs
+
+
+def _steps(augmentation: Augmentation) -> list[Augmentation]:
+    if isinstance(augmentation, Compose):
+        return [step for part in augmentation.augmentations for step in _steps(part)]
+    return [augmentation]
+
+
+def _keeps_places(before: Mask, after: Mask) -> bool:
+    """Whether a step that gave this mask has moved no pixels."""
+    if after is before:
+        return True
+    return torch.equal(before, after) and not any(torch.equal(before, before.flip(side)) for side in (-2, -1))

@@ -1,0 +1,143 @@
+"""What is drawn into a picture: errors, the border of a mask, the band around its edge, boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..blocks import edge_band, spatial_size
+from ..contracts import Image, Mask
+from .sheet import Colour, Picture, pixelated, thumbnail
+
+EDGE: Colour = (1, 0.1, 0.6)  # two colours that are rare in photographs
+PATCH: Colour = (0, 0.9, 1)
+WHITE: Colour = (1, 1, 1)
+
+
+def error_map(prediction: Picture, mask: Picture) -> Picture:
+    """Colour what a prediction gets wrong: red where it sees foreground in vain, blue where it misses some.
+
+    Foreground found is white, background found is black; soft values give the shades between.
+
+    Args:
+        prediction: (H, W) in [0, 1].
+        mask: (H, W) in [0, 1].
+
+    Returns:
+        (H, W, 3) in [0, 1].
+    """
+    return np.stack([prediction, np.minimum(prediction, mask), mask], axis=-1)
+
+
+def outlined(image: Picture, mask: Picture) -> Picture:
+    """Dim an image outside of its mask and draw the mask's border into it.
+
+    Args:
+        image: (H, W, 3) in [0, 1].
+        mask: (H, W) in [0, 1].
+
+    Returns:
+        (H, W, 3) in [0, 1].
+    """
+    inside = (mask > 0.5).astype(np.uint8)
+    side = 2 * round(max(mask.shape) / 400) + 3
+    border = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, np.ones((side, side), np.uint8))[..., None] > 0
+    dimmed = image * (0.3 + 0.7 * mask[..., None])
+    return np.where(border, np.array([1, 0.2, 0.1], np.float32), dimmed).astype(np.float32)
+
+
+class Box(NamedTuple):
+    """A rectangle in a picture of any size: fractions of its height and its width."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+
+def pixels(batch: Tensor) -> Picture:
+    """The one image (1, 3, H, W) or mask (1, 1, H, W) of a batch as a picture (H, W, 3) or (H, W)."""
+    if batch.shape[1] == 1:
+        return np.asarray(batch[0, 0].float().numpy())
+    return np.asarray(batch[0].float().permute(1, 2, 0).numpy())
+
+
+def edge_pictures(image: Image, mask: Mask, *, side: int, enlarged: int = 4) -> tuple[Picture, Picture]:
+    """Show the band around a mask's edge, `edge_band(mask)`: over the whole image, and pixel by pixel.
+
+    The first tile is the image, dim outside of the mask. A pixel of it is painted where any of those that it stands
+    for lies in the band, so that thin bands of large images stay visible. A white frame in it shows what the second
+    one enlarges: where the band is densest, or the middle of an image without band.
+
+    Args:
+        image: (1, 3, H, W) in [0, 1].
+        mask: (1, 1, H, W) in [0, 1].
+        side: Longer side of the tiles, in pixels.
+        enlarged: Pixels of the second tile for each pixel of the image, along each side.
+    """
+    height, width = spatial_size(mask)
+    band = edge_band(mask)
+    window = _densest(band, side // enlarged)
+    whole = thumbnail(pixels(image * (0.35 + 0.65 * mask)), side=side)
+    whole = painted(whole, pixels(F.adaptive_max_pool2d(band, whole.shape[:2])) > 0, EDGE)
+    rows, columns = window
+    _frame(whole, Box(rows.start / height, columns.start / width, rows.stop / height, columns.stop / width), WHITE)
+    cut = (..., *window)
+    near = painted(pixels(image[cut]), pixels(band[cut]) > 0, EDGE, strength=0.5)
+    return whole, pixelated(near, side=side)
+
+
+def _densest(band: Mask, side: int) -> tuple[slice, slice]:
+    """The rows and columns of a square, to four pixels, in which most of a band lies."""
+    height, width = (min(side, length) for length in band.shape[-2:])
+    top, left = (band.shape[-2] - height) // 2, (band.shape[-1] - width) // 2
+    if band.any():
+        density = F.avg_pool2d(band, (height, width), stride=4)[0, 0]
+        row, column = divmod(int(density.argmax()), density.shape[1])
+        top, left = 4 * row, 4 * column
+    return slice(top, top + height), slice(left, left + width)
+
+
+def draw_picture(image: Image, mask: Mask, boxes: Sequence[Box], *, side: int) -> Picture:
+    """Draw the mask's outline and boxes into an image, as a tile; within the boxes there is no outline.
+
+    Args:
+        image: (1, 3, H, W) in [0, 1].
+        mask: (1, 1, H, W) in [0, 1].
+        boxes: Where they are.
+        side: Longer side of the tile, in pixels.
+    """
+    picture = thumbnail(pixels(image), side=side)
+    inside = (thumbnail(pixels(mask), side=side)[..., 0] > 0.5).astype(np.uint8)
+    outline = cv2.dilate(inside, np.ones((3, 3), np.uint8)) > inside
+    for box in boxes:
+        left, top, right, bottom = _corners(box, picture)
+        outline[top : bottom + 1, left : right + 1] = False
+    picture = painted(picture, outline, EDGE)
+    for box in boxes:
+        _frame(picture, box, PATCH)
+    return picture
+
+
+def _corners(box: Box, picture: Picture) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom pixel."""
+    height, width = picture.shape[:2]
+    across, down = width - 1, height - 1
+    return round(box.left * across), round(box.top * down), round(box.right * across), round(box.bottom * down)
+
+
+def _frame(picture: Picture, box: Box, colour: Colour) -> None:
+    left, top, right, bottom = _corners(box, picture)
+    cv2.rectangle(picture, (left, top), (right, bottom), colour, 1)
+
+
+def painted(picture: Picture, where: NDArray[np.bool_], colour: Colour, *, strength: float = 1.0) -> Picture:
+    """Mix a colour into some pixels of a picture (H, W, 3)."""
+    share = np.float32(strength) * where[..., None].astype(np.float32)
+    return np.asarray(picture + share * (np.array(colour, np.float32) - picture), np.float32)
