@@ -1,6 +1,9 @@
 """Shared by all tests: threads, no network, small data."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
@@ -31,3 +34,28 @@ def disc() -> torch.Tensor:
     rows, columns = torch.meshgrid(torch.arange(65), torch.arange(97), indexing="ij")
     inside = ((rows - 30) ** 2 + (columns - 50) ** 2 < 400).float()
     return torch.stack([inside, torch.zeros_like(inside)])[:, None]
+
+
+@pytest.fixture(scope="session")
+def torchrun() -> Callable[..., tuple[str, str]]:
+    """Run a program in several processes, one thread each; a program that hangs is ended with all of them."""
+
+    def run(processes: int, *arguments: object) -> tuple[str, str]:
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        program = subprocess.Popen(
+            [sys.executable, *(launcher if processes > 1 else []), *map(str, arguments)],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            output, errors = program.communicate(timeout=200)
+        finally:
+            if program.poll() is None:
+                program.terminate()  # the launcher then ends its processes, which a killed one would leave behind
+                program.wait(timeout=60)
+        assert program.returncode == 0, errors
+        return output, errors
+
+    return run

@@ -1,7 +1,5 @@
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -291,22 +289,14 @@ def test_error_patience_without_validation(data):
     assert "--patience needs validation data" in str(result.exception)
 
 
-def test_value_several_processes_speak_once(data):
+def test_value_several_processes_speak_once(data, torchrun):
     out = data / "run"
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "dichoseg",
-               "train", data, "--out", out, *TINY, "--batch-size", 1, "--val-fraction", 0.4, "--size", 96,
-               "--gt-encoder", "train", "--gt-encoder-epochs", 1]  # fmt: skip
-    ran = subprocess.run(
-        [str(part) for part in command],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stderr.count("images to train on") == 1
-    assert ran.stdout.count("model in") == 1
-    assert ran.stdout.count("validation") == 1
+    arguments = ("train", data, "--out", out, *TINY, "--batch-size", 1, "--val-fraction", 0.4, "--size", 96,
+                 "--gt-encoder", "train", "--gt-encoder-epochs", 1)  # fmt: skip
+    output, errors = torchrun(2, "-m", "dichoseg", *arguments)
+    assert errors.count("images to train on") == 1
+    assert output.count("model in") == 1
+    assert output.count("validation") == 1
     for name in ("last/model.safetensors", "gt_encoder/model.safetensors", "scores.json", "command.json", "state.pt"):
         assert (out / name).exists()
     assert len((out / "history.csv").read_text().splitlines()) == 2

@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -42,32 +38,20 @@ if os.environ.get("RANK", "0") == "0":
 """
 
 
-def trained(folder, *, processes, batch_size, rate=0.1):
-    folder.mkdir(exist_ok=True)
-    (folder / "script.py").write_text(SCRIPT)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    ran = subprocess.run(
-        [
-            sys.executable,
-            *(launcher if processes > 1 else []),
-            *map(str, (folder / "script.py", folder, batch_size, rate)),
-        ],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return torch.load(folder / "result.pt", weights_only=True)
-
-
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("alone"), processes=1, batch_size=4)
+def trained(torchrun, tmp_path_factory):
+    def run(processes, *, batch_size, rate=0.1):
+        folder = tmp_path_factory.mktemp("run")
+        (folder / "script.py").write_text(SCRIPT)
+        torchrun(processes, folder / "script.py", folder, batch_size, rate)
+        return torch.load(folder / "result.pt", weights_only=True)
+
+    return run
 
 
-def test_value_two_processes_take_the_steps_of_one(alone, tmp_path):
-    history, weights, _ = trained(tmp_path / "two", processes=2, batch_size=2)
+def test_value_two_processes_take_the_steps_of_one(trained):
+    alone = trained(1, batch_size=4)
+    history, weights, _ = trained(2, batch_size=2)
     assert len(history) == 3  # the first process's on_epoch speaks for both
     for row, expected in zip(history, alone[0], strict=True):
         assert row["loss"] == pytest.approx(expected["loss"], rel=1e-5)
@@ -76,10 +60,8 @@ def test_value_two_processes_take_the_steps_of_one(alone, tmp_path):
         torch.testing.assert_close(weights[key], value, rtol=1e-4, atol=1e-6, msg=key)
 
 
-def test_value_validation_is_one_process_s_to_the_last_digit(tmp_path):
-    one, two = (
-        trained(tmp_path / str(processes), processes=processes, batch_size=2, rate=0.0)[0] for processes in (1, 2)
-    )
+def test_value_validation_is_one_process_s_to_the_last_digit(trained):
+    one, two = (trained(processes, batch_size=2, rate=0.0)[0] for processes in (1, 2))
     for row, expected in zip(two, one, strict=True):
         for name in ("val_loss", "quick_mae", "quick_max_f", "quick_iou"):
             assert row[name] == expected[name]
