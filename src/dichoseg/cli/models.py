@@ -38,21 +38,34 @@ def list_(
     group: Annotated[str | None, typer.Argument(help=", ".join(registry.GROUPS) + ". Default: all.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Import each, and show what is broken.")] = False,
 ) -> None:
-    """List the installed components and the packages that they come from."""
+    """List the installed components: the name to ask for each by, and the package and the version it comes from."""
+    groups = {each: registry.components(each) for each in (registry.GROUPS if group is None else (group,))}
+    names = {each: set(registry.list_components(each)) for each in groups}
+    width = max((len(name) for each in names.values() for name in each), default=0) + 2
     broken = 0
-    for each in registry.GROUPS if group is None else (group,):
-        installed = registry.components(each)
+    for each, installed in groups.items():
         typer.echo(each)
         for component in installed:
-            line = f"  {component.name:28}{component.package}"
+            qualified = f"{component.package}/{component.name}"
+            name = qualified if qualified in names[each] else component.name
+            distribution = component.entry_point.dist
+            line = f"  {name:{width}}{component.package} {distribution.version if distribution else ''}".rstrip()
             if check:
-                try:
-                    component.load()
-                except ImportError as error:
-                    broken += 1
-                    line += f"  {error}"
-                else:
-                    line += "  ok"
+                fault = _fault(component)
+                broken += fault is not None
+                line += f"  {fault or 'ok'}"
             typer.echo(line)
     if broken:
+        typer.echo(f"{broken} cannot be used; their packages are to be mended or removed. All others work.", err=True)
         raise typer.Exit(1)
+
+
+def _fault(component: registry.Component) -> str | None:
+    """Why a component cannot be used, if it cannot."""
+    try:
+        loaded = component.load()
+    except ImportError as error:
+        return str(error)
+    if not callable(loaded):
+        return f"{component.entry_point.value} is no class and no function, but a {type(loaded).__name__}"
+    return None

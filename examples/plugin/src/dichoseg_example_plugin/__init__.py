@@ -1,1 +1,1 @@
-"""An example plugin: a decoder and a loss for dichoseg."""
+"""An example plugin: a decoder, a loss, an augmentation and a model for dichoseg."""

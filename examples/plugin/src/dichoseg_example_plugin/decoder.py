@@ -1,5 +1,6 @@
-"""A light top-down decoder."""
+"""A decoder of 1x1 convolutions."""
 
+import torch
 from torch import nn
 
 from dichoseg.blocks import ConvNormAct, resize, spatial_size
@@ -7,25 +8,23 @@ from dichoseg.contracts import Decoder, FeatureInfo, Features
 
 
 class LightDecoder(Decoder):
-    """1x1 lateral convolutions to one width, summed from the coarsest feature to the finest.
+    """All features brought to one width and to the finest one's size, and mixed into one.
 
-    After feature pyramid networks (arXiv:1612.03144).
+    Source: the decoder of SegFormer (arXiv:2105.15203). Differs: no dropout.
 
     Args:
         feature_info: The encoder's features.
-        channels: Channels of every feature that comes out.
+        channels: Channels of the one feature that comes out, at the finest stride.
     """
 
-    def __init__(self, feature_info: FeatureInfo, *, channels: int = 32) -> None:
+    def __init__(self, feature_info: FeatureInfo, *, channels: int = 64) -> None:
         super().__init__()
-        self.feature_info = FeatureInfo([channels] * len(feature_info.channels), feature_info.strides)
-        self.lateral = nn.ModuleList(nn.Conv2d(before, channels, 1) for before in feature_info.channels)
-        self.smooth = nn.ModuleList(ConvNormAct(channels, channels) for _ in feature_info.channels)
+        self.feature_info = FeatureInfo([channels], feature_info.strides[:1])
+        self.project = nn.ModuleList(nn.Conv2d(before, channels, 1) for before in feature_info.channels)
+        self.mix = ConvNormAct(channels * len(feature_info.channels), channels, kernel_size=1)
 
     def forward(self, features: Features) -> Features:
-        """The encoder's features -> one feature each, at the same sizes."""
-        lateral = [layer(feature) for layer, feature in zip(self.lateral, features, strict=True)]
-        decoded = [self.smooth[-1](lateral[-1])]
-        for smooth, skip in zip(self.smooth[-2::-1], lateral[-2::-1], strict=True):
-            decoded.append(smooth(skip + resize(decoded[-1], spatial_size(skip))))
-        return tuple(reversed(decoded))
+        """The encoder's features -> one, of the finest one's size."""
+        size = spatial_size(features[0])
+        projected = [project(feature) for project, feature in zip(self.project, features, strict=True)]
+        return (self.mix(torch.cat([resize(feature, size) for feature in projected], dim=1)),)

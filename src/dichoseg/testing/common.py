@@ -1,0 +1,141 @@
+"""What all checks share: the error, how it is raised, and what is asked of all features."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+
+from ..contracts import FeatureInfo
+
+T = TypeVar("T")
+
+TOLERANCE = 1e-3
+"""How far two results may be apart that should be the same, as a part of the largest value, or absolutely below 1."""
+DEFAULTS = "give each argument a default, or check a function that passes them, lambda: MyPart(...)"
+
+
+class ConformanceError(AssertionError):
+    """A part does not keep to the contract. The message says what was wanted, what came, and what to change."""
+
+
+def require(fulfilled: bool, name: str, wanted: str, got: object, change: str) -> None:
+    """Raise a ConformanceError about `name` unless `fulfilled`."""
+    if not fulfilled:
+        raise ConformanceError(f"{name}: wanted {wanted}; got {got}; {change}")
+
+
+@contextmanager
+def attempt(name: str, action: str, change: str) -> Iterator[None]:
+    """Turn whatever `name` raises in this block into a ConformanceError; `action` says what was tried."""
+    try:
+        yield
+    except ConformanceError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        raise ConformanceError(f"{name}: {action} fails with {type(error).__name__}: {lines[0]}; {change}") from error
+
+
+def build(role: str, make: Callable[..., T], *arguments: Any, change: str = DEFAULTS) -> T:
+    """Call `make`, which builds the part; `change` is what to do where that fails.
+
+    Raises:
+        TypeError: Not something that builds a part.
+        ConformanceError: It fails.
+    """
+    function = getattr(make, "func", make)  # of functools.partial
+    name = getattr(function, "__name__", type(function).__name__)
+    if isinstance(make, nn.Module) or not callable(make):
+        raise TypeError(
+            f"check_{role} takes what builds the {role}, as an entry point does, so a class or a function: {name}, or "
+            f"lambda: {name}(...); got a finished {name}"
+        )
+    given = f"from {arguments[0]} alone" if arguments else "without arguments"
+    with attempt(name, f"building it {given}", change):
+        return make(*arguments)
+
+
+def check_kind(name: str, part: Any, kind: type) -> None:
+    """An instance of one of the contract's classes."""
+    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    require(
+        isinstance(part, kind),
+        name,
+        f"{article} {kind.__name__}",
+        f"one derived from {type(part).__bases__[0].__name__}",
+        f"derive it from dichoseg.contracts.{kind.__name__}",
+    )
+
+
+def shapes(tensors: Sequence[Tensor]) -> list[tuple[int, ...]]:
+    """The shapes of some tensors, for a message."""
+    return [tuple(tensor.shape) for tensor in tensors]
+
+
+def difference(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
+    """The largest difference between tensors, as a part of the largest value where that is above 1; inf by shape."""
+    if shapes(found) != shapes(wanted):
+        return math.inf
+    distances = [
+        float((one.double() - other.double()).abs().max() / other.double().abs().max().clamp(min=1))
+        for one, other in zip(found, wanted, strict=True)
+    ]
+    return max((math.inf if math.isnan(distance) else distance for distance in distances), default=0.0)
+
+
+def check_feature_info(name: str, part: Any) -> None:
+    """A `FeatureInfo` under that name."""
+    info = getattr(part, "feature_info", None)
+    require(
+        isinstance(info, FeatureInfo),
+        name,
+        "a feature_info",
+        "none" if info is None else f"a {type(info).__name__}",
+        "set self.feature_info = FeatureInfo(channels, strides) in __init__",
+    )
+
+
+def check_features(name: str, features: Any, info: FeatureInfo, *, batch: int) -> None:
+    """A tuple of finite tensors with the channels that `info` announces, finest first."""
+    require(
+        isinstance(features, tuple) and all(isinstance(feature, Tensor) for feature in features),
+        name,
+        "a tuple of tensors",
+        f"a {type(features).__name__}",
+        "return tuple(features)",
+    )
+    require(
+        len(features) == len(info.channels),
+        name,
+        f"{len(info.channels)} features, as feature_info.channels {info.channels} says",
+        f"{len(features)} of shapes {shapes(features)}",
+        "make both tell the same",
+    )
+    came = tuple(feature.shape[1] if feature.ndim == 4 else None for feature in features)
+    order = "; they come coarsest first: reverse them" if came == info.channels[::-1] != info.channels else ""
+    require(
+        came == info.channels and all(len(feature) == batch for feature in features),
+        name,
+        f"(B, C, h, w) with channels {info.channels} for a batch of {batch}, as feature_info says",
+        f"{shapes(features)}{order}",
+        "a backbone that works channels-last needs feature.permute(0, 3, 1, 2)"
+        if tuple(feature.shape[-1] for feature in features) == info.channels
+        else "make both tell the same",
+    )
+    check_finite(name, features)
+
+
+def check_finite(name: str, tensors: Sequence[Tensor]) -> None:
+    """Floating-point numbers that are all finite."""
+    for index, tensor in enumerate(tensors):
+        require(
+            tensor.is_floating_point() and bool(tensor.isfinite().all()),
+            name,
+            "finite numbers",
+            f"{tensor.dtype} with {int((~tensor.isfinite()).sum())} that are not, in result {index}",
+            "look for divisions, logarithms and roots of what may be 0",
+        )

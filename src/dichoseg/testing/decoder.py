@@ -1,0 +1,191 @@
+"""The check of decoders."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from ..blocks import SideHeads, spatial_size
+from ..contracts import Decoder, FeatureInfo, Features
+from ..training.loading import seeded
+from .common import (
+    TOLERANCE,
+    attempt,
+    build,
+    check_feature_info,
+    check_features,
+    check_kind,
+    difference,
+    require,
+)
+from .module import Subject, check_module
+from .prediction import check_answer, check_form, check_prediction
+
+FEATURE_INFOS = (
+    FeatureInfo((4, 4, 8, 8, 12, 12), (2, 4, 8, 16, 32, 64)),  # IS-Net's strides
+    FeatureInfo((4, 8, 8, 8), (1, 2, 4, 8)),  # from the image's own size on, as U²-Net
+    FeatureInfo((4, 8, 12, 16), (4, 8, 16, 32)),  # most backbones of timm
+    FeatureInfo((4, 8, 8, 12, 12), (2, 4, 8, 16, 16)),  # EGNet's ResNet: the last two are of one size
+    FeatureInfo((6, 8), (4, 16)),  # as few as two, four times apart
+)
+"""What encoders announce, in channels and strides."""
+_OWN_SIZE = "resize to the skip's own size, always: resize(feature, spatial_size(skip)), both of dichoseg.blocks"
+
+
+def check_decoder(
+    make: Callable[[FeatureInfo], Decoder],
+    *,
+    feature_infos: Sequence[FeatureInfo] = FEATURE_INFOS,
+    size: tuple[int, int] = (65, 97),
+) -> None:
+    """Check that a decoder keeps to the contract.
+
+    - It is built for several encoders, and tried on features whose sides are rounded up, as RSU encoders do, and down,
+      as many backbones do. What has the stride of a skip has the skip's own size.
+    - Its `feature_info` is true to what comes out.
+    - No comparison of sizes is frozen where it is traced for export.
+    - Its heads (`default_heads`, else `SideHeads`) make a prediction.
+    - In eval mode an image's features do not depend on the others of the batch.
+    - A gradient reaches each parameter and the coarsest feature; the inputs stay as they are.
+    - It can be copied and pickled, and comes back from its `state_dict`.
+    - It runs on other devices, and under bfloat16 autocast, where features come in two dtypes.
+
+    Args:
+        make: Builds the decoder from a `FeatureInfo`: a class, or a function of one argument, such as
+            `lambda info: MyDecoder(info, channels=16)`.
+        feature_infos: What to build it for; a decoder that is for certain encoders names theirs.
+        size: Height and width of the image behind the features, best odd.
+
+    Raises:
+        ConformanceError: The first thing that is wrong.
+        TypeError: `make` is a decoder, not what builds one.
+    """
+    with seeded(0):
+        for info in feature_infos:
+            _check_for(info, make, size)
+
+
+def draw_features(
+    info: FeatureInfo, size: tuple[int, int], *, rounded: Callable[[float], int] = math.ceil, batch: int = 2
+) -> Features:
+    """Random features of an image of (height, width) `size`, their sides rounded up or down."""
+    return tuple(
+        torch.randn(batch, channels, *(max(1, rounded(side / stride)) for side in size))
+        for channels, stride in zip(*info, strict=True)
+    )
+
+
+def _check_for(info: FeatureInfo, make: Callable[[FeatureInfo], Decoder], size: tuple[int, int]) -> None:
+    change = "take any number of features, or name the encoders that it is for: check_decoder(feature_infos=...)"
+    decoder = build("decoder", make, info, change=change)
+    name = f"{type(decoder).__name__} for strides {info.strides}"
+    check_kind(name, decoder, Decoder)
+    check_feature_info(name, decoder)
+    for rounded in (math.ceil, math.floor):
+        _check_sizes(name, decoder, info, draw_features(info, size, rounded=rounded), size)
+    features = draw_features(info, size, rounded=math.floor)
+    check_module(Subject(name, decoder, lambda: make(info), _run, features))
+    _check_coarsest(name, decoder, features)
+    _check_mixed_dtypes(name, decoder, features)
+    _check_trace(name, decoder, info, size)
+    _check_heads(name, decoder, features, size)
+
+
+def _run(decoder: Any, inputs: Features) -> Features:
+    features: Features = decoder(inputs)
+    return features
+
+
+@torch.no_grad()
+def _check_sizes(name: str, decoder: Decoder, info: FeatureInfo, features: Features, size: tuple[int, int]) -> None:
+    sizes = [spatial_size(feature) for feature in features]
+    with attempt(name, f"forward on features of {_listed(sizes)}", f"where sizes do not fit, {_OWN_SIZE}"):
+        decoded = decoder.eval()(features)
+    check_features(name, decoded, decoder.feature_info, batch=2)
+    skips = dict(zip(info.strides, sizes, strict=True))
+    finest = info.strides[0]
+    for index, (feature, stride) in enumerate(zip(decoded, decoder.feature_info.strides, strict=True)):
+        came = spatial_size(feature)
+        if stride in skips:
+            fits, wanted = came == skips[stride], f"{_listed([skips[stride]])}, its skip's size"
+        else:  # between or beyond the skips there is none to follow
+            near = max(1, finest / stride)
+            fits = all(abs(side - full / stride) <= near for side, full in zip(came, size, strict=True))
+            wanted = f"about {size[0] / stride:g} by {size[1] / stride:g}"
+        require(
+            fits,
+            name,
+            f"{wanted} for feature {index} of stride {stride}",
+            f"{_listed([came])} from features of {_listed(sizes)}",
+            f"{_OWN_SIZE}; or correct feature_info",
+        )
+
+
+def _check_coarsest(name: str, decoder: Decoder, features: Features) -> None:
+    """The coarsest feature counts."""
+    coarsest = features[-1].clone().requires_grad_()
+    decoded = decoder.train()((*features[:-1], coarsest))
+    total = torch.stack([(feature * torch.randn_like(feature)).mean() for feature in decoded]).sum()
+    gradient = torch.autograd.grad(total, coarsest, allow_unused=True)[0] if total.requires_grad else None
+    require(
+        gradient is not None and bool(gradient.any()),
+        name,
+        "a gradient for the coarsest feature",
+        "none",
+        "use it, or the encoder's last stage is never trained",
+    )
+
+
+@torch.no_grad()
+def _check_mixed_dtypes(name: str, decoder: Decoder, features: Features) -> None:
+    """Autocast hands over float32 behind some norms and bfloat16 behind convolutions."""
+    mixed = tuple(feature.bfloat16() if index % 2 else feature for index, feature in enumerate(features))
+    with (
+        attempt(name, "bfloat16 autocast, with features of two dtypes,", "bring them to one dtype before joining them"),
+        torch.autocast("cpu", torch.bfloat16),
+    ):
+        check_features(f"{name}, under bfloat16 autocast", decoder.eval()(mixed), decoder.feature_info, batch=2)
+
+
+@torch.no_grad()
+def _check_trace(name: str, decoder: Decoder, info: FeatureInfo, size: tuple[int, int]) -> None:
+    """Traced on sizes that all strides divide, as for export, and run on others."""
+    coarsest = max(info.strides[-1], decoder.feature_info.strides[-1])
+    even = (math.ceil(size[0] / coarsest) * coarsest, math.ceil(size[1] / coarsest) * coarsest)
+    change = f"never compare sizes or turn them into numbers, which is frozen in an exported file: {_OWN_SIZE}"
+    with attempt(name, "running its trace on another size", change), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that tracing is old, and what it freezes
+        traced = torch.jit.trace(decoder.eval(), (draw_features(info, even, batch=1),), check_trace=False)
+        for rounded in (math.ceil, math.floor):
+            features = draw_features(info, size, rounded=rounded)
+            apart = difference(traced(features), decoder(features))
+            require(
+                apart < TOLERANCE,
+                name,
+                f"the same from a trace made at {even[0]} by {even[1]} pixels and run at {size[0]} by {size[1]}",
+                f"a difference of {apart:.2g}",
+                change,
+            )
+
+
+@torch.no_grad()
+def _check_heads(name: str, decoder: Decoder, features: Features, size: tuple[int, int]) -> None:
+    """Its heads make a prediction of its features."""
+    make_heads = type(decoder).default_heads or SideHeads
+    with attempt(name, "making a prediction by its heads", "default_heads builds heads from its feature_info"):
+        heads = make_heads(decoder.feature_info).eval()
+        decoded = decoder.eval()(features)
+        prediction = heads(decoded, size)
+        logits = heads.logits(decoded, size)
+    where = f"{name}, {type(heads).__name__}"
+    check_form(where, prediction, batch=2, size=size)
+    check_prediction(where, prediction)
+    check_answer(where, prediction, logits, "heads.logits(features, size)")
+
+
+def _listed(sizes: Sequence[tuple[int, int]]) -> str:
+    return ", ".join(f"{height}x{width}" for height, width in sizes)

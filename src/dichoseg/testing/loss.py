@@ -1,0 +1,243 @@
+"""The check of losses."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from ..contracts import Logits, Mask
+from ..losses.objectives import Loss
+from ..training.loading import seeded
+from .common import attempt, build, require
+
+_STABLE = "compute it by F.binary_cross_entropy_with_logits, logsigmoid or softplus, and keep divisors away from 0"
+_FULL = "compute inside of `with full_precision(logits, mask) as (logits, mask):` of dichoseg.blocks"
+_HALVES = (torch.bfloat16, torch.float16)
+_TYPES = [
+    *((dtype, False) for dtype in (torch.float32, torch.float64, *_HALVES)),
+    *((dtype, True) for dtype in _HALVES),
+]
+"""Types of the logits, and whether autocast to them is on."""
+
+
+def check_loss(
+    make: Callable[[], Loss],
+    *,
+    per_image: bool = True,
+    smooth: bool = True,
+    answer: Callable[[Mask], Mask] | None = None,
+    size: tuple[int, int] = (65, 97),
+    device: str | torch.device = "cpu",
+) -> None:
+    """Check that a loss keeps to the contract.
+
+    - It gives one number, finite and with a finite gradient, for hard, soft, empty and full masks and for one pixel,
+      for random logits and for logits of ±100, right and wrong.
+    - Half precision is raised to float32 before anything is computed, with and without autocast; float64 stays.
+    - Its gradient is the slope of finite differences.
+    - A batch costs the mean of its images.
+    - The right answer costs less than its opposite.
+    - Its inputs stay as they are, and it remembers nothing. A module can be copied and pickled.
+
+    Args:
+        make: Builds the loss: a class, or a function without arguments, such as `lambda: MyLoss(gamma=0.5)`. To check
+            a loss that is a plain function: `lambda: my_loss`.
+        per_image: Whether a batch costs the mean of its images, so that accumulation and several processes change
+            nothing. False for a loss that is published otherwise, and says so.
+        smooth: Whether finite differences must give its gradient. False for one that rounds or thresholds its logits.
+        answer: Makes the right answer of a mask (B, 1, H, W). Default: the mask itself. For a loss of an edge map, the
+            map.
+        size: Height and width of the masks, best odd.
+        device: Where to compute.
+
+    Raises:
+        ConformanceError: The first thing that is wrong.
+        TypeError: `make` is a loss, not what builds one.
+    """
+    with seeded(0, device=torch.device(device)):
+        loss = build("loss", make, change="give each argument a default; to check a plain function: lambda: my_loss")
+        name = getattr(loss, "__name__", type(loss).__name__)
+        require(callable(loss), name, "something to call with (logits, mask)", f"a {name}", "give it a forward")
+        masks = {what: mask.to(device) for what, mask in _masks(size)}
+        for each in (size, (size[1] - 1, size[0])):
+            for what, mask in _masks(each):
+                _check_numbers(name, loss, what, mask.to(device))
+        _check_memory(name, loss, masks["hard"])
+        _check_precision(name, loss, masks["hard"])
+        if per_image:
+            _check_mean(name, loss, masks["hard"])
+        for what in ("hard", "empty", "full"):
+            mask = masks[what]
+            _check_order(name, loss, what, mask, mask if answer is None else answer(mask))
+        if smooth:
+            for what in ("hard", "soft"):
+                _check_derivative(name, loss, what, masks[what])
+        if isinstance(loss, nn.Module):  # a plain function need not be
+            with attempt(name, "copying and pickling it", "keep no lambdas, local functions or results in attributes"):
+                pickle.loads(pickle.dumps(copy.deepcopy(loss)))
+
+
+def _masks(size: tuple[int, int]) -> Iterator[tuple[str, Mask]]:
+    """Batches of two masks (2, 1, H, W), by what they are."""
+    height, width = size
+    rows, columns = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    disc = (rows - 0.2) ** 2 + (columns + 0.1) ** 2 < 0.3
+    strip = (rows - columns / 2).abs() < 0.1
+    pixel = torch.zeros(2, 1, height, width)
+    pixel[:, :, height // 2, width // 3] = 1
+    yield "hard", torch.stack([disc, strip])[:, None].float()
+    yield "soft", torch.rand(2, 1, height, width)
+    yield "empty", torch.zeros(2, 1, height, width)
+    yield "full", torch.ones(2, 1, height, width)
+    yield "one-pixel", pixel
+
+
+def _check_numbers(name: str, loss: Loss, what: str, mask: Mask) -> None:
+    """One finite number with a finite gradient, whatever the logits and their type."""
+    drawn = {
+        "random": 3 * torch.randn_like(mask),
+        "right": 200 * (mask > 0.5).to(mask.dtype) - 100,
+        "wrong": 100 - 200 * (mask > 0.5).to(mask.dtype),
+    }
+    for kind, values in drawn.items():
+        spread = "of about 3" if kind == "random" else "of ±100"
+        for dtype, autocast in _TYPES:
+            typed = f"{_short(dtype)} under autocast" if autocast else _short(dtype)
+            where = f"{name}, {kind} logits {spread} in {typed}, {what} mask of {mask.shape[2]}x{mask.shape[3]}"
+            logits = values.to(dtype, copy=True).requires_grad_()
+            before = logits.detach().clone(), mask.clone()
+            with (
+                attempt(where, "the loss", "it takes logits and mask (B, 1, H, W) of any size and any float type"),
+                torch.autocast(mask.device.type, dtype if autocast else torch.bfloat16, enabled=autocast),
+            ):
+                value = loss(logits, mask)
+            _check_scalar(where, value)
+            lowest = torch.float64 if dtype == torch.float64 else torch.float32
+            require(value.dtype == lowest, where, f"a loss in {_short(lowest)}", _short(value.dtype), _FULL)
+            require(bool(value.isfinite()), where, "a finite loss", float(value.detach()), _STABLE)
+            with attempt(where, "the backward pass", "do not change in place what a gradient needs"):
+                value.backward()
+            gradient = logits.grad
+            require(
+                gradient is not None and bool(gradient.isfinite().all()),
+                where,
+                "a finite gradient",
+                "none" if gradient is None else f"{int((~gradient.isfinite()).sum())} values that are not",
+                _STABLE,
+            )
+            require(
+                torch.equal(logits.detach(), before[0]) and torch.equal(mask, before[1]),
+                where,
+                "logits and mask that stay as they are",
+                "changed ones",
+                "change nothing in place: leave out the methods that end in an underscore, and +=",
+            )
+
+
+def _check_scalar(where: str, value: object) -> None:
+    require(
+        isinstance(value, Tensor) and value.ndim == 0,
+        where,
+        "one number, a tensor of shape ()",
+        f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}",
+        "average each image, then the batch: errors.flatten(1).mean(dim=1).mean()",
+    )
+    require(
+        isinstance(value, Tensor) and value.requires_grad,
+        where,
+        "a loss with a gradient",
+        "one without",
+        "do not detach, round, threshold or .item() what is made of the logits",
+    )
+
+
+@torch.no_grad()
+def _check_memory(name: str, loss: Loss, mask: Mask) -> None:
+    """Nothing is remembered between calls, and nothing drawn."""
+    logits = 3 * torch.randn_like(mask)
+    first, second = float(loss(logits, mask)), float(loss(logits, mask))
+    require(
+        first == second,
+        name,
+        "the same value whenever it is called",
+        f"{first:.6g} and then {second:.6g}",
+        "keep no running state and draw nothing, or a resumed run differs from an uninterrupted one",
+    )
+
+
+@torch.no_grad()
+def _check_precision(name: str, loss: Loss, mask: Mask) -> None:
+    """Half precision is raised before anything is computed."""
+    for dtype in _HALVES:
+        logits = (3 * torch.randn_like(mask)).to(dtype)
+        with torch.autocast(mask.device.type, dtype):
+            value = float(loss(logits, mask))
+        wanted = float(loss(logits.float(), mask))
+        require(
+            _near(value, wanted),
+            f"{name} of logits in {_short(dtype)}",
+            f"{wanted:.6g}, as of the same logits in float32",
+            f"{value:.6g}",
+            _FULL,
+        )
+
+
+@torch.no_grad()
+def _check_mean(name: str, loss: Loss, mask: Mask) -> None:
+    logits = 3 * torch.randn_like(mask)
+    alone = [float(loss(logits[index : index + 1], mask[index : index + 1])) for index in range(2)]
+    wanted, value = sum(alone) / 2, float(loss(logits, mask))
+    require(
+        _near(value, wanted),
+        name,
+        f"{wanted:.6g} for a batch of two images, the mean of their losses {alone[0]:.6g} and {alone[1]:.6g}",
+        f"{value:.6g}",
+        "average within each image first, errors.flatten(1).mean(dim=1), then over the batch; a loss that is "
+        "published otherwise is checked with per_image=False, and says so",
+    )
+
+
+@torch.no_grad()
+def _check_order(name: str, loss: Loss, what: str, mask: Mask, right: Mask) -> None:
+    """Right costs less than wrong; on an empty or a full mask it may cost the same."""
+    logits: Logits = 40 * (right > 0.5).to(mask.dtype) - 20
+    best, worst = float(loss(logits, mask)), float(loss(-logits, mask))
+    require(
+        best < worst if what == "hard" else best <= worst,
+        f"{name} on a {what} mask",
+        "less for the right answer than for its opposite",
+        f"{best:.4g} and {worst:.4g}",
+        "a loss falls as the answer improves: look for a sign, or for probabilities taken as logits; one whose right "
+        "answer is not the mask is checked with answer=",
+    )
+
+
+def _check_derivative(name: str, loss: Loss, what: str, mask: Mask) -> None:
+    """The slope along a random direction, by the gradient and by finite differences."""
+    mask = mask.double()
+    logits = (2 * torch.randn_like(mask)).requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(logits, mask), logits)
+    direction, step = torch.randn_like(mask), 1e-5
+    with torch.no_grad():
+        ahead, behind = (float(loss(logits + sign * step * direction, mask)) for sign in (1, -1))
+    slope, wanted = float((gradient * direction).sum()), (ahead - behind) / (2 * step)
+    require(
+        abs(slope - wanted) <= 1e-3 * float(gradient.norm()) + 1e-9,
+        f"{name} on a {what} mask",
+        f"a gradient that is the slope of the loss, {wanted:.4g} along a random direction",
+        f"{slope:.4g}",
+        "let gradients through all of it: no detach() or no_grad() on what is made of the logits; one that rounds or "
+        "thresholds them is checked with smooth=False",
+    )
+
+
+def _near(value: float, wanted: float) -> bool:
+    return abs(value - wanted) <= 1e-4 * max(abs(wanted), 1e-2)
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

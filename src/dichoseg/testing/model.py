@@ -1,0 +1,175 @@
+"""The check of whole models."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..contracts import Features, Image, Model, Preprocessing
+from ..data import SyntheticDataset
+from ..inference import Predictor
+from ..models import load_model, save_model
+from ..training import fit
+from ..training.loading import seeded
+from .common import (
+    TOLERANCE,
+    attempt,
+    build,
+    check_feature_info,
+    check_features,
+    check_kind,
+    difference,
+    require,
+    shapes,
+)
+from .module import Subject, check_copies, check_evaluation, check_gradients, check_places
+from .prediction import check_answer, check_form, check_prediction
+
+
+def check_model(make: Callable[[], Model], *, size: tuple[int, int] = (65, 97), side: int = 96) -> None:
+    """Check that a model keeps to the contract.
+
+    - It gives a `Prediction` in train and in eval mode: logits at the image's size, also where that is odd, side logits
+      that do not repeat them, and features as its `feature_info` says.
+    - `logits(image)` and `features(image)` give what the whole prediction holds.
+    - In eval mode an image's result does not depend on the others of the batch.
+    - A gradient reaches each parameter; the input stays as it is.
+    - It can be copied and pickled, and runs under bfloat16 autocast and on other devices.
+    - It comes back from `save_model` and `load_model`.
+    - `Predictor` makes the same map of a photograph as the model itself.
+    - A step of `fit` trains it.
+
+    Args:
+        make: Builds the model: a function or a class without arguments. One by name,
+            `functools.partial(create_model, "isnet")`, is also rebuilt from its recipe.
+        size: Height and width of the images to try, best odd.
+        side: Side of the square images to train on and to predict, in pixels.
+
+    Raises:
+        ConformanceError: The first thing that is wrong.
+        TypeError: `make` is a model, not what builds one.
+    """
+    with seeded(0):
+        model = build("model", make)
+        name = type(model).__name__
+        check_kind(name, model, Model)
+        check_feature_info(name, model)
+        preprocessing = getattr(model, "preprocessing", None)
+        require(
+            isinstance(preprocessing, Preprocessing),
+            name,
+            "a Preprocessing in preprocessing",
+            repr(preprocessing),
+            "set self.preprocessing = Preprocessing(...) in __init__, or take the encoder's",
+        )
+        if model.preprocessing.size is not None:
+            model.preprocessing = dataclasses.replace(model.preprocessing, size=side)
+        image = torch.randn(2, model.preprocessing.channels, *size)
+        _check_prediction(name, model, image)
+        subject = Subject(name, model, make, functools.partial(_run, name), (image,))
+        for check in (check_evaluation, check_gradients, check_copies, check_places):
+            check(subject)
+        _check_saved(name, model, make, image)
+        _check_predictor(name, model, side)
+        _check_training(name, model, side)
+
+
+def _run(name: str, model: Any, inputs: Features) -> Features:
+    (image,) = inputs
+    prediction = model(image)
+    check_form(name, prediction, batch=len(image), size=(image.shape[-2], image.shape[-1]))
+    return (prediction.logits, *prediction.side_logits, *prediction.edge_logits)
+
+
+@torch.no_grad()
+def _check_prediction(name: str, model: Model, image: Image) -> None:
+    size = (image.shape[-2], image.shape[-1])
+    with attempt(
+        name, f"forward on images of {size[0]} by {size[1]} pixels", "take any size, or name one that it takes by size="
+    ):
+        prediction = model.eval()(image)
+    check_form(name, prediction, batch=len(image), size=size)
+    check_features(f"{name}, features", prediction.features, model.feature_info, batch=len(image))
+    check_prediction(name, prediction)
+    check_answer(name, prediction, model.logits(image), "logits(image)")
+    features = model.features(image)
+    apart = difference(features, prediction.features)
+    require(
+        apart < TOLERANCE,
+        name,
+        "features(image) to give the features of the prediction, in eval mode",
+        f"a difference of {apart:.2g} (shapes {shapes(features)} and {shapes(prediction.features)})",
+        "both are what intermediate supervision sees",
+    )
+
+
+@torch.no_grad()
+def _check_saved(name: str, model: Model, make: Callable[[], Model], image: Image) -> None:
+    """It comes back from its folder: by its recipe, or where it has none, into another one."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        attempt(
+            name, "save_model and load_model", "its parameters and buffers must tell all, and its recipe rebuild it"
+        ),
+    ):
+        save_model(model, folder)
+        loaded = load_model(folder, model=None if model.recipe else make())
+    apart = difference([loaded.logits(image)], [model.eval().logits(image)])
+    require(
+        apart < TOLERANCE and loaded.preprocessing == model.preprocessing,
+        name,
+        "the same logits and preprocessing after save_model and load_model",
+        f"a difference of {apart:.2g}, and {loaded.preprocessing}",
+        "it holds numbers that state_dict does not: make them parameters, or buffers with register_buffer",
+    )
+
+
+def _check_predictor(name: str, model: Model, side: int) -> None:
+    """A photograph's map, from `Predictor`'s prepared copy, is the model's own."""
+    preprocessing = model.preprocessing
+    photograph = torch.rand(preprocessing.channels, side - 3, side + 7)
+    with attempt(
+        name, "Predictor(model)(photograph)", "it copies the model, folds its batch norms and calls logits(image)"
+    ):
+        found = torch.from_numpy(Predictor(model, precision="float32")(photograph))
+    with torch.no_grad():
+        image = preprocessing.normalize(preprocessing.resize(photograph[None]))
+        wanted = preprocessing.restore(model.eval().logits(image).sigmoid(), side - 3, side + 7)[0, 0]
+    apart = difference([found], [wanted])
+    require(
+        apart < TOLERANCE,
+        name,
+        "the same map from Predictor as from logits(image)",
+        f"a difference of {apart:.2g}",
+        "its copy has the batch norms folded into the convolutions before them: let nothing else use these between",
+    )
+
+
+def _check_training(name: str, model: Model, side: int) -> None:
+    """A step of `fit` gives a finite loss and moves the weights."""
+    before = [float(value.detach().double().square().sum()) for value in model.parameters()]
+    with attempt(name, "a step of fit", "it trains a batch of two by the model's default objective"):
+        history = fit(
+            model,
+            SyntheticDataset(2, size=side),
+            optimizer=functools.partial(torch.optim.SGD, lr=0.1),
+            epochs=1,
+            batch_size=2,
+            precision="float32",
+            device="cpu",
+            progress=False,
+        )
+    after = [float(value.detach().double().square().sum()) for value in model.parameters()]
+    require(
+        math.isfinite(history[0]["loss"]) and before != after,
+        name,
+        "a step of fit with a finite loss that moves the weights",
+        f"loss {history[0]['loss']:.4g}, weights {'moved' if before != after else 'as they were'}",
+        "let gradients through, and leave its parameters trainable",
+    )

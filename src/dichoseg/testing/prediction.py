@@ -1,0 +1,82 @@
+"""What is asked of a prediction, whatever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from ..blocks import resize
+from ..contracts import Logits, Prediction
+from .common import TOLERANCE, check_finite, difference, require, shapes
+
+
+def check_form(name: str, prediction: Any, *, batch: int, size: tuple[int, int]) -> None:
+    """A `Prediction`, or a named tuple with more fields: types and shapes, for an image of (height, width) `size`."""
+    fields = Prediction._fields
+    require(
+        isinstance(prediction, tuple) and all(hasattr(prediction, field) for field in fields),
+        name,
+        f"a Prediction with {', '.join(fields)}, in train and in eval mode",
+        f"a {type(prediction).__name__}",
+        "return Prediction(logits, side_logits, edge_logits, features) of dichoseg.contracts",
+    )
+    require(
+        isinstance(prediction.logits, Tensor) and prediction.logits.shape == (batch, 1, *size),
+        name,
+        f"logits at the image's size, {(batch, 1, *size)}",
+        _described(prediction.logits),
+        "resize(logits, spatial_size(image)) of dichoseg.blocks",
+    )
+    for field in ("side_logits", "edge_logits", "features"):
+        values = getattr(prediction, field)
+        require(
+            isinstance(values, tuple) and all(isinstance(value, Tensor) for value in values),
+            name,
+            f"a tuple of tensors in {field}",
+            _described(values),
+            "pass a tuple, an empty one where there are none",
+        )
+        require(
+            field == "features" or all(value.ndim == 4 and value.shape[:2] == (batch, 1) for value in values),
+            name,
+            f"maps of one channel, ({batch}, 1, h, w), in {field}",
+            shapes(values),
+            "each is a map of logits of its own",
+        )
+
+
+def check_prediction(name: str, prediction: Prediction) -> None:
+    """Values that are finite, and an answer that is not given twice."""
+    check_finite(name, [prediction.logits, *prediction.side_logits, *prediction.edge_logits, *prediction.features])
+    size = (prediction.logits.shape[-2], prediction.logits.shape[-1])
+    for index, side in enumerate(prediction.side_logits):
+        apart = difference([resize(side, size)], [prediction.logits])
+        require(
+            apart > 1e-2 * TOLERANCE or bool(side.std() == 0),
+            name,
+            "an answer that is not repeated in side_logits",
+            f"side_logits[{index}] equal to logits",
+            "leave it out there, or deep supervision counts it twice",
+        )
+
+
+def check_answer(name: str, prediction: Prediction, logits: Logits, what: str) -> None:
+    """The answer alone is that of the whole prediction."""
+    apart = difference([logits], [prediction.logits])
+    require(
+        apart < TOLERANCE,
+        name,
+        f"{what} to give the logits of the prediction, in eval mode",
+        f"a difference of {apart:.2g} (shapes {shapes([logits])} and {shapes([prediction.logits])})",
+        "both compute one answer, logits() without what only training needs",
+    )
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, Sequence) and all(isinstance(each, Tensor) for each in value):
+        return f"a {type(value).__name__} of {shapes(value)}"
+    return f"a {type(value).__name__}"

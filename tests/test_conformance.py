@@ -1,0 +1,72 @@
+"""Every installed encoder, decoder, loss, augmentation and model passes its check: new ones by being registered.
+
+What is built otherwise than by its name alone, or needs an option of its check, stands in a table, with the reason.
+"""
+
+import functools
+
+import pytest
+
+from dichoseg import create_model, list_components, load_component
+from dichoseg.blocks import edge_band
+from dichoseg.decoders import EdgeGuidedDecoder
+from dichoseg.encoders import TimmEncoder
+from dichoseg.testing import check_augmentation, check_decoder, check_encoder, check_loss, check_model
+
+BACKBONES = ["test_resnet", "test_convnext", "test_efficientnet", "test_vit"]  # the last takes multiples of 16 only
+
+
+def narrow_edge_guided(feature_info):
+    return EdgeGuidedDecoder(feature_info, channels=[8] * len(feature_info.channels))
+
+
+BUILT = {
+    ("encoders", "timm"): functools.partial(TimmEncoder, "test_resnet"),  # it needs a name
+    ("decoders", "edge_guided"): narrow_edge_guided,  # as published it has 100 million weights
+}
+OPTIONS = {
+    ("losses", "balanced_bce"): {"per_image": False},  # counts over the batch, as published
+    ("losses", "edge_map_bce"): {"answer": edge_band},  # wants the edges
+    ("models", "egnet_resnet50"): {"size": (33, 49), "side": 48},  # large; its coarsest stride is 16
+    ("models", "egnet_vgg16"): {"size": (33, 49), "side": 64},  # its coarsest is 32
+}
+
+
+def run(check, group, name):
+    make = BUILT.get((group, name)) or load_component(group, name)
+    check(make, **OPTIONS.get((group, name), {}))
+
+
+@pytest.mark.parametrize("name", list_components("encoders"))
+def test_value_encoder(name):
+    run(check_encoder, "encoders", name)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_value_timm_backbone(backbone):
+    check_encoder(functools.partial(TimmEncoder, backbone))
+
+
+@pytest.mark.parametrize("name", list_components("decoders"))
+def test_value_decoder(name):
+    run(check_decoder, "decoders", name)
+
+
+@pytest.mark.parametrize("name", list_components("losses"))
+def test_value_loss(name):
+    run(check_loss, "losses", name)
+
+
+@pytest.mark.parametrize("name", list_components("augmentations"))
+def test_value_augmentation(name):
+    run(check_augmentation, "augmentations", name)
+
+
+@pytest.mark.parametrize("name", list_components("models"))
+def test_value_model(name):
+    check_model(functools.partial(create_model, name), **OPTIONS.get(("models", name), {}))
+
+
+def test_value_tables_name_what_is_there():
+    for group, name in (*BUILT, *OPTIONS):
+        assert name in list_components(group)
