@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from dichoseg import FeatureInfo, FusedHeads, RefinedHeads, SideHeads
 from dichoseg.blocks import RSU, ConvNormAct, edge_band, full_precision, mask_edges, resize, rsu_stage
@@ -45,6 +46,21 @@ def test_shape_conv_norm_act():
 def test_value_resize_to_own_size_changes_nothing():
     x = torch.randn(1, 2, 5, 7)
     assert torch.equal(resize(x, (5, 7)), x)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradient_of_resize_comes_in_one_piece(layout):
+    gradients, pieces = [], []
+    for enlarge in (resize, lambda x, size: F.interpolate(x, size, mode="bilinear", align_corners=False)):
+        x = torch.rand(2, 4, 5, 7, generator=torch.manual_seed(0)).contiguous(memory_format=layout).requires_grad_()
+        enlarged = enlarge(x, (9, 14))
+        enlarged.grad_fn.register_prehook(lambda g: pieces.append(g[0].is_contiguous(memory_format=layout)))
+        joined = torch.cat([enlarged, torch.ones_like(enlarged)], dim=1)
+        (joined.square() * torch.rand(joined.shape, generator=torch.manual_seed(1))).sum().backward()
+        gradients.append(x.grad)
+    torch.testing.assert_close(*gradients)
+    assert pieces[0] is (layout == torch.channels_last)
+    assert pieces[1] is False
 
 
 def test_value_edge_band_by_hand():

@@ -21,7 +21,16 @@ def resize(features: Tensor, size: tuple[int, int], *, align_corners: bool = Fal
 
     Never compares sizes first: a comparison would be frozen into an exported graph.
     """
-    return F.interpolate(features, size, mode="bilinear", align_corners=align_corners)
+    resized = F.interpolate(features, size, mode="bilinear", align_corners=align_corners)
+    learns = resized.requires_grad and not torch.compiler.is_compiling()
+    if learns and resized.is_contiguous(memory_format=torch.channels_last):
+        resized.register_hook(_channels_last)
+    return resized
+
+
+def _channels_last(gradient: Tensor) -> Tensor:
+    """In one piece: of a slice, such as `torch.cat` hands back, PyTorch's CPU kernel is many times slower."""
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def spatial_size(tensor: Tensor) -> tuple[int, int]:

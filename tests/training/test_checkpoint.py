@@ -153,6 +153,29 @@ def test_value_average_and_scaler_are_resumed(tmp_path):
     assert all(torch.equal(value, resumed[key]) for key, value in uninterrupted.items())
 
 
+def test_value_the_optimiser_s_state_gets_the_layout_of_the_weights(tmp_path):
+    fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path)
+    content = torch.load(tmp_path / "state.pt", weights_only=True)
+    for state in content["optimizer"]["state"].values():
+        state["exp_avg"] = state["exp_avg"].contiguous()  # as a device without channels-last layout leaves it
+    torch.save(content, tmp_path / "state.pt")
+    model = small().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    stepper = Stepper(
+        model,
+        DeepSupervision(BCELoss()),
+        optimizer,
+        cosine(optimizer, 1),
+        dtype=None,
+        clip_norm=1.0,
+        ema=None,
+        processes=Processes(),
+    )
+    load_checkpoint(tmp_path, stepper, same={})
+    for parameter, state in optimizer.state.items():
+        assert state["exp_avg"].stride() == parameter.stride()
+
+
 def test_error_resume_without_a_folder():
     with pytest.raises(ValueError, match="goes on with the run in `out`; got no out"):
         fit(small(), DATA, batch_size=4, epochs=1, resume=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,9 @@ class DeepSupervision(Objective):
     """A loss on the answer and on every side output, enlarged to the mask's size.
 
     Terms: `main`, and `side_1`, `side_2`, ... in the order of `side_logits`.
+
+    As in all objectives here, each term's gradient is taken with the term and kept in place of the maps that led to it.
+    It cannot be differentiated again.
 
     Source: U²-Net (arXiv:2005.09007), section 3.3, where all weights are 1.
 
@@ -49,7 +52,7 @@ class DeepSupervision(Objective):
 
     def _term(self, logits: Logits, mask: Mask) -> Tensor:
         with full_precision(logits, mask) as (logits, mask):
-            return self.loss(resize(logits, spatial_size(mask)), mask)
+            return _settled(_enlarging(self.loss), logits, mask)
 
 
 class EdgeSupervision(Objective):
@@ -85,7 +88,7 @@ class EdgeSupervision(Objective):
         terms = []
         for logits in prediction.edge_logits:
             with full_precision(logits, target) as (logits, edges):
-                terms.append(self.loss(resize(logits, spatial_size(edges)), edges))
+                terms.append(_settled(_enlarging(self.loss), logits, edges))
         names = [f"edge_{index}" for index in range(1, len(terms) + 1)] if len(terms) > 1 else ["edge"]
         return dict(zip(names, terms, strict=True))
 
@@ -156,7 +159,8 @@ class IntermediateSupervision(Objective):
         pairs = zip(prediction.features, targets, strict=True)
         for index, (feature, target) in enumerate(pairs, start=1):
             with full_precision(feature, target) as (feature, target):
-                terms[f"feature_{index}"] = self.loss(feature, resize(target, spatial_size(feature)))
+                target = resize(target, spatial_size(feature))
+                terms[f"feature_{index}"] = _settled(self.loss, feature, target)
         return terms
 
     def train(self, mode: bool = True) -> Self:
@@ -229,6 +233,60 @@ def default_objective(model: Model) -> Objective:
     if predicts_edges(model):
         return WeightedSum(mask=(1.0, DeepSupervision(BCELoss())), edge=(1.0, EdgeSupervision()))
     return DeepSupervision(BCELoss())
+
+
+def _enlarging(loss: Loss) -> Loss:
+    """The loss on logits that are brought to the mask's size."""
+    return lambda logits, mask: loss(resize(logits, spatial_size(mask)), mask)
+
+
+def _settled(loss: Callable[[Tensor, Tensor], Tensor], tensor: Tensor, target: Tensor) -> Tensor:
+    """A loss whose gradient is taken at once, so that it alone is kept for the backward pass.
+
+    The loss would keep several maps at the target's size and in float32; the gradient has the tensor's size. A loss
+    that teaches something else as well, such as parameters of its own, keeps what it needs.
+    """
+    if not (torch.is_grad_enabled() and tensor.requires_grad):
+        return loss(tensor, target)
+    leaf = tensor.detach().requires_grad_()
+    value = loss(leaf, target)
+    if value.numel() > 1 or _learners(value) != {leaf}:
+        return loss(tensor, target)
+    return cast(Tensor, _Settled.apply(tensor, value.detach(), *torch.autograd.grad(value, leaf)))
+
+
+class _Settled(torch.autograd.Function):
+    """Gives a value with a gradient that is known."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, None, None]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "an objective's gradient cannot be differentiated again (create_graph=True); sum the loss itself over "
+                "the prediction's maps instead"
+            )
+        (gradient,) = ctx.saved_tensors
+        return gradient * scale, None, None
+
+
+def _learners(value: Tensor) -> set[Tensor]:
+    """The leaves that a value has a gradient for."""
+    leaves: set[Tensor] = set()
+    seen: set[Any] = {None}
+    waiting: list[Any] = [value.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            waiting += [before for before, _ in node.next_functions]
+            if hasattr(node, "variable"):
+                leaves.add(node.variable)
+    return leaves
 
 
 def _described(info: FeatureInfo) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from .._lazy import attach
 
 if TYPE_CHECKING:
-    from .callbacks import Callbacks as Callbacks
     from .callbacks import EarlyStopping as EarlyStopping
     from .callbacks import TensorBoard as TensorBoard
     from .gt_encoder import fit_gt_encoder as fit_gt_encoder
@@ -26,7 +25,6 @@ else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
         {
-            "Callbacks": "callbacks",
             "EarlyStopping": "callbacks",
             "TensorBoard": "callbacks",
             "checkpoint_activations": "recomputation",

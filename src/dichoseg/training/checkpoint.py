@@ -96,6 +96,11 @@ def load_checkpoint(folder: Path, stepper: Stepper, *, same: dict[str, Any]) -> 
             )
     for name, part in _parts(stepper).items():
         part.load_state_dict(content[name])
+    for parameter, state in stepper.optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                # in the parameter's own layout: the fused optimisers of a CPU look at nothing else
+                state[name] = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
     return Reached(**content["reached"])
 
 

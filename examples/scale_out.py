@@ -1,0 +1,63 @@
+"""Training that pays for itself: rates, averages, memory, an early end, TensorBoard; on one process or many."""
+
+import functools
+import tempfile
+from pathlib import Path
+
+import torch
+
+# --8<-- [start:imports]
+import dichoseg
+from dichoseg.training import (
+    EarlyStopping,
+    checkpoint_activations,
+    cosine,
+    freeze,
+    parameter_groups,
+)
+
+# --8<-- [end:imports]
+
+run = Path(tempfile.mkdtemp()) / "run"
+train_data, val_data = dichoseg.SyntheticDataset(12, size=64), dichoseg.SyntheticDataset(4, size=64, seed=1)
+model = dichoseg.create_model(
+    "isnet", encoder="timm:test_resnet", decoder="fpn", preprocessing=dichoseg.Preprocessing(size=64)
+)
+
+# --8<-- [start:memory]
+checkpoint_activations(model)  # compute more, keep less
+# --8<-- [end:memory]
+
+
+# --8<-- [start:rates]
+def optimizer(_: object) -> torch.optim.Optimizer:
+    """AdamW, and a tenth of its rate for the encoder, which has learnt already."""
+    return torch.optim.AdamW(parameter_groups(model, 1e-3, encoder=0.1, weight_decay=1e-2), fused=True)
+
+
+def tell(_: torch.nn.Module, row: dict[str, float]) -> None:
+    """Show how fast an epoch went."""
+    print(f"epoch {row['epoch']:.0f}: {row['images_per_second']:.1f} images/s, busy {row['busy']:.0%}")
+
+
+history = dichoseg.fit(
+    model,
+    train_data,
+    val_data=val_data,
+    optimizer=optimizer,
+    schedule=functools.partial(cosine, warmup=2),
+    ema=0.9,
+    batch_size=2,
+    accumulate=2,  # steps of four images
+    epochs=3,
+    on_epoch=[EarlyStopping(5), tell],
+    out=run,
+    resume=True,  # goes on where it stopped, or starts
+)
+# --8<-- [end:rates]
+
+# --8<-- [start:freeze]
+freeze(model.get_submodule("encoder"))  # its batch norm as well
+dichoseg.fit(model, train_data, epochs=1, batch_size=4)
+# --8<-- [end:freeze]
+print({name: round(value, 3) for name, value in history[-1].items()})
