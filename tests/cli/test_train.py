@@ -1,5 +1,6 @@
 import json
 import os
+import re
 
 import pytest
 import torch
@@ -282,6 +283,28 @@ def test_value_encoder_rate(data, monkeypatch):
     result = run_cli("train", data, "--out", data / "run", *TINY, "--encoder-rate", 0.1, "--learning-rate", 0.01)
     assert result.exit_code == 0, result.output
     assert rates == pytest.approx([0.01, 0.001])
+
+
+def test_error_resumed_with_another_option(data):
+    out = data / "run"
+    command = ("train", data, "--out", out, "--resume", out, *TINY)
+    assert run_cli(*command).exit_code == 0
+    noted = (out / "command.json").read_bytes()
+    result = run_cli(*command, "--loss", "iou")
+    assert re.search(r"--loss was None, and is \['iou'\] now", str(result.exception))
+    assert (out / "command.json").read_bytes() == noted
+    assert run_cli(*command, "--workers", 1).exit_code == 0
+    (out / "command.json").write_text('{"data": "x", "colour": 1}')
+    assert "does not know: colour" in str(run_cli("train", "--resume", out).exception)
+    (out / "command.json").write_text("[]")
+    assert "cannot be read: it names no data" in str(run_cli("train", "--resume", out).exception)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--ema", 2), ("--encoder-rate", 0)])
+def test_error_numbers_of_optimisation(data, option, value):
+    result = run_cli("train", data, "--out", data / "run", *TINY, option, value)
+    assert f"{option} must be" in str(result.exception)
+    assert not (data / "run").exists()
 
 
 def test_error_patience_without_validation(data):

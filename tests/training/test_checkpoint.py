@@ -10,6 +10,7 @@ import torch
 
 from dichoseg import Preprocessing, SyntheticDataset, create_model, fit
 from dichoseg.losses import BCELoss, DeepSupervision
+from dichoseg.training import checkpoint
 from dichoseg.training.checkpoint import Reached, load_checkpoint, save_checkpoint, settings, stoppable
 from dichoseg.training.processes import Processes
 from dichoseg.training.schedules import cosine
@@ -133,7 +134,7 @@ def test_error_state_that_is_cut_off(tmp_path):
     fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path)
     state = tmp_path / "state.pt"
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"state.pt cannot be read as a run's state"):
+    with pytest.raises(ValueError, match=r"state.pt cannot be read as a run's state; remove it"):
         fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path, resume=True)
 
 
@@ -208,14 +209,90 @@ def test_error_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     assert load_checkpoint(tmp_path, stepper, same=same).epoch == 2
 
 
-def test_value_signals_are_put_back():
+def test_value_signals_are_put_back(monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     with stoppable(True) as asked:
         assert not asked()
         os.kill(os.getpid(), signal.SIGTERM)
         assert asked()
-        assert signal.getsignal(signal.SIGTERM) is before, "a second one does what it did before"
+        os.kill(os.getpid(), signal.SIGTERM)  # an echo, which is no second wish
+        monkeypatch.setattr(checkpoint, "ECHO", -1)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_value_an_inner_wish_is_an_outer_one_too():
+    with stoppable(True) as outer:
+        with stoppable(True) as inner:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert inner()
+        assert outer()
+
+
+class Curious:
+    """A data set that has something else under the name of `files`."""
+
+    files = "mine"
+
+    def __len__(self):
+        return len(DATA)
+
+    def __getitem__(self, index):
+        return DATA[index]
+
+
+class Scaled(DeepSupervision):
+    """An objective that learns."""
+
+    def __init__(self):
+        super().__init__(BCELoss())
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def terms(self, prediction, mask):
+        return {name: term * self.scale for name, term in super().terms(prediction, mask).items()}
+
+
+def test_value_what_is_compared_knows_any_data_and_objective(tmp_path):
+    fit(small(), Curious(), batch_size=4, epochs=1, out=tmp_path, objective=Scaled())
+    assert "objective" in torch.load(tmp_path / "state.pt", weights_only=True)
+    (tmp_path / ".0123456789ab").write_text("half of a file")
+    arguments = {"batch_size": 4, "epochs": 1, "out": tmp_path, "resume": True}
+    with pytest.raises(ValueError, match="the objective was all: Scaled, loss: BCELoss, and is all: DeepSupervision"):
+        fit(small(), Curious(), **arguments)
+    with pytest.raises(ValueError, match="clip_norm was 1.0, and is 2.0 now"):
+        fit(small(), Curious(), objective=Scaled(), clip_norm=2.0, **arguments)
+    with pytest.raises(ValueError, match="precision was .*, and is torch.float16 now"):
+        fit(small(), Curious(), objective=Scaled(), precision="float16", **arguments)
+    with pytest.raises(ValueError, match="the number of validation samples was 0, and is 4 now"):
+        fit(small(), Curious(), objective=Scaled(), val_data=DATA, **arguments)
+    frozen = small()
+    frozen.encoder.stem.requires_grad_(False)
+    with pytest.raises(ValueError, match="the number of parameters that learn was"):
+        fit(frozen, Curious(), objective=Scaled(), **arguments)
+    fit(small(), Curious(), objective=Scaled(), **arguments)
+    assert not (tmp_path / ".0123456789ab").exists()
+
+
+def test_error_a_file_that_cannot_grow_names_it(tmp_path):
+    pytest.importorskip("resource")
+    state = tmp_path / "state.pt"
+    fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path)
+    before = state.read_bytes()
+    script = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from pathlib import Path
+import torch
+from dichoseg.models.weights.writing import write_tensors
+resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))
+write_tensors(Path(sys.argv[1]), {"weights": torch.zeros(100000)})
+"""
+    ran = subprocess.run([sys.executable, "-c", script, state], capture_output=True, text=True, check=False)
+    assert f"{state}" in ran.stderr.splitlines()[-1]
+    assert ran.stderr.splitlines()[-1].startswith("OSError")
+    assert state.read_bytes() == before
+    assert not [item for item in tmp_path.iterdir() if item.name.startswith(".")]
 
 
 def test_value_off_the_main_thread_no_signal_is_taken():

@@ -226,6 +226,12 @@ def test_error_arguments(tmp_path):
         fit(fresh(), DATA)
     with pytest.raises(ValueError, match=r"ema must be between 0 and 1, such as 0.999; got 1"):
         fit(fresh(), DATA, ema=1)
+    with pytest.raises(ValueError, match="clip_norm must be above 0, or None; got 0"):
+        fit(fresh(), DATA, clip_norm=0)
+    with pytest.raises(TypeError, match=r"on_epoch must be a function of model and row, or several; got \[5\]"):
+        fit(fresh(), DATA, on_epoch=[5])
+    with pytest.raises(TypeError, match=r"sample \d: wanted tensors, .*; got ndarray and Tensor"):
+        fit(fresh(), [(np.zeros((3, 64, 64)), torch.zeros(1, 64, 64))] * 2, batch_size=2)
 
 
 def test_error_batch_of_one_at_a_single_pixel(tmp_path):
@@ -332,6 +338,29 @@ def test_value_precisions_one_after_the_other_and_the_model_as_before():
     model.eval()
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert torch.equal(other(image).logits, model(image).logits)
+
+
+def test_error_gradient_under_accumulation_names_the_window():
+    class First(Objective):
+        calls = 0
+
+        def terms(self, prediction, mask):
+            First.calls += 1
+            zero = prediction.logits.mean() * 0
+            return {"steep": zero.sqrt() if First.calls == 1 else zero}
+
+    with pytest.raises(FloatingPointError, match=r"the gradient is not finite: .* step 2, images \w+, \w+, \w+, \w+"):
+        fit(fresh(), DATA, objective=First(), batch_size=2, accumulate=2)
+
+
+def test_value_a_row_of_numpy_s_numbers_can_be_resumed(tmp_path):
+    def add(model, row):
+        row["mine"] = np.float64(0.5)
+
+    arguments = {"batch_size": 3, "epochs": 1, "out": tmp_path / "run", "on_epoch": add}
+    history = fit(fresh(), DATA, **arguments)
+    assert "mine" in (tmp_path / "run" / "history.csv").read_text().splitlines()[0].split(",")
+    assert fit(fresh(), DATA, resume=True, **arguments) == history
 
 
 def test_value_a_compiled_model_keeps_its_keys(tmp_path):

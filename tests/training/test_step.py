@@ -46,6 +46,7 @@ def test_value_a_step_moves_weights_and_schedule():
     assert values["loss"] == pytest.approx(values["answer"] + values["half"])
     assert seen == [values]
     one.move(check=seen.append)
+    assert list(seen[1]) == ["the gradient's norm"]
     assert any(not torch.equal(old, new) for old, new in zip(before, one.parameters, strict=True))
     assert one.schedule.get_last_lr()[0] < 0.1
     assert all(value.grad is None for value in one.parameters)
@@ -87,6 +88,21 @@ def test_value_a_step_that_overflows_float16_is_left_out():
     assert one.schedule.get_last_lr()[0] == 0.1
     assert one.average.n_averaged == 0
     assert all(torch.equal(old, new) for old, new in zip(before, one.parameters, strict=True))
+
+
+def test_error_steps_left_out_without_end():
+    one = stepper(Mean(float("nan")), dtype=torch.float16)
+
+    def check(values):
+        raise FloatingPointError
+
+    def train():
+        for _ in range(60):
+            one.backward(IMAGE, MASK, share=1.0, last=True, check=lambda _: None)
+            one.move(check=check)
+
+    with pytest.raises(FloatingPointError):
+        train()
 
 
 def test_value_the_average_follows_weights_and_buffers():

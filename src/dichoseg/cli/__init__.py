@@ -27,6 +27,6 @@ def main() -> None:
     """Run the command line; an error that a user can mend is one line."""
     try:
         app()
-    except (ValueError, TypeError, OSError, ImportError, ArithmeticError, RuntimeError) as error:
+    except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError) as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -28,13 +29,29 @@ if TYPE_CHECKING:
     from ..data import FolderDataset
     from ..training.run_folder import Row
 
+OF_NO_CONSEQUENCE = {
+    "workers",
+    "device",
+    "check_data",
+    "compile",
+    "checkpoint_activations",
+    "tensorboard",
+    "data",
+    "val",
+}
+"""Options that may differ when a run goes on; what is in the data is compared by itself."""
+
 
 def train(
     context: typer.Context,
     data: Annotated[Path | None, DATA] = None,
     out: Annotated[Path | None, typer.Option(help="A new folder for the run.")] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with the run in this folder, which knows everything else.")
+        Path | None,
+        typer.Option(
+            help="Go on with the run in this folder, which knows everything else; beside the whole command, start it "
+            "if it is not there."
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -173,7 +190,9 @@ def train(
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(min=1, help="End after so many epochs without a better score.", rich_help_panel="Optimisation"),
+        typer.Option(
+            min=1, help="End after so many epochs without a better quick_max_f.", rich_help_panel="Optimisation"
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 1,
     device: Annotated[str | None, typer.Option(help="Such as cuda or cpu.")] = None,
@@ -181,7 +200,7 @@ def train(
         Literal["auto", "float32", "bfloat16", "float16"],
         typer.Option(help="auto: bfloat16 where the machine has it natively, else float32."),
     ] = "auto",
-    seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, order and augmentation.")] = 0,
     overfit_batches: Annotated[
         int | None, typer.Option(min=1, help="Check that the set-up can learn: train on so many batches alone.")
     ] = None,
@@ -216,9 +235,10 @@ def train(
     from ..models import load_model
     from ..models.weights import batch_norm
     from ..training import callbacks, fit, fit_gt_encoder, parameters, recomputation, schedules
+    from ..training.checkpoint import stoppable
     from ..training.gt_encoder import gt_encoder_folder
     from ..training.processes import leads
-    from ..training.run_folder import TENSORBOARD, RunFolder
+    from ..training.run_folder import COMMAND, TENSORBOARD, RunFolder
 
     show_training_log()
     if resume is not None and data is None:
@@ -231,9 +251,15 @@ def train(
         raise ValueError(f"--out {out} and --resume {resume} are two folders; a run goes on in its own")
     noted = context.params.keys() - {"out", "resume"}
     command = {name: value for name, value in locals().items() if name in noted}
-    if gt_encoder is not None and Path(gt_encoder).exists():
+    if gt_encoder not in (None, "train") and Path(gt_encoder).exists():
         command["gt_encoder"] = str(Path(gt_encoder).absolute())
 
+    if resume is not None:
+        _check_same(command, resume)
+    if ema is not None and not 0 < ema < 1:
+        raise ValueError(f"--ema must be between 0 and 1, such as 0.999; got {ema}")
+    if not encoder_rate > 0:
+        raise ValueError(f"--encoder-rate must be above 0; got {encoder_rate} (--freeze-encoder is for none)")
     keep_memory()
     # what can be refused is refused before the data is read
     if leads():
@@ -303,11 +329,14 @@ def train(
         "out": out,
         "resume": resume is not None,
     }
-    if leads():
+    if leads() and not (resume is not None and (out / COMMAND).exists()):
         _write_command(out, command)
     if gt_encoder == "train":
         try:
-            supervisor = fit_gt_encoder(network, training, epochs=gt_encoder_epochs, **shared)
+            with stoppable(True) as stop_asked:
+                supervisor = fit_gt_encoder(network, training, epochs=gt_encoder_epochs, **shared)
+            if stop_asked():  # in its last epoch
+                raise KeyboardInterrupt("stopped after the training of the GT encoder")
         except KeyboardInterrupt as stopped:
             tell(f"{stopped}; dichoseg train --resume {out} goes on")
             raise typer.Exit(130) from None
@@ -341,19 +370,11 @@ def _write_command(out: Path, command: dict[str, Any]) -> None:
     from ..training.run_folder import COMMAND
 
     out.mkdir(parents=True, exist_ok=True)
-    # a path is noted whole, so that it can be resumed from anywhere
-    write_json(
-        out / COMMAND,
-        {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in command.items()},
-    )
+    write_json(out / COMMAND, _plain(command))
 
 
 def _command_of(run: Path, context: typer.Context) -> dict[str, Any]:
     """What a run was started with."""
-    import json
-
-    from ..training.run_folder import COMMAND
-
     for name in context.params:
         source = context.get_parameter_source(name)
         if name != "resume" and source is not None and source.name == "COMMANDLINE":
@@ -361,15 +382,51 @@ def _command_of(run: Path, context: typer.Context) -> dict[str, Any]:
                 f"--resume takes everything from the run, but --{name.replace('_', '-')} was given too; give --resume "
                 "alone, or the whole command"
             )
+    command = _read_command(run)
+    for name in ("data", "val", "weights"):  # which are paths
+        command[name] = command[name] and Path(command[name])
+    return command
+
+
+def _read_command(run: Path) -> dict[str, Any]:
+    import json
+
+    from ..training.run_folder import COMMAND
+
     try:
-        command: dict[str, Any] = json.loads((run / COMMAND).read_text(encoding="utf-8"))
+        command = json.loads((run / COMMAND).read_text(encoding="utf-8"))
+        if not (isinstance(command, dict) and command.get("data")):
+            raise ValueError("it names no data")
     except FileNotFoundError:
         raise FileNotFoundError(f"no run of `dichoseg train` in {run}: it has no {COMMAND}") from None
     except ValueError as error:
         raise ValueError(f"{run / COMMAND} cannot be read: {error}") from error
-    for name in ("data", "val", "weights"):  # which are paths
-        command[name] = command[name] and Path(command[name])
+    known = command.keys() & inspect.signature(train).parameters.keys()
+    if command.keys() - known:
+        raise ValueError(
+            f"{run / COMMAND} holds options that this dichoseg does not know: {', '.join(command.keys() - known)}"
+        )
     return command
+
+
+def _check_same(command: dict[str, Any], run: Path) -> None:
+    """Refuse to go on with a run whose command was another one, in what it is trained with."""
+    from ..training.run_folder import COMMAND
+
+    if not (run / COMMAND).exists():
+        return
+    before = _read_command(run)
+    for name, value in _plain(command).items():
+        if name in before and name not in OF_NO_CONSEQUENCE and before[name] != value:
+            raise ValueError(
+                f"{run} cannot go on: --{name.replace('_', '-')} was {before[name]}, and is {value} now. A resumed run "
+                "is the same run; to train on from its weights, start another one with --weights"
+            )
+
+
+def _plain(command: dict[str, Any]) -> dict[str, Any]:
+    """A command as it is noted: paths whole, so that it can be resumed from anywhere."""
+    return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in command.items()}
 
 
 def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, skip_broken: bool) -> FolderDataset:

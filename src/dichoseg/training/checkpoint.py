@@ -7,6 +7,7 @@ import hashlib
 import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,16 @@ from typing import Any
 
 import torch
 
-from ..contracts import Samples
+from ..contracts import Model, Objective, Samples
+from ..data.folder import FolderDataset
 from ..models.weights.writing import write_tensors
 from .loading import length
 from .run_folder import STATE, Row
 from .step import Stepper
 
 FORMAT_VERSION = 2
+ECHO = 2.0
+"""Seconds within which a second signal is taken for the first one's echo."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -42,23 +46,52 @@ class Reached:
     """Whether training has ended before its last epoch, because `on_epoch` asked."""
 
 
-def settings(stepper: Stepper, data: Samples, **numbers: object) -> dict[str, Any]:
+def settings(
+    stepper: Stepper, train_data: Samples, val_data: Samples | None = None, **numbers: object
+) -> dict[str, Any]:
     """What must be the same when a run goes on, by the name under which a difference is told.
 
     Call it before the first step: the schedule changes the optimiser's settings.
     """
-    names = "\n".join(str(file[0]) for file in getattr(data, "files", ()))
     groups = [
         {name: value for name, value in group.items() if name != "params"} for group in stepper.optimizer.param_groups
     ]
+    parameters = [(name, tuple(value.shape), value.requires_grad) for name, value in stepper.model.named_parameters()]
+    learning = sum(value.numel() for value in stepper.model.parameters() if value.requires_grad)
     return {
         "the model's recipe": repr(stepper.model.recipe),
         "the model's preprocessing": repr(stepper.model.preprocessing),
-        "the number of samples": length(data),
-        "the samples' names": hashlib.sha256(names.encode()).hexdigest(),
+        "the number of parameters that learn": learning,
+        "the model's parameters": _digest(parameters),
+        "the number of samples": length(train_data),
+        "the samples' names": _names(train_data),
+        "the number of validation samples": 0 if val_data is None else length(val_data),
+        "the validation samples' names": "" if val_data is None else _names(val_data),
+        "the objective": _parts_of(stepper.objective),
         "the optimiser": f"{type(stepper.optimizer).__name__} {groups}",
+        "the schedule": type(stepper.schedule).__name__,
+        "precision": str(stepper.dtype or torch.float32),
+        "clip_norm": stepper.clip_norm,
         **numbers,
     }
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+
+
+def _names(data: Samples) -> str:
+    return _digest([str(file[0]) for file in data.files]) if isinstance(data, FolderDataset) else ""
+
+
+def _parts_of(objective: Objective) -> str:
+    """The kinds of an objective's parts, without what is inside of a GT encoder."""
+    networks = [name for name, module in objective.named_modules() if isinstance(module, Model)]
+    return ", ".join(
+        f"{name or 'all'}: {type(module).__name__}"
+        for name, module in objective.named_modules()
+        if not any(name.startswith(f"{network}.") for network in networks)
+    )
 
 
 def save_checkpoint(folder: Path, reached: Reached, stepper: Stepper, *, same: dict[str, Any]) -> None:
@@ -85,7 +118,10 @@ def load_checkpoint(folder: Path, stepper: Stepper, *, same: dict[str, Any]) -> 
         content = torch.load(path, map_location="cpu", weights_only=True)
         version = content["format_version"]
     except Exception as error:  # whatever a cut-off archive makes torch stumble over
-        raise ValueError(f"{path} cannot be read as a run's state: {error}") from error
+        raise ValueError(
+            f"{path} cannot be read as a run's state; remove it to start the run anew, or train on from its weights in "
+            f"another folder ({error})"
+        ) from error
     if version != FORMAT_VERSION:
         raise ValueError(f"{path} is of format {version}; this dichoseg knows {FORMAT_VERSION}")
     for name, value in same.items():
@@ -111,29 +147,49 @@ def _parts(stepper: Stepper) -> dict[str, Any]:
         "schedule": stepper.schedule,
         "scaler": stepper.scaler,
     }
-    return parts if stepper.average is None else {**parts, "average": stepper.average}
+    if stepper.average is not None:
+        parts["average"] = stepper.average
+    if any(parameter.requires_grad for parameter in stepper.objective.parameters()):
+        parts["objective"] = stepper.objective
+    return parts
+
+
+class _Wish:
+    """A handler that takes a signal for a wish to stop, and tells the one around it, if any."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self.before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        outer = self.before[number]
+        if isinstance(outer, _Wish):
+            outer(number, frame)
+        elif self.since is not None and now - self.since > ECHO:
+            signal.signal(number, outer)
+            signal.raise_signal(number)
+        self.since = now if self.since is None else self.since
+
+    def asked(self) -> bool:
+        return self.since is not None
 
 
 @contextmanager
 def stoppable(enabled: bool) -> Iterator[Callable[[], bool]]:
     """Take the first Ctrl-C or SIGTERM for a wish to stop, which the function that this yields tells.
 
-    The second one does what it did before. Off the main thread, where Python gives no signals, nothing is taken.
+    A second one does what it did before, unless it comes within `ECHO` seconds: a launcher passes on what its processes
+    have had already. Off the main thread, where Python gives no signals, nothing is taken.
     """
-    asked = threading.Event()
     if not enabled or threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield lambda: False
         return
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        signal.signal(number, before[number])
-
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, ask)
+    wish = _Wish()
+    for number in wish.before:
+        signal.signal(number, wish)
     try:
-        yield asked.is_set
+        yield wish.asked
     finally:
-        for number, handler in before.items():
+        for number, handler in wish.before.items():
             signal.signal(number, handler)

@@ -70,9 +70,10 @@ def check_finite(
     if not broken:
         return
     name = next((name for name in broken if name != "loss"), broken[0])  # the term says more than the sum
-    where = "" if keep is None else f" (what the network got of them is in {keep()})"
+    where = "" if keep is None else f" (what the network got of the last batch is in {keep()})"
+    what = "gradient" if name.startswith("the gradient") else "loss"
     raise FloatingPointError(
-        f"the loss is not finite: {name} is {values[name]} in epoch {epoch}, step {step}, images "
+        f"the {what} is not finite: {name} is {values[name]} in epoch {epoch}, step {step}, images "
         f"{', '.join(names)}{where}; lower the learning rate, or use precision='float32' (--precision float32)"
     )
 
@@ -110,7 +111,13 @@ def explaining_memory(model: Model, batch_size: int, device: torch.device) -> It
         ) from error
 
 
-def warn_of_single_images(model: Model, samples: int, batch_size: int) -> None:
+def some_image_is_alone(samples: int, batch_size: int, processes: int) -> bool:
+    """Whether a process will have a batch of one image."""
+    rest = samples % (batch_size * processes)
+    return batch_size == 1 or 0 < rest < 2 * processes
+
+
+def warn_of_single_images(model: Model, samples: int, batch_size: int, processes: int = 1) -> None:
     """Say where batch norm, which estimates its statistics from a batch, will see one image alone."""
     if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
         return
@@ -120,7 +127,7 @@ def warn_of_single_images(model: Model, samples: int, batch_size: int) -> None:
             "scores in evaluation that are worse than the loss suggests; use batch_size=4 or more (accumulate= does "
             "not help here)"
         )
-    elif samples % batch_size == 1:
+    elif some_image_is_alone(samples, batch_size, processes):
         logger.warning(
             "the last batch of each epoch holds one image (%d images, batch_size=%d), which disturbs batch norm; "
             "another batch_size avoids it",

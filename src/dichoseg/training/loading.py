@@ -58,7 +58,7 @@ def batches(
             fewer samples than there are processes, one of them for company; in order, they get whole batches in turn.
 
     Raises:
-        OSError, ValueError: The first sample that cannot be loaded, in the loader's own words.
+        OSError, TypeError, ValueError: The first sample that cannot be loaded, in the loader's own words.
     """
     prepared = _Prepared(data, model, scale=getattr(augmentation, "input_scale", 1.0), seed=seed, epoch=epoch or 0)
     order = list(range(length(data)))
@@ -146,9 +146,13 @@ def check_range(name: str, kind: str, values: Tensor, *, slack: float = 0.0) -> 
 
 
 def _start_worker(worker: int) -> None:
-    """Leave Ctrl-C, which a terminal sends to all processes, to the main one; keep one photograph's memory."""
+    """Leave Ctrl-C and SIGTERM to the main process, which ends its workers itself; keep one photograph's memory.
+
+    A terminal sends the one to all of a program's processes, torchrun and job schedulers the other.
+    """
     keep_memory()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Prepared(Dataset[Any]):
@@ -169,7 +173,7 @@ class _Prepared(Dataset[Any]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, str] | Exception:
         try:
             return self._load(index)
-        except (OSError, ValueError) as error:
+        except (OSError, TypeError, ValueError) as error:
             return error
 
     def _load(self, index: int) -> tuple[Tensor, Tensor, str]:
@@ -179,6 +183,11 @@ class _Prepared(Dataset[Any]):
             else:
                 image, mask, *rest = self.folder.load(index, at_least=self.at_least)
         name = str(rest[0]) if rest else f"sample {index}"
+        if not (isinstance(image, Tensor) and isinstance(mask, Tensor)):
+            raise TypeError(
+                f"{name}: wanted tensors, an image (3, H, W) and a mask (1, H, W); "
+                f"got {type(image).__name__} and {type(mask).__name__}"
+            )
         same_size = image.shape[-2:] == mask.shape[-2:] or self.at_least is not None
         if image.ndim != 3 or mask.ndim != 3 or mask.shape[0] != 1 or not same_size:
             raise ValueError(

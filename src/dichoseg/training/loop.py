@@ -35,6 +35,7 @@ from .checks import (
     check_validation,
     explaining_memory,
     grouped,
+    some_image_is_alone,
     tell_overfitting,
     warn_of_single_images,
 )
@@ -142,6 +143,8 @@ def fit(
         raise TypeError(f"augmentation must be a function, such as gpu_augmentation('isnet'); got {augmentation!r}")
     if seed < 0:
         raise ValueError(f"seed must be 0 or more; got {seed}")
+    if clip_norm is not None and not clip_norm > 0:
+        raise ValueError(f"clip_norm must be above 0, or None; got {clip_norm}")
     if ema is not None and not 0 < ema < 1:
         raise ValueError(f"ema must be between 0 and 1, such as 0.999; got {ema}")
     for name, data in (("train_data", train_data), ("val_data", val_data)):
@@ -152,16 +155,18 @@ def fit(
         train_data = val_data = Subset(cast(Dataset[Any], train_data), few)
         augmentation = None
     callbacks = [] if on_epoch is None else [on_epoch] if callable(on_epoch) else list(on_epoch)
+    if not all(map(callable, callbacks)):
+        raise TypeError(f"on_epoch must be a function of model and row, or several; got {on_epoch!r}")
     objective = default_objective(model) if objective is None else objective
     objective.check(model)
     check_batch_norm(model)
     if resume and out is None:
         raise ValueError("resume=True goes on with the run in `out`; got no out")
-    kind = choose_device(device, next(model.parameters()).device)
-    dtype = half_precision(precision, kind)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise ValueError("the model has no parameter that takes a gradient; is all of it frozen?")
+    kind = choose_device(device, parameters[0].device)
+    dtype = half_precision(precision, kind)
     if val_data is not None:
         check_validation(val_data, "val_data" if overfit_batches is None else "the batches to overfit")
     samples = length(train_data)
@@ -188,16 +193,26 @@ def fit(
             ema=ema,
             processes=processes,
         )
-        if samples % together == 1 or batch_size == 1:
+        if some_image_is_alone(samples, batch_size, processes.count):
             check_batch_of_one(model, target)
-            warn_of_single_images(model, samples, batch_size)
+            warn_of_single_images(model, samples, batch_size, processes.count)
         reached = Reached()
         same = settings(
-            stepper, train_data, epochs=epochs, batch_size=together, accumulate=accumulate, seed=seed, ema=ema
+            stepper,
+            train_data,
+            val_data,
+            epochs=epochs,
+            batch_size=batch_size,
+            processes=processes.count,
+            accumulate=accumulate,
+            seed=seed,
+            ema=ema,
         )
         if run is not None:
             run.path.mkdir(parents=True, exist_ok=True)
             if resume:
+                if processes.leads:
+                    run.tidy()
                 reached = load_checkpoint(run.path, stepper, same=same)
                 best_state = run.best_state() if reached.best_score > -math.inf else None
                 for callback in callbacks:
@@ -207,7 +222,7 @@ def fit(
         def save() -> None:
             if run is not None and processes.leads:
                 save_checkpoint(run.path, reached, stepper, same=same)
-                if stop_asked():
+                if stop_asked() and reached.epoch <= epochs and not reached.ended:
                     logger.warning("stopped in epoch %d; resume=True goes on from there", reached.epoch)
 
         for epoch in range(reached.epoch, epochs + 1):
@@ -239,11 +254,14 @@ def fit(
             )
             done = reached.step * together
             seen, window, busy = done, 0, 0.0
+            in_window: list[str] = []
             for step, (image, mask, names) in enumerate(bar, start=reached.step + 1):
                 batch = min(together, samples - (step - 1) * together)
                 own = len(processes.share(range(batch)))
                 if window == 0:
                     window = waiting = min(accumulate * together, samples - (step - 1) * together)
+                    in_window = []
+                in_window += names
                 waiting -= batch
                 with seeded(seed, epoch, step, *processes.key, device=target):
                     image, mask = prepare(model, image, mask, augmentation, target)
@@ -254,7 +272,7 @@ def fit(
                     clock = time.perf_counter()
                     values = stepper.backward(image, mask, share=own / window, last=waiting == 0, check=check)
                 if waiting == 0:
-                    stepper.move(check=check)
+                    stepper.move(check=functools.partial(check, names=in_window))
                     window = 0
                 busy += time.perf_counter() - clock
                 seen += own
@@ -281,6 +299,7 @@ def fit(
                 "seconds": time.monotonic() - started,
             }
             history.append(row)
+            written = set(row)
             improved = row.get("quick_max_f", -math.inf) > reached.best_score
             if improved:
                 reached.best_score = row["quick_max_f"]
@@ -292,7 +311,9 @@ def fit(
                     run.write(stepper.averaged, history, improved=improved, train_data=train_data, val_data=val_data)
                 answers = [callback(stepper.averaged, row) for callback in callbacks]
                 reached.ended = any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
-            row |= processes.from_first(row)
+            row |= {name: _plain(value) for name, value in processes.from_first(row).items()}
+            if run is not None and processes.leads and set(row) != written:
+                run.write_history(history)
             reached.ended = processes.from_first(reached.ended)
             reached.epoch, reached.step, reached.totals = epoch + 1, 0, {}
             save()
@@ -314,10 +335,15 @@ def adamw(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, lr=1e-3, fused=True)
 
 
+def _plain(value: float) -> float:
+    """A number of Python's own, whatever `on_epoch` has put into a row."""
+    return value if type(value) in (int, float) else float(value)
+
+
 @contextlib.contextmanager
 def placed(model: Model, objective: Objective, device: torch.device) -> Iterator[None]:
     """Put both on a device, channels last, for a while; the model then returns to where and how it was."""
-    home, was_training = next(model.parameters()).device, model.training
+    home, was_training, objective_was = next(model.parameters()).device, model.training, objective.training
     layout = {parameter: parameter.is_contiguous() for parameter in model.parameters()}
     try:
         for module in (model, objective):
@@ -328,7 +354,7 @@ def placed(model: Model, objective: Objective, device: torch.device) -> Iterator
     finally:
         model.zero_grad(set_to_none=True)
         model.to(home).train(was_training)
-        objective.to(home)
+        objective.to(home).train(objective_was)
         for parameter, contiguous in layout.items():
             if contiguous:
                 parameter.data = parameter.data.contiguous()

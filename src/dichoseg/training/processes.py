@@ -42,7 +42,7 @@ class Processes:
     @property
     def key(self) -> tuple[int, ...]:
         """What a random seed needs beside the step, so that processes draw differently; the first one needs nothing."""
-        return () if self.rank == 0 else (self.rank,)
+        return () if self.rank == 0 else (self.rank, 1)  # two, since a sample's seed has one number more as well
 
     def any(self, flag: bool) -> bool:
         """Whether the flag of any process is set."""
@@ -112,7 +112,9 @@ def joined(device: torch.device) -> Iterator[Processes]:
         device: What kind of device trains: GPUs exchange through NCCL, others through gloo.
     """
     if dist.is_available() and dist.is_initialized():
-        yield Processes(dist.get_rank(), dist.get_world_size())
+        processes = Processes(dist.get_rank(), dist.get_world_size())
+        with _current(processes.device(device)):
+            yield processes
         return
     if _started_as() is None:
         yield Processes()
@@ -124,10 +126,15 @@ def joined(device: torch.device) -> Iterator[Processes]:
     dist.init_process_group(backend, store=store, rank=rank, world_size=count)
     processes = Processes(dist.get_rank(), dist.get_world_size())
     try:
-        with torch.cuda.device(processes.device(device) if device.type == "cuda" else -1):
+        with _current(processes.device(device)):
             yield processes
     finally:
         dist.destroy_process_group()
+
+
+def _current(device: torch.device) -> AbstractContextManager[Any]:
+    """Make a GPU the one that exchanges of objects go through."""
+    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
 
 
 def _started_as() -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import final
@@ -77,9 +78,21 @@ class RunFolder:
         if set(held) - {GT_ENCODER, COMMAND, *(OWN if resume else ())}:
             raise FileExistsError(f"{self.path} already holds something ({held[0]}); wanted a new folder for this run")
 
+    def tidy(self) -> None:
+        """Remove what a process that was killed while it wrote has left behind."""
+        for path in self.path.rglob(".*"):
+            if re.fullmatch(r"\.[0-9a-f]{12}", path.name) and path.is_file():
+                path.unlink()
+
     def best_state(self) -> dict[str, Tensor]:
         """The weights in `best/`."""
+        if not (self.path / "best" / WEIGHTS_FILE).exists():
+            raise FileNotFoundError(f"{self.path / 'best'} is not there any more, without which the run cannot go on")
         return load_file(self.path / "best" / WEIGHTS_FILE)
+
+    def write_history(self, history: Sequence[Row]) -> None:
+        """Write the rows so far."""
+        write_atomically(self.path / "history.csv", functools.partial(_write_history, history=history))
 
     def write_broken_batch(self, image: Image, mask: Mask, names: Sequence[str], epoch: int, step: int) -> Path:
         """Keep a batch for inspection; the file's path."""
@@ -99,7 +112,7 @@ class RunFolder:
         save_model(model, self.path / "last", card=card)
         if improved:
             save_model(model, self.path / "best", card=card)
-        write_atomically(self.path / "history.csv", functools.partial(_write_history, history=history))
+        self.write_history(history)
         write_atomically(self.path / "curves.png", functools.partial(learning_curves(history).save, format="PNG"))
         if val_data is not None:
             sheet = validation_sheet(model, val_data)

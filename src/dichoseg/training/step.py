@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, cast, final
 
@@ -15,6 +16,7 @@ from ..contracts import Image, Mask, Model, Objective
 from ..inference.prepare import uses_bfloat16
 from .processes import Processes
 
+MOST_LEFT_OUT = 50
 Check: TypeAlias = Callable[[dict[str, float]], None]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -66,6 +68,8 @@ class Stepper:
         self.schedule = schedule
         self.clip_norm = clip_norm
         self.processes = processes
+        self.dtype = dtype
+        self.left_out = 0
         self.parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         device = next(model.parameters()).device
         self.autocast = torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
@@ -107,17 +111,20 @@ class Stepper:
         """Let optimiser, schedule and average take a step.
 
         Args:
-            check: Gets the norm of the gradient before, where it is clipped and the loss is not scaled.
+            check: Gets the norm of the gradient before. Where the loss is scaled, it does so only after many steps in
+                a row were left out: some are how a scale is found.
         """
         self.scaler.unscale_(self.optimizer)
-        if self.clip_norm is not None:
-            norm = float(nn.utils.clip_grad_norm_(self.parameters, self.clip_norm))
-            if not self.scaler.is_enabled():
-                check({"the gradient's norm": norm})
+        largest = math.inf if self.clip_norm is None else self.clip_norm
+        norm = float(nn.utils.clip_grad_norm_(self.parameters, largest))
+        if not self.scaler.is_enabled() or self.left_out >= MOST_LEFT_OUT:
+            check({"the gradient's norm": norm})
         scale = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self.left_out += 1
         if self.scaler.get_scale() >= scale:  # else the step was left out
+            self.left_out = 0
             self.schedule.step()
             if self.average is not None:
                 self.average.update_parameters(self.model)

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+
+_OF_WRITERS = (RuntimeError, SafetensorError)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -23,7 +26,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         permissions = os.fstat(handle).st_mode & 0o777
         os.close(handle)
         try:
-            write(temporary)
+            try:
+                write(temporary)
+            except _OF_WRITERS as error:  # torch and safetensors have none of their own for a full disk
+                raise OSError(f"{path} cannot be written whole; is the disk full? ({error})") from error
             temporary.chmod(permissions)  # safetensors puts a file of its own there, for the user alone
             temporary.replace(path)
         finally:
