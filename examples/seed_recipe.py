@@ -71,7 +71,7 @@ gt_encoder = create("isnet_deconv_gt_encoder")
 train(
     gt_encoder,
     epochs=gt_encoder_epochs,
-    batch_size=min(14, len(training)),
+    batch_size=min(14, len(train_data)),
     on_epoch=lambda _, row: row["val_loss"] <= 0.20,
     out=out / "gt_encoder",
 )
