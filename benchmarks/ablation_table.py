@@ -1,0 +1,168 @@
+"""The table and the plot of an ablation: `python benchmarks/ablation_table.py FOLDER [--metrics max_f mae ...]`.
+
+Reads what `benchmarks/ablation.py` leaves. First mean and standard deviation over the seeds of each arm, then its
+differences to the baseline of the same seed: their mean and its 95 % interval by Student's t. The interval is about
+other seeds on the same images, says nothing of other images, and takes one arm by itself: with nine arms and six
+metrics, some two or three of the intervals miss zero by chance. Needs SciPy.
+"""
+
+import argparse
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.stats import t as student_t
+
+BASELINE = "baseline"
+PUBLISHED = "published"
+ARMS: dict[str, tuple[str, ...]] = {
+    BASELINE: (),
+    PUBLISHED: (),
+    "edge": ("edge",),
+    "edge-map": ("edge-map",),
+    "blur": ("blur",),
+    "deconv": ("deconv",),
+    "deconv-nonlinear": ("deconv-nonlinear",),
+    "gt-encoder": ("gt-encoder",),
+    "flips": ("flips",),
+    "all": ("edge", "blur", "deconv", "gt-encoder", "flips"),
+    "all-but-deconv": ("edge", "blur", "gt-encoder", "flips"),
+}
+"""The arms and their ideas, in the order of the table."""
+RESULTS = "*-[0-9]*.json"
+METRICS = ("max_f", "weighted_f", "s_measure", "mae", "mba", "hce")
+SMALLER_IS_BETTER = ("mae", "mse", "hce")
+PLOT = "differences.png"
+TABLE = "table.md"
+SECONDS = ("seconds", "gt_encoder_seconds")
+
+Runs = dict[str, dict[int, dict[str, Any]]]
+"""Arm -> seed -> what the run left."""
+
+
+def main() -> None:
+    """Print the table and draw the plot."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--metrics", nargs="+", default=METRICS, metavar="NAME")
+    options = parser.parse_args()
+    print(summarise(options.folder, metrics=options.metrics))
+
+
+def summarise(folder: Path, *, metrics: Sequence[str] = METRICS) -> str:
+    """The tables in Markdown, which it also writes into the folder, with the plot beside it."""
+    runs = read(folder)
+    text = absolute_table(runs, metrics)
+    differences = paired_differences(runs, metrics)
+    if differences:
+        text += "\n" + difference_table(differences, metrics)
+        plot(differences, metrics).savefig(folder / PLOT)
+    (folder / TABLE).write_text(text, encoding="utf-8")
+    return text
+
+
+def read(folder: Path) -> Runs:
+    """All runs in a folder, arms in their order.
+
+    Raises:
+        FileNotFoundError: There are none.
+    """
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(RESULTS))]
+    if not results:
+        raise FileNotFoundError(f"no runs of benchmarks/ablation.py in {folder}")
+    runs: Runs = {arm: {result["seed"]: result for result in results if result["arm"] == arm} for arm in ARMS}
+    return {arm: of_arm for arm, of_arm in runs.items() if of_arm}
+
+
+def absolute_table(runs: Runs, metrics: Sequence[str]) -> str:
+    """Mean and standard deviation over seeds, and what an arm costs."""
+    columns = ["arm", "seeds", *metrics, "parameters, 10⁶", "steps", "seconds", "of the GT encoder"]
+    lines = [f"| {' | '.join(columns)} |", f"|---{'|---:' * (len(columns) - 1)}|"]
+    for arm, of_arm in runs.items():
+        results = list(of_arm.values())
+        cells = [arm, str(len(results))]
+        for metric in metrics:
+            values = [result["scores"][metric] for result in results]
+            spread = f" ± {shown(metric, statistics.stdev(values))}" if len(values) > 1 else ""
+            cells.append(shown(metric, statistics.mean(values)) + spread)
+        cells += [f"{results[0]['parameters'] / 1e6:.2f}", str(results[0]["steps"])]
+        cells += [f"{statistics.mean(result[name] for result in results):.0f}" for name in SECONDS]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def paired_differences(runs: Runs, metrics: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+    """Arm -> metric -> score minus the baseline's of the same seed, one for each seed that both have."""
+    baseline = runs.get(BASELINE, {})
+    differences: dict[str, dict[str, list[float]]] = {}
+    for arm, of_arm in runs.items():
+        seeds = sorted(baseline.keys() & of_arm.keys())
+        if arm != BASELINE and seeds:
+            differences[arm] = {
+                metric: [of_arm[seed]["scores"][metric] - baseline[seed]["scores"][metric] for seed in seeds]
+                for metric in metrics
+            }
+    return differences
+
+
+def half_interval(values: Sequence[float]) -> float:
+    """Half of the 95 % interval of the mean, by Student's t; NaN for one value."""
+    count = len(values)
+    if count < 2:
+        return math.nan
+    return float(student_t.ppf(0.975, count - 1)) * statistics.stdev(values) / math.sqrt(count)
+
+
+def difference_table(differences: dict[str, dict[str, list[float]]], metrics: Sequence[str]) -> str:
+    """Mean differences to the baseline, and half of their intervals; an interval without zero in bold."""
+    columns = ["minus the baseline", "pairs", *metrics]
+    lines = [f"| {' | '.join(columns)} |", f"|---{'|---:' * (len(columns) - 1)}|"]
+    for arm, of_arm in differences.items():
+        cells = [arm, str(len(of_arm[metrics[0]]))]
+        for metric in metrics:
+            mean, half = statistics.mean(of_arm[metric]), half_interval(of_arm[metric])
+            cell = shown(metric, mean, sign="+") + ("" if math.isnan(half) else f" ± {shown(metric, half)}")
+            cells.append(f"**{cell}**" if abs(mean) > half else cell)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def shown(metric: str, value: float, *, sign: str = "") -> str:
+    """A score; human correction effort is in clicks, all others are between 0 and 1."""
+    return f"{value:{sign}.{1 if metric == 'hce' else 4}f}"
+
+
+def plot(differences: dict[str, dict[str, list[float]]], metrics: Sequence[str]) -> Figure:
+    """A panel for each metric: every arm's mean difference with its interval, and the seeds as dots."""
+    columns = min(len(metrics), 3)
+    rows = math.ceil(len(metrics) / columns)
+    arms = list(differences)
+    figure = Figure(figsize=(3.6 * columns + 1, (0.34 * len(arms) + 1.3) * rows), dpi=120, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).flatten()
+    for axis, metric in zip(axes, metrics, strict=False):
+        axis.axvline(0, color="0.4", linewidth=1)
+        for place, arm in enumerate(arms):
+            values = differences[arm][metric]
+            mean, half = statistics.mean(values), half_interval(values)
+            found = abs(mean) > half
+            axis.errorbar(mean, place, xerr=half, fmt="o", color="C0" if found else "0.45", capsize=3, zorder=3)
+            axis.plot(values, [place + 0.28] * len(values), linestyle="", marker=".", markersize=4, color="0.65")
+        axis.set_yticks(range(len(arms)), arms)
+        axis.set_ylim(len(arms) - 0.4, -0.6)
+        axis.set_xlabel(f"{metric}, minus the baseline's (better →)")
+        if metric in SMALLER_IS_BETTER:
+            axis.invert_xaxis()
+        axis.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        axis.grid(axis="x", alpha=0.3)
+    for axis in axes[len(metrics) :]:
+        axis.set_visible(False)
+    return figure
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""A model that torch.compile compiles, in training and for photographs."""
+
+import dichoseg
+
+small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8], "stem_channels": 8}
+scenes = dichoseg.SyntheticDataset(4, size=64)
+
+# --8<-- [start:compile]
+model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+model.compile(backend="eager")  # traces alone; leave the backend out to have kernels made as well
+history = dichoseg.fit(model, scenes, epochs=1, batch_size=2)
+# --8<-- [end:compile]
+print(f"loss {history[-1]['loss']:.3f}")
+print(next(iter(model.state_dict())))  # named as ever
+mask = dichoseg.predict(model, scenes[0].image)
+print(mask.shape)

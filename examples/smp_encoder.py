@@ -1,0 +1,44 @@
+"""An encoder of segmentation_models_pytorch in a dichoseg network."""
+
+import dataclasses
+
+# --8<-- [start:encoder]
+import segmentation_models_pytorch as smp
+
+import dichoseg
+from dichoseg.contracts import Encoder, FeatureInfo, Features, Image, Preprocessing
+from dichoseg.testing import check_encoder
+
+
+class SMPEncoder(Encoder):
+    """An encoder of segmentation_models_pytorch, without the image and the empty feature that some of them give."""
+
+    preprocessing = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of most of its weights
+
+    def __init__(self, name: str, *, weights: str | None = None) -> None:
+        super().__init__()
+        self.backbone = smp.encoders.get_encoder(name, weights=weights)
+        channels = self.backbone.out_channels
+        self.kept = [index for index in range(1, len(channels)) if channels[index] > 0]
+        self.feature_info = FeatureInfo([channels[i] for i in self.kept], [2**i for i in self.kept])
+
+    def forward(self, image: Image) -> Features:
+        """(B, 3, H, W) -> one feature for each stage."""
+        features = self.backbone(image)
+        return tuple(features[index] for index in self.kept)
+
+
+encoder = SMPEncoder("resnet18")  # weights="imagenet" fetches them
+model = dichoseg.Segmenter(encoder, dichoseg.decoders.DeconvDecoder(encoder.feature_info, channels=16))
+# --8<-- [end:encoder]
+print(encoder.feature_info)
+
+model.preprocessing = dataclasses.replace(model.preprocessing, size=64)
+history = dichoseg.fit(model, dichoseg.SyntheticDataset(4, size=64), epochs=1, batch_size=2, device="cpu")
+print(f"loss {history[-1]['loss']:.3f}")
+
+# --8<-- [start:check]
+check_encoder(lambda: SMPEncoder("resnet18"))
+check_encoder(lambda: SMPEncoder("mit_b0"))
+# --8<-- [end:check]
+print(SMPEncoder("mit_b0").feature_info)

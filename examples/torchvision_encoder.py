@@ -1,0 +1,61 @@
+"""The stages of a torchvision network as an encoder."""
+
+import dataclasses
+
+# --8<-- [start:encoder]
+import torch
+from torch import nn
+from torchvision.models import mobilenet_v3_small, resnet18
+
+import dichoseg
+from dichoseg.contracts import Encoder, FeatureInfo, Features, Image, Preprocessing
+from dichoseg.testing import check_encoder
+
+
+class StagesEncoder(Encoder):
+    """The stages of a network one after the other, and what each gives."""
+
+    preprocessing = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of torchvision's weights
+
+    def __init__(self, *stages: nn.Module) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        with torch.no_grad():
+            features = self.eval()(torch.zeros(1, 3, 64, 64))
+        self.train()
+        self.feature_info = FeatureInfo([x.shape[1] for x in features], [64 // x.shape[-1] for x in features])
+
+    def forward(self, image: Image) -> Features:
+        """(B, 3, H, W) -> one feature for each stage."""
+        features = [image]
+        for stage in self.stages:
+            features.append(stage(features[-1]))
+        return tuple(features[1:])
+
+
+# --8<-- [end:encoder]
+
+
+# --8<-- [start:network]
+network = resnet18()  # weights="DEFAULT" fetches ImageNet's
+stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+encoder = StagesEncoder(nn.Sequential(stem, network.layer1), network.layer2, network.layer3, network.layer4)
+model = dichoseg.Segmenter(encoder, dichoseg.decoders.FPNDecoder(encoder.feature_info, channels=64))
+# --8<-- [end:network]
+print(encoder.feature_info)
+
+model.preprocessing = dataclasses.replace(model.preprocessing, size=64)
+history = dichoseg.fit(model, dichoseg.SyntheticDataset(4, size=64), epochs=1, batch_size=2, device="cpu")
+print(f"loss {history[-1]['loss']:.3f}")
+
+
+# --8<-- [start:check]
+def mobilenet() -> StagesEncoder:
+    """Another network, cut where its size halves."""
+    layers = mobilenet_v3_small().features
+    return StagesEncoder(layers[:1], layers[1:2], layers[2:4], layers[4:9], layers[9:])
+
+
+check_encoder(mobilenet)
+# --8<-- [end:check]
+print(mobilenet().feature_info)
