@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,6 +20,7 @@ from .options import (
     tell,
     usable_device,
 )
+from .resuming import check_same, command_of, write_command
 
 if TYPE_CHECKING:
     import torch
@@ -28,18 +28,6 @@ if TYPE_CHECKING:
 
     from ..data import FolderDataset
     from ..training.run_folder import Row
-
-OF_NO_CONSEQUENCE = {
-    "workers",
-    "device",
-    "check_data",
-    "compile",
-    "checkpoint_activations",
-    "tensorboard",
-    "data",
-    "val",
-}
-"""Options that may differ when a run goes on; what is in the data is compared by itself."""
 
 
 def train(
@@ -242,7 +230,7 @@ def train(
 
     show_training_log()
     if resume is not None and data is None:
-        train(context, **_command_of(resume, context), out=resume, resume=resume)
+        train(context, **command_of(resume, context), out=resume, resume=resume)
         return
     out = out or resume
     if data is None or out is None:
@@ -255,7 +243,7 @@ def train(
         command["gt_encoder"] = str(Path(gt_encoder).absolute())
 
     if resume is not None:
-        _check_same(command, resume)
+        check_same(command, resume, context)
     if ema is not None and not 0 < ema < 1:
         raise ValueError(f"--ema must be between 0 and 1, such as 0.999; got {ema}")
     if not encoder_rate > 0:
@@ -330,7 +318,7 @@ def train(
         "resume": resume is not None,
     }
     if leads() and not (resume is not None and (out / COMMAND).exists()):
-        _write_command(out, command)
+        write_command(out, command)
     if gt_encoder == "train":
         try:
             with stoppable(True) as stop_asked:
@@ -362,71 +350,6 @@ def train(
     typer.echo(f"loss {history[0]['loss']:.4f} -> {history[-1]['loss']:.4f}; model in {out}")
     if validation is not None and overfit_batches is None:
         _score_run(out, history, training, validation, target)
-
-
-def _write_command(out: Path, command: dict[str, Any]) -> None:
-    """Leave in a run's folder what it was started with, for `--resume`."""
-    from ..models.weights.writing import write_json
-    from ..training.run_folder import COMMAND
-
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / COMMAND, _plain(command))
-
-
-def _command_of(run: Path, context: typer.Context) -> dict[str, Any]:
-    """What a run was started with."""
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name != "resume" and source is not None and source.name == "COMMANDLINE":
-            raise ValueError(
-                f"--resume takes everything from the run, but --{name.replace('_', '-')} was given too; give --resume "
-                "alone, or the whole command"
-            )
-    command = _read_command(run)
-    for name in ("data", "val", "weights"):  # which are paths
-        command[name] = command[name] and Path(command[name])
-    return command
-
-
-def _read_command(run: Path) -> dict[str, Any]:
-    import json
-
-    from ..training.run_folder import COMMAND
-
-    try:
-        command = json.loads((run / COMMAND).read_text(encoding="utf-8"))
-        if not (isinstance(command, dict) and command.get("data")):
-            raise ValueError("it names no data")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no run of `dichoseg train` in {run}: it has no {COMMAND}") from None
-    except ValueError as error:
-        raise ValueError(f"{run / COMMAND} cannot be read: {error}") from error
-    known = command.keys() & inspect.signature(train).parameters.keys()
-    if command.keys() - known:
-        raise ValueError(
-            f"{run / COMMAND} holds options that this dichoseg does not know: {', '.join(command.keys() - known)}"
-        )
-    return command
-
-
-def _check_same(command: dict[str, Any], run: Path) -> None:
-    """Refuse to go on with a run whose command was another one, in what it is trained with."""
-    from ..training.run_folder import COMMAND
-
-    if not (run / COMMAND).exists():
-        return
-    before = _read_command(run)
-    for name, value in _plain(command).items():
-        if name in before and name not in OF_NO_CONSEQUENCE and before[name] != value:
-            raise ValueError(
-                f"{run} cannot go on: --{name.replace('_', '-')} was {before[name]}, and is {value} now. A resumed run "
-                "is the same run; to train on from its weights, start another one with --weights"
-            )
-
-
-def _plain(command: dict[str, Any]) -> dict[str, Any]:
-    """A command as it is noted: paths whole, so that it can be resumed from anywhere."""
-    return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in command.items()}
 
 
 def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, skip_broken: bool) -> FolderDataset:

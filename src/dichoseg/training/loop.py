@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +23,6 @@ from ..contracts import Model, Objective, Samples
 from ..inference.memory import most_memory_used
 from ..inference.prepare import choose_device
 from ..losses.objectives import default_objective
-from ..metrics.online import OnlineMetrics
 from .checkpoint import Reached, load_checkpoint, save_checkpoint, settings, stoppable
 from .checks import (
     FirstEpoch,
@@ -39,11 +37,12 @@ from .checks import (
     tell_overfitting,
     warn_of_single_images,
 )
-from .loading import CHANNELS_LAST, batches, length, prepare, seeded
+from .loading import batches, length, prepare, seeded
 from .processes import joined
 from .run_folder import Row, RunFolder
 from .schedules import cosine
-from .step import Precision, Stepper, half_precision
+from .step import Precision, Stepper, half_precision, placed
+from .validation import validate
 
 logger = logging.getLogger(__name__)
 
@@ -291,7 +290,7 @@ def fit(
             processes.take_buffers_of_first(stepper.averaged)
             row: Row = {"epoch": epoch, **means, "learning_rate": rate}
             if val_data is not None:
-                row |= _validate(stepper, val_data, batch_size, workers, target)
+                row |= validate(stepper, val_data, batch_size=batch_size, workers=workers, device=target)
             row |= {
                 "images_per_second": (samples - done) / trained,
                 "busy": busy / trained,
@@ -338,46 +337,3 @@ def adamw(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
 def _plain(value: float) -> float:
     """A number of Python's own, whatever `on_epoch` has put into a row."""
     return value if type(value) in (int, float) else float(value)
-
-
-@contextlib.contextmanager
-def placed(model: Model, objective: Objective, device: torch.device) -> Iterator[None]:
-    """Put both on a device, channels last, for a while; the model then returns to where and how it was."""
-    home, was_training, objective_was = next(model.parameters()).device, model.training, objective.training
-    layout = {parameter: parameter.is_contiguous() for parameter in model.parameters()}
-    try:
-        for module in (model, objective):
-            module.to(device)
-            if device.type in CHANNELS_LAST:
-                module.to(memory_format=torch.channels_last)
-        yield
-    finally:
-        model.zero_grad(set_to_none=True)
-        model.to(home).train(was_training)
-        objective.to(home).train(objective_was)
-        for parameter, contiguous in layout.items():
-            if contiguous:
-                parameter.data = parameter.data.contiguous()
-
-
-@torch.no_grad()
-def _validate(stepper: Stepper, data: Samples, batch_size: int, workers: int, device: torch.device) -> Row:
-    model, processes = stepper.averaged, stepper.processes
-    model.eval()
-    stepper.objective.eval()
-    own = []
-    for image, mask, _ in batches(data, model, batch_size=batch_size, workers=workers, processes=processes):
-        image, mask = prepare(model, image, mask, None, device)
-        with stepper.autocast:
-            prediction = model(image)
-        metrics = OnlineMetrics()
-        metrics.update(prediction.logits, mask)
-        own.append((float(stepper.objective(prediction, mask)) * len(image), metrics))
-    # in the order of the data, so that the sums are one process's to the last digit
-    loss, total = 0.0, OnlineMetrics()
-    for turn in itertools.zip_longest(*processes.gather(own)):
-        for part in turn:
-            if part is not None:
-                loss += part[0]
-                total.merge(part[1])
-    return {"val_loss": loss / length(data), **total.compute()}

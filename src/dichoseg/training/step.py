@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal, TypeAlias, cast, final
 
 import torch
@@ -14,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ..contracts import Image, Mask, Model, Objective
 from ..inference.prepare import uses_bfloat16
+from .loading import CHANNELS_LAST
 from .processes import Processes
 
 MOST_LEFT_OUT = 50
@@ -32,6 +34,26 @@ def half_precision(precision: Precision, device: torch.device) -> torch.dtype | 
     if precision not in ("auto", "float32", "bfloat16"):
         raise ValueError(f"precision must be auto, float32, bfloat16 or float16; got {precision!r}")
     return torch.bfloat16 if uses_bfloat16(precision, device) else None
+
+
+@contextmanager
+def placed(model: Model, objective: Objective, device: torch.device) -> Iterator[None]:
+    """Put both on a device, channels last, for a while; the model then returns to where and how it was."""
+    home, was_training, objective_was = next(model.parameters()).device, model.training, objective.training
+    layout = {parameter: parameter.is_contiguous() for parameter in model.parameters()}
+    try:
+        for module in (model, objective):
+            module.to(device)
+            if device.type in CHANNELS_LAST:
+                module.to(memory_format=torch.channels_last)
+        yield
+    finally:
+        model.zero_grad(set_to_none=True)
+        model.to(home).train(was_training)
+        objective.to(home).train(objective_was)
+        for parameter, contiguous in layout.items():
+            if contiguous:
+                parameter.data = parameter.data.contiguous()
 
 
 @final

@@ -1,0 +1,50 @@
+"""Validation after each epoch."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+
+from ..contracts import Samples
+from ..metrics.online import OnlineMetrics
+from .loading import batches, length, prepare
+from .run_folder import Row
+from .step import Stepper
+
+
+@torch.no_grad()
+def validate(stepper: Stepper, data: Samples, *, batch_size: int, workers: int, device: torch.device) -> Row:
+    """Score what a stepper's model, or its average, makes of a validation set, at the network's size.
+
+    Its processes share the batches, and all of them get the scores of one process to the last digit.
+
+    Args:
+        stepper: Left in eval mode.
+        data: Samples or plain pairs.
+        batch_size: Images per batch.
+        workers: Processes that load.
+        device: Where the model is.
+
+    Returns:
+        `val_loss`, the objective in eval mode, averaged over images, and the scores of `OnlineMetrics`.
+    """
+    model, processes = stepper.averaged, stepper.processes
+    model.eval()
+    stepper.objective.eval()
+    own = []
+    for image, mask, _ in batches(data, model, batch_size=batch_size, workers=workers, processes=processes):
+        image, mask = prepare(model, image, mask, None, device)
+        with stepper.autocast:
+            prediction = model(image)
+        metrics = OnlineMetrics()
+        metrics.update(prediction.logits, mask)
+        own.append((float(stepper.objective(prediction, mask)) * len(image), metrics))
+    # in the order of the data, so that the sums are one process's to the last digit
+    loss, total = 0.0, OnlineMetrics()
+    for turn in itertools.zip_longest(*processes.gather(own)):
+        for part in turn:
+            if part is not None:
+                loss += part[0]
+                total.merge(part[1])
+    return {"val_loss": loss / length(data), **total.compute()}
