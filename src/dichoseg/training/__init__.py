@@ -1,9 +1,10 @@
 """Training: `fit`, one loop that trains any model, and what it reads, checks and writes.
 
-`loop` is the loop, `step` what it repeats, `processes` who takes a step together, and `validation` what follows an epoch;
-`loading` makes batches of samples; `checks` finds what would waste the run and says so; `checkpoint` is what a run needs
-to go on; `run_folder` writes weights, history, curves and contact sheets; `schedules`, `callbacks`, `parameters` and
-`recomputation` are what can be chosen; `gt_encoder` trains the network on masks that supervises another one.
+`loop` is the loop, `step` what it repeats, `processes` who takes a step together, and `validation` what follows an
+epoch; `loading` makes batches of samples; `checks` finds what would waste the run and says so; `checkpoint` is what a
+run needs to go on; `run_folder` writes weights, history, curves and contact sheets; `schedules`, `callbacks`,
+`parameters` and `recomputation` are what can be chosen; `gt_encoder` trains the network on masks that supervises
+another one.
 """
 
 from typing import TYPE_CHECKING
