@@ -284,9 +284,9 @@ import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 from pathlib import Path
 import torch
-from dichoseg.models.weights.writing import write_tensors
+from dichoseg.models.weights.writing import write_state
 resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))
-write_tensors(Path(sys.argv[1]), {"weights": torch.zeros(100000)})
+write_state(Path(sys.argv[1]), {"weights": torch.zeros(100000)})
 """
     ran = subprocess.run([sys.executable, "-c", script, state], capture_output=True, text=True, check=False)
     assert f"{state}" in ran.stderr.splitlines()[-1]

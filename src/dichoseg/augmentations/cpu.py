@@ -15,7 +15,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks t
 import albumentations as A
 import cv2
 
-from .cpu_transforms import BlurPatchesTransform as BlurPatchesTransform
+from .cpu_transforms import BlurPatchesTransform
 from .elastic import displacement
 from .presets import (
     BLUR_KERNEL,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..augmentations.gpu import Augmentation
     from ..contracts import Model, Objective
     from ..data import FolderDataset
+    from ..data.folder import Transform
 
 
 def make_network(
@@ -120,6 +121,15 @@ def make_augmentation(names: list[str]) -> Augmentation | None:
     from ..augmentations import Compose
 
     return Compose(*steps)
+
+
+def make_transform(preset: str | None, size: int) -> Transform | None:
+    """The workers' augmentation of that name, for images of that size."""
+    if preset is None:
+        return None
+    from ..augmentations import cpu_augmentation
+
+    return cpu_augmentation(preset, size=size)
 
 
 def encoder_of(network: Model, option: str) -> nn.Module:

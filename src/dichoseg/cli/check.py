@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .building import make_augmentation
+from .building import make_augmentation, make_transform
 from .options import DataArgument, ForegroundOption, ImagesOption, MasksOption, ResizeOption, ValOption
 
 if TYPE_CHECKING:
-    from ..data.folder import Transform
+    pass
 
 
 def check(
@@ -58,7 +58,7 @@ def check(
         raise ValueError(f"{sheet} is where --preview would write, which was not asked for")
     # what can be refused is refused before the data is read
     on_device = make_augmentation(augmentation or [])
-    in_workers = _transform(cpu_augmentation, size)
+    in_workers = make_transform(cpu_augmentation, size)
     training, validation = open_folders(
         data, val=val, images=images, masks=masks, foreground=foreground, resize_masks=resize_masks, strict=False
     )
@@ -104,14 +104,6 @@ def _check_options(context: typer.Context, *, preview: bool, augmented: bool) ->
             raise ValueError(f"{option} is about the contact sheet of --preview, which was not asked for")
         if name == "draws" and not augmented:
             raise ValueError("--draws are of --augmentation or --cpu-augmentation; got neither")
-
-
-def _transform(preset: str | None, size: int) -> Transform | None:
-    if preset is None:
-        return None
-    from ..augmentations import cpu_augmentation
-
-    return cpu_augmentation(preset, size=size)
 
 
 def _check_picture_path(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .building import calibrate, edge_part, encoder_of, loss_parts, make_augmentation, make_network
+from .building import calibrate, edge_part, encoder_of, loss_parts, make_augmentation, make_network, make_transform
 from .options import (
     DATA,
     ForegroundOption,
@@ -216,7 +216,6 @@ def train(
 
     import torch
 
-    from ..augmentations import cpu_augmentation as make_cpu_augmentation
     from ..data import open_folders
     from ..inference.memory import keep_memory
     from ..losses import IntermediateSupervision, WeightedSum
@@ -272,9 +271,8 @@ def train(
 
     falling = {"cosine": schedules.cosine, "step": schedules.step_decay, "constant": schedules.constant}
     parts |= edge_part(network, edge_loss)
-    transform = None
-    if cpu_augmentation is not None and overfit_batches is None:
-        transform = make_cpu_augmentation(cpu_augmentation, size=network.preprocessing.size or 1024)
+    in_workers = cpu_augmentation if overfit_batches is None else None
+    transform = make_transform(in_workers, network.preprocessing.size or 1024)
     if gt_encoder == "train":
         gt_encoder_folder(out, resume=resume is not None)
     elif gt_encoder is not None:

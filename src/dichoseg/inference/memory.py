@@ -33,9 +33,13 @@ def keep_memory() -> bool:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether torch's error says that a device's memory, or the CPU's, was not enough."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(
-        error
-    )  # which has no error of its own
+    return isinstance(error, torch.OutOfMemoryError) or lacking_on_cpu(error) is not None
+
+
+def lacking_on_cpu(error: RuntimeError) -> str | None:
+    """What torch could not have of the CPU's memory, for which it has no error of its own; None for another error."""
+    _, found, lacking = str(error).partition("DefaultCPUAllocator: ")
+    return lacking if found else None
 
 
 def most_memory_used(device_type: str) -> float:

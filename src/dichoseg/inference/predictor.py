@@ -16,6 +16,7 @@ from torch import Tensor
 from ..contracts import Model
 from ..data.reading import image_tensor, open_image, read_image, read_mask, upright
 from ..preprocessing import Preprocessing
+from .memory import lacking_on_cpu
 from .prepare import Precision, prepared
 from .sharpening import sharpened
 
@@ -115,9 +116,10 @@ class Predictor:
         try:
             return self._map(photograph)
         except RuntimeError as error:
-            if "DefaultCPUAllocator" in str(error):  # torch has no error of its own for it
-                raise MemoryError(f"not enough memory: {str(error).partition('DefaultCPUAllocator: ')[2]}") from error
-            raise
+            lacking = lacking_on_cpu(error)
+            if lacking is None:
+                raise
+            raise MemoryError(f"not enough memory: {lacking}") from error
 
     @torch.inference_mode()
     def _map(self, photograph: Photograph) -> Map:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from ..contracts import FeatureInfo
+from ..contracts import FeatureInfo, Preprocessing
 
 T = TypeVar("T")
 
@@ -96,6 +96,18 @@ def check_feature_info(name: str, part: Any) -> None:
         "a feature_info",
         "none" if info is None else f"a {type(info).__name__}",
         "set self.feature_info = FeatureInfo(channels, strides) in __init__",
+    )
+
+
+def check_preprocessing(name: str, part: Any, change: str) -> None:
+    """A `Preprocessing` under that name."""
+    preprocessing = getattr(part, "preprocessing", None)
+    require(
+        isinstance(preprocessing, Preprocessing),
+        name,
+        "a Preprocessing in preprocessing",
+        repr(preprocessing),
+        change,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..blocks import spatial_size
-from ..contracts import Encoder, Features, Image, Preprocessing
+from ..contracts import Encoder, Features, Image
 from ..training.loading import seeded
 from .common import (
     attempt,
@@ -17,6 +17,7 @@ from .common import (
     check_feature_info,
     check_features,
     check_kind,
+    check_preprocessing,
     require,
     shapes,
 )
@@ -52,13 +53,8 @@ def check_encoder(make: Callable[[], Encoder], *, channels: int = 3, size: tuple
         name = type(encoder).__name__
         check_kind(name, encoder, Encoder)
         check_feature_info(name, encoder)
-        preprocessing = getattr(encoder, "preprocessing", None)
-        require(
-            isinstance(preprocessing, Preprocessing),
-            name,
-            "a Preprocessing in preprocessing",
-            repr(preprocessing),
-            "say what input it was made for, such as Preprocessing(mean=(0.485, 0.456, 0.406), std=...)",
+        check_preprocessing(
+            name, encoder, "say what input it was made for, such as Preprocessing(mean=(0.485, 0.456, 0.406), std=...)"
         )
         image = torch.randn(2, channels, *_multiples(encoder, size))
         _check_sizes(name, encoder, image)

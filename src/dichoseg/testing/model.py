@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..contracts import Features, Image, Model, Preprocessing
+from ..contracts import Features, Image, Model
 from ..data import SyntheticDataset
 from ..inference import Predictor
 from ..models import load_model, save_model
@@ -24,6 +24,7 @@ from .common import (
     check_feature_info,
     check_features,
     check_kind,
+    check_preprocessing,
     difference,
     require,
     shapes,
@@ -60,13 +61,8 @@ def check_model(make: Callable[[], Model], *, size: tuple[int, int] = (65, 97), 
         name = type(model).__name__
         check_kind(name, model, Model)
         check_feature_info(name, model)
-        preprocessing = getattr(model, "preprocessing", None)
-        require(
-            isinstance(preprocessing, Preprocessing),
-            name,
-            "a Preprocessing in preprocessing",
-            repr(preprocessing),
-            "set self.preprocessing = Preprocessing(...) in __init__, or take the encoder's",
+        check_preprocessing(
+            name, model, "set self.preprocessing = Preprocessing(...) in __init__, or take the encoder's"
         )
         if model.preprocessing.size is not None:
             model.preprocessing = dataclasses.replace(model.preprocessing, size=side)

@@ -18,7 +18,7 @@ import torch
 
 from ..contracts import Model, Objective, Samples
 from ..data.folder import FolderDataset
-from ..models.weights.writing import write_tensors
+from ..models.weights.writing import write_state
 from .loading import length
 from .run_folder import STATE, Row
 from .step import Stepper
@@ -102,7 +102,7 @@ def save_checkpoint(folder: Path, reached: Reached, stepper: Stepper, *, same: d
         "settings": same,
         **{name: part.state_dict() for name, part in _parts(stepper).items()},
     }
-    write_tensors(folder / STATE, content)
+    write_state(folder / STATE, content)
 
 
 def load_checkpoint(folder: Path, stepper: Stepper, *, same: dict[str, Any]) -> Reached:

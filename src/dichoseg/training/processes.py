@@ -46,7 +46,11 @@ class Processes:
 
     def any(self, flag: bool) -> bool:
         """Whether the flag of any process is set."""
-        return any(self.gather(flag)) if self.count > 1 else flag
+        if self.count == 1:
+            return flag
+        raised = torch.tensor(float(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        dist.all_reduce(raised, dist.ReduceOp.MAX)  # once in each step, so nothing is pickled
+        return bool(raised)
 
     def gather(self, own: T) -> list[T]:
         """What every process has, in their order."""

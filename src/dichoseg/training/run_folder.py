@@ -20,7 +20,7 @@ from ..inference.predictor import Predictor
 from ..models.weights.card import ModelCard
 from ..models.weights.layout import WEIGHTS_FILE
 from ..models.weights.saved import save_model
-from ..models.weights.writing import write_atomically, write_tensors
+from ..models.weights.writing import write_atomically, write_state
 from ..visualize import contact_sheet, error_map, learning_curves, thumbnail
 from .checks import grouped
 from .loading import length, seeded
@@ -97,7 +97,7 @@ class RunFolder:
     def write_broken_batch(self, image: Image, mask: Mask, names: Sequence[str], epoch: int, step: int) -> Path:
         """Keep a batch for inspection; the file's path."""
         batch = {"image": image.cpu(), "mask": mask.cpu(), "names": list(names), "epoch": epoch, "step": step}
-        write_tensors(self.path / BROKEN, batch)
+        write_state(self.path / BROKEN, batch)
         return self.path / BROKEN
 
     def write(

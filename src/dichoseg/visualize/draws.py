@@ -115,7 +115,7 @@ def blurs_at_the_end(transform: Transform) -> list[RandomBlurPatches]:
     Args:
         transform: A `SeededTransform`, an albumentations `Compose`, or anything else, in which none is found.
     """
-    from ..augmentations.cpu import BlurPatchesTransform
+    from ..augmentations import BlurPatchesTransform
 
     blurs: list[RandomBlurPatches] = []
     for step in getattr(getattr(transform, "pipeline", transform), "transforms", ()):

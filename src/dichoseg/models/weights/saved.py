@@ -10,7 +10,7 @@ from .config import config_of, read_config
 from .layout import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, find_folder, local_folder
 from .loading import configure, fill, from_file, load_weights
 from .reading import read_weights
-from .writing import write_atomically, write_json, write_text
+from .writing import write_json, write_safetensors, write_text
 
 
 def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = None) -> None:
@@ -25,12 +25,10 @@ def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = Non
         folder: Made if it is not there.
         card: What `README.md` shall say of the data, the scores and the licence.
     """
-    from safetensors.torch import save_file
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
-    write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(state, path, metadata={"format": "pt"}))
+    write_safetensors(folder / WEIGHTS_FILE, state)
     write_json(folder / CONFIG_FILE, config_of(model))
     write_text(folder / CARD_FILE, card_text(model, card or ModelCard()))
 

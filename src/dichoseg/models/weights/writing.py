@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-
-_OF_WRITERS = (RuntimeError, SafetensorError)
+from safetensors.torch import save_file
+from torch import Tensor
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -26,10 +27,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         permissions = os.fstat(handle).st_mode & 0o777
         os.close(handle)
         try:
-            try:
-                write(temporary)
-            except _OF_WRITERS as error:  # torch and safetensors have none of their own for a full disk
-                raise OSError(f"{path} cannot be written whole; is the disk full? ({error})") from error
+            write(temporary)
             temporary.chmod(permissions)  # safetensors puts a file of its own there, for the user alone
             temporary.replace(path)
         finally:
@@ -50,11 +48,27 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
+def write_state(path: Path, content: Mapping[str, Any]) -> None:
     """Write what `torch.load` gives back, whole or not at all."""
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
             torch.save(content, file)
 
-    write_atomically(path, write)
+    with _naming(path, RuntimeError):
+        write_atomically(path, write)
+
+
+def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors, whole or not at all."""
+    with _naming(path, SafetensorError):
+        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata={"format": "pt"}))
+
+
+@contextmanager
+def _naming(path: Path, kind: type[Exception]) -> Iterator[None]:
+    """Tell of a full disk in a writer's stead that has no error of its own for it, and names no file."""
+    try:
+        yield
+    except kind as error:
+        raise OSError(f"{path} cannot be written whole; is the disk full? ({error})") from error
