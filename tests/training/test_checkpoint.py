@@ -17,63 +17,83 @@ from dichoseg.training.schedules import cosine
 from dichoseg.training.step import Stepper
 
 SCRIPT = """
-import os, signal, sys
+import os, signal, sys, traceback
 import torch
 from dichoseg import Preprocessing, SyntheticDataset, create_model, fit
 from dichoseg.augmentations import gpu_augmentation
 
-out, fatal, workers, how = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-torch.set_num_threads(1)
-torch.manual_seed(0)
-args = {"channels": [8, 8], "mid_channels": [4, 4], "strides": [2, 4], "stem_channels": 8}
-model = create_model("isnet", encoder_args=args, preprocessing=Preprocessing(size=32))
-augment, seen = gpu_augmentation(elastic=0, clahe=0), 0
+def live(out, fatal, workers, how):
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    args = {"channels": [8, 8], "mid_channels": [4, 4], "strides": [2, 4], "stem_channels": 8}
+    model = create_model("isnet", encoder_args=args, preprocessing=Preprocessing(size=32))
+    augment, seen = gpu_augmentation(elastic=0, clahe=0), 0
 
-def augmentation(image, mask):
-    global seen
-    seen += 1
-    if seen == fatal:
-        os.kill(os.getpid(), getattr(signal, how))
-    return augment(image, mask)
+    def augmentation(image, mask):
+        nonlocal seen
+        seen += 1
+        if seen == fatal:
+            os.kill(os.getpid(), getattr(signal, how))
+        return augment(image, mask)
 
-if __name__ == "__main__":
     history = fit(
         model, SyntheticDataset(8, size=32), val_data=SyntheticDataset(2, size=32, seed=9), augmentation=augmentation,
         epochs=3, batch_size=2, accumulate=3, workers=workers, out=out, resume=True, progress=False,
     )
-    print(len(history), sorted(name for row in history for name in row).count("loss"))
-    torch.save(model.state_dict(), out + "/final.pth")
+    losses = sorted(name for row in history for name in row).count("loss")
+    torch.save((len(history), losses, model.state_dict()), out + "/final.pth")
+
+for line in sys.stdin:  # each life is a process of its own, which finds all that it imports already read
+    out, fatal, workers, how = line.rstrip().split("\\t")
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            live(out, int(fatal), int(workers), how)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 """
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Runs the script until it ends; gives what its last life printed, and the weights."""
+    """Runs the script until it ends; gives how its lives ended, and what the last one left."""
     script = tmp_path_factory.mktemp("script") / "train.py"
     script.write_text(SCRIPT)
+    with subprocess.Popen(
+        [sys.executable, script],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
 
-    def run_script(out, *, fatal=(), workers=0, how="SIGKILL"):
-        codes = []
-        for step in [*fatal, 0]:
-            (out / "final.pth").unlink(missing_ok=True)
-            done = subprocess.run(
-                [sys.executable, script, str(out), str(step), str(workers), how], capture_output=True, text=True
-            )
-            codes.append(done.returncode)
-        assert codes[-1] == 0, done.stderr
-        return codes, done.stdout, torch.load(out / "final.pth", weights_only=True)
+        def live(*arguments):
+            print(*arguments, sep="\t", file=program.stdin, flush=True)
+            return int(program.stdout.readline())
 
-    return run_script
+        def run_script(out, *, fatal=(), workers=0, how="SIGKILL"):
+            codes = []
+            for step in [*fatal, 0]:
+                (out / "final.pth").unlink(missing_ok=True)
+                codes.append(live(out, step, workers, how))
+            assert codes[-1] == 0, "its traceback is in what was written to stderr"
+            return codes, *torch.load(out / "final.pth", weights_only=True)
+
+        yield run_script
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(run, tmp_path_factory):
-    return run(tmp_path_factory.mktemp("whole"))[2]
+    return run(tmp_path_factory.mktemp("whole"))[-1]
 
 
 @pytest.mark.parametrize(("fatal", "workers"), [((2, 6), 0), ((7,), 2), ((4, 1, 3), 0)])
 def test_value_killed_and_resumed_is_as_if_nothing_had_been(run, uninterrupted, tmp_path, fatal, workers):
-    codes, _, weights = run(tmp_path, fatal=fatal, workers=workers)
+    codes, *_, weights = run(tmp_path, fatal=fatal, workers=workers)
     assert codes == [-signal.SIGKILL] * len(fatal) + [0]
     assert weights.keys() == uninterrupted.keys()
     assert all(torch.equal(value, uninterrupted[key]) for key, value in weights.items())
@@ -81,9 +101,9 @@ def test_value_killed_and_resumed_is_as_if_nothing_had_been(run, uninterrupted, 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])
 def test_value_asked_to_stop_in_the_middle_of_an_epoch(run, uninterrupted, tmp_path, how):
-    codes, printed, weights = run(tmp_path, fatal=(5, 1), how=how)
+    codes, rows, losses, weights = run(tmp_path, fatal=(5, 1), how=how)
     assert codes == [0, 0, 0], "it finishes the step, saves and returns"
-    assert printed.split() == ["3", "3"]
+    assert (rows, losses) == (3, 3)
     assert all(torch.equal(value, uninterrupted[key]) for key, value in weights.items())
 
 
@@ -152,6 +172,33 @@ def test_value_average_and_scaler_are_resumed(tmp_path):
     trained(tmp_path / "b", stop=1)
     resumed = trained(tmp_path / "b", stop=0)
     assert all(torch.equal(value, resumed[key]) for key, value in uninterrupted.items())
+
+
+@pytest.mark.parametrize("ema", [None, 0.5])
+def test_value_asked_to_stop_while_it_validates(tmp_path, ema):
+    class Validation(SyntheticDataset):
+        reads = stop_at = 0
+
+        def __getitem__(self, index):
+            self.reads += 1
+            if self.reads == self.stop_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().__getitem__(index)
+
+    def trained(out, stop_at=0):
+        validation = Validation(4, size=32, seed=1)
+        validation.stop_at = stop_at
+        model = small()
+        rows = fit(model, DATA, val_data=validation, batch_size=2, epochs=2, out=out, resume=True, ema=ema)
+        scores = [{key: row[key] for key in ("loss", "val_loss", "quick_mae", "quick_max_f")} for row in rows]
+        return scores, model.state_dict(), validation.reads
+
+    scores, weights, _ = trained(tmp_path / "a")
+    stopped, _, reads = trained(tmp_path / "b", stop_at=2)  # one is read before training starts
+    assert (stopped, reads) == ([], 3), "the rest of the validation set was not read"
+    resumed, state, _ = trained(tmp_path / "b")
+    assert resumed == scores
+    assert all(torch.equal(value, state[key]) for key, value in weights.items())
 
 
 def test_value_the_optimiser_s_state_gets_the_layout_of_the_weights(tmp_path):

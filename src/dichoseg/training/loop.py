@@ -283,14 +283,22 @@ def fit(
                     save()
                     return history
             trained = time.monotonic() - started
-            means = {name: value / samples for name, value in processes.summed(totals).items()}
+            totals = processes.summed(totals)
+            means = {name: value / samples for name, value in totals.items()}
             if epoch == 1 and processes.leads:
                 first_epoch.end({name: mean for name, mean in means.items() if name != "loss"})
             processes.take_buffers_of_first(model)
             processes.take_buffers_of_first(stepper.averaged)
             row: Row = {"epoch": epoch, **means, "learning_rate": rate}
             if val_data is not None:
-                row |= validate(stepper, val_data, batch_size=batch_size, workers=workers, device=target)
+                scores = validate(
+                    stepper, val_data, batch_size=batch_size, workers=workers, device=target, stop_asked=stop_asked
+                )
+                if scores is None:  # a resumed run has no step left in this epoch, and validates
+                    reached.step, reached.totals = steps, totals
+                    save()
+                    return history
+                row |= scores
             row |= {
                 "images_per_second": (samples - done) / trained,
                 "busy": busy / trained,
