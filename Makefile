@@ -1,9 +1,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHON_FILES := src tests examples benchmarks docs hatch_build.py
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test setup format lint types tests docs examples clean
+.PHONY: demo test setup format lint types tests coverage docs clean
 
 demo: $(VENV)/.installed  ## Train a small IS-Net on drawn scenes and show that it has learnt.
 	rm -rf demo
@@ -20,22 +21,29 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 format: setup
-	$(BIN)/ruff format src tests examples benchmarks
-	$(BIN)/ruff check --fix src tests examples benchmarks
+	$(BIN)/ruff format $(PYTHON_FILES)
+	$(BIN)/ruff check --fix $(PYTHON_FILES)
 
 lint: setup
-	$(BIN)/ruff format --check src tests examples benchmarks
-	$(BIN)/ruff check src tests examples benchmarks
+	$(BIN)/ruff format --check $(PYTHON_FILES)
+	$(BIN)/ruff check $(PYTHON_FILES)
 	$(BIN)/lint-imports
 
 types: setup
 	$(BIN)/mypy
 
 tests: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+coverage: setup  ## The tests with coverage by line and branch, of all processes that they start.
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	$(BIN)/coverage html --quiet
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf $(VENV) site demo dist
+	rm -rf $(VENV) site demo dist htmlcov .coverage*

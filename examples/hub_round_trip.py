@@ -7,7 +7,7 @@ from pathlib import Path
 import huggingface_hub
 
 import dichoseg
-from dichoseg.models.weights import ModelCard
+from dichoseg.models import ModelCard
 
 # --8<-- [end:imports]
 small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8], "stem_channels": 8}

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,40 @@ dichoseg.save_model(model, "saved")
 print(json.dumps([dichoseg.__file__, type(dichoseg.load_model("saved").decoder).__module__, history[0]["main"]]))
 """
 
+FUTURE = """
+[build-system]
+requires = ["hatchling>=1.27"]
+build-backend = "hatchling.build"
 
-def run(*command, cwd):
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+[project]
+name = "dichoseg-future"
+version = "3.0"
+dependencies = ["dichoseg>=2"]
+
+[project.entry-points."dichoseg.losses"]
+early = "dichoseg_future:Early"
+coder = "dichoseg_future:Coder"
+
+[project.entry-points."dichoseg.decoders"]
+absent = "dichoseg_future.decoder:Absent"
+light = "dichoseg_future:Light"
+"""
+FUTURE_PARTS = """
+import torch
+from dichoseg.contracts import Decoder, Encoder
+
+class Early(torch.nn.Module): pass
+class Coder(Encoder): pass
+class Light(Decoder): pass
+"""
+
+
+def run(*command, cwd, path="", status=0):
+    environment = {**os.environ, "PYTHONPATH": str(path)}
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr if status else done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +85,42 @@ def test_value_listed_with_its_package(folder):
     for name in ("light", "focal", "shadow", "pocket"):
         line = [name, "dichoseg-example-plugin", "0.1.0", "ok"]
         assert any(words.split() == line for words in listing.splitlines()), listing
+
+
+@pytest.fixture
+def future(folder, tmp_path):
+    """Another plugin, for dichoseg 2, installed beside that environment from its wheel, without what it requires."""
+    project = tmp_path / "project"
+    (project / "dichoseg_future").mkdir(parents=True)
+    (project / "pyproject.toml").write_text(FUTURE)
+    (project / "dichoseg_future/__init__.py").write_text(FUTURE_PARTS)
+    (project / "dichoseg_future/decoder.py").write_text("from dichoseg.blocks import ThatOfTheFuture")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", ".", str(project), cwd=tmp_path)
+    (wheel,) = map(str, tmp_path.glob("*.whl"))
+    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", "site", wheel, cwd=tmp_path)
+    return tmp_path / "site"
+
+
+def test_error_plugin_for_another_version(folder, future):
+    listing = run("env/bin/python", "-m", "dichoseg", "list", "--check", cwd=folder, path=future, status=1)
+    told = {words[0]: words[3] for line in listing.splitlines() if len(words := line.split(maxsplit=3)) > 3}
+    built_for = f"dichoseg-future was built for dichoseg>=2; this is {metadata.version('dichoseg')}"
+    fit = f"; {built_for}: install versions of the two that fit each other"
+    package = "from package dichoseg-future, cannot be"
+    missing = f"'absent' in dichoseg.decoders, {package} imported: ImportError: cannot import name 'ThatOfTheFuture'"
+    assert told["early"] == told["dichoseg-future/light"] == f"ok, but {built_for}"
+    wrong = "dichoseg_future:Coder derives from dichoseg.contracts.Encoder"
+    assert told["coder"] == f"'coder' in dichoseg.losses, {package} used: {wrong}{fit}"
+    assert told["absent"].startswith(missing)
+    assert told["absent"].endswith(fit)
+    assert "2 cannot be used; their packages are to be mended or removed. All others work." in listing
+    train = ("env/bin/python", "-m", "dichoseg", "train", "nowhere", "--out", "none", "--decoder")
+    error = run(*train, "absent", cwd=folder, path=future, status=1).strip()
+    assert error.startswith(f"error: {missing}")
+    assert error.endswith(fit)
+    assert error.count("\n") == 0
+    clash = run(*train, "light", cwd=folder, path=future, status=1)
+    assert "several packages offer 'light' in dichoseg.decoders; say dichoseg-example-plugin/light or" in clash
 
 
 def test_value_its_own_tests_pass(folder):

@@ -1,6 +1,10 @@
 """The public API is this list; changing it is a decision, made here."""
 
+import functools
+import importlib
 import inspect
+import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
@@ -27,7 +31,7 @@ PUBLIC = {
     "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f adaptive_measure adaptive_msiou binary_measure "
     "binary_msiou boundary_iou e_measure f_curve hce mae mean_boundary_accuracy measure_curve mse msiou_curve "
     "s_measure skeleton weighted_f_measure",
-    "dichoseg.models": "GTEncoder Segmenter create_model load_model save_model",
+    "dichoseg.models": "GTEncoder ModelCard Segmenter create_model load_model save_model",
     "dichoseg.inference": "PredictedFiles Predictor evaluate predict predict_files",
     "dichoseg.evaluation": "Comparison compare_folders evaluate_folders",
     "dichoseg.export": "export_onnx export_program",
@@ -42,8 +46,6 @@ PUBLIC = {
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_value_public_names(module):
-    import importlib
-
     package = importlib.import_module(module)
     for path in Path(package.__file__).parent.glob("*.py") if module == "dichoseg.metrics" else ():
         importlib.import_module(f"{module}.{path.stem}" if path.stem != "__init__" else module)
@@ -54,6 +56,44 @@ def test_value_public_names(module):
     text = Path(package.__file__).read_text()
     typed = {line.rsplit(" as ", 1)[1] for line in text.splitlines() if line.startswith("    from ")}
     assert typed == set(package.__all__)
+
+
+@functools.cache
+def entries() -> dict[str, object]:
+    """What the reference has an entry for: path -> object."""
+    text = "\n".join(path.read_text() for path in (ROOT / "docs/reference").glob("*.md"))
+    found: dict[str, object] = {}
+    for path in re.findall(r"^::: (\S+)", text, re.MULTILINE):
+        assert path not in found, f"two entries for {path}"
+        found[path] = pkgutil.resolve_name(path)
+    return found
+
+
+@functools.cache
+def shown() -> frozenset[str]:
+    """The words of examples, and of pages but for the entries of the reference."""
+    pages = [re.sub(r"^::: .*", "", path.read_text(), flags=re.MULTILINE) for path in (ROOT / "docs").rglob("*.md")]
+    examples = [path.read_text() for path in (ROOT / "examples").rglob("*.py")]
+    return frozenset(re.findall(r"\w+", "\n".join(pages + examples)))
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_value_public_names_are_in_the_reference(module):
+    for name in PUBLIC[module].split():
+        value = getattr(importlib.import_module(module), name)
+        if inspect.ismodule(value):
+            assert any(path.startswith(f"{value.__name__}.") for path in entries()), f"{value.__name__} has no entry"
+        else:
+            assert any(entry is value for entry in entries().values()), f"docs/reference has no entry for {name}"
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_value_public_names_are_shown(module):
+    assert [name for name in PUBLIC[module].split() if name not in shown()] == [], "in no example and on no page"
+
+
+def test_value_what_the_reference_lists_has_a_docstring():
+    assert [path for path, value in entries().items() if not (value.__doc__ or "").strip()] == []
 
 
 def test_error_unknown_name():

@@ -1,6 +1,8 @@
 """Plugins are tested with real metadata, written into a temporary folder."""
 
+import logging
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -8,11 +10,12 @@ from dichoseg import list_components, load_component
 from dichoseg.registry import ComponentName, components
 
 
-def install(folder, package, lines, module=None, suffix=""):
-    info = folder / f"{package.replace('-', '_')}-1.0{suffix}.dist-info"
+def install(folder, package, lines, module=None, *, group="losses", requires=()):
+    info = folder / f"{package.replace('-', '_')}-1.0.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[dichoseg.losses]\n" + "\n".join(lines) + "\n")
+    requirements = "".join(f"Requires-Dist: {line}\n" for line in requires)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n{requirements}")
+    (info / "entry_points.txt").write_text(f"[dichoseg.{group}]\n" + "\n".join(lines) + "\n")
     if module:
         (folder / f"{module[0]}.py").write_text(module[1])
 
@@ -47,6 +50,83 @@ def test_value_broken_plugin_breaks_nothing_else(site):
     ) as caught:
         load_component("losses", "bad")
     assert isinstance(caught.value.__cause__, RuntimeError)
+    assert "was built for" not in str(caught.value)
+
+
+def test_error_plugin_that_exits_ends_nothing(site):
+    install(site, "plugin-broken", ["bad = plugin_broken:X"], ("plugin_broken", "raise SystemExit('needs a licence')"))
+    with pytest.raises(ImportError, match="'bad' in dichoseg.losses.* SystemExit: needs a licence"):
+        load_component("losses", "bad")
+
+
+BUILT_FOR = f"plugin-a was built for dichoseg>=2; this is {metadata.version('dichoseg')}"
+
+
+def test_error_plugin_for_another_version(site):
+    install(
+        site,
+        "plugin-a",
+        ["soft = plugin_a:Soft"],
+        ("plugin_a", "from dichoseg.blocks import NoSuchBlock"),
+        requires=["torch", "dichoseg>=2"],
+    )
+    with pytest.raises(ImportError, match=f"cannot import name 'NoSuchBlock'.*; {BUILT_FOR}: install versions"):
+        load_component("losses", "soft")
+
+
+def test_value_plugin_for_another_version_that_can_be_imported_is_warned_of(site, caplog):
+    install(site, "plugin-a", ["soft = plugin_a:Soft"], ("plugin_a", "class Soft: pass"), requires=["Dichoseg >= 2"])
+    with caplog.at_level(logging.WARNING, "dichoseg"):
+        assert load_component("losses", "soft").__name__ == "Soft"
+    assert caplog.messages == [f"'soft' in dichoseg.losses may not work: {BUILT_FOR}"]
+
+
+@pytest.mark.parametrize(
+    "requires",
+    [[], ["dichoseg"], ["dichoseg>=0.0.1"], ["dichoseg>=2; extra == 'next'"], ["dichoseg2>=2"], ["dichoseg>>2"]],
+)
+def test_value_plugin_for_this_version_is_not_warned_of(site, caplog, requires):
+    install(site, "plugin-a", ["soft = plugin_a:Soft"], ("plugin_a", "class Soft: pass"), requires=requires)
+    load_component("losses", "soft")
+    assert caplog.messages == []
+
+
+ENCODER = "import dichoseg.encoders\nclass X(dichoseg.encoders.RSUEncoder): pass"
+LOSS = "import dichoseg.losses\nclass X(dichoseg.losses.BCELoss): pass"
+
+
+@pytest.mark.parametrize(
+    ("group", "code", "fault"),
+    [
+        ("losses", ENCODER, "derives from dichoseg.contracts.Encoder$"),
+        ("augmentations", ENCODER, "derives from dichoseg.contracts.Encoder$"),
+        ("losses", "from dichoseg.losses import DeepSupervision as X", "derives from dichoseg.contracts.Objective$"),
+        ("encoders", LOSS, "does not derive from dichoseg.contracts.Encoder$"),
+        ("decoders", ENCODER, "does not derive from dichoseg.contracts.Decoder$"),
+        ("models", ENCODER, "does not derive from dichoseg.contracts.Model$"),
+        ("losses", "X = []", "is no class and no function, but a list$"),
+    ],
+)
+def test_error_part_of_the_wrong_kind(site, group, code, fault):
+    install(site, "plugin-a", ["soft = plugin_a:X"], ("plugin_a", code), group=group)
+    start = f"'soft' in dichoseg.{group}, from package plugin-a, cannot be used: plugin_a:X "
+    with pytest.raises(TypeError, match=start + fault):
+        load_component(group, "soft")
+
+
+@pytest.mark.parametrize("group", ["encoders", "losses"])
+def test_value_a_function_is_of_any_kind(site, group):
+    install(site, "plugin-a", ["soft = plugin_a:make"], ("plugin_a", "def make(): pass"), group=group)
+    assert load_component(group, "soft").__name__ == "make"
+
+
+def test_value_damaged_metadata_breaks_nothing_else(site):
+    install(site, "plugin-a", ["soft = plugin_a:Soft"], ("plugin_a", "class Soft: pass"))
+    (site / "plugin_a-1.0.dist-info/METADATA").unlink()
+    (component,) = (component for component in components("losses") if component.name == "soft")
+    assert component[1:3] == ("soft", "unknown")
+    assert component.version == ""
+    assert load_component("losses", "soft").__name__ == "Soft"
 
 
 def test_error_shared_name_and_own_name(site):

@@ -7,12 +7,20 @@ component is imported when somebody asks for it by name.
 from __future__ import annotations
 
 import difflib
+import inspect
+import logging
 import re
 from importlib import metadata
 from typing import Any, NamedTuple
 
+logger = logging.getLogger(__name__)
+
 GROUPS = ("encoders", "decoders", "losses", "augmentations", "models")
+INTERFACES = {"encoders": "Encoder", "decoders": "Decoder", "models": "Model"}
+"""Group -> what its classes derive from, in `contracts`; a loss or an augmentation derives from none of them."""
 OWN_PACKAGE = "dichoseg"
+UNKNOWN_PACKAGE = "unknown"
+"""What a package is called whose metadata is damaged."""
 
 
 class Component(NamedTuple):
@@ -21,17 +29,54 @@ class Component(NamedTuple):
     group: str
     name: str
     package: str
+    """The package that it comes from, as pip writes it, such as `dichoseg-example-plugin`."""
     entry_point: metadata.EntryPoint
 
+    @property
+    def version(self) -> str:
+        """The version of the package; empty where its metadata is damaged."""
+        return _metadata_field(self.entry_point.dist, "Version")
+
     def load(self) -> Any:
-        """Import the component. A broken one surfaces its own exception as the cause of an ImportError."""
+        """Import the component.
+
+        Raises:
+            ImportError: It cannot be imported; its own exception is the cause.
+            TypeError: It is no class and no function, or a class of another kind than its group's.
+        """
+        place = f"{self.name!r} in dichoseg.{self.group}, from package {self.package},"
         try:
-            return self.entry_point.load()
-        except Exception as error:
+            loaded = self.entry_point.load()
+        except (Exception, SystemExit) as error:
             raise ImportError(
-                f"{self.name!r} in dichoseg.{self.group}, from package {self.package}, cannot be imported: "
-                f"{type(error).__name__}: {error}"
+                f"{place} cannot be imported: {type(error).__name__}: {error}{self._other_version_hint()}"
             ) from error
+        fault = _wrong_kind(self.group, loaded)
+        if fault is not None:
+            raise TypeError(f"{place} cannot be used: {self.entry_point.value} {fault}{self._other_version_hint()}")
+        return loaded
+
+    def other_version(self) -> str | None:
+        """What is to be said where the package's metadata asks for other versions of dichoseg than this; else None."""
+        if self.package == OWN_PACKAGE or self.entry_point.dist is None:
+            return None
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        present = metadata.version(OWN_PACKAGE)
+        for line in self.entry_point.dist.requires or ():
+            try:
+                wanted = Requirement(line)
+            except InvalidRequirement:  # pip's to refuse
+                continue
+            if _normalized(wanted.name) != OWN_PACKAGE or wanted.specifier.contains(present, prereleases=True):
+                continue
+            if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
+                return f"{self.package} was built for dichoseg{wanted.specifier}; this is {present}"
+        return None
+
+    def _other_version_hint(self) -> str:
+        found = self.other_version()
+        return f"; {found}: install versions of the two that fit each other" if found else ""
 
 
 class ComponentName(NamedTuple):
@@ -60,7 +105,7 @@ def components(group: str) -> tuple[Component, ...]:
         raise ValueError(f"no group {group!r}; the groups are {', '.join(GROUPS)}")
     found: dict[tuple[bool, str, str], Component] = {}
     for entry_point in metadata.entry_points(group=f"dichoseg.{group}"):
-        package = _normalized(entry_point.dist.metadata["Name"]) if entry_point.dist else "unknown"
+        package = _normalized(_metadata_field(entry_point.dist, "Name") or UNKNOWN_PACKAGE)
         # one distribution can be seen twice (stale editable metadata); the first on the path counts
         key = (package != OWN_PACKAGE, entry_point.name, package)
         found.setdefault(key, Component(group, entry_point.name, package, entry_point))
@@ -92,6 +137,9 @@ def list_components(group: str) -> list[str]:
 def load_component(group: str, name: str) -> Any:
     """Import a component by name and return it: a class, or for `"models"` a function that makes a model.
 
+    A component that was built for other versions of dichoseg, as the metadata of its package says, is returned where it
+    can be imported, with a warning in the log.
+
     Args:
         group: As for `list_components`.
         name: `name`, or `package/name` where several packages share it.
@@ -99,6 +147,7 @@ def load_component(group: str, name: str) -> Any:
     Raises:
         ValueError: No such name (with the nearest one), or several packages share it.
         ImportError: The component is installed but broken; its own exception is the cause.
+        TypeError: What is installed under that name is no class and no function, or of another kind than the group's.
     """
     wanted = ComponentName.parse(name)
     if wanted.argument is not None:
@@ -115,7 +164,12 @@ def load_component(group: str, name: str) -> Any:
         if package is not None and not _is_installed(package):
             raise ValueError(f"{name!r} comes from package {package}, which is not installed: pip install {package}")
         raise ValueError(_unknown(group, name))
-    return matches[0].load()
+    (component,) = matches
+    loaded = component.load()
+    other_version = component.other_version()
+    if other_version is not None:
+        logger.warning("%r in dichoseg.%s may not work: %s", component.name, group, other_version)
+    return loaded
 
 
 def qualified_name(group: str, name: str) -> str:
@@ -126,6 +180,29 @@ def qualified_name(group: str, name: str) -> str:
     if wanted.package is not None or OWN_PACKAGE in packages or len(packages) != 1:
         return name
     return f"{packages.pop()}/{head}{colon}{argument}"
+
+
+def _wrong_kind(group: str, loaded: Any) -> str | None:
+    """What is wrong with a component's kind, if anything is; what a function makes is not known before it is called."""
+    if not callable(loaded):
+        return f"is no class and no function, but a {type(loaded).__name__}"
+    if not inspect.isclass(loaded):
+        return None
+    from . import contracts
+
+    wanted = INTERFACES.get(group)
+    if wanted is not None and not issubclass(loaded, getattr(contracts, wanted)):
+        return f"does not derive from dichoseg.contracts.{wanted}"
+    for name in ("Encoder", "Decoder", "Heads", "Model", "Objective"):
+        if wanted is None and issubclass(loaded, getattr(contracts, name)):
+            return f"derives from dichoseg.contracts.{name}"
+    return None
+
+
+def _metadata_field(distribution: metadata.Distribution | None, field: str) -> str:
+    """A field of a distribution's metadata; empty where it is damaged, as an interrupted removal leaves it."""
+    held = None if distribution is None else distribution.metadata
+    return str(held[field]) if held and field in held else ""
 
 
 def _is_installed(package: str) -> bool:

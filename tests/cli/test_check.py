@@ -54,9 +54,16 @@ def test_error_preview_options(data, options, message, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("place", "message"), [("sheet", "is a .png, .jpg or .webp file"), ("no/s.png", "no folder no")]
+    ("place", "message"),
+    [
+        ("sheet", "is a .png, .jpg or .webp file"),
+        ("no/s.png", "no folder no"),
+        ("folder.png", "folder.png is a folder; wanted the name of a file"),
+    ],
 )
-def test_error_preview_that_cannot_be_written(data, place, message):
+def test_error_preview_that_cannot_be_written(data, place, message, monkeypatch):
+    monkeypatch.chdir(data)
+    (data / "folder.png").mkdir()
     assert message in str(run_cli("check", data, "--preview", place).exception)
 
 

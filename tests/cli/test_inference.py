@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import logging
 import re
@@ -11,6 +12,8 @@ from PIL import Image
 
 from dichoseg import GTEncoder, cli, save_model
 from dichoseg.cli.options import usable_device
+from dichoseg.data.folder import images_and_others
+from dichoseg.inference import planning
 
 from .conftest import RUNNER, run_cli
 
@@ -75,15 +78,18 @@ def test_value_predict_options(data, small_isnet, monkeypatch):
 
 
 def test_value_predict_options_are_the_functions(data, small_isnet, monkeypatch):
-    from dichoseg import inference
-
     seen = {}
 
-    def predict_files(predictor, sources, out, **options):
-        seen.update(options, size=predictor.model.preprocessing.size, threads_of_torch=torch.get_num_threads())
+    def write_results(predictor, plan):
+        seen.update(
+            dataclasses.asdict(plan.rendering),
+            sources=sorted(path for path, _ in plan.remaining),
+            size=predictor.model.preprocessing.size,
+            threads_of_torch=torch.get_num_threads(),
+        )
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inference, "predict_files", predict_files)
+    monkeypatch.setattr("dichoseg.inference.files.write_results", write_results)
     save_model(small_isnet, data / "m")
     arguments = ("predict", data / "m", data / "train/im", "--out", data / "o")
     before = torch.get_num_threads()
@@ -91,8 +97,8 @@ def test_value_predict_options_are_the_functions(data, small_isnet, monkeypatch)
     result = run_cli(*arguments, *options.split())
     assert torch.get_num_threads() == before
     assert seen == {
-        "cutout": True, "background": "red", "format": "webp", "resume": True, "threshold": 0.25, "crop": True,
-        "threads": 3, "size": 96, "threads_of_torch": 3,
+        "cutout": True, "background": "red", "format": "webp", "threshold": 0.25, "crop": True, "estimate": True,
+        "threads": 3, "size": 96, "threads_of_torch": 3, "sources": sorted((data / "train/im").iterdir()),
     }  # fmt: skip
     assert result.exit_code == 130
     assert f"stopped; what is in {data / 'o'} stays, and --resume goes on from there" in result.output
@@ -174,12 +180,15 @@ def test_error_predict_into_a_folder_that_cannot_be_made(data, small_isnet, monk
     )
 
 
-def test_value_predict_tells_what_is_passed_over_once(data, small_isnet, caplog):
+def test_value_predict_tells_what_is_passed_over_once(data, small_isnet, caplog, monkeypatch):
     save_model(small_isnet, data / "m")
     (data / "train/im/p.heic").write_text("")
+    listed = []
+    monkeypatch.setattr(planning, "images_and_others", lambda path: listed.append(path) or images_and_others(path))
     result = run_cli("predict", data / "m", data / "train/im", "--out", data / "o", "--device", "cpu")
     assert result.output.endswith("; 1 passed over that are no photographs\n")
     assert len([message for message in caplog.messages if ".heic files (1)" in message]) == 1
+    assert listed == [data / "train/im"]
 
 
 def test_value_evaluate_folders_side_by_side(data):

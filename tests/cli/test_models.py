@@ -12,21 +12,24 @@ from .conftest import RUNNER, run_cli
 
 @pytest.fixture
 def plugins(tmp_path, monkeypatch):
-    """Two packages that share a name, one of which is broken in two ways."""
+    """Packages that share names, some of which are broken, or built for another dichoseg."""
     packages = {
-        "plugin-a": ("soft = plugin_a:Soft\nbce = plugin_a:Soft", "class Soft: pass"),
-        "plugin-b": ("soft = plugin_b:Soft\nlist = plugin_c:LIST", "from dichoseg.losses import NoSuchLoss"),
-        "plugin-c": ("list = plugin_c:LIST", "LIST = []"),
+        "plugin-a": ("soft = plugin_a:Soft\nbce = plugin_a:Soft", "class Soft: pass", ""),
+        "plugin-b": ("soft = plugin_b:Soft\nlist = plugin_c:LIST", "from dichoseg.losses import NoSuchLoss", ">=2"),
+        "plugin-c": ("list = plugin_c:LIST", "LIST = []", ""),
+        "plugin-d": ("late = plugin_d:Late", "class Late: pass", ">=2"),
+        "plugin-e": ("lines = plugin_e:Late", "raise RuntimeError('one\\n  two')", ""),
     }
-    for package, (lines, code) in packages.items():
+    for package, (lines, code, versions) in packages.items():
         info = tmp_path / f"{package.replace('-', '_')}-1.5.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.5\n")
+        head = f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.5\nRequires-Dist: dichoseg{versions}\n"
+        (info / "METADATA").write_text(head)
         (info / "entry_points.txt").write_text(f"[dichoseg.losses]\n{lines}\n")
         (tmp_path / f"{package.replace('-', '_')}.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
-    for module in ("plugin_a", "plugin_b", "plugin_c"):
+    for module in ("plugin_a", "plugin_b", "plugin_c", "plugin_d", "plugin_e"):
         sys.modules.pop(module, None)
 
 
@@ -54,9 +57,17 @@ def test_error_list_check_tells_what_is_broken(plugins):
     assert result.exit_code == 1
     told = {words[0]: " ".join(words[3:]) for words in (line.split() for line in result.stdout.splitlines()[1:])}
     assert told["edge_bce"] == told["plugin-a/soft"] == "ok"
-    assert re.search("plugin-b, cannot be imported: .*cannot import name 'NoSuchLoss'", told["plugin-b/soft"])
-    assert told["plugin-c/list"] == "plugin_c:LIST is no class and no function, but a list"
-    assert "3 cannot be used" in result.stderr
+    built_for = f"was built for dichoseg>=2; this is {metadata.version('dichoseg')}"
+    assert re.search(
+        f"plugin-b, cannot be imported: .*cannot import name 'NoSuchLoss'.*; plugin-b {built_for}: install versions",
+        told["plugin-b/soft"],
+    )
+    assert told["plugin-c/list"].endswith(
+        "plugin-c, cannot be used: plugin_c:LIST is no class and no function, but a list"
+    )
+    assert told["late"] == f"ok, but plugin-d {built_for}"
+    assert told["lines"].endswith("cannot be imported: RuntimeError: one two")
+    assert "4 cannot be used" in result.stderr
 
 
 def test_value_convert(tmp_path):

@@ -45,7 +45,20 @@ def test_value_interval_is_that_of_the_mean():
     difference = made.differences()["bad"]["mae"]
     spread = 1.96 * np.std(rows) / np.sqrt(len(rows))
     assert difference.high - difference.low == pytest.approx(2 * spread, rel=0.1)
-    assert made.differences() == made.differences(), "the same seed resamples alike"
+    again = Comparison(images=made.images, evaluators=made.evaluators, notes=(), files=made.files)
+    assert made.differences() == again.differences(), "the same seed resamples alike"
+
+
+def test_value_text_and_files_take_the_same_differences(tmp_path, monkeypatch):
+    made = comparison(("max_f",), count=3)
+    computed = []
+    statistics = made._statistics
+    monkeypatch.setattr(made, "_statistics", lambda *arguments: computed.append(1) or statistics(*arguments))
+    made.text()
+    made.write(tmp_path)
+    assert len(computed) == len(made.evaluators)
+    made.differences(seed=1)
+    assert len(computed) == 2 * len(made.evaluators)
 
 
 def test_value_undefined_images_do_not_count():

@@ -96,6 +96,37 @@ def test_value_what_is_more_than_convolution_and_norm_is_left_alone(name):
         torch.testing.assert_close(ready.logits(image), model.logits(image), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("options", [{}, {"bias": False}, {"output_padding": 1, "padding": 1, "dilation": 2}])
+def test_value_transposed_convolutions(options):
+    model = Layers()
+    model.conv, model.norm = nn.ConvTranspose2d(3, 4, 3, stride=2, **options), nn.BatchNorm2d(4)
+    with_statistics(model)
+    ready = folded(model)
+    assert isinstance(ready.norm, nn.Identity)
+    image = torch.rand(1, 3, 13, 17)
+    with torch.no_grad():
+        torch.testing.assert_close(ready.logits(image), model.logits(image), rtol=1e-5, atol=1e-5)
+
+
+def test_value_nonlinear_deconv_decoder_is_folded_whole():
+    small = {"channels": [8, 8, 8, 8], "mid_channels": [4, 4, 4, 4], "strides": [2, 4, 8, 16]}
+    nonlinear = {"channels": 8, "nonlinear": True}
+    model = with_statistics(create_model("isnet", encoder_args=small, decoder="deconv", decoder_args=nonlinear))
+    ready = folded(model)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in ready.modules())
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        for found, wanted in zip(ready.features(image), model.features(image), strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_value_transposed_convolutions_in_groups_are_left_alone():
+    model = Layers()
+    model.conv, model.norm = nn.ConvTranspose2d(3, 6, 2, stride=2, groups=3), nn.BatchNorm2d(6)
+    with_statistics(model)
+    assert isinstance(folded(model).norm, nn.BatchNorm2d)
+
+
 def test_value_a_norm_of_two_names_is_replaced_under_both():
     model = with_statistics(Layers())
     model.alias = model.norm

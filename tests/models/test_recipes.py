@@ -35,12 +35,36 @@ def test_value_published_preprocessing():
     [
         ({"name": "isnett"}, "did you mean 'isnet'"),
         ({"name": "isnet", "encodr": "rsu"}, "takes no encodr; its own arguments: encoder, decoder"),
+        ({"name": "isnet", "encoder": "convnext_tiny"}, "no 'convnext_tiny' .*timm's .* is 'timm:convnext_tiny'$"),
+        ({"name": "isnet", "encoder": "resnet50.a1_in1k"}, "'timm:resnet50.a1_in1k'$"),
+        ({"name": "isnet", "encoder": "rsv"}, "no 'rsv' in dichoseg.encoders; did you mean 'rsu'"),
+        ({"name": "isnet", "encoder": "rsu/convnext_tiny"}, "comes from package rsu, which is not installed"),
         ({"name": "isnet", "decoder": "decov"}, "did you mean 'deconv'"),
         ({"name": "isnet", "encoder_args": {"width": 3}}, "'rsu' cannot be made from these arguments.*width"),
     ],
 )
 def test_error_names_and_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
+        create_model(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("group", "arguments", "kind"),
+    [
+        ("models", {"name": "odd"}, "Model"),
+        ("encoders", {"name": "isnet", "encoder": "odd"}, "Encoder"),
+        ("decoders", {"name": "isnet", "decoder": "odd"}, "Decoder"),
+    ],
+)
+def test_error_a_function_that_makes_something_else(tmp_path, monkeypatch, group, arguments, kind):
+    (tmp_path / "odd-1.0.dist-info").mkdir()
+    (tmp_path / "odd-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
+    (tmp_path / "odd-1.0.dist-info/entry_points.txt").write_text(
+        f"[dichoseg.{group}]\nodd = dichoseg.cli.options:tell\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("dichoseg.cli.options.tell", lambda *_: torch.nn.Identity())
+    with pytest.raises(TypeError, match=f"'odd' makes a Identity, which is no {kind} of dichoseg.contracts"):
         create_model(**arguments)
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .building import make_augmentation, make_transform
 from .options import DataArgument, ForegroundOption, ImagesOption, MasksOption, ResizeOption, ValOption
-
-if TYPE_CHECKING:
-    pass
 
 
 def check(
@@ -108,7 +105,8 @@ def _check_options(context: typer.Context, *, preview: bool, augmented: bool) ->
 
 def _check_picture_path(path: Path) -> None:
     """Refuse a place where no picture can be written."""
+    from ..export.destination import check_destination
+
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ValueError(f"a contact sheet is a .png, .jpg or .webp file; got {path}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.parent} to write {path.name} to")
+    check_destination(path)

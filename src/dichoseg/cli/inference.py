@@ -57,40 +57,33 @@ def predict(
     """Write the mask of each photograph, at its size; exit code 1 if any failed."""
     import dataclasses
 
-    from ..inference import Predictor, predict_files
-    from ..inference.files import plan_files
+    from ..inference import Predictor
+    from ..inference.files import write_results
     from ..inference.memory import keep_memory
+    from ..inference.planning import plan_files
     from ..inference.rendering import Rendering
     from ..models import load_model
 
     keep_memory()
-    rendering = Rendering(cutout=cutout, background=background, format=format, threshold=threshold, crop=crop)
-    plan_files(images, out, rendering, resume=resume)  # raises what can be told before a model is loaded
+    rendering = Rendering(
+        cutout=cutout, background=background, format=format, threshold=threshold, crop=crop, threads=threads
+    )
+    plan = plan_files(images, out, rendering, resume=resume)  # raises what can be told before a model is loaded
     target = usable_device(device)
     network = load_model(model)
     if size is not None:
         network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
     with _torch_threads(threads):
         try:
-            predicted = predict_files(
-                Predictor(
-                    network,
-                    device=target,
-                    precision=precision,
-                    flips=flips,
-                    sharpen=sharpen,
-                    normalize="minmax" if normalize else None,
-                ),
-                images,
-                out,
-                cutout=cutout,
-                background=background,
-                format=format,
-                resume=resume,
-                threshold=threshold,
-                crop=crop,
-                threads=threads,
+            predictor = Predictor(
+                network,
+                device=target,
+                precision=precision,
+                flips=flips,
+                sharpen=sharpen,
+                normalize="minmax" if normalize else None,
             )
+            predicted = write_results(predictor, plan)
         except KeyboardInterrupt:
             typer.echo(f"stopped; what is in {out} stays, and --resume goes on from there", err=True)
             raise typer.Exit(130) from None

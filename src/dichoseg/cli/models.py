@@ -48,24 +48,22 @@ def list_(
         for component in installed:
             qualified = f"{component.package}/{component.name}"
             name = qualified if qualified in names[each] else component.name
-            distribution = component.entry_point.dist
-            line = f"  {name:{width}}{component.package} {distribution.version if distribution else ''}".rstrip()
+            line = f"  {name:{width}}{component.package} {component.version}".rstrip()
             if check:
-                fault = _fault(component)
-                broken += fault is not None
-                line += f"  {fault or 'ok'}"
+                state, is_usable = _state(component)
+                broken += not is_usable
+                line += f"  {state}"
             typer.echo(line)
     if broken:
         typer.echo(f"{broken} cannot be used; their packages are to be mended or removed. All others work.", err=True)
         raise typer.Exit(1)
 
 
-def _fault(component: registry.Component) -> str | None:
-    """Why a component cannot be used, if it cannot."""
+def _state(component: registry.Component) -> tuple[str, bool]:
+    """What is to be said of a component, in a line, and whether it can be used."""
     try:
-        loaded = component.load()
-    except ImportError as error:
-        return str(error)
-    if not callable(loaded):
-        return f"{component.entry_point.value} is no class and no function, but a {type(loaded).__name__}"
-    return None
+        component.load()
+    except (ImportError, TypeError) as error:
+        return " ".join(str(error).split()), False
+    other_version = component.other_version()
+    return (f"ok, but {other_version}" if other_version else "ok"), True

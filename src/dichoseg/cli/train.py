@@ -21,13 +21,12 @@ from .options import (
     usable_device,
 )
 from .resuming import check_same, command_of, write_command
+from .scoring import score_run
+from .training_data import open_training_data
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-    from ..data import FolderDataset
-    from ..training.run_folder import Row
 
 
 def train(
@@ -216,7 +215,6 @@ def train(
 
     import torch
 
-    from ..data import open_folders
     from ..inference.memory import keep_memory
     from ..losses import IntermediateSupervision, WeightedSum
     from ..models import load_model
@@ -278,22 +276,18 @@ def train(
     elif gt_encoder is not None:
         parts["gt_encoder"] = (gt_encoder_weight, IntermediateSupervision(load_model(gt_encoder), student=network))
     target = usable_device(device)
-    if val is not None and val_fraction is not None:
-        raise ValueError("--val and --val-fraction exclude each other")
-    training, validation = open_folders(
+    training, validation = open_training_data(
         data,
-        val=False if val_fraction is not None else val,
+        val=val,
+        val_fraction=val_fraction,
         images=images,
         masks=masks,
         foreground=foreground,
         resize_masks=resize_masks,
-        strict=not (check_data or skip_broken),
+        skip_broken=skip_broken,
+        check=check_data,
+        seed=seed,
     )
-    if check_data:
-        training = _usable("training", training, validation, skip_broken=skip_broken)
-        validation = validation and _usable("validation", validation, None, skip_broken=skip_broken)
-    if val_fraction is not None:  # of what is usable
-        training, validation = training.split(val_fraction, seed=seed)
     if batch_norm.is_uncalibrated(network):
         calibrate(network, training, batch_size)
     training.transform = transform
@@ -347,54 +341,4 @@ def train(
         raise typer.Exit(130)
     typer.echo(f"loss {history[0]['loss']:.4f} -> {history[-1]['loss']:.4f}; model in {out}")
     if validation is not None and overfit_batches is None:
-        _score_run(out, history, training, validation, target)
-
-
-def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, skip_broken: bool) -> FolderDataset:
-    """Show what is wrong with a data set; leave out what cannot be used where that was asked, else refuse it."""
-    from ..training.processes import leads
-
-    report = dataset.report(other=other, progress=leads())
-    if report.problems:
-        tell(f"{name} set: {report.text()}")
-    if not report.errors:
-        return dataset
-    if not skip_broken:
-        raise ValueError(
-            f"{len(report.errors)} files or pairs of the {name} set cannot be used, as listed above; mend them, or "
-            "leave them out with --skip-broken (dichoseg check --all lists everything)"
-        )
-    if len(report.unusable) == len(dataset):
-        raise ValueError(f"nothing of the {name} set can be used, as listed above")
-    remaining = dataset.without(report.unusable)
-    names = ", ".join(sorted({error.name for error in report.errors}))
-    tell(f"{name} set: {len(remaining)} pairs remain; left out, as listed above: {names}")
-    return remaining
-
-
-def _score_run(
-    run: Path, history: list[Row], training: FolderDataset, validation: FolderDataset, device: torch.device
-) -> None:
-    """Score the last and the best model of a run as papers do, at the masks' own size, and say so in their cards."""
-    import dataclasses
-
-    from ..inference import evaluate
-    from ..models import load_model
-    from ..models.weights.card import write_card
-    from ..models.weights.writing import write_json
-    from ..training.run_folder import training_card
-
-    course = [row["quick_max_f"] for row in history]
-    best = course.index(max(course)) + 1  # the first of equals, as in fit
-    scores: dict[str, dict[str, float]] = {}
-    for name, epochs in (("last", len(history)), ("best", best)):
-        model = load_model(run / name).to(device)
-        same = name == "best" and best == len(history)
-        scores[name] = scores["last"] if same else evaluate(model, validation, progress=True)
-        on = f"{len(validation)} validation images at their masks' own size"
-        card = training_card(training, history[:epochs])
-        write_card(model, run / name, dataclasses.replace(card, scores=scores[name], evaluated_on=on))
-    write_json(run / "scores.json", scores)
-    typer.echo("".join(f"{name:>12}" for name in ["validation", *scores["last"]]))
-    for name, row in scores.items():
-        typer.echo(f"{name:>12}" + "".join(f"{value:12.3f}" for value in row.values()))
+        score_run(out, history, training, validation, target)

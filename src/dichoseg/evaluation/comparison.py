@@ -61,6 +61,7 @@ class Comparison:
         self.evaluators = evaluators
         self.notes = tuple(notes)
         self.files = files
+        self._differences: dict[int, dict[str, dict[str, Difference]]] = {}
 
     def subsets(self) -> dict[str, list[int]]:
         """Subfolder -> the images in it, and `"all"`; `"all"` alone where there are no subfolders."""
@@ -89,26 +90,14 @@ class Comparison:
         """Folder, but for the first -> metric -> its difference to the first folder, on the same images.
 
         The interval is that of 2000 resamples of the images. `overall_` metrics, which pool pixels, and the `"dis"`
-        protocol's `max_f` have none.
+        protocol's `max_f` have none. They are computed once for each seed.
 
         Args:
             seed: Of the resamples.
         """
-        first, *others = self.evaluators
-        if not others:
-            return {}
-        count = len(self.images)
-        weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES) / count
-        weights = np.concatenate([np.full((1, count), 1 / count), weights])  # the first row is the set itself
-        base = self._statistics(first, weights)
-        result = {}
-        for name in others:
-            found = {metric: values - base[metric] for metric, values in self._statistics(name, weights).items()}
-            result[name] = {
-                metric: Difference(float(values[0]), *np.nanquantile(values[1:], [0.025, 0.975]).tolist())
-                for metric, values in found.items()
-            }
-        return result
+        if seed not in self._differences:
+            self._differences[seed] = self._resampled(seed)
+        return self._differences[seed]
 
     def counts(self) -> dict[str, int]:
         """How many files each note was made of, and how many masks or predictions are degenerate."""
@@ -167,6 +156,23 @@ class Comparison:
         if "mae" in first.metrics:
             sheet = functools.partial(self._extremes().save, format="JPEG", quality=90)
             write_atomically(folder / "extremes.jpg", sheet)
+
+    def _resampled(self, seed: int) -> dict[str, dict[str, Difference]]:
+        first, *others = self.evaluators
+        if not others:
+            return {}
+        count = len(self.images)
+        weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES) / count
+        weights = np.concatenate([np.full((1, count), 1 / count), weights])  # the first row is the set itself
+        base = self._statistics(first, weights)
+        result = {}
+        for name in others:
+            found = {metric: values - base[metric] for metric, values in self._statistics(name, weights).items()}
+            result[name] = {
+                metric: Difference(float(values[0]), *np.nanquantile(values[1:], [0.025, 0.975]).tolist())
+                for metric, values in found.items()
+            }
+        return result
 
     def _statistics(self, name: str, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Each metric under each row of weights over the images."""

@@ -19,8 +19,8 @@ from ..metrics.evaluator import Evaluator
 from .comparison import Comparison, Note
 from .skeletons import cached_skeleton
 
-FOREGROUND = 128
-"""The largest level of a mask that is background."""
+LARGEST_BACKGROUND = 128
+"""Levels of a mask above it are foreground."""
 
 
 class _Task(NamedTuple):
@@ -180,7 +180,7 @@ def _score(task: _Task, *, settings: _Settings) -> tuple[list[Evaluator], list[N
         notes.append(Note("masks of 0 and 1", f"{task.mask} is taken for black and white"))
     skeleton = None
     if "hce" in settings.metrics and settings.skeletons is not None:
-        skeleton = cached_skeleton(mask > FOREGROUND, settings.skeletons)
+        skeleton = cached_skeleton(mask > LARGEST_BACKGROUND, settings.skeletons)
     evaluators = []
     for path in task.predictions:
         prediction, kind = read_prediction(path)

@@ -9,8 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections import Counter
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..data.folder import images_and_others
 from ..models.weights.writing import write_atomically
 from .cutout import can_estimate_foreground
 from .overlap import overlapped
+from .planning import Plan, plan_files
 from .predictor import Predictor
 from .rendering import Format, OpenedPhotograph, Rendering
 
@@ -62,18 +61,6 @@ class PredictedFiles:
         if self.passed_over:
             parts.append(f"{self.passed_over} passed over that are no photographs")
         return "; ".join(parts)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What `predict_files` is to do."""
-
-    remaining: tuple[tuple[Path, Path], ...]
-    """Photographs and their results."""
-    skipped: int
-    passed_over: int
-    notes: tuple[str, ...]
-    """What is to be told about the folders."""
 
 
 def predict_files(
@@ -124,24 +111,27 @@ def predict_files(
         OSError: A folder cannot be listed, `out` cannot be made or written to; or the disk is full, when what is
             written stays.
     """
+    rendering = Rendering(
+        cutout=cutout, background=background, format=format, threshold=threshold, crop=crop, threads=threads
+    )
+    return write_results(predictor, plan_files(sources, Path(out), rendering, resume=resume))
+
+
+def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
+    """Do what is planned; returns and raises what `predict_files` does."""
     if predictor.model.preprocessing.source == "mask":
         raise ValueError(
             "this is a GT encoder, which takes masks and is used in training only; wanted a network for photographs"
         )
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads must be 1 or more; got {threads}")
-    out = Path(out)
-    rendering = Rendering(
-        cutout=cutout, background=background, format=format, threshold=threshold, crop=crop, threads=threads
-    )
-    plan = plan_files(sources, out, rendering, resume=resume)
     for note in plan.notes:
         logger.warning("%s", note)
-    _make_folder(out)
-    if cutout and plan.remaining:
+    _make_folder(plan.out)
+    rendering = plan.rendering
+    if rendering.cutout and plan.remaining:
         rendering = _with_or_without_estimate(rendering)
 
-    steps = _steps(predictor, plan.remaining, rendering, threads=threads or min(8, os.cpu_count() or 1))
+    threads = rendering.threads or min(8, os.cpu_count() or 1)
+    steps = _steps(predictor, plan.remaining, rendering, threads=threads)
     failures = []
     start = time.perf_counter()
     bar = tqdm(steps, "predict", len(plan.remaining), unit=" images", leave=False, disable=None)
@@ -154,7 +144,7 @@ def predict_files(
             if error is not None:
                 failures.append(_message(path, error))
     return PredictedFiles(
-        out=out,
+        out=plan.out,
         written=len(plan.remaining) - len(failures),
         skipped=plan.skipped,
         passed_over=plan.passed_over,
@@ -196,101 +186,6 @@ def _is_failure(error: BaseException) -> bool:
 def _message(path: Path, error: BaseException) -> str:
     message = str(error) or type(error).__name__
     return message if str(path) in message else f"{path}: {message}"
-
-
-def plan_files(sources: Sequence[str | Path], out: Path, rendering: Rendering, *, resume: bool) -> Plan:
-    """Find the photographs and their results, and raise what `predict_files` does, before a model is loaded for it."""
-    if isinstance(sources, str | Path):
-        raise TypeError(f"sources takes a list of paths, such as [{str(sources)!r}]; got {sources!r}")
-    if not sources:
-        raise ValueError("sources is empty; wanted photographs, or folders of them")
-    results: dict[Path, Path] = {}
-    passed_over, notes = 0, []
-    for source in map(Path, sources):
-        if source.is_dir():
-            photographs, others, some_notes = _listed(source, out)
-            pairs = [(path, path.relative_to(source)) for path in photographs]
-            passed_over += len(others)
-            notes += some_notes
-        elif source.is_file():
-            pairs = [(source, Path(source.name))]
-        else:
-            raise FileNotFoundError(f"no photograph or folder at {source}")
-        for path, name in pairs:
-            result = out / name.with_suffix(f".{rendering.format}")
-            if result in results:
-                raise ValueError(f"{results[result]} and {path} would both be written to {result}")
-            results[result] = path
-    there = {result for result in results if result.is_file()}
-    _refuse_to_overwrite(results, set() if resume else there)
-    _check_folder(out)
-    return Plan(
-        remaining=tuple((path, result) for result, path in results.items() if not (resume and result in there)),
-        skipped=len(there) if resume else 0,
-        passed_over=passed_over,
-        notes=tuple(notes),
-    )
-
-
-def _refuse_to_overwrite(results: Mapping[Path, Path], there: Collection[Path]) -> None:
-    """Refuse results in the place of their photographs, or of files that may be photographs, lying beside these."""
-    read = {path.resolve() for path in results.values()}
-    overwritten = sorted(result for result in results if result.resolve() in read)
-    if overwritten:
-        raise ValueError(
-            f"{overwritten[0]} is a photograph that is read and would be overwritten; choose another folder"
-        )
-    folders = {path.parent.resolve() for path in results.values()}
-    beside = sorted(result for result in there if result.parent.resolve() in folders)
-    if beside:
-        raise ValueError(
-            f"{beside[0]} lies beside the photographs, may be one itself, and would be overwritten; "
-            "choose another folder, or resume=True (--resume), which leaves it as it is"
-        )
-
-
-def _listed(folder: Path, out: Path) -> tuple[list[Path], list[Path], list[str]]:
-    """The photographs below a folder, what is passed over, and what is to be told.
-
-    What is in `out`, if that is one of the folder's subfolders, is neither.
-    """
-    photographs, others = images_and_others(folder)
-    notes = []
-    results_folder = out.resolve()
-    if folder.resolve() in results_folder.parents:
-        count = len(photographs)
-        photographs, others = (
-            [path for path in paths if not path.parent.resolve().is_relative_to(results_folder)]
-            for paths in (photographs, others)
-        )
-        if len(photographs) < count:
-            notes.append(f"{count - len(photographs)} files in {out} are taken for results, not for photographs")
-    if others:
-        kinds = Counter(map(_kind, others)).most_common()
-        counts = ", ".join(f"{kind} ({count})" for kind, count in kinds)
-        notes.append(f"{len(others)} passed over in {folder}: {counts}; such as {others[0]}")
-    if not photographs:
-        raise ValueError("; ".join([f"no photographs in {folder}", *notes]))
-    return photographs, others, notes
-
-
-def _kind(path: Path) -> str:
-    """What that is, which is no photograph."""
-    if path.is_dir():
-        return "links to folders"
-    if not path.exists():
-        return "links that lead nowhere"
-    return f"{path.suffix} files" if path.suffix else "files without an ending"
-
-
-def _check_folder(out: Path) -> None:
-    """Raise an OSError if the folder of the results is none, or cannot be written to, or made."""
-    there = next(path for path in (out, *out.absolute().parents) if os.path.exists(path))
-    if not there.is_dir():
-        raise NotADirectoryError(f"{there} is a file; wanted a folder for the results")
-    if not os.access(there, os.W_OK | os.X_OK):
-        wanted = "" if there == out else f"; wanted to make {out} in it, for the results"
-        raise PermissionError(f"{there} is a folder that you may not write to{wanted}")
 
 
 def _make_folder(out: Path) -> None:

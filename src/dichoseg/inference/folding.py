@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 from ..blocks import blank_image, outline
 from ..contracts import Model
 
-CONVOLUTIONS = {"Conv2d", "Conv2dSame"}
+CONVOLUTIONS = {"Conv2d", "Conv2dSame", "ConvTranspose2d"}
 NORMS = {
     "BatchNorm2d",
     "SyncBatchNorm",
@@ -36,14 +36,13 @@ def fold_batch_norm(model: Model) -> None:
     run, stays as it is; so do layers with hooks or parametrizations, which may change what they compute.
     """
     for conv_name, norm_name in _folding_pairs(model).items():
-        conv = cast(nn.Conv2d, model.get_submodule(conv_name))
+        conv = cast(nn.Conv2d | nn.ConvTranspose2d, model.get_submodule(conv_name))
         norm = model.get_submodule(norm_name)
-        values = [cast(Tensor, getattr(norm, name)) for name in ("running_mean", "running_var")]
+        mean, variance = (cast(Tensor, getattr(norm, name)) for name in ("running_mean", "running_var"))
         weight, bias = cast(Tensor | None, norm.weight), cast(Tensor | None, norm.bias)
-        conv.weight, folded = fuse_conv_bn_weights(
-            conv.weight, conv.bias, values[0], values[1], cast(float, norm.eps), weight, bias
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight, conv.bias, mean, variance, cast(float, norm.eps), weight, bias, transpose=conv.transposed
         )
-        conv.bias = folded
         activation = getattr(norm, "act", None)  # timm's batch norms may hold one
         replacement = activation if isinstance(activation, nn.Module) else nn.Identity()
         for name, module in list(model.named_modules(remove_duplicate=False)):
@@ -85,7 +84,7 @@ def _folding_pairs(model: Model) -> dict[str, str]:
             pairs[makers[id(features)]] = name
 
     for name, module in empty.named_modules():
-        if name in plain and type(module).__name__ in CONVOLUTIONS:
+        if name in plain and _is_convolution(module):
             module.register_forward_hook(lambda _, __, output, name=name: after_conv(name, output))
         elif name in plain and type(module).__name__ in NORMS and isinstance(module.running_var, Tensor):
             module.register_forward_pre_hook(lambda _, inputs, name=name: before_norm(name, inputs[0]))
@@ -95,6 +94,14 @@ def _folding_pairs(model: Model) -> dict[str, str]:
     except Exception:
         return {}
     return {conv: norm for conv, norm in pairs.items() if calls[conv] == calls[norm] == uses.counts[conv] == 1}
+
+
+def _is_convolution(module: nn.Module) -> bool:
+    """Whether a batch norm behind a module can be multiplied into its weights."""
+    if type(module).__name__ not in CONVOLUTIONS:
+        return False
+    # the weights of one that is transposed are (in, out / groups, ...): a group's outputs share no dimension of theirs
+    return not (isinstance(module, nn.ConvTranspose2d) and module.groups > 1)
 
 
 class _Uses(TorchFunctionMode):

@@ -63,7 +63,7 @@ class Rendering:
     estimate: bool = True
     """Whether a cut-out's colours are estimated, as in `cut_out`."""
     threads: int | None = None
-    """For the estimate."""
+    """For files, and for the estimate."""
 
     def __post_init__(self) -> None:
         """Check the values once, where they enter."""
@@ -71,6 +71,8 @@ class Rendering:
             raise ValueError(f"format must be one of {', '.join(MASK_OPTIONS)}; got {self.format!r}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold must be a probability from 0 to 1; got {self.threshold}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be 1 or more; got {self.threads}")
         if self.background is not None:
             parse_colour(self.background)
             if not self.cutout:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .gt_encoder import GTEncoder as GTEncoder
     from .recipes import create_model as create_model
     from .segmenter import Segmenter as Segmenter
+    from .weights import ModelCard as ModelCard
     from .weights import load_model as load_model
     from .weights import save_model as save_model
 else:
@@ -19,6 +20,7 @@ else:
         __name__,
         {
             "GTEncoder": "gt_encoder",
+            "ModelCard": "weights",
             "Segmenter": "segmenter",
             "create_model": "recipes",
             "load_model": "weights",

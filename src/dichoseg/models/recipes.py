@@ -16,7 +16,7 @@ from ..decoders.rsu import RSUDecoder
 from ..encoders.egnet import CaffeResNet50Encoder, VGG16Encoder
 from ..encoders.rsu import RSUEncoder
 from ..preprocessing import Preprocessing
-from ..registry import ComponentName, load_component
+from ..registry import ComponentName, components, load_component
 from .gt_encoder import GTEncoder
 from .segmenter import Segmenter
 from .weights.loading import load_weights
@@ -54,6 +54,7 @@ def create_model(
 
     Raises:
         ValueError: An unknown name or argument, or weights that do not fit; the message names what would.
+        TypeError: Arguments that are no plain values, or a component that makes something else than its kind.
     """
     make = load_component("models", name)
     accepted = inspect.signature(make).parameters
@@ -67,7 +68,7 @@ def create_model(
         raise TypeError(
             f"create_model takes names and plain values ({error}); compose objects with Segmenter(encoder, decoder)"
         ) from error
-    model: Model = make(**recipe)
+    model: Model = _made(Model, make, name, **recipe)
     model.recipe = {"name": name, **plain}
     if weights is not None:
         load_weights(model, weights)
@@ -93,7 +94,7 @@ def isnet(
     """
     made = _create_encoder(encoder, encoder_args or {})
     make_decoder = load_component("decoders", decoder)
-    built: Decoder = _call(make_decoder, decoder, made.feature_info, **(decoder_args or {}))
+    built: Decoder = _made(Decoder, make_decoder, decoder, made.feature_info, **(decoder_args or {}))
     published = isinstance(made, RSUEncoder)
     return Segmenter(made, built, preprocessing=ISNET_INPUT if published else None)
 
@@ -167,14 +168,27 @@ def egnet_vgg16() -> Segmenter:
 
 def _create_encoder(name: str, arguments: Mapping[str, Any]) -> Encoder:
     parts = ComponentName.parse(name)
+    if all(component.name != parts.name for component in components("encoders")) and _is_backbone(name):
+        raise ValueError(f"no {name!r} in dichoseg.encoders; timm's backbone of that name is 'timm:{name}'")
     make = load_component("encoders", name.partition(":")[0])
     positional = () if parts.argument is None else (parts.argument,)
-    return cast(Encoder, _call(make, name, *positional, **arguments))
+    return cast(Encoder, _made(Encoder, make, name, *positional, **arguments))
 
 
-def _call(make: Any, name: str, *positional: Any, **arguments: Any) -> Any:
+def _is_backbone(name: str) -> bool:
+    """Whether timm knows a backbone of that name."""
+    import timm
+
+    return bool(timm.is_model(name))
+
+
+def _made(kind: Any, make: Any, name: str, *positional: Any, **arguments: Any) -> Any:
+    """What a component of that name makes of its arguments; it must be of a kind."""
     try:
         inspect.signature(make).bind(*positional, **arguments)
     except TypeError as error:
         raise ValueError(f"{name!r} cannot be made from these arguments: {error}") from error
-    return make(*positional, **arguments)
+    made = make(*positional, **arguments)
+    if not isinstance(made, kind):
+        raise TypeError(f"{name!r} makes a {type(made).__name__}, which is no {kind.__name__} of dichoseg.contracts")
+    return made

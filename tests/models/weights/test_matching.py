@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from dichoseg import create_model
-from dichoseg.models.weights.matching import best_match, weights_of
+from dichoseg.inference.folding import _folding_pairs
+from dichoseg.models.weights.matching import _followed_by_norm, best_match, weights_of
+from dichoseg.models.weights.published import published_names
 from dichoseg.models.weights.reading import StoredWeights
 
 
@@ -61,3 +63,10 @@ def test_value_counters_are_not_needed():
     needed = weights_of(model)
     assert len(model.state_dict()) - len(needed) == 112
     assert best_match(model, stored({key: model.state_dict()[key] for key in needed})).differences == 0
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_value_the_order_of_definition_tells_which_norm_follows(name):
+    with torch.device("meta"):
+        model = create_model(name)
+    assert _followed_by_norm(model) == _folding_pairs(model)

@@ -1,0 +1,132 @@
+"""Which photographs of some folders are to be predicted, and where their results go."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from ..data.folder import images_and_others
+from .rendering import Rendering
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What `predict_files` is to do."""
+
+    out: Path
+    """The folder of the results."""
+    rendering: Rendering
+    """What is made of each photograph."""
+    remaining: tuple[tuple[Path, Path], ...]
+    """Photographs and their results."""
+    skipped: int
+    """Number of results that are there, with `resume`."""
+    passed_over: int
+    """As in `PredictedFiles`."""
+    notes: tuple[str, ...]
+    """What is to be told about the folders."""
+
+
+def plan_files(sources: Sequence[str | Path], out: Path, rendering: Rendering, *, resume: bool) -> Plan:
+    """Find the photographs and their results; nothing is written, and no model is needed.
+
+    Raises:
+        TypeError: One path in place of a list of them.
+        ValueError, OSError: As `predict_files`, but for what is about the model.
+    """
+    if isinstance(sources, str | Path):
+        raise TypeError(f"sources takes a list of paths, such as [{str(sources)!r}]; got {sources!r}")
+    if not sources:
+        raise ValueError("sources is empty; wanted photographs, or folders of them")
+    results: dict[Path, Path] = {}
+    passed_over, notes = 0, []
+    for source in map(Path, sources):
+        if source.is_dir():
+            photographs, others, some_notes = _listed(source, out)
+            pairs = [(path, path.relative_to(source)) for path in photographs]
+            passed_over += len(others)
+            notes += some_notes
+        elif source.is_file():
+            pairs = [(source, Path(source.name))]
+        else:
+            raise FileNotFoundError(f"no photograph or folder at {source}")
+        for path, name in pairs:
+            result = out / name.with_suffix(f".{rendering.format}")
+            if result in results:
+                raise ValueError(f"{results[result]} and {path} would both be written to {result}")
+            results[result] = path
+    there = {result for result in results if result.is_file()}
+    _refuse_to_overwrite(results, set() if resume else there)
+    _check_folder(out)
+    return Plan(
+        out=out,
+        rendering=rendering,
+        remaining=tuple((path, result) for result, path in results.items() if not (resume and result in there)),
+        skipped=len(there) if resume else 0,
+        passed_over=passed_over,
+        notes=tuple(notes),
+    )
+
+
+def _refuse_to_overwrite(results: Mapping[Path, Path], there: Collection[Path]) -> None:
+    """Refuse results in the place of their photographs, or of files that may be photographs, lying beside these."""
+    read = {path.resolve() for path in results.values()}
+    overwritten = sorted(result for result in results if result.resolve() in read)
+    if overwritten:
+        raise ValueError(
+            f"{overwritten[0]} is a photograph that is read and would be overwritten; choose another folder"
+        )
+    folders = {path.parent.resolve() for path in results.values()}
+    beside = sorted(result for result in there if result.parent.resolve() in folders)
+    if beside:
+        raise ValueError(
+            f"{beside[0]} lies beside the photographs, may be one itself, and would be overwritten; "
+            "choose another folder, or resume=True (--resume), which leaves it as it is"
+        )
+
+
+def _listed(folder: Path, out: Path) -> tuple[list[Path], list[Path], list[str]]:
+    """The photographs below a folder, what is passed over, and what is to be told.
+
+    What is in `out`, if that is one of the folder's subfolders, is neither.
+    """
+    photographs, others = images_and_others(folder)
+    notes = []
+    results_folder = out.resolve()
+    if folder.resolve() in results_folder.parents:
+        count = len(photographs)
+        photographs, others = (
+            [path for path in paths if not path.parent.resolve().is_relative_to(results_folder)]
+            for paths in (photographs, others)
+        )
+        if len(photographs) < count:
+            notes.append(f"{count - len(photographs)} files in {out} are taken for results, not for photographs")
+    if others:
+        kinds = Counter(map(_kind, others)).most_common()
+        counts = ", ".join(f"{kind} ({count})" for kind, count in kinds)
+        notes.append(f"{len(others)} passed over in {folder}: {counts}; such as {others[0]}")
+    if not photographs:
+        raise ValueError("; ".join([f"no photographs in {folder}", *notes]))
+    return photographs, others, notes
+
+
+def _kind(path: Path) -> str:
+    """What that is, which is no photograph."""
+    if path.is_dir():
+        return "links to folders"
+    if not path.exists():
+        return "links that lead nowhere"
+    return f"{path.suffix} files" if path.suffix else "files without an ending"
+
+
+def _check_folder(out: Path) -> None:
+    """Raise an OSError if the folder of the results is none, or cannot be written to, or made."""
+    there = next(path for path in (out, *out.absolute().parents) if os.path.exists(path))
+    if not there.is_dir():
+        raise NotADirectoryError(f"{there} is a file; wanted a folder for the results")
+    if not os.access(there, os.W_OK | os.X_OK):
+        wanted = "" if there == out else f"; wanted to make {out} in it, for the results"
+        raise PermissionError(f"{there} is a folder that you may not write to{wanted}")
