@@ -67,7 +67,8 @@ def test_gradient_is_that_of_the_value(name, size, mask):
         masks[..., 0, 0] += mask == "one pixel"
     logits = torch.randn(2, 1, *size, generator=generator, dtype=torch.float64, requires_grad=True)
     loss = load_component("losses", name)()
-    assert torch.autograd.gradcheck(lambda logits: loss(logits, masks), logits)
+    few = logits.numel() <= 100  # else not each number of the gradient, but their sums with random weights
+    assert torch.autograd.gradcheck(lambda logits: loss(logits, masks), logits, fast_mode=not few)
 
 
 def outputs_to_learn(dtype=torch.float32):
