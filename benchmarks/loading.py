@@ -4,7 +4,7 @@
 
 Each way decodes, resizes to a square, flips at random and gives batches of float tensors in [0, 1]; all of them in
 turn, one thread a process, ratios of medians. The plain loop resizes 8-bit pixels with OpenCV. So does dichoseg with
-the same transforms; without them it resizes in floating point, as the model is published, and flips whole batches.
+the same transforms; without them it resizes in floating point, as the model is published, and flips in batches.
 With `--train`, also how fast IS-Net trains here, which is what loading must keep up with.
 """
 
@@ -27,9 +27,9 @@ from torch.utils.data import DataLoader, Dataset
 
 import dichoseg
 from dichoseg.augmentations import SeededTransform, gpu_augmentation
-from dichoseg.data.reading import image_tensor, mask_tensor, open_image
+from dichoseg.data.reading import image_pixels, mask_pixels, open_image, to_unit
 from dichoseg.inference.memory import keep_memory
-from dichoseg.training.loading import batches, seeded
+from dichoseg.training.loading import batches, resized_levels, seeded, stacked
 
 
 class Plain(Dataset[Any]):
@@ -59,8 +59,8 @@ def seconds(work: Callable[[], Iterable[object]]) -> float:
     return time.perf_counter() - started
 
 
-def parts(data: dichoseg.FolderDataset, preprocessing: dichoseg.Preprocessing) -> dict[str, float]:
-    """Milliseconds per image of each step, one sample after the other."""
+def parts(data: dichoseg.FolderDataset, size: int) -> dict[str, float]:
+    """Milliseconds per image of each step of IS-Net's own resize, one sample after the other."""
     spent: dict[str, float] = defaultdict(float)
     for _, image_path, mask_path in data.files:
         ticks = [("", time.perf_counter())]
@@ -70,14 +70,16 @@ def parts(data: dichoseg.FolderDataset, preprocessing: dichoseg.Preprocessing) -
         ticks.append(("decode the image", time.perf_counter()))
         stencil = open_image(mask_path)
         ticks.append(("decode the mask", time.perf_counter()))
-        image, mask = image_tensor(picture), mask_tensor(stencil, mask_path, foreground=None)
-        ticks.append(("to tensors", time.perf_counter()))
-        image = preprocessing.resize(image[None])[0]
+        image, mask = image_pixels(picture), mask_pixels(stencil, mask_path, foreground=None)
+        ticks.append(("to tensors of 8 bits", time.perf_counter()))
+        image = resized_levels(image, (size, size))
         ticks.append(("resize the image", time.perf_counter()))
-        mask = preprocessing.resize(mask[None])[0]
+        mask = resized_levels(mask, (size, size))
         ticks.append(("resize the mask", time.perf_counter()))
-        torch.stack([image]), torch.stack([mask])
+        image, mask = stacked([image]), stacked([mask])
         ticks.append(("stack", time.perf_counter()))
+        to_unit(image), to_unit(mask)
+        ticks.append(("to floats", time.perf_counter()))
         for (_, before), (name, after) in zip(ticks, ticks[1:], strict=False):
             spent[name] += after - before
     return {name: 1000 * time_spent / len(data) for name, time_spent in spent.items()}
@@ -147,7 +149,7 @@ def main() -> None:
             print(f"{name:30}{workers:8}{rate:10.1f}{share:10.1f}{medians['albumentations loop'] / spent:16.2f}")
 
     print("\nIS-Net's own resize of whole images, step by step: milliseconds an image")
-    steps = parts(data, model.preprocessing)
+    steps = parts(data, options.size)
     for name, spent in steps.items():
         print(f"{name:30}{spent:8.2f}{spent / sum(steps.values()):10.0%}")
 

@@ -189,6 +189,23 @@ def test_value_reduced_image_keeps_its_mask(folder):
     assert resizing.load(0, at_least=20).mask.shape == (1, 64, 96)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_value_pixels_keep_8_bits(folder, kind):
+    levels = np.linspace(0, np.iinfo(kind).max, 48).astype(kind).reshape(6, 8)
+    (folder / "im/a.jpg").unlink()
+    Image.fromarray(levels).save(folder / "im/a.png")
+    Image.fromarray(levels).save(folder / "gt/a.png")
+    dataset = FolderDataset(folder / "im", folder / "gt")
+    for _ in range(2):
+        pixels, loaded = dataset.load_pixels(0), dataset.load(0)
+        assert pixels.name == loaded.name == "a"
+        for part, expected in zip(pixels[:2], loaded[:2], strict=True):
+            few = kind == np.uint8 or dataset.transform is not None
+            assert part.dtype == (torch.uint8 if few else torch.float32)
+            assert torch.equal(part / 255 if few else part, expected)
+        dataset.transform = lambda image, mask: {"image": image[:, ::-1], "mask": mask[:, ::-1]}
+
+
 def test_value_transform_gets_the_levels_of_the_file(folder):
     levels = np.arange(256, dtype=np.uint8).reshape(8, 32)
     Image.fromarray(levels).save(folder / "gt/a.png")

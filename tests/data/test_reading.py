@@ -11,7 +11,18 @@ import torch
 from PIL import Image, ImageOps
 
 from dichoseg.data import read_image, read_mask
-from dichoseg.data.reading import alpha_tensor, eight_bits, image_tensor, open_image, open_reduced, opened
+from dichoseg.data.reading import (
+    alpha_tensor,
+    eight_bits,
+    image_pixels,
+    image_tensor,
+    mask_pixels,
+    mask_tensor,
+    open_image,
+    open_reduced,
+    opened,
+    to_unit,
+)
 
 SQUARE = np.zeros((4, 5), np.uint8)
 SQUARE[1:3, 1:4] = 1
@@ -49,6 +60,23 @@ def test_value_sixteen_bit(channels, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), values)
     for picture in (read_image(tmp_path / "a.png"), read_mask(tmp_path / "a.png")):
         torch.testing.assert_close(picture, torch.full_like(picture, 200 / 255), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "RGB", "I;16"])
+def test_value_pixels_are_levels_of_what_has_8_bits(mode):
+    grey = Image.fromarray(np.uint8([[0, 40, 255], [128, 200, 1]]))
+    picture = Image.fromarray(np.array(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+    for pixels, expected in (
+        (image_pixels(picture), image_tensor(picture)),
+        (mask_pixels(picture, "a.png", foreground=None), mask_tensor(picture, "a.png", foreground=None)),
+    ):
+        assert pixels.dtype == (torch.float32 if mode == "I;16" else torch.uint8)
+        assert expected.dtype == torch.float32
+        assert torch.equal(to_unit(pixels), expected)
+        assert torch.equal(expected, pixels if mode == "I;16" else pixels / 255)
+    ones = Image.fromarray(np.uint8([[0, 1, 1]]))
+    assert mask_pixels(ones, "a.png", foreground=None).tolist() == [[[0, 255, 255]]]
+    assert mask_pixels(ones, "a.png", foreground=[0]).tolist() == [[[255, 0, 0]]]
 
 
 def test_value_exif_orientation(tmp_path):

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from dichoseg import FolderDataset, Preprocessing, SyntheticDataset, create_model
-from dichoseg.training.loading import batches, check_range, length, prepare, seeded
+from dichoseg.augmentations import cpu_augmentation
+from dichoseg.training.loading import batches, check_range, length, prepare, resized_levels, seeded, stacked
 
 DATA = SyntheticDataset(7, size=64)
 
@@ -122,6 +123,93 @@ def test_value_all_others_decode_whole_images(small_isnet, photographs, changes,
     small_isnet.preprocessing = dataclasses.replace(small_isnet.preprocessing, **changes)
     for ours, whole in loaded(photographs, small_isnet, epoch=epoch):
         assert torch.equal(ours, whole)
+
+
+@pytest.mark.parametrize(("epoch", "workers"), [(None, 0), (1, 2)], ids=["validation", "training"])
+@pytest.mark.parametrize("kind", ["8 bits", "16 bits", "ids", "masks of another size", "cut-outs"])
+@pytest.mark.parametrize("size", [64, None], ids=["resized", "as transformed"])
+def test_value_what_is_loaded_is_what_the_data_set_gives(
+    small_isnet, photographs, tmp_path, kind, epoch, workers, size
+):
+    for name in "abc":
+        picture = np.asarray(Image.open(tmp_path / f"im/{name}.jpg"))
+        if kind == "16 bits" and name == "b":  # alone among others
+            Image.fromarray(picture[..., 0].astype(np.uint16) * 201).save(tmp_path / f"gt/{name}.png")
+            Image.fromarray(picture[..., 1].astype(np.uint16) * 201).save(tmp_path / f"im/{name}.png")
+            (tmp_path / f"im/{name}.jpg").unlink()
+        if kind == "ids":
+            Image.fromarray(picture[..., 0] // 64).save(tmp_path / f"gt/{name}.png")
+        if kind == "masks of another size":
+            Image.fromarray(picture[::3, ::2, 0]).save(tmp_path / f"gt/{name}.png")
+        if kind == "cut-outs":
+            (tmp_path / f"im/{name}.jpg").unlink()
+            Image.fromarray(np.dstack([picture, picture[..., 0]])).save(tmp_path / f"im/{name}.png")
+    data = FolderDataset(
+        tmp_path / "im",
+        "alpha" if kind == "cut-outs" else tmp_path / "gt",
+        transform=cpu_augmentation("dis-tuning", size=96),
+        foreground=[1, 3] if kind == "ids" else None,
+        resize_masks=True,
+    )
+    small_isnet.preprocessing = Preprocessing(size=size, antialias=False, to_uint8=True)  # at 64 pixels OpenCV is exact
+    found = {}
+    for image, mask, batch in batches(data, small_isnet, batch_size=2, workers=workers, seed=4, epoch=epoch):
+        assert image.is_contiguous()
+        assert mask.is_contiguous()
+        found |= {name: pair for name, *pair in zip(batch, image, mask, strict=True)}
+    for index, name in enumerate("abc"):
+        with seeded(4, epoch or 0, index, 1):
+            sample = data[index]
+        for ours, whole in zip(found[name], (sample.image, sample.mask), strict=True):
+            assert torch.equal(ours, small_isnet.preprocessing.resize(whole[None])[0])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_value_the_published_resize_by_opencv(channels):
+    levels = torch.randint(256, (130, 97, channels), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    levels[:20] = 255
+    levels = levels.permute(2, 0, 1)  # as files have them
+    for size, allowed in ((64, 0), (65, 0.03), (256, 0), (300, 0.03)):
+        published = Preprocessing(size=size, antialias=False, to_uint8=True).resize(levels[None] / 255)[0]
+        ours = resized_levels(levels, (size, size))
+        assert ours.dtype == torch.uint8
+        difference = (ours / 255 - published).abs()
+        assert difference.max() <= 1.001 / 255
+        assert (difference > 0).float().mean() <= allowed
+
+
+def test_value_only_training_resizes_by_opencv(small_isnet, photographs, monkeypatch):
+    monkeypatch.setattr("dichoseg.training.loading.resized_levels", lambda levels, size: levels[:, :1, :1])
+    shapes = lambda **how: {image.shape[2] for image, *_ in batches(photographs, small_isnet, workers=0, **how)}  # noqa: E731
+    small_isnet.preprocessing = Preprocessing(size=60, antialias=False, to_uint8=True)
+    assert shapes(batch_size=3, epoch=1) == {1}
+    assert shapes(batch_size=3) == {60}
+    for changes in ({"antialias": True}, {"to_uint8": False}, {"interpolation": "bicubic"}):
+        small_isnet.preprocessing = Preprocessing(**{"size": 60, "antialias": False, "to_uint8": True} | changes)
+        assert shapes(batch_size=3, epoch=1) == {60}
+    small_isnet.preprocessing = Preprocessing(size=60, antialias=False, to_uint8=True, resize_policy="letterbox")
+    assert shapes(batch_size=3, epoch=1) == {60}
+    photographs.__class__ = Extended
+    small_isnet.preprocessing = Preprocessing(size=60, antialias=False, to_uint8=True)
+    assert shapes(batch_size=3, epoch=1) == {60}
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64])
+def test_value_masks_of_zeros_and_ones_in_other_numbers(small_isnet, dtype):
+    mask = torch.eye(40).to(dtype)[None]
+    for size in (40, 20):
+        small_isnet.preprocessing = Preprocessing(size=size, to_uint8=True)
+        (batch,) = batches([(torch.rand(3, 40, 40), mask)], small_isnet, batch_size=1, workers=0, epoch=1)
+        assert torch.equal(batch[1], small_isnet.preprocessing.resize(mask.float()[None]))
+
+
+def test_value_a_batch_is_of_levels_where_all_are():
+    levels = torch.arange(24, dtype=torch.uint8).reshape(2, 4, 3)
+    views = levels.permute(2, 0, 1), levels.permute(2, 0, 1).contiguous()
+    assert torch.equal(stacked(views), torch.stack(views))
+    mixed = stacked([views[0], views[1] / 255])
+    assert mixed.dtype == torch.float32
+    assert torch.equal(*mixed)
 
 
 def test_value_masks_alone_need_no_whole_image(small_isnet, photographs):

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 
 from ..contracts import Sample
 from .examining import examine, size_mismatch
-from .reading import alpha_tensor, eight_bits, image_tensor, open_image, open_reduced, read_mask
+from .reading import alpha_pixels, eight_bits, image_pixels, open_image, open_reduced, read_mask_pixels, to_unit
 from .report import DataReport, Problem
 
 logger = logging.getLogger(__name__)
@@ -129,22 +129,33 @@ class FolderDataset(Dataset[Sample]):
         Raises:
             ValueError: A file that cannot be read, or a mask whose native size differs from its image's.
         """
+        image, mask, name = self.load_pixels(index, at_least=at_least)
+        return Sample(to_unit(image), to_unit(mask), name)
+
+    def load_pixels(self, index: int, *, at_least: int | None = None) -> Sample:
+        """Read one pair as `load` does, but leave what has 8 bits in uint8, for who wants a batch before floats.
+
+        Image and mask are each of levels 0 to 255, or, of a deeper file and of a resized mask, float32 in [0, 1].
+        """
         name, image_path, mask_path = self.files[index]
         if at_least is None or self.transform is not None:
             picture = open_image(image_path)
             size = picture.size
         else:
             picture, size = open_reduced(image_path, at_least=at_least)
-        mask = alpha_tensor(picture, image_path) if self.cutouts else read_mask(mask_path, foreground=self.foreground)
+        if self.cutouts:
+            mask = alpha_pixels(picture, image_path)
+        else:
+            mask = read_mask_pixels(mask_path, foreground=self.foreground)
         if _size(mask) != size:
             message = size_mismatch(mask_path, _size(mask), image_path, size)
             if _size(mask) == size[::-1]:
                 raise ValueError(f"{message}; one of them is turned, as by an EXIF orientation that only one has")
             if not self.resize_masks:
                 raise ValueError(f"{message}; resize_masks=True (--resize-masks) resizes such masks")
-            mask = _resized(mask, size[::-1])
+            mask = _resized(to_unit(mask), size[::-1])
         if self.transform is None:
-            return Sample(image_tensor(picture), mask, name)
+            return Sample(image_pixels(picture), mask, name)
         return Sample(*_transformed(self.transform, eight_bits(picture), mask, name), name)
 
     def report(self, *, other: FolderDataset | None = None, progress: bool = False) -> DataReport:
@@ -326,15 +337,16 @@ def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _transformed(transform: Transform, image: NDArray[np.uint8], mask: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    result = transform(image=image, mask=mask[0].mul_(255).round_().byte().numpy())  # in place: nobody else has it
+    levels = mask if mask.dtype == torch.uint8 else mask.mul(255).round_().byte()
+    result = transform(image=image, mask=levels[0].numpy())
     for kind in ("image", "mask"):
         if result[kind].dtype != np.uint8:
             raise ValueError(
                 f"{name}: the transform gave {result[kind].dtype} for the {kind}; wanted uint8, as it was given "
                 "(the model's preprocessing scales and normalises)"
             )
-    pixels, levels = (torch.from_numpy(np.ascontiguousarray(result[kind])) for kind in ("image", "mask"))
-    return pixels.permute(2, 0, 1).float().div_(255), levels[None].float().div_(255)
+    new_image, new_mask = (torch.from_numpy(np.ascontiguousarray(result[kind])) for kind in ("image", "mask"))
+    return new_image.permute(2, 0, 1), new_mask[None]
 
 
 def _size(picture: Tensor) -> tuple[int, int]:

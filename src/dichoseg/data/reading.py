@@ -66,12 +66,7 @@ def read_mask(path: str | Path, *, foreground: Sequence[int] | None = None) -> T
             ids, because its largest value is 2 to 31 or because its palette has colours; or, with it, one that holds
             colours. The message names the file.
     """
-    image = open_image(path)
-    try:
-        return mask_tensor(image, path, foreground=foreground)
-    except ValueError as error:
-        advice = "; foreground= (--foreground) says which ids are foreground" if foreground is None else ""
-        raise ValueError(f"{error}{advice}") from None
+    return to_unit(read_mask_pixels(path, foreground=foreground))
 
 
 def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.float32], str | None]:
@@ -102,11 +97,31 @@ def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.fl
     return np.array(PillowImage.fromarray(pixels).convert("L")), "predictions in colour"
 
 
+def read_mask_pixels(path: str | Path, *, foreground: Sequence[int] | None) -> Tensor:
+    """Read a mask as `read_mask` does, without taking the levels of 8 bits, (1, H, W) uint8, to [0, 1]."""
+    image = open_image(path)
+    try:
+        return mask_pixels(image, path, foreground=foreground)
+    except ValueError as error:
+        advice = "; foreground= (--foreground) says which ids are foreground" if foreground is None else ""
+        raise ValueError(f"{error}{advice}") from None
+
+
+def to_unit(pixels: Tensor) -> Tensor:
+    """Levels of 8 bits as float32 in [0, 1]; what is floating point lies there already and stays."""
+    return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels
+
+
 def image_tensor(image: PillowImage.Image) -> Tensor:
     """Turn a Pillow image into (3, H, W) float32, RGB in [0, 1]."""
+    return to_unit(image_pixels(image))
+
+
+def image_pixels(image: PillowImage.Image) -> Tensor:
+    """Turn a Pillow image into (3, H, W), RGB: levels of 8 bits, uint8, or of a deeper file float32 in [0, 1]."""
     if is_deep(image):
         return torch.from_numpy(_scaled(np.array(image), image.mode)).expand(3, -1, -1).contiguous()
-    return torch.from_numpy(colours(image)).permute(2, 0, 1).float().div_(255)  # (3, H, W)
+    return torch.from_numpy(colours(image)).permute(2, 0, 1)  # (3, H, W)
 
 
 def eight_bits(image: PillowImage.Image) -> NDArray[np.uint8]:
@@ -118,8 +133,13 @@ def eight_bits(image: PillowImage.Image) -> NDArray[np.uint8]:
 
 def mask_tensor(image: PillowImage.Image, path: str | Path, *, foreground: Sequence[int] | None) -> Tensor:
     """Turn a Pillow image into a mask, (1, H, W) float32 in [0, 1]; a ValueError says why it is none."""
+    return to_unit(mask_pixels(image, path, foreground=foreground))
+
+
+def mask_pixels(image: PillowImage.Image, path: str | Path, *, foreground: Sequence[int] | None) -> Tensor:
+    """Turn a Pillow image into a mask, (1, H, W): levels of 8 bits, uint8, or of a deeper file float32 in [0, 1]."""
     if foreground is not None:
-        return torch.from_numpy(np.isin(_label_ids(image, path), list(foreground)))[None].float()
+        return torch.from_numpy(np.isin(_label_ids(image, path), list(foreground)))[None].byte().mul_(255)
     if image.mode in ("LA", "RGBA", "PA"):
         alpha = image.getchannel("A")
         low, high = alpha.getextrema()
@@ -132,15 +152,21 @@ def mask_tensor(image: PillowImage.Image, path: str | Path, *, foreground: Seque
             f"({', '.join(f'{value:g}' for value in np.unique(grey))}); "
             "wanted black and white (0 and 255, or 0 and 1), or grey up to white"
         )
-    return torch.from_numpy(_scaled(grey, image.mode))[None]
+    if is_deep(image):
+        return torch.from_numpy(_scaled(grey, image.mode))[None]
+    return torch.from_numpy(grey if peak > 1 else grey * np.uint8(255))[None]
 
 
 def alpha_tensor(image: PillowImage.Image, path: str | Path) -> Tensor:
     """Turn the alpha channel of a Pillow image into a mask, (1, H, W) float32; a ValueError where there is none."""
+    return to_unit(alpha_pixels(image, path))
+
+
+def alpha_pixels(image: PillowImage.Image, path: str | Path) -> Tensor:
+    """Turn the alpha channel of a Pillow image into a mask, (1, H, W) uint8; a ValueError where there is none."""
     if is_deep(image) or not image.has_transparency_data:
         raise ValueError(f"{path} has no alpha channel; wanted a cut-out (RGBA, LA or a palette), got {image.mode}")
-    alpha = np.array(image.convert("RGBA").getchannel("A"))
-    return torch.from_numpy(alpha)[None].float().div_(255)
+    return torch.from_numpy(np.array(image.convert("RGBA").getchannel("A")))[None]
 
 
 def colours(image: PillowImage.Image) -> NDArray[np.uint8]:
@@ -283,7 +309,7 @@ def _grey(image: PillowImage.Image, path: str | Path) -> NDArray[Any]:
             f"{path}: the mask's palette has colours that are not grey, so it seems to hold label ids; "
             "wanted black and white, or grey up to white"
         )
-    return pixels[..., 0]
+    return np.ascontiguousarray(pixels[..., 0])
 
 
 def _label_ids(image: PillowImage.Image, path: str | Path) -> NDArray[Any]:
