@@ -1,0 +1,79 @@
+"""A first mask: published weights, photographs, their masks and cut-outs, and sheets of them to look at.
+
+Run it where `isnet-general-use`, a saved model, and the folder `photographs` are. Elsewhere a small network without
+training and drawn scenes take their place, in a new folder.
+"""
+
+# --8<-- [start:dataclasses]
+import dataclasses
+
+# --8<-- [end:dataclasses]
+import os
+import tempfile
+
+# --8<-- [start:imports]
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import dichoseg
+from dichoseg import visualize
+from dichoseg.inference import predict_files
+
+# --8<-- [end:imports]
+
+if not (Path("isnet-general-use").exists() and Path("photographs").exists()):
+    os.chdir(tempfile.mkdtemp())
+    Path("photographs").mkdir()
+    for index, name in enumerate(("rocket.jpg", "coffee.png", "chelsea.png")):
+        scene = dichoseg.SyntheticDataset(3, size=96)[index]
+        Image.fromarray((scene.image.permute(1, 2, 0) * 255).byte().numpy()).save(Path("photographs", name))
+    small = {"channels": [8, 16], "mid_channels": [4, 8], "strides": [2, 4], "stem_channels": 8}
+    stand_in = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+    dichoseg.save_model(stand_in, "isnet-general-use")
+
+# --8<-- [start:mask]
+model = dichoseg.load_model("isnet-general-use")
+mask = dichoseg.predict(model, "photographs/rocket.jpg")
+print(mask.shape, mask.dtype, f"{mask.min():.3f} to {mask.max():.3f}")
+Image.fromarray((mask * 255).round().astype(np.uint8)).save("mask.png")
+# --8<-- [end:mask]
+
+# --8<-- [start:folders]
+predictor = dichoseg.Predictor(model)  # prepared once, for all photographs
+print(predict_files(predictor, ["photographs"], "masks").text())
+print(predict_files(predictor, ["photographs"], "cut-outs", cutout=True).text())
+# --8<-- [end:folders]
+
+
+# --8<-- [start:look]
+def pixels(*path: str) -> NDArray[np.float32]:
+    """What a picture holds, in [0, 1]."""
+    return np.asarray(np.asarray(Image.open(Path(*path))) / 255, np.float32)
+
+
+def on_squares(cut_out: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A cut-out (H, W, 4) on grey squares, so that one sees what is transparent."""
+    dark = (np.indices(cut_out.shape[:2]) // 16).sum(axis=0)[..., None] % 2
+    squares = 0.92 - 0.12 * dark
+    return np.asarray(squares + cut_out[..., 3:] * (cut_out[..., :3] - squares), np.float32)
+
+
+rows = []
+for name in ("rocket.jpg", "coffee.png"):
+    result = Path(name).with_suffix(".png").name
+    row = {"photograph": pixels("photographs", name), "mask": pixels("masks", result)}
+    rows.append(row | {"cut-out": on_squares(pixels("cut-outs", result))})
+visualize.contact_sheet(rows, tile=400).save("cut_outs.jpg", quality=90)
+# --8<-- [end:look]
+
+# --8<-- [start:smaller]
+photograph = pixels("photographs", "chelsea.png")
+row = {"photograph": photograph}
+for size in (1024, 512):
+    model.preprocessing = dataclasses.replace(model.preprocessing, size=size)
+    row[f"--size {size}"] = dichoseg.predict(model, "photographs/chelsea.png")
+visualize.contact_sheet([row], tile=400).save("sizes.jpg", quality=90)
+# --8<-- [end:smaller]

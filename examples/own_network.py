@@ -1,0 +1,133 @@
+"""A network of objects, step by step: put together, learnt by heart, trained, supervised by a GT encoder, kept.
+
+`python examples/own_network.py --long` gives the numbers of the tutorial: three minutes of one core.
+"""
+
+# --8<-- [start:standard]
+import dataclasses
+import functools
+import logging
+
+# --8<-- [end:standard]
+import os
+import sys
+import tempfile
+
+# --8<-- [start:imports]
+import torch
+
+import dichoseg
+from dichoseg import losses
+from dichoseg.contracts import Encoder
+from dichoseg.decoders import FPNDecoder
+from dichoseg.encoders import RSUEncoder, TimmEncoder
+
+logging.basicConfig(format="%(message)s", level=logging.INFO)  # what fit has to say
+# --8<-- [end:imports]
+os.chdir(tempfile.mkdtemp())  # what is written below goes there
+length, epochs, trial_epochs = (192, 10, 60) if "--long" in sys.argv else (8, 1, 2)
+torch.manual_seed(0)
+
+
+# --8<-- [start:encoder]
+def small_encoder() -> RSUEncoder:
+    """Four stages of residual U-blocks."""
+    return RSUEncoder(
+        channels=(16, 32, 48, 64),
+        mid_channels=(8, 16, 24, 32),
+        strides=(2, 4, 8, 16),
+        stem_channels=16,
+    )
+
+
+encoder = small_encoder()
+image = torch.rand(2, 3, 65, 97)  # of any size
+features = encoder(image)
+print(encoder.feature_info)
+print([tuple(feature.shape) for feature in features])
+# --8<-- [end:encoder]
+
+# --8<-- [start:decoder]
+decoder = FPNDecoder(encoder.feature_info, channels=32)
+print(decoder.feature_info)
+print([tuple(feature.shape) for feature in decoder(features)])
+# --8<-- [end:decoder]
+
+# --8<-- [start:heads]
+heads = dichoseg.SideHeads(decoder.feature_info)
+model = dichoseg.Segmenter(encoder, decoder, heads)
+prediction = model(image)
+print(tuple(prediction.logits.shape))
+print([tuple(logits.shape) for logits in prediction.side_logits])
+# --8<-- [end:heads]
+
+
+# --8<-- [start:network]
+def network(encoder: Encoder) -> dichoseg.Segmenter:
+    """A feature pyramid on any encoder, for images of 96 pixels."""
+    decoder = FPNDecoder(encoder.feature_info, channels=32)
+    heads = dichoseg.SideHeads(decoder.feature_info)
+    preprocessing = dataclasses.replace(encoder.preprocessing, size=96)
+    return dichoseg.Segmenter(encoder, decoder, heads, preprocessing=preprocessing)
+
+
+# --8<-- [end:network]
+
+# --8<-- [start:overfit]
+training = dichoseg.SyntheticDataset(length, size=96, seed=0)  # length: 192
+optimizer = functools.partial(torch.optim.AdamW, lr=3e-3)
+
+trial = network(small_encoder())
+dichoseg.fit(trial, training, optimizer=optimizer, overfit_batches=1, epochs=trial_epochs)  # 60
+# --8<-- [end:overfit]
+
+# --8<-- [start:train]
+validation = dichoseg.SyntheticDataset(32, size=96, seed=1)
+
+plain = network(small_encoder())
+history = dichoseg.fit(plain, training, optimizer=optimizer, val_data=validation, epochs=epochs)  # 10
+print({name: round(history[-1][name], 3) for name in ("loss", "main", "side_1", "quick_max_f")})
+# --8<-- [end:train]
+
+# --8<-- [start:loss]
+objective = losses.WeightedSum(
+    bce=(1.0, losses.DeepSupervision(losses.BCELoss())),
+    edge=(0.5, losses.DeepSupervision(losses.EdgeBCELoss(), side_weight=0.0)),
+)
+edged = network(small_encoder())
+history = dichoseg.fit(edged, training, objective=objective, optimizer=optimizer, val_data=validation, epochs=epochs)
+print({name: round(history[-1][name], 3) for name in ("loss", "bce/main", "edge/main", "quick_max_f")})
+# --8<-- [end:loss]
+
+# --8<-- [start:gt-encoder]
+supervised = network(small_encoder())
+gt_encoder = dichoseg.fit_gt_encoder(supervised, training, optimizer=optimizer, epochs=epochs)
+objective = losses.WeightedSum(
+    bce=(1.0, losses.DeepSupervision(losses.BCELoss())),
+    features=(0.2, losses.IntermediateSupervision(gt_encoder)),
+)
+history = dichoseg.fit(
+    supervised, training, objective=objective, optimizer=optimizer, val_data=validation, epochs=epochs
+)
+print({name: round(history[-1][name], 3) for name in ("loss", "bce/main", "features/feature_1", "quick_max_f")})
+# --8<-- [end:gt-encoder]
+
+# --8<-- [start:scores]
+test = dichoseg.SyntheticDataset(32, size=96, seed=2)
+for name, model in {"plain": plain, "edge loss": edged, "GT encoder": supervised}.items():
+    scores = dichoseg.evaluate(model, test, metrics=("mae", "max_f", "boundary_iou"))
+    print(name, {metric: round(score, 3) for metric, score in scores.items()})
+# --8<-- [end:scores]
+
+# --8<-- [start:save]
+dichoseg.save_model(edged, "mine")
+again = dichoseg.load_model("mine", model=network(small_encoder()))
+mask = dichoseg.predict(again, test[0].image)  # (H, W) in [0, 1]
+# --8<-- [end:save]
+print(mask.shape, "changed by", abs(mask - dichoseg.predict(edged, test[0].image)).max())
+
+# --8<-- [start:backbone]
+larger = network(TimmEncoder("resnet18"))
+print(larger.feature_info)
+dichoseg.fit(larger, training, optimizer=optimizer, overfit_batches=1, epochs=trial_epochs)
+# --8<-- [end:backbone]
