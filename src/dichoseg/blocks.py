@@ -35,7 +35,7 @@ def _channels_last(gradient: Tensor) -> Tensor:
 
 def spatial_size(tensor: Tensor) -> tuple[int, int]:
     """Height and width of a (B, C, H, W) tensor."""
-    return cast(tuple[int, int], tensor.shape[-2:])
+    return cast("tuple[int, int]", tensor.shape[-2:])  # in quotes for torch 2.6, which exports no generic alias
 
 
 @contextmanager
