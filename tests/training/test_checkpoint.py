@@ -17,8 +17,8 @@ from dichoseg.training.schedules import cosine
 from dichoseg.training.step import Stepper
 
 SCRIPT = """
-import os, signal, sys, traceback
-import torch
+import os, signal, sys
+import kornia.augmentation, matplotlib.figure, torch, torch._dynamo  # which fit would import in each life
 from dichoseg import Preprocessing, SyntheticDataset, create_model, fit
 from dichoseg.augmentations import gpu_augmentation
 
@@ -47,13 +47,8 @@ for line in sys.stdin:  # each life is a process of its own, which finds all tha
     out, fatal, workers, how = line.rstrip().split("\\t")
     process = os.fork()
     if process == 0:
-        code = 1
-        try:
-            live(out, int(fatal), int(workers), how)
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        os._exit(code)
+        live(out, int(fatal), int(workers), how)
+        sys.exit()
     print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 """
 

@@ -10,48 +10,55 @@ from dichoseg import Preprocessing, SyntheticDataset, create_model, fit, fit_gt_
 from dichoseg.losses import BCELoss, DeepSupervision
 from dichoseg.models.weights import freeze_batch_norm
 
-out, batch_size, rate = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+out, batch_size = sys.argv[1], int(sys.argv[2])
 torch.set_num_threads(1)
-torch.manual_seed(0)
 args = {"channels": [8, 8, 16], "mid_channels": [4, 4, 8], "strides": [2, 4, 8], "stem_channels": 8}
-model = create_model("isnet", encoder_args=args, preprocessing=Preprocessing(size=32))
-freeze_batch_norm(model)
-model.encoder.stages[0].requires_grad_(False)
-history = fit(
-    model,
-    SyntheticDataset(11, size=32),
-    val_data=SyntheticDataset(5, size=32, seed=1),
-    objective=DeepSupervision(BCELoss(), side_weight=0.0),  # which leaves the side heads without a gradient
-    optimizer=lambda parameters: torch.optim.SGD(parameters, lr=rate),
-    accumulate=2,
-    batch_size=batch_size,
-    epochs=4,
-    precision="float32",
-    out=out + "/run",
-    resume=True,
-    on_epoch=lambda _, row: row["epoch"] == 3,
-)
-gt_encoder = fit_gt_encoder(model, SyntheticDataset(4, size=32), epochs=1, batch_size=2, precision="float32")
-assert not torch.distributed.is_initialized()
-if os.environ.get("RANK", "0") == "0":
-    torch.save((history, model.state_dict(), gt_encoder.state_dict()), out + "/result.pt")
+
+def train(batch_size, rate, name):
+    torch.manual_seed(0)
+    model = create_model("isnet", encoder_args=args, preprocessing=Preprocessing(size=32))
+    freeze_batch_norm(model)
+    model.encoder.stages[0].requires_grad_(False)
+    history = fit(
+        model,
+        SyntheticDataset(11, size=32),
+        val_data=SyntheticDataset(5, size=32, seed=1),
+        objective=DeepSupervision(BCELoss(), side_weight=0.0),  # which leaves the side heads without a gradient
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=rate),
+        accumulate=2,
+        batch_size=batch_size,
+        epochs=4,
+        precision="float32",
+        out=f"{out}/{name}",
+        resume=True,
+        on_epoch=lambda _, row: row["epoch"] == 3,
+    )
+    gt_encoder = fit_gt_encoder(model, SyntheticDataset(4, size=32), epochs=1, batch_size=2, precision="float32")
+    assert not torch.distributed.is_initialized()
+    if os.environ.get("RANK", "0") == "0":
+        torch.save((history, model.state_dict(), gt_encoder.state_dict()), f"{out}/{name}.pt")
+
+train(batch_size, 0.1, "learning")
+train(2, 0.0, "standing")
 """
 
 
 @pytest.fixture(scope="module")
 def trained(torchrun, tmp_path_factory):
-    def run(processes, *, batch_size, rate=0.1):
+    """What one process and what two have left, of the same steps and of steps that change nothing."""
+    results = {}
+    for processes, batch_size in ((1, 4), (2, 2)):
         folder = tmp_path_factory.mktemp("run")
         (folder / "script.py").write_text(SCRIPT)
-        torchrun(processes, folder / "script.py", folder, batch_size, rate)
-        return torch.load(folder / "result.pt", weights_only=True)
-
-    return run
+        torchrun(processes, folder / "script.py", folder, batch_size)
+        for name in ("learning", "standing"):
+            results[name, processes] = torch.load(folder / f"{name}.pt", weights_only=True)
+    return results
 
 
 def test_value_two_processes_take_the_steps_of_one(trained):
-    alone = trained(1, batch_size=4)
-    history, weights, _ = trained(2, batch_size=2)
+    alone = trained["learning", 1]
+    history, weights, _ = trained["learning", 2]
     assert len(history) == 3  # the first process's on_epoch speaks for both
     for row, expected in zip(history, alone[0], strict=True):
         assert row["loss"] == pytest.approx(expected["loss"], rel=1e-5)
@@ -61,7 +68,7 @@ def test_value_two_processes_take_the_steps_of_one(trained):
 
 
 def test_value_validation_is_one_process_s_to_the_last_digit(trained):
-    one, two = (trained(processes, batch_size=2, rate=0.0)[0] for processes in (1, 2))
+    one, two = (trained["standing", processes][0] for processes in (1, 2))
     for row, expected in zip(two, one, strict=True):
         for name in ("val_loss", "quick_mae", "quick_max_f", "quick_iou"):
             assert row[name] == expected[name]

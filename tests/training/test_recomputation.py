@@ -180,7 +180,10 @@ def test_value_predicted_and_exported(tmp_path):
 
 
 def test_value_compiled():
-    models = made("rsu"), made("rsu")
+    torch.manual_seed(0)
+    two_stages = {"channels": [8, 8], "mid_channels": [4, 4], "strides": [2, 4], "stem_channels": 8}
+    models = [isnet(encoder_args=two_stages).train()]
+    models.append(copy.deepcopy(models[0]))
     checkpoint_activations(models[1])
     (_, gradients, _, _), (_, same, _, _) = step(models[0]), step(models[1])
     models[1].zero_grad()
