@@ -55,23 +55,25 @@ def pixels(*path: str) -> NDArray[np.float32]:
 
 
 def on_squares(cut_out: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A cut-out (H, W, 4) on grey squares, so that one sees what is transparent."""
+    """A cut-out (H, W, 4) on grey squares, where it is transparent."""
     dark = (np.indices(cut_out.shape[:2]) // 16).sum(axis=0)[..., None] % 2
     squares = 0.92 - 0.12 * dark
-    return np.asarray(squares + cut_out[..., 3:] * (cut_out[..., :3] - squares), np.float32)
+    colours, alpha = cut_out[..., :3], cut_out[..., 3:]
+    return np.asarray(squares + alpha * (colours - squares), np.float32)
 
 
 rows = []
 for name in ("rocket.jpg", "coffee.png"):
     result = Path(name).with_suffix(".png").name
-    row = {"photograph": pixels("photographs", name), "mask": pixels("masks", result)}
-    rows.append(row | {"cut-out": on_squares(pixels("cut-outs", result))})
+    row = {"photograph": pixels("photographs", name)}
+    row["mask"] = pixels("masks", result)
+    row["cut-out"] = on_squares(pixels("cut-outs", result))
+    rows.append(row)
 visualize.contact_sheet(rows, tile=400).save("cut_outs.jpg", quality=90)
 # --8<-- [end:look]
 
 # --8<-- [start:smaller]
-photograph = pixels("photographs", "chelsea.png")
-row = {"photograph": photograph}
+row = {"photograph": pixels("photographs", "chelsea.png")}
 for size in (1024, 512):
     model.preprocessing = dataclasses.replace(model.preprocessing, size=size)
     row[f"--size {size}"] = dichoseg.predict(model, "photographs/chelsea.png")

@@ -22,7 +22,7 @@ from dichoseg.contracts import Encoder
 from dichoseg.decoders import FPNDecoder
 from dichoseg.encoders import RSUEncoder, TimmEncoder
 
-logging.basicConfig(format="%(message)s", level=logging.INFO)  # what fit has to say
+logging.basicConfig(format="%(message)s", level=logging.INFO)
 # --8<-- [end:imports]
 os.chdir(tempfile.mkdtemp())  # what is written below goes there
 length, epochs, trial_epochs = (192, 10, 60) if "--long" in sys.argv else (8, 1, 2)
@@ -67,26 +67,39 @@ def network(encoder: Encoder) -> dichoseg.Segmenter:
     """A feature pyramid on any encoder, for images of 96 pixels."""
     decoder = FPNDecoder(encoder.feature_info, channels=32)
     heads = dichoseg.SideHeads(decoder.feature_info)
-    preprocessing = dataclasses.replace(encoder.preprocessing, size=96)
-    return dichoseg.Segmenter(encoder, decoder, heads, preprocessing=preprocessing)
+    model = dichoseg.Segmenter(encoder, decoder, heads)
+    model.preprocessing = dataclasses.replace(encoder.preprocessing, size=96)
+    return model
 
 
 # --8<-- [end:network]
 
 # --8<-- [start:overfit]
-training = dichoseg.SyntheticDataset(length, size=96, seed=0)  # length: 192
-optimizer = functools.partial(torch.optim.AdamW, lr=3e-3)
+training = dichoseg.SyntheticDataset(length, size=96, seed=0)  # length is 192
+adamw = functools.partial(torch.optim.AdamW, lr=3e-3)
+by_heart = functools.partial(
+    dichoseg.fit,
+    overfit_batches=1,
+    epochs=trial_epochs,  # 60
+    optimizer=adamw,
+)
 
-trial = network(small_encoder())
-dichoseg.fit(trial, training, optimizer=optimizer, overfit_batches=1, epochs=trial_epochs)  # 60
+by_heart(network(small_encoder()), training)
 # --8<-- [end:overfit]
 
 # --8<-- [start:train]
 validation = dichoseg.SyntheticDataset(32, size=96, seed=1)
+train = functools.partial(
+    dichoseg.fit,
+    val_data=validation,
+    epochs=epochs,  # 10
+    optimizer=adamw,
+)
 
 plain = network(small_encoder())
-history = dichoseg.fit(plain, training, optimizer=optimizer, val_data=validation, epochs=epochs)  # 10
-print({name: round(history[-1][name], 3) for name in ("loss", "main", "side_1", "quick_max_f")})
+history = train(plain, training)
+names = ("loss", "main", "side_1", "quick_max_f")
+print({name: round(history[-1][name], 3) for name in names})
 # --8<-- [end:train]
 
 # --8<-- [start:loss]
@@ -95,28 +108,35 @@ objective = losses.WeightedSum(
     edge=(0.5, losses.DeepSupervision(losses.EdgeBCELoss(), side_weight=0.0)),
 )
 edged = network(small_encoder())
-history = dichoseg.fit(edged, training, objective=objective, optimizer=optimizer, val_data=validation, epochs=epochs)
-print({name: round(history[-1][name], 3) for name in ("loss", "bce/main", "edge/main", "quick_max_f")})
+history = train(edged, training, objective=objective)
+names = ("loss", "bce/main", "edge/main", "quick_max_f")
+print({name: round(history[-1][name], 3) for name in names})
 # --8<-- [end:loss]
 
 # --8<-- [start:gt-encoder]
 supervised = network(small_encoder())
-gt_encoder = dichoseg.fit_gt_encoder(supervised, training, optimizer=optimizer, epochs=epochs)
+gt_encoder = dichoseg.fit_gt_encoder(
+    supervised,
+    training,
+    epochs=epochs,
+    optimizer=adamw,
+)
 objective = losses.WeightedSum(
     bce=(1.0, losses.DeepSupervision(losses.BCELoss())),
     features=(0.2, losses.IntermediateSupervision(gt_encoder)),
 )
-history = dichoseg.fit(
-    supervised, training, objective=objective, optimizer=optimizer, val_data=validation, epochs=epochs
-)
-print({name: round(history[-1][name], 3) for name in ("loss", "bce/main", "features/feature_1", "quick_max_f")})
+history = train(supervised, training, objective=objective)
+names = ("loss", "bce/main", "features/feature_1", "quick_max_f")
+print({name: round(history[-1][name], 3) for name in names})
 # --8<-- [end:gt-encoder]
 
 # --8<-- [start:scores]
 test = dichoseg.SyntheticDataset(32, size=96, seed=2)
-for name, model in {"plain": plain, "edge loss": edged, "GT encoder": supervised}.items():
-    scores = dichoseg.evaluate(model, test, metrics=("mae", "max_f", "boundary_iou"))
-    print(name, {metric: round(score, 3) for metric, score in scores.items()})
+trained = {"plain": plain, "edge loss": edged, "GT encoder": supervised}
+measures = ("mae", "max_f", "boundary_iou")
+for name, model in trained.items():
+    scores = dichoseg.evaluate(model, test, metrics=measures)
+    print(name, {measure: round(scores[measure], 3) for measure in measures})
 # --8<-- [end:scores]
 
 # --8<-- [start:save]
@@ -129,5 +149,5 @@ print(mask.shape, "changed by", abs(mask - dichoseg.predict(edged, test[0].image
 # --8<-- [start:backbone]
 larger = network(TimmEncoder("resnet18"))
 print(larger.feature_info)
-dichoseg.fit(larger, training, optimizer=optimizer, overfit_batches=1, epochs=trial_epochs)
+by_heart(larger, training)
 # --8<-- [end:backbone]

@@ -30,22 +30,12 @@ mask = dichoseg.predict(published, "photographs/chelsea.png")  # (H, W) in [0, 1
 
 data = dichoseg.FolderDataset("data/im", "data/gt")
 training, validation = data.split(0.2, seed=0)
-model = dichoseg.create_model(
-    "isnet",
-    encoder="timm:resnet18",
-    decoder="fpn",
-    preprocessing=published.preprocessing,
-)
-objective = WeightedSum(
+model = dichoseg.create_model("isnet", encoder="timm:resnet18", decoder="fpn")
+model.preprocessing = published.preprocessing  # its size and normalisation
+loss = WeightedSum(
     bce=(1.0, DeepSupervision(BCELoss())),
     edge=(0.5, DeepSupervision(EdgeBCELoss())),
 )
-dichoseg.fit(
-    model,
-    training,
-    val_data=validation,
-    objective=objective,
-    out="runs/first",
-)
+dichoseg.fit(model, training, objective=loss, val_data=validation, out="runs/a")
 print(dichoseg.evaluate(model, validation))
 # --8<-- [end:lines]
