@@ -29,7 +29,7 @@ import dichoseg
 from dichoseg.augmentations import SeededTransform, gpu_augmentation
 from dichoseg.data.reading import image_pixels, mask_pixels, open_image, to_unit
 from dichoseg.inference.memory import keep_memory
-from dichoseg.training.loading import batches, resized_levels, seeded, stacked
+from dichoseg.training.loading import batches, resized_levels, stacked
 
 
 class Plain(Dataset[Any]):
@@ -64,8 +64,6 @@ def parts(data: dichoseg.FolderDataset, size: int) -> dict[str, float]:
     spent: dict[str, float] = defaultdict(float)
     for _, image_path, mask_path in data.files:
         ticks = [("", time.perf_counter())]
-        with seeded(0, 1, 2, 1):
-            ticks.append(("random state", time.perf_counter()))
         picture = open_image(image_path)
         ticks.append(("decode the image", time.perf_counter()))
         stencil = open_image(mask_path)

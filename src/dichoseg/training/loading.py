@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import cv2
@@ -174,8 +174,9 @@ class _Prepared(Dataset[Any]):
         self.seed = seed
         self.epoch = epoch
         self.folder = data if type(data) is FolderDataset else None  # whose samples are right; a subclass may do more
-        self.at_least = self._at_least() if epoch else None  # validation, epoch 0, sees what `predict` sees
-        self.quick = self._is_published_resize() if epoch else False  # so here
+        # validation, epoch 0, sees what `predict` sees
+        self.at_least = self._at_least() if epoch else None
+        self.by_opencv = self._is_published_resize() if epoch else False
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, str] | Exception:
         try:
@@ -184,7 +185,8 @@ class _Prepared(Dataset[Any]):
             return error
 
     def _load(self, index: int) -> tuple[Tensor, Tensor, str]:
-        with seeded(self.seed, self.epoch, index, 1):  # 1: a stream of its own beside the steps'
+        draws = self.folder is None or self.folder.transform is not None  # reading alone draws nothing
+        with seeded(self.seed, self.epoch, index, 1) if draws else nullcontext():  # 1: a stream beside the steps'
             if self.folder is None:
                 image, mask, *rest = self.data[index]
             else:
@@ -214,7 +216,7 @@ class _Prepared(Dataset[Any]):
         if pixels.dtype == torch.uint8 and how.resize_policy != "letterbox":
             if size == tuple(pixels.shape[-2:]):
                 return pixels
-            if self.quick:
+            if self.by_opencv:
                 return resized_levels(pixels, size)
         return how.resize(to_unit(pixels)[None], scale=self.scale)[0]
 
