@@ -264,7 +264,7 @@ def stacked(pictures: Sequence[Tensor]) -> Tensor:
 def resized_levels(levels: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize levels of 8 bits (C, H, W) as IS-Net is published, bilinearly and truncated to 8 bits, by OpenCV.
 
-    For training only, where resizing is a good part of loading: five times as fast as torch, on whose rounding
+    For training only, where resizing is a good part of loading: four to five times as fast as torch, on whose rounding
     `Preprocessing.resize` rests. Both compute in float32, but sum in another order and round the places of the pixels
     otherwise. Where a result lies next to a whole number, truncation makes one level of it. That befalls no value of
     ECSSD's images at 256 and 512 pixels, one in a million at 1024, and one in a thousand at sides such as 352.
