@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
@@ -21,15 +21,6 @@ SMALL = {
     "strides": [2, 4, 8],
     "stem_channels": 8,
 }
-
-
-@pytest.fixture(autouse=True)
-def _same_threads() -> Iterator[None]:
-    """Each test begins with the same number of threads: numba, which pymatting uses, raises torch's as well."""
-    before = torch.get_num_threads()
-    yield
-    if torch.get_num_threads() != before:
-        torch.set_num_threads(before)
 
 
 @pytest.fixture

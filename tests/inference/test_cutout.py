@@ -1,5 +1,6 @@
 import contextlib
 import importlib.util
+import os
 import subprocess
 import sys
 import time
@@ -105,6 +106,23 @@ def test_value_threads_do_not_change_the_estimate():
     one, all_of_them = (estimate_foreground(photograph, mask, threads=threads) for threads in (1, None))
     assert np.array_equal(one, all_of_them)
     assert numba.get_num_threads() == before
+
+
+@with_pymatting
+def test_value_torch_keeps_its_threads():
+    script = """
+import numpy as np, torch
+from dichoseg.inference.cutout import can_estimate_foreground, estimate_foreground
+torch.set_num_threads(1)
+assert torch.get_num_threads() == 1
+assert can_estimate_foreground()
+print(torch.get_num_threads())
+estimate_foreground(np.zeros((8, 8, 3), np.uint8), np.eye(8, dtype=np.uint8) * 255)
+print(torch.get_num_threads())
+"""
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "3", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "1"]
 
 
 @with_pymatting

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,6 +60,7 @@ def predict(
     from ..inference.memory import keep_memory
     from ..inference.planning import plan_files
     from ..inference.rendering import Rendering
+    from ..inference.threads import torch_threads
     from ..models import load_model
 
     keep_memory()
@@ -73,7 +72,7 @@ def predict(
     network = load_model(model)
     if size is not None:
         network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
-    with _torch_threads(threads):
+    with torch_threads(threads):
         try:
             predictor = Predictor(
                 network,
@@ -90,20 +89,6 @@ def predict(
     typer.echo(predicted.text())  # what failed is in the log
     if predicted.failures:
         raise typer.Exit(1)
-
-
-@contextlib.contextmanager
-def _torch_threads(count: int | None) -> Iterator[None]:
-    """Let torch use so many threads, and afterwards as many as before."""
-    import torch
-
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def evaluate(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageColor
+
+from .threads import torch_threads
 
 Colour: TypeAlias = tuple[int, int, int]
 Box: TypeAlias = tuple[int, int, int, int]
@@ -69,13 +71,19 @@ def estimate_foreground(
     Raises:
         ImportError: pymatting is not installed.
     """
-    from pymatting import estimate_foreground_ml
-
+    pymatting = _load_pymatting()
     if mask.min() == mask.max():  # and its pyramid needs two pixels
         return photograph
     with _ESTIMATING, _numba_threads(threads):
-        colours = estimate_foreground_ml(photograph.astype(np.float32) / 255, mask.astype(np.float32) / 255)
+        colours = pymatting.estimate_foreground_ml(photograph.astype(np.float32) / 255, mask.astype(np.float32) / 255)
     return (colours * 255).round().astype(np.uint8)
+
+
+def _load_pymatting() -> Any:
+    """Import pymatting: numba then starts its threads, and where these are OpenMP's, torch would get as many."""
+    with torch_threads():
+        import pymatting
+    return pymatting
 
 
 @contextmanager
@@ -97,7 +105,7 @@ def _numba_threads(count: int | None) -> Iterator[None]:
 def can_estimate_foreground() -> bool:
     """Whether pymatting is installed; loads it."""
     try:
-        import pymatting  # noqa: F401
+        _load_pymatting()
     except ModuleNotFoundError as error:
         if error.name != "pymatting":
             raise
