@@ -168,9 +168,14 @@ def egnet_vgg16() -> Segmenter:
 
 def _create_encoder(name: str, arguments: Mapping[str, Any]) -> Encoder:
     parts = ComponentName.parse(name)
-    if all(component.name != parts.name for component in components("encoders")) and _is_backbone(name):
-        raise ValueError(f"no {name!r} in dichoseg.encoders; timm's backbone of that name is 'timm:{name}'")
-    make = load_component("encoders", name.partition(":")[0])
+    try:
+        make = load_component("encoders", name.partition(":")[0])
+    except ValueError:
+        if all(component.name != parts.name for component in components("encoders")) and _is_backbone(name):
+            raise ValueError(
+                f"no {name!r} in dichoseg.encoders; timm's backbone of that name is 'timm:{name}'"
+            ) from None
+        raise
     positional = () if parts.argument is None else (parts.argument,)
     return cast(Encoder, _made(Encoder, make, name, *positional, **arguments))
 
