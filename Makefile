@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTHON_FILES := src tests examples benchmarks docs hatch_build.py
+PYTHON_FILES := src tests examples benchmarks docs
 export NO_ALBUMENTATIONS_UPDATE := 1
 
 .PHONY: demo test setup format lint types tests coverage docs clean

@@ -49,10 +49,7 @@ def test_value_archive_holds_what_the_wheel_is_made_of(built):
     with tarfile.open(built / f"{NAME}.tar.gz") as archive:
         held = {str(PurePosixPath(name).relative_to(NAME)) for name in archive.getnames()}
     beside = {".gitignore", "CHANGELOG.md", "CITATION.cff", "LICENSE", "PKG-INFO", "README.md"}
-    assert (
-        held
-        == {f"src/{name}" for name in SOURCES} | {"src/dichoseg/py.typed", "hatch_build.py", "pyproject.toml"} | beside
-    )
+    assert held == {f"src/{name}" for name in SOURCES} | {"src/dichoseg/py.typed", "pyproject.toml"} | beside
 
 
 def test_value_archive_makes_the_same_wheel(built, wheel):
