@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
@@ -36,6 +37,18 @@ def disc() -> torch.Tensor:
     rows, columns = torch.meshgrid(torch.arange(65), torch.arange(97), indexing="ij")
     inside = ((rows - 30) ** 2 + (columns - 50) ** 2 < 400).float()
     return torch.stack([inside, torch.zeros_like(inside)])[:, None]
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., None]:
+    """Run `python -m build` with some options, the result going into a folder; with what is installed, so offline."""
+
+    def run(project: Path, folder: Path, *options: str) -> None:
+        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, *options, project]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -63,12 +63,11 @@ def run(*command, cwd, path="", status=0):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(build, tmp_path_factory):
     """A folder whose `env` has dichoseg and the plugin, both installed from their wheels."""
     folder = tmp_path_factory.mktemp("plugin")
-    build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder))
     for project in (ROOT, ROOT / "examples/plugin"):
-        run(*build, str(project), cwd=folder)
+        build(project, folder, "--wheel")
     wheels = sorted(map(str, folder.glob("*.whl")))
     assert len(wheels) == 2
     run(sys.executable, "-m", "venv", "--without-pip", "env", cwd=folder)
@@ -88,14 +87,14 @@ def test_value_listed_with_its_package(folder):
 
 
 @pytest.fixture
-def future(folder, tmp_path):
+def future(build, folder, tmp_path):
     """Another plugin, for dichoseg 2, installed beside that environment from its wheel, without what it requires."""
     project = tmp_path / "project"
     (project / "dichoseg_future").mkdir(parents=True)
     (project / "pyproject.toml").write_text(FUTURE)
     (project / "dichoseg_future/__init__.py").write_text(FUTURE_PARTS)
     (project / "dichoseg_future/decoder.py").write_text("from dichoseg.blocks import ThatOfTheFuture")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", ".", str(project), cwd=tmp_path)
+    build(project, tmp_path, "--wheel")
     (wheel,) = map(str, tmp_path.glob("*.whl"))
     run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", "site", wheel, cwd=tmp_path)
     return tmp_path / "site"
