@@ -1,9 +1,9 @@
 """The table and the plot of an ablation: `python benchmarks/ablation_table.py FOLDER [--metrics max_f mae ...]`.
 
 Reads what `benchmarks/ablation.py` leaves. First mean and standard deviation over the seeds of each arm, then its
-differences to the baseline of the same seed: their mean and its 95 % interval by Student's t. The interval is about
-other seeds on the same images, says nothing of other images, and takes one arm by itself: with nine arms and six
-metrics, some two or three of the intervals miss zero by chance. Needs SciPy.
+differences to the baseline of the same seed: their mean and its 95 % interval by Student's t; at last what the arms
+cost. The interval is about other seeds on the same images, says nothing of other images, and takes one arm by itself:
+with nine arms and six metrics, some two or three of the intervals miss zero by chance. Needs SciPy.
 """
 
 import argparse
@@ -62,6 +62,7 @@ def summarise(folder: Path, *, metrics: Sequence[str] = METRICS) -> str:
     if differences:
         text += "\n" + difference_table(differences, metrics)
         plot(differences, metrics).savefig(folder / PLOT)
+    text += "\n" + cost_table(runs)
     (folder / TABLE).write_text(text, encoding="utf-8")
     return text
 
@@ -80,20 +81,16 @@ def read(folder: Path) -> Runs:
 
 
 def absolute_table(runs: Runs, metrics: Sequence[str]) -> str:
-    """Mean and standard deviation over seeds, and what an arm costs."""
-    columns = ["arm", "seeds", *metrics, "parameters, 10⁶", "steps", "seconds", "of the GT encoder"]
-    lines = [f"| {' | '.join(columns)} |", f"|---{'|---:' * (len(columns) - 1)}|"]
+    """Mean and standard deviation over seeds."""
+    rows = []
     for arm, of_arm in runs.items():
-        results = list(of_arm.values())
-        cells = [arm, str(len(results))]
+        cells = [arm, str(len(of_arm))]
         for metric in metrics:
-            values = [result["scores"][metric] for result in results]
-            spread = f" ± {shown(metric, statistics.stdev(values))}" if len(values) > 1 else ""
-            cells.append(shown(metric, statistics.mean(values)) + spread)
-        cells += [f"{results[0]['parameters'] / 1e6:.2f}", str(results[0]["steps"])]
-        cells += [f"{statistics.mean(result[name] for result in results):.0f}" for name in SECONDS]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+            values = [result["scores"][metric] for result in of_arm.values()]
+            spread = statistics.stdev(values) if len(values) > 1 else math.nan
+            cells.append(with_spread(metric, statistics.mean(values), spread))
+        rows.append(cells)
+    return table(["arm", "seeds", *metrics], rows)
 
 
 def paired_differences(runs: Runs, metrics: Sequence[str]) -> dict[str, dict[str, list[float]]]:
@@ -120,21 +117,39 @@ def half_interval(values: Sequence[float]) -> float:
 
 def difference_table(differences: dict[str, dict[str, list[float]]], metrics: Sequence[str]) -> str:
     """Mean differences to the baseline, and half of their intervals; an interval without zero in bold."""
-    columns = ["minus the baseline", "pairs", *metrics]
-    lines = [f"| {' | '.join(columns)} |", f"|---{'|---:' * (len(columns) - 1)}|"]
+    rows = []
     for arm, of_arm in differences.items():
         cells = [arm, str(len(of_arm[metrics[0]]))]
         for metric in metrics:
             mean, half = statistics.mean(of_arm[metric]), half_interval(of_arm[metric])
-            cell = shown(metric, mean, sign="+") + ("" if math.isnan(half) else f" ± {shown(metric, half)}")
+            cell = with_spread(metric, mean, half, sign="+")
             cells.append(f"**{cell}**" if abs(mean) > half else cell)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        rows.append(cells)
+    return table(["minus the baseline", "pairs", *metrics], rows)
 
 
-def shown(metric: str, value: float, *, sign: str = "") -> str:
-    """A score; human correction effort is in clicks, all others are between 0 and 1."""
-    return f"{value:{sign}.{1 if metric == 'hce' else 4}f}"
+def cost_table(runs: Runs) -> str:
+    """What an arm costs: weights, and seconds of training, of which the last column took to train its GT encoder."""
+    rows = []
+    for arm, of_arm in runs.items():
+        results = list(of_arm.values())
+        training, of_gt_encoder = (statistics.mean(result[name] for result in results) for name in SECONDS)
+        cells = [f"{results[0]['parameters'] / 1e6:.2f}", str(results[0]["steps"])]
+        rows.append([arm, *cells, f"{training:.0f}", f"{of_gt_encoder:.0f}"])
+    return table(["arm", "parameters, 10⁶", "steps", "seconds", "seconds of the GT encoder"], rows)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """In Markdown; the first column is text, the others are numbers."""
+    head = [f"| {' | '.join(columns)} |", f"|---{'|---:' * (len(columns) - 1)}|"]
+    return "\n".join(head + [f"| {' | '.join(cells)} |" for cells in rows]) + "\n"
+
+
+def with_spread(metric: str, value: float, spread: float, *, sign: str = "") -> str:
+    """A score and, unless that is NaN, its spread; human correction effort is in clicks, all others in [0, 1]."""
+    decimals = 1 if metric == "hce" else 3
+    cell = f"{value:{sign}.{decimals}f}"
+    return cell if math.isnan(spread) else f"{cell}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{spread:.{decimals}f}"
 
 
 def plot(differences: dict[str, dict[str, list[float]]], metrics: Sequence[str]) -> Figure:
