@@ -3,9 +3,12 @@
 Public names are imported on first use, so `import dichoseg` loads nothing heavy.
 """
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from ._lazy import attach
+
+__version__ = version("dichoseg")
 
 if TYPE_CHECKING:
     from . import augmentations as augmentations

@@ -2,6 +2,7 @@ import logging
 
 import pytest
 
+import dichoseg
 from dichoseg.cli.options import show_training_log
 
 from .conftest import run_cli
@@ -22,3 +23,8 @@ def test_value_training_log_is_shown(caplog):
         assert logger.isEnabledFor(logging.INFO)
     finally:
         logger.setLevel(before)
+
+
+def test_value_version():
+    result = run_cli("--version")
+    assert (result.exit_code, result.output) == (0, f"dichoseg {dichoseg.__version__}\n")

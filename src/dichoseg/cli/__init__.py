@@ -1,9 +1,11 @@
 """The command line: each command parses, calls one public function and prints."""
 
 import sys
+from typing import Annotated
 
 import typer
 
+from .. import __version__
 from .check import check
 from .demo import demo
 from .export import export
@@ -11,9 +13,10 @@ from .inference import evaluate, predict
 from .models import convert, list_
 from .train import train
 
+DESCRIPTION = "Dichotomous image segmentation: separate the foreground of a photograph from its background."
+
 app = typer.Typer(
     name="dichoseg",
-    help="Dichotomous image segmentation: separate the foreground of a photograph from its background.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -21,6 +24,22 @@ app = typer.Typer(
 for command in (demo, check, train, predict, evaluate, export, convert):
     app.command()(command)
 app.command("list")(list_)
+
+
+def show_version(asked: bool) -> None:
+    """Say which version this is, and end."""
+    if asked:
+        typer.echo(f"dichoseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=DESCRIPTION)
+def before_commands(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version, and exit.")
+    ] = False,
+) -> None:
+    """What stands before the commands' names."""
 
 
 def main() -> None:
