@@ -5,7 +5,7 @@ import pytest
 from dichoseg.cli.training_data import open_training_data
 
 DEFAULTS = {"val": None, "val_fraction": None, "images": "im", "masks": "gt", "foreground": None, "seed": 0} | {
-    "resize_masks": False, "skip_broken": False, "check": True,
+    "mask_suffix": "", "resize_masks": False, "skip_broken": False, "check": True,
 }  # fmt: skip
 
 
@@ -18,6 +18,13 @@ def test_value_what_can_be_used_is_taken_as_it_is(data, capsys):
     assert len(training) == 5
     assert validation is None
     assert capsys.readouterr().err == ""
+
+
+def test_value_masks_beside_their_images(data):
+    for mask in (data / "train/gt").iterdir():
+        mask.rename(data / "train/im" / f"{mask.stem}_mask.png")
+    training, validation = opened(data, images="im", masks="im", mask_suffix="_mask", val_fraction=0.2)
+    assert [len(training), len(validation)] == [4, 1]
 
 
 def test_error_what_cannot_be_used_is_listed_and_refused(messy, capsys):

@@ -32,6 +32,61 @@ def test_value_pairs_by_path_without_extension(folder):
     assert dataset[0].mask.shape == (1, 6, 8)
 
 
+def suffixed(folder, suffix="_mask"):
+    """The same data as people also have it: each mask beside its image."""
+    for path in (folder / "gt").rglob("*.png"):
+        path.rename(folder / "im" / path.relative_to(folder / "gt").with_name(f"{path.stem}{suffix}.png"))
+    return folder / "im"
+
+
+def test_value_masks_of_a_suffix_beside_their_images(folder):
+    together = suffixed(folder)
+    (together / "notes.txt").write_text("")
+    dataset = FolderDataset(together, together, mask_suffix="_mask")
+    assert [files[0] for files in dataset.files] == ["a", "b", "sub dir/ü"]
+    assert [path.name for _, *paths in dataset.files[:1] for path in paths] == ["a.jpg", "a_mask.png"]
+    assert [problem.message for problem in dataset.ignored] == [
+        f"{together / 'notes.txt'} is of no kind that can be read as an image"
+    ]
+
+
+def test_value_masks_of_a_suffix_in_their_own_folder(folder):
+    for path in list((folder / "gt").rglob("*.png")):
+        path.rename(path.with_stem(unicodedata.normalize("NFD", f"{path.stem}-maß")))
+    Image.new("L", (8, 6)).save(folder / "gt/a.png")
+    Image.new("L", (8, 6)).save(folder / "gt/-maß.png")
+    dataset = FolderDataset(folder / "im", folder / "gt", mask_suffix="-maß")
+    assert [dataset[index].name for index in range(3)] == ["a", "b", "sub dir/ü"]
+    ignored = [problem for problem in dataset.report().problems if problem.kind == "ignored file"]
+    assert [problem.name for problem in ignored] == ["-maß.png", "a.png"]
+    assert ignored[1].message.endswith("gt/a.png is taken for no mask, since its name does not end in '-maß'")
+
+
+def test_error_suffix(folder):
+    with pytest.raises(ValueError, match=r"before the extension, such as '_mask'; got '_mask\.PNG'"):
+        FolderDataset(folder / "im", folder / "gt", mask_suffix="_mask.PNG")
+    with pytest.raises(ValueError, match="no masks in .*gt: wanted names that end in '_mask', as mask_suffix says"):
+        FolderDataset(folder / "im", folder / "gt", mask_suffix="_mask")
+    with pytest.raises(ValueError, match="masks='alpha' has none; got '_mask'"):
+        FolderDataset(folder / "im", "alpha", mask_suffix="_mask")
+    with pytest.raises(ValueError, match=r"im is the folder of both images and masks: mask_suffix= \(--mask-suffix\)"):
+        FolderDataset(folder / "im", folder / "gt/../im")
+    together = suffixed(folder)
+    (together / "a_mask.png").unlink()
+    with pytest.raises(ValueError, match=r"a\.jpg has no mask in .*im; dichoseg check lists all"):
+        FolderDataset(together, together, mask_suffix="_mask")
+
+
+def test_error_no_pair_names_the_suffix_that_would_make_them(folder):
+    for path in list((folder / "gt").rglob("*.png")):
+        path.rename(path.with_stem(f"{path.stem}_mask"))
+    with pytest.raises(ValueError, match=r"no pair in .*; mask_suffix='_mask' \(--mask-suffix _mask\) would pair all"):
+        FolderDataset(folder / "im", folder / "gt")
+    (folder / "gt/b_mask.png").rename(folder / "gt/b_other.png")
+    with pytest.raises(ValueError, match=r"got such as .*a\.jpg and .*a_mask\.png$"):
+        FolderDataset(folder / "im", folder / "gt")
+
+
 def test_value_transform_gets_arrays(folder):
     def flip(image, mask):
         assert image.dtype == mask.dtype == np.uint8
@@ -291,7 +346,7 @@ def test_error_folders(folder):
         make()
     (folder / "empty").mkdir()
     with pytest.raises(ValueError, match="no images in .*empty"):
-        FolderDataset(folder / "empty", folder / "empty")
+        FolderDataset(folder / "empty", folder / "gt")
     with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
         FolderDataset(folder / "nowhere", folder / "gt")
     with pytest.raises(ValueError, match="foreground needs one label id or more; got none"):

@@ -52,6 +52,15 @@ def test_value_one_folder(root, pairs):
     assert evaluate_folders(root / "a", root / "gt", **options) == by_hand(pairs, sorted(pairs), **options)
 
 
+def test_value_masks_of_a_suffix(root, pairs):
+    for name in pairs:
+        (root / f"gt/{name}.png").rename(root / f"gt/{name}_mask.png")
+        write(root / f"gt/{name}.jpg", pairs[name][0])
+    assert evaluate_folders(root / "a", root / "gt", mask_suffix="_mask") == by_hand(pairs, sorted(pairs))
+    with pytest.raises(ValueError, match="no images in .*gt whose names end in '_matte'"):
+        evaluate_folders(root / "a", root / "gt", mask_suffix="_matte")
+
+
 def test_value_subfolders_and_processes_change_no_number(root, pairs, tmp_path):
     folders = {"a": root / "a", "b": root / "b"}
     comparison = compare_folders(folders, root / "gt", workers=2, skeletons=tmp_path / "skeletons")

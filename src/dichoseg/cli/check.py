@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from .building import make_augmentation, make_transform
-from .options import DataArgument, ForegroundOption, ImagesOption, MasksOption, ResizeOption, ValOption
+from .options import (
+    DataArgument,
+    ForegroundOption,
+    ImagesOption,
+    MasksOption,
+    MaskSuffixOption,
+    ResizeOption,
+    ValOption,
+)
 
 
 def check(
@@ -18,6 +26,7 @@ def check(
     val: ValOption = None,
     images: ImagesOption = "im",
     masks: MasksOption = "gt",
+    mask_suffix: MaskSuffixOption = "",
     foreground: ForegroundOption = None,
     resize_masks: ResizeOption = False,
     preview: Annotated[
@@ -57,7 +66,14 @@ def check(
     on_device = make_augmentation(augmentation or [])
     in_workers = make_transform(cpu_augmentation, size)
     training, validation = open_folders(
-        data, val=val, images=images, masks=masks, foreground=foreground, resize_masks=resize_masks, strict=False
+        data,
+        val=val,
+        images=images,
+        masks=masks,
+        mask_suffix=mask_suffix,
+        foreground=foreground,
+        resize_masks=resize_masks,
+        strict=False,
     )
     held = [path for part in (training, validation) if part is not None for _, *files in part.files for path in files]
     if preview and any(sheet.resolve() == path.resolve() for path in held):

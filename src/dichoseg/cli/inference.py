@@ -98,6 +98,10 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores.json, per_image.csv, curves.png and extremes.jpg.")
     ] = None,
+    mask_suffix: Annotated[
+        str,
+        typer.Option(help="What masks' names have behind their predictions', such as _mask.", show_default=False),
+    ] = "",
     metrics: Annotated[
         list[str] | None, typer.Option(help="Names, or the groups fast, paper and all; repeatable. Default: paper.")
     ] = None,
@@ -125,6 +129,7 @@ def evaluate(
     comparison = compare_folders(
         called,
         masks,
+        mask_suffix=mask_suffix,
         metrics=metrics or ["paper"],
         protocol=protocol,
         normalize=normalize,

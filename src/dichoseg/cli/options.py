@@ -17,6 +17,12 @@ MasksOption = Annotated[
     str,
     typer.Option(help="Name of the masks' folder, or alpha: the images are cut-outs.", rich_help_panel="Data"),
 ]
+MaskSuffixOption = Annotated[
+    str,
+    typer.Option(
+        help="What masks' names have behind their images', such as _mask.", show_default=False, rich_help_panel="Data"
+    ),
+]
 ForegroundOption = Annotated[
     list[int] | None,
     typer.Option(help="Label id that is foreground, where masks hold ids; repeatable.", rich_help_panel="Data"),

@@ -14,6 +14,7 @@ from .options import (
     ForegroundOption,
     ImagesOption,
     MasksOption,
+    MaskSuffixOption,
     ResizeOption,
     ValOption,
     show_training_log,
@@ -200,6 +201,7 @@ def train(
     ] = None,
     images: ImagesOption = "im",
     masks: MasksOption = "gt",
+    mask_suffix: MaskSuffixOption = "",
     foreground: ForegroundOption = None,
     resize_masks: ResizeOption = False,
     skip_broken: Annotated[
@@ -282,6 +284,7 @@ def train(
         val_fraction=val_fraction,
         images=images,
         masks=masks,
+        mask_suffix=mask_suffix,
         foreground=foreground,
         resize_masks=resize_masks,
         skip_broken=skip_broken,

@@ -55,11 +55,7 @@ def examine(dataset: FolderDataset, *, other: FolderDataset | None, progress: bo
     pairs = _in_threads(functools.partial(_look, dataset), dataset.files, progress=progress)
     images = {name: path for name, path, _ in dataset.files}
     digests = {name: pair.digest for name, pair in zip(images, pairs, strict=True) if pair.digest}
-    ignored = [
-        _problem("ignored file", path.name, f"{path} is of no kind that can be read as an image")
-        for path in dataset.ignored
-    ]
-    problems = [*dataset.left_out, *ignored, *itertools.chain.from_iterable(pair.problems for pair in pairs)]
+    problems = [*dataset.left_out, *dataset.ignored, *itertools.chain.from_iterable(pair.problems for pair in pairs)]
     first: dict[bytes, str] = {}
     for name, digest in digests.items():
         if first.setdefault(digest, name) != name and _look_alike(images[name], images[first[digest]]):

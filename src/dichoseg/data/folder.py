@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 import os
 import unicodedata
@@ -43,6 +44,8 @@ class FolderDataset(Dataset[Sample]):
             is its mask. (A folder of that name is `Path("alpha")`.)
         transform: Called as `transform(image=..., mask=...)` with HWC and HW uint8 arrays, and returns a dict of
             both, as albumentations' `Compose` does. Runs in the workers of `fit`.
+        mask_suffix: What the masks' names have behind those of their images, such as `"_mask"` where `1_mask.png` is
+            the mask of `1.jpg`. Other files are no masks then, so both may lie in one folder, given twice.
         foreground: For masks of label ids: the ids that are foreground, as in `read_mask`.
         resize_masks: Whether a mask of another size is resized to its image's: bilinear, antialiased where it
             shrinks, so that edges become soft. Otherwise such a mask is an error.
@@ -51,7 +54,8 @@ class FolderDataset(Dataset[Sample]):
 
     Raises:
         FileNotFoundError: No such folder.
-        ValueError: An empty folder; files that make no pair, where `strict`; or no pair at all.
+        ValueError: An empty folder; one folder for both without `mask_suffix`; files that make no pair, where
+            `strict`; or no pair at all.
     """
 
     def __init__(
@@ -60,11 +64,14 @@ class FolderDataset(Dataset[Sample]):
         masks: str | Path,
         *,
         transform: Transform | None = None,
+        mask_suffix: str = "",
         foreground: Sequence[int] | None = None,
         resize_masks: bool = False,
         strict: bool = True,
     ) -> None:
         self.cutouts = masks == ALPHA
+        if mask_suffix and self.cutouts:
+            raise ValueError(f"mask_suffix is of files of masks, and masks='alpha' has none; got {mask_suffix!r}")
         if foreground is not None and self.cutouts:
             raise ValueError("foreground takes ids of masks that hold label ids; got masks='alpha'")
         if isinstance(foreground, int):
@@ -75,14 +82,33 @@ class FolderDataset(Dataset[Sample]):
         self.foreground = None if foreground is None else tuple(foreground)
         self.resize_masks = resize_masks
         image_paths, others = images_and_others(Path(images))
-        image_files = _by_key(Path(images), image_paths)
+        passed_over: list[Path] = []
         if self.cutouts:
+            image_files = _by_key(Path(images), image_paths)
             mask_files = {key: paths[:1] for key, paths in image_files.items()}
         else:
             mask_paths, more = images_and_others(Path(masks))
-            mask_files = _by_key(Path(masks), mask_paths)
+            mask_paths, passed_over = _by_suffix(mask_paths, mask_suffix)
+            if Path(images).resolve() == Path(masks).resolve():
+                image_paths, passed_over, more = passed_over, [], []
+                if not mask_suffix:
+                    raise ValueError(
+                        f"{images} is the folder of both images and masks: mask_suffix= (--mask-suffix) says what the "
+                        "masks' names have behind those of their images, such as '_mask'"
+                    )
+            if mask_suffix and not mask_paths:
+                raise ValueError(f"no masks in {masks}: wanted names that end in {mask_suffix!r}, as mask_suffix says")
+            image_files = _by_key(Path(images), image_paths)
+            mask_files = _by_key(Path(masks), mask_paths, suffix=mask_suffix)
             others += more
-        self.ignored = tuple(others)
+        self.ignored = tuple(
+            Problem("ignored file", "warning", path.name, f"{path} {why}")
+            for paths, why in (
+                (others, "is of no kind that can be read as an image"),
+                (passed_over, f"is taken for no mask, since its name does not end in {mask_suffix!r}"),
+            )
+            for path in paths
+        )
         self.left_out = tuple(_partnerless(image_files, mask_files, Path(images), Path(masks)))
         names = sorted((image_files.keys() & mask_files.keys()) - {problem.name for problem in self.left_out})
         self.files = [(name, image_files[name][0], mask_files[name][0]) for name in names]
@@ -90,7 +116,7 @@ class FolderDataset(Dataset[Sample]):
             examples = [next(iter(files.values()))[0] for files in (image_files, mask_files)]
             raise ValueError(
                 f"no pair in {images} and {masks}: wanted an image and a mask of one name; "
-                f"got such as {examples[0]} and {examples[1]}"
+                f"got such as {examples[0]} and {examples[1]}" + _hint(image_files, mask_files, mask_suffix)
             )
         if self.left_out and strict:
             count = len(self.left_out)
@@ -273,28 +299,53 @@ def _refuse(error: OSError) -> None:
     raise type(error)(f"{error.filename} cannot be listed: {error.strerror}; wanted a folder of images") from error
 
 
-def files_by_name(root: Path) -> dict[str, Path]:
-    """Every image below a folder by its name: its path relative to the folder, without extension.
+def files_by_name(root: Path, *, suffix: str = "") -> dict[str, Path]:
+    """Every image below a folder by its name: its path relative to the folder, without extension and suffix.
+
+    Where there is a suffix, such as `"_mask"`, files whose names do not end in it are passed over.
 
     Raises:
         FileNotFoundError: No such folder.
         ValueError: No images, or two files of one name.
     """
-    files = _by_key(root, images_and_others(root)[0])
+    paths, _ = _by_suffix(images_and_others(root)[0], suffix)
+    if suffix and not paths:
+        raise ValueError(f"no images in {root} whose names end in {suffix!r}")
+    files = _by_key(root, paths, suffix=suffix)
     for paths in files.values():
         if len(paths) > 1:
             raise ValueError(f"two files for one key: {' and '.join(map(str, paths))}")
     return {name: paths[0] for name, paths in files.items()}
 
 
-def _by_key(root: Path, paths: Sequence[Path]) -> dict[str, list[Path]]:
+def _by_suffix(paths: Sequence[Path], suffix: str) -> tuple[list[Path], list[Path]]:
+    """The files whose names, without extension, have a suffix behind them, and all others."""
+    if PillowImage.registered_extensions().get(Path(f"_{suffix}").suffix.lower()):
+        raise ValueError(f"mask_suffix is what stands before the extension, such as '_mask'; got {suffix!r}")
+    ending = unicodedata.normalize("NFC", suffix)
+    stems = [unicodedata.normalize("NFC", path.stem) for path in paths]
+    having = [stem.endswith(ending) and stem != ending for stem in stems]
+    return list(itertools.compress(paths, having)), [path for path, has in zip(paths, having, strict=True) if not has]
+
+
+def _by_key(root: Path, paths: Sequence[Path], *, suffix: str = "") -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
     for path in paths:
-        key = path.relative_to(root).with_suffix("").as_posix()
-        files.setdefault(unicodedata.normalize("NFC", key), []).append(path)  # macOS writes accents as NFD
+        key = unicodedata.normalize("NFC", path.relative_to(root).with_suffix("").as_posix())  # macOS writes NFD
+        files.setdefault(key.removesuffix(unicodedata.normalize("NFC", suffix)), []).append(path)
     if not files:
         raise ValueError(f"no images in {root}")
     return files
+
+
+def _hint(images: Collection[str], masks: Collection[str], suffix: str) -> str:
+    """What would pair them: what the names of all masks have behind the name of an image."""
+    one = min(masks)
+    endings = [one.removeprefix(image) for image in images if image != one and one.startswith(image)]
+    for ending in sorted(endings, key=len):
+        if all(mask.endswith(ending) and mask.removesuffix(ending) in images for mask in masks):
+            return f"; mask_suffix={ending + suffix!r} (--mask-suffix {ending + suffix}) would pair all masks"
+    return ""
 
 
 def _partnerless(

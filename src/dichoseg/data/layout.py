@@ -17,6 +17,7 @@ def open_folders(
     seed: int = 0,
     images: str = "im",
     masks: str = "gt",
+    mask_suffix: str = "",
     foreground: Sequence[int] | None = None,
     resize_masks: bool = False,
     strict: bool = True,
@@ -32,7 +33,8 @@ def open_folders(
         seed: Of that split.
         images: Name of the images' folder.
         masks: Name of the masks' folder, or `"alpha"` for cut-outs.
-        foreground: As for `FolderDataset`; so are the other two.
+        mask_suffix: As for `FolderDataset`; so are the other three.
+        foreground: Label ids that are foreground.
         resize_masks: Whether masks of another size are resized.
         strict: Whether files without a partner are an error.
 
@@ -47,6 +49,7 @@ def open_folders(
     def opened(folder: str | Path, part: str) -> FolderDataset:
         return FolderDataset(
             *find_folders(folder, part=part, images=images, masks=masks),
+            mask_suffix=mask_suffix,
             foreground=foreground,
             resize_masks=resize_masks,
             strict=strict,

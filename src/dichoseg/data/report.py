@@ -29,7 +29,7 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "probably inverted mask": ("warning", "white should be foreground; look at it, and invert it if it is not"),
     "flat background": ("warning", "a network would learn that colour; paste the cut-outs onto backgrounds"),
     "same image twice": ("warning", "delete one, and see whether the masks agree"),
-    "ignored file": ("warning", "convert what should be an image, such as HEIC or raw files"),
+    "ignored file": ("warning", "convert what should be an image, such as HEIC or raw files, or rename it"),
     "in both sets": ("warning", "scores on images that were trained on are too good; delete one"),
 }
 """Kind of problem -> its severity and what to do."""
@@ -69,7 +69,8 @@ class DataReport:
     - `probably inverted mask`: more than half of the picture's border is foreground, and a smaller share of its
       middle (the inner third of the width and height). Of 1090 masks of photographs none is like that; of their
       inversions 98 % are.
-    - `ignored file`: a file in one of the folders that no reader is known for; hidden files are not listed.
+    - `ignored file`: a file in one of the folders that no reader is known for, or whose name lacks the masks'
+      `mask_suffix`; hidden files are not listed.
     - `flat background`: all fully transparent pixels of a cut-out have one colour.
     - `same image twice`, `in both sets`: the decoded pixels are equal. Names and metadata do not matter; a copy
       that was encoded anew or resized is not found.

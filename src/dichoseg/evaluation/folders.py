@@ -40,6 +40,7 @@ def evaluate_folders(
     predictions: str | Path,
     masks: str | Path,
     *,
+    mask_suffix: str = "",
     metrics: Sequence[str] = ("paper",),
     protocol: str = "pysodmetrics",
     normalize: bool = True,
@@ -53,6 +54,8 @@ def evaluate_folders(
     Args:
         predictions: Folder of grey maps, each with its mask's name, whatever the extension.
         masks: Folder of masks, read as `read_mask` does.
+        mask_suffix: What the masks' names have behind those of the predictions, such as `"_mask"`; other files in
+            their folder are passed over.
         metrics: As for `Evaluator`, and so are the next two.
         protocol: `"pysodmetrics"`, or `"dis"`.
         normalize: Whether each prediction is stretched to [0, 1] first.
@@ -67,6 +70,7 @@ def evaluate_folders(
     comparison = compare_folders(
         {"predictions": predictions},
         masks,
+        mask_suffix=mask_suffix,
         metrics=metrics,
         protocol=protocol,
         normalize=normalize,
@@ -80,6 +84,7 @@ def compare_folders(
     predictions: Mapping[str, str | Path],
     masks: str | Path,
     *,
+    mask_suffix: str = "",
     metrics: Sequence[str] = ("paper",),
     protocol: str = "pysodmetrics",
     normalize: bool = True,
@@ -94,7 +99,8 @@ def compare_folders(
 
     Args:
         predictions: What to call each folder -> the folder.
-        masks: As for `evaluate_folders`, and so are the next three.
+        masks: As for `evaluate_folders`, and so are the next four.
+        mask_suffix: What masks' names have behind their predictions'.
         metrics: Names and groups of metrics.
         protocol: How they are taken.
         normalize: Whether each prediction is stretched to [0, 1] first.
@@ -115,7 +121,12 @@ def compare_folders(
         normalize,
         None if skeletons is None else Path(skeletons),
     )
-    tasks, missing = _tasks([Path(folder) for folder in predictions.values()], Path(masks), allow_missing)
+    tasks, missing = _tasks(
+        [Path(folder) for folder in predictions.values()],
+        Path(masks),
+        mask_suffix=mask_suffix,
+        allow_missing=allow_missing,
+    )
     score = functools.partial(_score, settings=settings)
     results = list(
         tqdm(_run(score, tasks, workers), "evaluate", len(tasks), leave=False, disable=None if progress else True)
@@ -133,9 +144,11 @@ def compare_folders(
     )
 
 
-def _tasks(folders: Sequence[Path], masks: Path, allow_missing: bool) -> tuple[list[_Task], tuple[Note, ...]]:
+def _tasks(
+    folders: Sequence[Path], masks: Path, *, mask_suffix: str, allow_missing: bool
+) -> tuple[list[_Task], tuple[Note, ...]]:
     """One task for each mask that has a prediction in every folder."""
-    wanted = files_by_name(masks)
+    wanted = files_by_name(masks, suffix=mask_suffix)
     found = [files_by_name(folder) for folder in folders]
     notes: list[Note] = []
     for folder, files in zip(folders, found, strict=True):
