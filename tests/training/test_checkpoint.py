@@ -153,6 +153,19 @@ def test_error_state_that_is_cut_off(tmp_path):
         fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path, resume=True)
 
 
+def test_error_state_of_another_version(tmp_path, monkeypatch):
+    with monkeypatch.context() as later:
+        later.setattr(checkpoint, "FORMAT_VERSION", 99)
+        fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path)
+    model = small()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(
+        ValueError, match=r"state.pt is of format 99, .* this one goes on from \d+\. Resume with the ver"
+    ):
+        fit(model, DATA, batch_size=4, epochs=2, out=tmp_path, resume=True)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
 def test_value_average_and_scaler_are_resumed(tmp_path):
     def trained(out, stop):
         def on_epoch(model, row):

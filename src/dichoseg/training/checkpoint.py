@@ -123,7 +123,10 @@ def load_checkpoint(folder: Path, stepper: Stepper, *, same: dict[str, Any]) -> 
             f"another folder ({error})"
         ) from error
     if version != FORMAT_VERSION:
-        raise ValueError(f"{path} is of format {version}; this dichoseg knows {FORMAT_VERSION}")
+        raise ValueError(
+            f"{path} is of format {version}, of another version of dichoseg; this one goes on from {FORMAT_VERSION}. "
+            "Resume with the version that wrote it, or train on from its weights in another folder"
+        )
     for name, value in same.items():
         if content["settings"].get(name) != value:
             raise ValueError(
