@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dichoseg import Prediction, create_model
-from dichoseg.cli.building import encoder_of, loss_parts, make_augmentation
+from dichoseg.cli.building import described, encoder_of, loss_parts, make_augmentation
 from dichoseg.losses import WeightedSum
 
 
@@ -34,6 +34,14 @@ def test_value_an_edge_loss_alone_gets_company(capsys):
     assert "bce is added" in capsys.readouterr().err
     terms = WeightedSum(**loss_parts(["bce:2"])).terms(prediction, mask)
     assert set(terms) == {"bce/main", "bce/side_1"}
+
+
+def test_value_network_is_called_with_its_swapped_parts():
+    assert described(create_model("u2netp")) == "u2netp"
+    swapped = create_model("isnet", encoder="timm:test_resnet", decoder="fpn", decoder_args={"channels": 8})
+    assert described(swapped) == "isnet with encoder timm:test_resnet and decoder fpn"
+    swapped.recipe = None
+    assert described(swapped) == "model"
 
 
 def test_value_augmentations_in_a_row():

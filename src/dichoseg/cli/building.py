@@ -48,6 +48,14 @@ def make_network(
     return network
 
 
+def described(network: Model) -> str:
+    """What a network is called, with the parts that were swapped in it."""
+    recipe = network.recipe or {}
+    swapped = " and ".join(f"{kind} {recipe[kind]}" for kind in ("encoder", "decoder") if kind in recipe)
+    name = str(recipe.get("name", "model"))
+    return f"{name} with {swapped}" if swapped else name
+
+
 def calibrate(network: Model, training: FolderDataset, batch_size: int) -> None:
     """Give the batch norms of a network from a folded file the statistics of some of its training images."""
     import torch

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .building import calibrate, edge_part, encoder_of, loss_parts, make_augmentation, make_network, make_transform
+from .building import (
+    calibrate,
+    described,
+    edge_part,
+    encoder_of,
+    loss_parts,
+    make_augmentation,
+    make_network,
+    make_transform,
+)
 from .options import (
     DATA,
     ForegroundOption,
@@ -299,8 +308,7 @@ def train(
     board = [callbacks.TensorBoard(out / TENSORBOARD)] if tensorboard else []
     stopping = [] if patience is None else [callbacks.EarlyStopping(patience)]
     held_out = "none (--val-fraction 0.1 holds some back)" if validation is None else len(validation)
-    name = (network.recipe or {}).get("name", "model")
-    tell(f"{name}: {len(training)} images to train on, {held_out} to validate on")
+    tell(f"{described(network)}: {len(training)} images to train on, {held_out} to validate on")
     shared: dict[str, Any] = {
         "val_data": validation,
         "augmentation": device_augmentation,
