@@ -1,3 +1,6 @@
+import json
+
+import numpy as np
 import pytest
 import torch
 
@@ -8,6 +11,17 @@ def test_value_feature_info_is_two_tuples():
     info = FeatureInfo([8, 16], [2, 4])
     assert info == ((8, 16), (2, 4))
     assert FeatureInfo((8, 8), (4, 4)).strides == (4, 4)
+
+
+def test_value_feature_info_of_numpy_numbers_goes_into_json():
+    info = FeatureInfo(np.array([8, 16]), np.array([2, 4]))
+    assert json.loads(json.dumps(info)) == [[8, 16], [2, 4]]
+
+
+@pytest.mark.parametrize("channels", [(8.5, 16), ("8", "16"), 8])
+def test_error_feature_info_of_other_than_whole_numbers(channels):
+    with pytest.raises(TypeError, match=r"channels must be whole numbers, one per feature; got "):
+        FeatureInfo(channels, (2, 4))
 
 
 @pytest.mark.parametrize(

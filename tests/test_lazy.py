@@ -1,5 +1,4 @@
 import sys
-import types
 
 import pytest
 
@@ -7,12 +6,10 @@ from dichoseg._lazy import attach
 
 
 def test_value_names_resolve_on_first_use():
-    package = types.ModuleType("json")
     get, names, listed = attach("json", {"JSONDecoder": "decoder", "encoder": ""})
     assert names() == listed == ["JSONDecoder", "encoder"]
     assert get("encoder") is sys.modules["json.encoder"]
     assert get("JSONDecoder") is sys.modules["json.decoder"].JSONDecoder
-    del package
 
 
 def test_error_unknown_name():

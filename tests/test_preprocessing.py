@@ -1,3 +1,6 @@
+import json
+
+import numpy as np
 import pytest
 import torch
 
@@ -36,6 +39,55 @@ def test_shape_there_and_back(policy):
 def test_value_round_trip_of_dict():
     preprocessing = Preprocessing(size=None, mean=(0.1, 0.2, 0.3))
     assert Preprocessing.from_dict(preprocessing.to_dict()) == preprocessing
+
+
+def test_value_numbers_of_numpy_and_torch_are_kept_as_plain_ones():
+    preprocessing = Preprocessing(
+        size=np.int64(64), mean=np.float32([0.25, 0.5, 0.75]), std=torch.tensor([0.5, 0.25, 1.0])
+    )
+    assert json.loads(json.dumps(preprocessing.to_dict())) == {
+        **Preprocessing(size=64).to_dict(), "mean": [0.25, 0.5, 0.75], "std": [0.5, 0.25, 1.0]
+    }  # fmt: skip
+    assert preprocessing == Preprocessing(size=64, mean=(0.25, 0.5, 0.75), std=(0.5, 0.25, 1.0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("antialias", [True, False])
+def test_value_resize_in_any_float_type(dtype, interpolation, antialias):
+    preprocessing = Preprocessing(size=32, interpolation=interpolation, antialias=antialias)
+    image = torch.rand(2, 3, 65, 97, generator=torch.Generator().manual_seed(0))
+    resized = preprocessing.resize(image.to(dtype))
+    assert resized.dtype == dtype
+    torch.testing.assert_close(resized.float(), preprocessing.resize(image), rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool])
+def test_error_images_that_are_no_floats(dtype):
+    image = torch.ones(1, 3, 8, 8, dtype=dtype)
+    for method in (Preprocessing(size=4).resize, Preprocessing().normalize):
+        with pytest.raises(TypeError, match=rf"floats in \[0, 1\]; got {dtype} \(divide bytes by 255\)"):
+            method(image)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"size": (512, 512)}, TypeError, r"size must be a whole number of pixels or None; got \(512, 512\)"),
+        ({"size": "512"}, TypeError, "got '512'"),
+        ({"size": 2.5}, TypeError, r"got 2\.5"),
+        ({"mean": 0.5}, TypeError, "mean must be one number per channel, or one for all, in a tuple; got 0.5"),
+        ({"std": "abc"}, TypeError, "std must be .*; got 'abc'"),
+        ({"mean": (0.1, 0.2)}, ValueError, r"need one value or three; got \(0.1, 0.2\) and \(1.0,\)"),
+        ({"mean": (float("nan"),)}, ValueError, "mean must be finite"),
+        ({"std": (0.0,)}, ValueError, "std finite and above 0"),
+        ({"std": (-1.0,)}, ValueError, "std finite and above 0"),
+        ({"source": "mask", "mean": (0.1, 0.2, 0.3)}, ValueError, "need one value for a mask"),
+    ],
+)
+def test_error_numbers(values, error, message):
+    with pytest.raises(error, match=message):
+        Preprocessing(**values)
 
 
 def test_error_bad_values():

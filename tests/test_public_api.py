@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "dichoseg": "FeatureInfo FolderDataset FusedHeads GTEncoder Prediction Predictor Preprocessing RefinedHeads Sample "
     "Segmenter SideHeads SyntheticDataset augmentations contracts create_model data decoders encoders evaluate "
-    "evaluate_folders export_onnx export_program fit fit_gt_encoder list_components load_component load_model losses "
-    "metrics models predict save_model testing visualize",
+    "evaluate_folders evaluation export export_onnx export_program fit fit_gt_encoder inference list_components "
+    "load_component load_model losses metrics models predict save_model testing training visualize",
     "dichoseg.encoders": "CaffeResNet50Encoder PatchInjectionEncoder RSUEncoder TimmEncoder VGG16Encoder",
     "dichoseg.decoders": "DeconvDecoder DeconvEnlarger EdgeGuidedDecoder EdgeGuidedHeads FPNDecoder RSUDecoder",
     "dichoseg.losses": "BCELoss BalancedBCELoss DeepSupervision DiceLoss EdgeBCELoss EdgeMapBCELoss "
@@ -31,7 +31,7 @@ PUBLIC = {
     "dichoseg.metrics": "Evaluator OnlineMetrics adaptive_f adaptive_measure adaptive_msiou binary_measure "
     "binary_msiou boundary_iou e_measure f_curve hce mae mean_boundary_accuracy measure_curve mse msiou_curve "
     "s_measure skeleton weighted_f_measure",
-    "dichoseg.models": "GTEncoder ModelCard Segmenter create_model load_model save_model",
+    "dichoseg.models": "GTEncoder ModelCard Segmenter create_model load_model save_model weights",
     "dichoseg.inference": "PredictedFiles Predictor evaluate predict predict_files",
     "dichoseg.evaluation": "Comparison compare_folders evaluate_folders",
     "dichoseg.export": "export_onnx export_program",
@@ -116,6 +116,14 @@ def test_value_import_is_light(statement):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
+
+
+@pytest.mark.parametrize("name", [*list(PUBLIC)[1:], "dichoseg.models.weights"])
+def test_value_packages_are_reached_from_the_top(name):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import dichoseg; {name}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_value_entry_points_are_installed():

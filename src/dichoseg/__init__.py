@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from . import data as data
     from . import decoders as decoders
     from . import encoders as encoders
+    from . import evaluation as evaluation
+    from . import export as export
+    from . import inference as inference
     from . import losses as losses
     from . import metrics as metrics
     from . import models as models
     from . import testing as testing
+    from . import training as training
     from . import visualize as visualize
     from .blocks import FusedHeads as FusedHeads
     from .blocks import RefinedHeads as RefinedHeads
@@ -69,10 +73,13 @@ else:
             "encoders": "",
             "evaluate": "inference",
             "evaluate_folders": "evaluation",
+            "evaluation": "",
+            "export": "",
             "export_onnx": "export",
             "export_program": "export",
             "fit": "training",
             "fit_gt_encoder": "training",
+            "inference": "",
             "list_components": "registry",
             "load_component": "registry",
             "load_model": "models",
@@ -82,6 +89,7 @@ else:
             "predict": "inference",
             "save_model": "models",
             "testing": "",
+            "training": "",
             "visualize": "",
         },
     )

@@ -10,6 +10,7 @@ Tensors are annotated with the aliases below, because the signature then says th
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
@@ -64,6 +65,7 @@ class FeatureInfo(_FeatureInfo):
         strides: Image side over feature side, each dividing the next (equal is allowed).
 
     Raises:
+        TypeError: Something else than whole numbers.
         ValueError: Numbers that do not fit together.
     """
 
@@ -71,7 +73,7 @@ class FeatureInfo(_FeatureInfo):
 
     def __new__(cls, channels: Sequence[int], strides: Sequence[int]) -> FeatureInfo:
         """Check the numbers once, where they enter."""
-        channels, strides = tuple(channels), tuple(strides)
+        channels, strides = _whole_numbers("channels", channels), _whole_numbers("strides", strides)
         if not channels or len(channels) != len(strides):
             raise ValueError(f"channels and strides need one value per feature each; got {channels} and {strides}")
         if min(channels) < 1 or min(strides) < 1:
@@ -79,6 +81,14 @@ class FeatureInfo(_FeatureInfo):
         if any(coarse % fine for fine, coarse in zip(strides, strides[1:], strict=False)):
             raise ValueError(f"strides must divide one another, finest first; got {strides}")
         return super().__new__(cls, channels, strides)
+
+
+def _whole_numbers(name: str, values: Sequence[int]) -> tuple[int, ...]:
+    """Plain numbers, which JSON takes, also where they come from NumPy."""
+    try:
+        return tuple(int(operator.index(value)) for value in values)
+    except TypeError:
+        raise TypeError(f"{name} must be whole numbers, one per feature; got {values!r}") from None
 
 
 class Prediction(NamedTuple):

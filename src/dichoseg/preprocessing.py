@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+import operator
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +38,10 @@ class Preprocessing:
         mean: Subtracted from each channel after scaling. One value per channel, or one for all.
         std: Divides each channel after that.
         source: `"image"`, or `"mask"` for networks that look at the mask itself, such as a GT encoder.
+
+    Raises:
+        TypeError: A size that is no whole number, or a mean or std that is no sequence of numbers.
+        ValueError: A value out of its range, or one for each of three channels where the input is the mask.
     """
 
     size: int | None = 1024
@@ -47,8 +57,9 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         """Check the values once, where they enter."""
-        object.__setattr__(self, "mean", tuple(self.mean))
-        object.__setattr__(self, "std", tuple(self.std))
+        object.__setattr__(self, "size", _whole_number(self.size))
+        object.__setattr__(self, "mean", _numbers("mean", self.mean))
+        object.__setattr__(self, "std", _numbers("std", self.std))
         if self.size is not None and self.size < 1:
             raise ValueError(f"size must be a positive number of pixels or None; got {self.size}")
         choices = {
@@ -61,8 +72,12 @@ class Preprocessing:
         for field, allowed in choices.items():
             if getattr(self, field) not in allowed:
                 raise ValueError(f"{field} must be one of {', '.join(allowed)}; got {getattr(self, field)!r}")
-        if len(self.mean) not in (1, 3) or len(self.std) not in (1, 3) or 0 in self.std:
-            raise ValueError(f"mean and std need one value or three, std none of them 0; got {self.mean}, {self.std}")
+        lengths = (1,) if self.source == "mask" else (1, 3)
+        if len(self.mean) not in lengths or len(self.std) not in lengths:
+            count = "one value for a mask" if self.source == "mask" else "one value or three"
+            raise ValueError(f"mean and std need {count}; got {self.mean} and {self.std}")
+        if not all(math.isfinite(value) for value in self.mean) or not all(0 < value < math.inf for value in self.std):
+            raise ValueError(f"mean must be finite, std finite and above 0; got {self.mean} and {self.std}")
 
     @property
     def channels(self) -> int:
@@ -84,7 +99,16 @@ class Preprocessing:
         return round(target[0] * scale), round(target[1] * scale)
 
     def resize(self, image: Tensor, *, scale: float = 1.0) -> Tensor:
-        """Bring an image or a mask (B, C, H, W) in [0, 1] to the model's size; still in [0, 1]."""
+        """Bring an image or a mask (B, C, H, W) in [0, 1] to the model's size; still in [0, 1].
+
+        Args:
+            image: Floats in [0, 1].
+            scale: As for `content_size`.
+
+        Raises:
+            TypeError: Whole numbers, such as the bytes of a file.
+        """
+        _check_floats(image)
         size = self.content_size(image.shape[-2], image.shape[-1], scale=scale)
         if self.to_uint8:
             # whole numbers first: 255 / 255 * 255 is not always 255, and truncation would show it
@@ -99,7 +123,12 @@ class Preprocessing:
         return resized
 
     def normalize(self, image: Tensor) -> Tensor:
-        """Turn an image (B, C, H, W) in [0, 1] into the values that the model takes."""
+        """Turn an image (B, C, H, W) in [0, 1] into the values that the model takes.
+
+        Raises:
+            TypeError: Whole numbers, such as the bytes of a file.
+        """
+        _check_floats(image)
         if self.channel_order == "bgr":
             image = image.flip(1)
         if self.scale == "byte":
@@ -134,7 +163,32 @@ class Preprocessing:
     def _interpolate(self, image: Tensor, size: tuple[int, int]) -> Tensor:
         if size == tuple(image.shape[-2:]):
             return image
+        if self.antialias and image.dtype in (torch.float16, torch.bfloat16):
+            return self._interpolate(image.float(), size).to(image.dtype)  # the CPU has no such filter in 16 bits
         if len(image) == 1 and not self.antialias:
             # where each pixel's channels lie side by side, strides that say so: torch is then up to twice as fast
             image = image[0].movedim(0, -1)[None].movedim(-1, 1)
         return F.interpolate(image, size, mode=self.interpolation, align_corners=False, antialias=self.antialias)
+
+
+def _whole_number(size: Any) -> int | None:
+    """A size as a plain number, which JSON takes, also where it comes from NumPy."""
+    try:
+        return None if size is None else int(operator.index(size))
+    except TypeError:
+        raise TypeError(f"size must be a whole number of pixels or None; got {size!r}") from None
+
+
+def _numbers(name: str, values: Any) -> tuple[float, ...]:
+    """Plain numbers, which JSON takes, also where they come from an array or a tensor."""
+    try:
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise TypeError
+        return tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be one number per channel, or one for all, in a tuple; got {values!r}") from None
+
+
+def _check_floats(image: Tensor) -> None:
+    if not image.is_floating_point():
+        raise TypeError(f"an image is floats in [0, 1]; got {image.dtype} (divide bytes by 255)")

@@ -88,7 +88,14 @@ class ComponentName(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> ComponentName:
-        """Take `text` apart; only its first colon and the slash before that count."""
+        """Take `text` apart; only its first colon and the slash before that count.
+
+        Raises:
+            TypeError: No string.
+            ValueError: A string of another form.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"a component's name is a string, [package/]name[:argument]; got {text!r}")
         head, colon, argument = text.partition(":")
         package, slash, name = head.rpartition("/")
         if not name or (slash and not package) or (colon and not argument):

@@ -36,8 +36,10 @@ def test_shape_backbone_that_needs_multiples():
     assert encoder.eval()(torch.rand(1, 3, 65, 97))[0].shape[-2:] == (5, 7)
 
 
-def test_error_fixed_size_and_unknown_name():
+def test_error_fixed_size_and_unknown_names():
     with pytest.raises(ValueError, match="takes 224x224 pixels only.*strict_img_size=False"):
         TimmEncoder("swin_tiny_patch4_window7_224", embed_dim=24, depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2))
     with pytest.raises(ValueError, match="timm has no backbone 'resnet5O'"):
         TimmEncoder("resnet5O")
+    with pytest.raises(ValueError, match="timm cannot make 'test_resnet.none' with its features: Invalid pretrained"):
+        TimmEncoder("test_resnet.none", pretrained=True)

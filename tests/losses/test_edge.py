@@ -52,10 +52,11 @@ def test_value_edge_map_optimum_inside_is_one_over_one_plus_weight():
     torch.testing.assert_close(logits.detach().sigmoid(), torch.full_like(mask, 1 / (1 + weight)))
 
 
-@pytest.mark.parametrize("width", [0, 2, 4])
-def test_error_width(width):
+@pytest.mark.parametrize("loss", [EdgeBCELoss, EdgeMapBCELoss])
+@pytest.mark.parametrize("width", [0, 1, 4, 3.5])
+def test_error_width(loss, width):
     with pytest.raises(ValueError, match=f"width must be an odd number of pixels, 3 or more; got {width}"):
-        EdgeBCELoss(width=width)
+        loss(width=width)
 
 
 def test_value_balanced_bce_by_hand():
@@ -103,6 +104,12 @@ def test_value_balanced_bce_counts_in_float32(dtype):
     expected = BalancedBCELoss()(torch.zeros(1, 1, 65, 97), target.float())
     with torch.autocast("cpu", dtype):
         assert torch.equal(BalancedBCELoss()(torch.zeros(1, 1, 65, 97, dtype=dtype), target), expected)
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_error_negative_weight(weight):
+    with pytest.raises(ValueError, match=f"negative_weight must be a finite number, 0 or more; got {weight}"):
+        BalancedBCELoss(negative_weight=weight)
 
 
 def test_error_reduction():

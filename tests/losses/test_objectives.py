@@ -233,6 +233,7 @@ def test_value_gt_encoder_is_frozen_and_apart(small_isnet, disc):
     outputs = small_isnet(torch.rand(2, 3, 65, 97))
     terms = objective.terms(outputs, disc)
     assert list(terms) == ["feature_1", "feature_2", "feature_3"]
+    assert objective.terms(outputs, disc.bool()) == terms
     objective(outputs, disc).backward()
     assert all(parameter.grad is None for parameter in gt_encoder.parameters())
     assert all(torch.equal(before[key], value) for key, value in gt_encoder.state_dict().items())
@@ -251,6 +252,10 @@ def test_error_weights_that_are_no_weights():
     for weight in (-1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="the weight of bce must be a finite number, 0 or more; got"):
             WeightedSum(bce=(weight, DeepSupervision(BCELoss())))
+        with pytest.raises(ValueError, match="side_weight must be a finite number, 0 or more; got"):
+            DeepSupervision(BCELoss(), side_weight=weight)
+    with pytest.raises(TypeError, match=r"the weight of bce must be a number; got '0\.5'"):
+        WeightedSum(bce=("0.5", DeepSupervision(BCELoss())))
 
 
 def test_error_weighted_sum():

@@ -103,13 +103,20 @@ def test_value_sums_in_float32(loss, dtype, disc):
         assert torch.equal(loss(logits, disc.to(dtype)), expected)
 
 
+@pytest.mark.parametrize("loss", [IoULoss(), DiceLoss()], ids=named)
+@pytest.mark.parametrize("shape", [(2, 65, 97), (1, 1, 65, 97), (2, 1, 1, 1)])
+def test_error_a_mask_that_would_be_broadcast(loss, shape):
+    with pytest.raises(ValueError, match=r"must have one shape; got \(2, 1, 65, 97\) and \("):
+        loss(torch.zeros(2, 1, 65, 97), torch.zeros(shape))
+
+
 @pytest.mark.parametrize("width", [1, 4])
 def test_error_width(width):
     with pytest.raises(ValueError, match=f"width must be an odd number of pixels, 3 or more; got {width}"):
         StructureLoss(width=width)
 
 
-@pytest.mark.parametrize("weight", [-1.0, float("nan")])
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
 def test_error_border_weight(weight):
-    with pytest.raises(ValueError, match=f"border_weight must be 0 or more; got {weight}"):
+    with pytest.raises(ValueError, match=f"border_weight must be a finite number, 0 or more; got {weight}"):
         StructureLoss(border_weight=weight)

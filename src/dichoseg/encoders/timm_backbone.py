@@ -10,9 +10,9 @@ import timm
 import torch
 from torch import Tensor
 
-from ..blocks import resize, spatial_size
+from ..blocks import evaluating, resize, spatial_size
 from ..contracts import Encoder, FeatureInfo, Features, Image
-from ..preprocessing import Preprocessing
+from ..preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 
 
 class TimmEncoder(Encoder):
@@ -40,13 +40,11 @@ class TimmEncoder(Encoder):
             if not timm.is_model(name.split(".")[0].split("/")[-1]):
                 near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:4]
                 raise ValueError(f"timm has no backbone {name!r}; near it: {', '.join(near) or 'none'}") from error
-            raise ValueError(f"timm's {name!r} gives no feature pyramid: {error}") from error
+            raise ValueError(f"timm cannot make {name!r} with its features: {error}") from error
         info = self.backbone.feature_info
         self.feature_info = FeatureInfo(info.channels(), info.reduction())
-        config = self.backbone.pretrained_cfg if hasattr(self.backbone, "pretrained_cfg") else {}
-        self.preprocessing = Preprocessing(
-            mean=config.get("mean", (0.485, 0.456, 0.406)), std=config.get("std", (0.229, 0.224, 0.225))
-        )
+        config: Mapping[str, Any] = getattr(self.backbone, "pretrained_cfg", {})
+        self.preprocessing = Preprocessing(mean=config.get("mean", IMAGENET_MEAN), std=config.get("std", IMAGENET_STD))
         self.channels_last = False
         self.size_multiple = self._find_size_multiple(name, config, in_channels=timm_args.get("in_chans", 3))
 
@@ -84,12 +82,8 @@ class TimmEncoder(Encoder):
 
     @torch.no_grad()
     def _dry_run(self, in_channels: int, size: tuple[int, int]) -> list[Tensor]:
-        training = self.backbone.training
-        self.backbone.eval()
-        try:
+        with evaluating(self.backbone):
             return list(self.backbone(torch.zeros(1, in_channels, *size)))
-        finally:
-            self.backbone.train(training)
 
     def _check(self, name: str, features: list[Tensor], size: tuple[int, int]) -> None:
         channels = self.feature_info.channels

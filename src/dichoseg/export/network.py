@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..blocks import resize, spatial_size
 from ..contracts import Image, Model
 from ..data import SyntheticDataset
-from ..preprocessing import Preprocessing
+from ..preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ Preset: TypeAlias = Literal["rembg-dis", "rembg-u2net"]
 
 TOOLS = {
     "rembg-dis": Preprocessing(size=1024, scale="image_max", mean=(0.5,), std=(1.0,)),
-    "rembg-u2net": Preprocessing(size=320, scale="image_max", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    "rembg-u2net": Preprocessing(size=320, scale="image_max", mean=IMAGENET_MEAN, std=IMAGENET_STD),
 }
 """Preset -> what the tool does to a photograph before it runs a file; its resizing filter is Lanczos, though."""
 TOLERANCE = 1e-3
@@ -55,11 +55,9 @@ def prepare_export(model: Model, *, size: int | None = None, preset: Preset | No
         raise ValueError("this is a GT encoder, which takes masks and serves training alone; export the model itself")
     if preset is not None and preset not in TOOLS:
         raise ValueError(f"preset must be one of {', '.join(TOOLS)}; got {preset!r}")
-    if size is not None and not isinstance(size, int):
-        raise TypeError(f"size must be a whole number of pixels; got {size!r}")
+    preprocessing = model.preprocessing if size is None else dataclasses.replace(model.preprocessing, size=size)
     network = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
-    if size is not None:
-        network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
+    network.preprocessing = preprocessing
     module = Probability(network).eval()
     if preset is None:
         return Export(module, network, network.preprocessing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import re
@@ -171,10 +172,13 @@ def _runner(content: bytes) -> Callable[[Image], Tensor]:
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
 
+    @functools.cache
+    def session() -> onnxruntime.InferenceSession:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
     def run(image: Image) -> Tensor:
         try:
-            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-            return torch.from_numpy(session.run(None, {"image": image.numpy()})[0])
+            return torch.from_numpy(session().run(None, {"image": image.numpy()})[0])
         except Exception as error:  # onnxruntime's own have no common base
             raise RuntimeError(
                 f"onnxruntime does not run the file on an image of shape {tuple(image.shape)}: {error}"

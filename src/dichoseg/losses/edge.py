@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 import torch.nn.functional as F
@@ -33,7 +34,7 @@ class EdgeBCELoss(nn.Module):
 
     def __init__(self, *, width: int = 3) -> None:
         super().__init__()
-        self.width = _checked_width(width)
+        self.width = checked_width(width)
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and mask -> scalar."""
@@ -60,12 +61,11 @@ class EdgeMapBCELoss(nn.Module):
     """
 
     second_term: ClassVar[bool] = True
-    """It needs a loss beside it that supervises the whole mask. The command line adds one, and applies this one to
-    the answer alone: coarse side outputs cannot resolve a band of a few pixels."""
+    """As of `EdgeBCELoss`."""
 
     def __init__(self, *, width: int = 3) -> None:
         super().__init__()
-        self.width = _checked_width(width)
+        self.width = checked_width(width)
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and mask -> scalar."""
@@ -88,11 +88,13 @@ class BalancedBCELoss(nn.Module):
         reduction: `"mean"` divides by the number of all pixels, `"sum"` is as published.
 
     Raises:
-        ValueError: A reduction that is neither.
+        ValueError: A reduction that is neither, or a weight that is negative or not finite.
     """
 
     def __init__(self, *, negative_weight: float = 1.1, reduction: Literal["mean", "sum"] = "mean") -> None:
         super().__init__()
+        if not (math.isfinite(negative_weight) and negative_weight >= 0):
+            raise ValueError(f"negative_weight must be a finite number, 0 or more; got {negative_weight}")
         if reduction not in ("mean", "sum"):
             raise ValueError(f"reduction must be 'mean' or 'sum'; got {reduction!r}")
         self.negative_weight = negative_weight
@@ -109,7 +111,12 @@ class BalancedBCELoss(nn.Module):
             return F.binary_cross_entropy_with_logits(logits, mask, weight, reduction=self.reduction)
 
 
-def _checked_width(width: int) -> int:
-    if width < 3 or width % 2 == 0:
+def checked_width(width: int) -> int:
+    """The side of a window around a pixel.
+
+    Raises:
+        ValueError: One that is no odd number, or below 3.
+    """
+    if width < 3 or width % 2 != 1:
         raise ValueError(f"width must be an odd number of pixels, 3 or more; got {width}")
-    return width
+    return int(width)

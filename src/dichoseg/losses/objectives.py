@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Self, cast
+from typing import Any, Self, SupportsFloat, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,11 +35,15 @@ class DeepSupervision(Objective):
     Args:
         loss: Any `(logits, mask) -> scalar`; `nn.BCEWithLogitsLoss()` is one.
         side_weight: Weight of each side term; 0 supervises the answer alone.
+
+    Raises:
+        ValueError: A weight that is negative or not finite.
     """
 
     def __init__(self, loss: Loss, *, side_weight: float = 1.0) -> None:
         super().__init__()
         self.loss: Loss = loss
+        _check_weight("side_weight", side_weight)
         self.side_weight = side_weight
 
     def terms(self, prediction: Prediction, mask: Mask) -> dict[str, Tensor]:
@@ -149,8 +153,9 @@ class IntermediateSupervision(Objective):
 
     def terms(self, prediction: Prediction, mask: Mask) -> dict[str, Tensor]:
         """One term per feature."""
+        floats = mask if mask.is_floating_point() else mask.float()  # the losses take masks of any type too
         with torch.no_grad():
-            targets = self.gt_encoder.features(self.gt_encoder.preprocessing.normalize(mask))
+            targets = self.gt_encoder.features(self.gt_encoder.preprocessing.normalize(floats))
         if len(targets) != len(prediction.features):
             raise ValueError(
                 f"the GT encoder gives {len(targets)} features but the prediction holds {len(prediction.features)}"
@@ -180,7 +185,7 @@ class WeightedSum(Objective):
 
     Raises:
         ValueError: No parts, or a weight that is negative or not finite.
-        TypeError: A part that is no (weight, objective) pair.
+        TypeError: A part that is no (weight, objective) pair, or a weight that is no number.
     """
 
     def __init__(self, **parts: tuple[float, Objective]) -> None:
@@ -193,8 +198,7 @@ class WeightedSum(Objective):
                     f"{name} must be a pair (weight, objective); got {part!r}"
                     " (DeepSupervision(loss) makes an objective of a loss)"
                 )
-            if not (math.isfinite(part[0]) and part[0] >= 0):
-                raise ValueError(f"the weight of {name} must be a finite number, 0 or more; got {part[0]}")
+            _check_weight(f"the weight of {name}", part[0])
         self.weights = {name: float(weight) for name, (weight, _) in parts.items()}
         self.objectives = nn.ModuleList(objective for _, objective in parts.values())
 
@@ -233,6 +237,13 @@ def default_objective(model: Model) -> Objective:
     if predicts_edges(model):
         return WeightedSum(mask=(1.0, DeepSupervision(BCELoss())), edge=(1.0, EdgeSupervision()))
     return DeepSupervision(BCELoss())
+
+
+def _check_weight(name: str, weight: float) -> None:
+    if not isinstance(weight, SupportsFloat):
+        raise TypeError(f"{name} must be a number; got {weight!r}")
+    if not (math.isfinite(weight) and weight >= 0):
+        raise ValueError(f"{name} must be a finite number, 0 or more; got {weight}")
 
 
 def _enlarging(loss: Loss) -> Loss:

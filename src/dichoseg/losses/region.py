@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..blocks import full_precision
 from ..contracts import Logits, Mask
+from .edge import checked_width
 
 
 class IoULoss(nn.Module):
@@ -24,7 +27,7 @@ class IoULoss(nn.Module):
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and mask -> scalar."""
         with full_precision(logits, mask) as (logits, mask):
-            probability = logits.sigmoid()
+            probability = _probability(logits, mask)
             both = probability * mask
             return (1 - _ratio(both, probability + mask - both)).mean()
 
@@ -43,7 +46,7 @@ class DiceLoss(nn.Module):
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and mask -> scalar."""
         with full_precision(logits, mask) as (logits, mask):
-            probability = logits.sigmoid()
+            probability = _probability(logits, mask)
             return (1 - _ratio(2 * probability * mask, probability.square() + mask.square())).mean()
 
 
@@ -67,16 +70,14 @@ class StructureLoss(nn.Module):
         border_weight: The paper's gamma.
 
     Raises:
-        ValueError: An even width or one below 3, or a negative weight.
+        ValueError: An even width or one below 3, or a weight that is negative or not finite.
     """
 
     def __init__(self, *, width: int = 31, border_weight: float = 5.0) -> None:
         super().__init__()
-        if width < 3 or width % 2 == 0:
-            raise ValueError(f"width must be an odd number of pixels, 3 or more; got {width}")
-        if not border_weight >= 0:
-            raise ValueError(f"border_weight must be 0 or more; got {border_weight}")
-        self.width = width
+        if not (math.isfinite(border_weight) and border_weight >= 0):
+            raise ValueError(f"border_weight must be a finite number, 0 or more; got {border_weight}")
+        self.width = checked_width(width)
         self.border_weight = border_weight
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
@@ -89,6 +90,12 @@ class StructureLoss(nn.Module):
             both = probability * mask
             overlap = _ratio(weight * both, weight * (probability + mask - both))  # (B,)
             return (cross_entropy + 1 - overlap).mean()
+
+
+def _probability(logits: Logits, mask: Mask) -> Tensor:
+    if logits.shape != mask.shape:  # products would be broadcast: a (B, H, W) mask over every pair of images
+        raise ValueError(f"logits and mask must have one shape; got {tuple(logits.shape)} and {tuple(mask.shape)}")
+    return logits.sigmoid()
 
 
 def _sum(values: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .._lazy import attach
 
 if TYPE_CHECKING:
+    from . import weights as weights
     from .gt_encoder import GTEncoder as GTEncoder
     from .recipes import create_model as create_model
     from .segmenter import Segmenter as Segmenter
@@ -25,5 +26,6 @@ else:
             "create_model": "recipes",
             "load_model": "weights",
             "save_model": "weights",
+            "weights": "",
         },
     )

@@ -15,16 +15,14 @@ from ..decoders.edge_guided import EdgeGuidedDecoder
 from ..decoders.rsu import RSUDecoder
 from ..encoders.egnet import CaffeResNet50Encoder, VGG16Encoder
 from ..encoders.rsu import RSUEncoder
-from ..preprocessing import Preprocessing
+from ..preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from ..registry import ComponentName, components, load_component
 from .gt_encoder import GTEncoder
 from .segmenter import Segmenter
 from .weights.loading import load_weights
 
 ISNET_INPUT = Preprocessing(antialias=False, to_uint8=True)
-U2NET_INPUT = Preprocessing(
-    size=320, antialias=False, scale="image_max", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
-)
+U2NET_INPUT = Preprocessing(size=320, antialias=False, scale="image_max", mean=IMAGENET_MEAN, std=IMAGENET_STD)
 U2NET_STRIDES = (1, 2, 4, 8, 16, 32)
 MASK_INPUT = Preprocessing(antialias=False, to_uint8=True, mean=(0.0,), source="mask")
 ISNET_FEATURES = FeatureInfo((64, 64, 128, 256, 512, 512), (2, 4, 8, 16, 32, 64))
@@ -55,11 +53,14 @@ def create_model(
     Raises:
         ValueError: An unknown name or argument, or weights that do not fit; the message names what would.
         TypeError: Arguments that are no plain values, or a component that makes something else than its kind.
+        ImportError: A component that is installed but broken, or an `.onnx` without onnx.
+        FileNotFoundError: No weights there.
     """
     make = load_component("models", name)
     accepted = inspect.signature(make).parameters
+    forwards = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
     unknown = sorted(set(recipe) - set(accepted))
-    if unknown:
+    if unknown and not forwards:
         takes = ", ".join(accepted) or "none"
         raise ValueError(f"model {name!r} takes no {', '.join(unknown)}; its own arguments: {takes}")
     try:

@@ -16,6 +16,25 @@ def test_value_config_makes_the_model_again(small_isnet, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"mean": 5}, "mean must be"),
+        ({"size": "big"}, "size must be a whole number"),
+        ({"size": -1}, "size must be a positive number"),
+        ({"colour": 1}, "knows no colour"),
+    ],
+)
+def test_error_preprocessing_names_the_file(small_isnet, tmp_path, values, message):
+    config = config_of(small_isnet)
+    config["preprocessing"] |= values
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        ValueError, match=f"{tmp_path}/config.json holds preprocessing that cannot be used: .*{message}"
+    ):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{", "is not readable JSON"),

@@ -50,7 +50,8 @@ def test_error_hub_without_a_network(tmp_path):
     assert last.startswith("FileNotFoundError: no model at someone/cutter: there is no such folder, and the Hugging")
 
 
-def test_error_folders(tmp_path):
-    for source in (tmp_path, tmp_path / "nothing", "a/b/c"):
+def test_error_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for source in (tmp_path, tmp_path / "nothing", "a/b/c", ".", "", "/"):
         with pytest.raises(FileNotFoundError, match=r"no model at .*wanted a folder with config.json"):
             find_folder(source)

@@ -105,9 +105,9 @@ def test_value_what_follows_a_convolution_goes_into_it(tmp_path):
     layers = read(followed_by(mul, add, factor=factor, summand=np.float32(5)), tmp_path).layers
     assert layers[0].tensors["weight"].flatten().tolist() == [2, 2, 3, 3]
     assert layers[0].tensors["bias"].tolist() == [7, 8]
-    for used_elsewhere in (helper.make_node("Relu", ["y"], ["other"]),):
-        layers = read(followed_by(mul, used_elsewhere, factor=factor), tmp_path).layers
-        assert layers[0].tensors["bias"].tolist() == [1, 1]
+    used_elsewhere = helper.make_node("Relu", ["y"], ["other"])
+    layers = read(followed_by(mul, used_elsewhere, factor=factor), tmp_path).layers
+    assert layers[0].tensors["bias"].tolist() == [1, 1]
 
 
 def test_error_a_factor_for_each_pixel(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from dichoseg import Preprocessing, Segmenter, create_model, load_model, save_model
 from dichoseg.decoders import RSUDecoder
@@ -62,9 +63,17 @@ def test_value_file_of_a_published_network(tmp_path):
         load_model(tmp_path / "w.pth", revision="v1")
 
 
-def test_value_run_folder_stands_for_its_best(small_isnet, tmp_path):
-    save_model(small_isnet, tmp_path / "run/best")
-    assert load_model(tmp_path / "run").recipe == small_isnet.recipe
+def test_value_compiled_model_is_saved_as_itself(small_isnet, tmp_path):
+    save_model(torch.compile(small_isnet), tmp_path)
+    assert set(load_file(tmp_path / "model.safetensors")) == set(small_isnet.state_dict())
+    assert torch.equal(load_model(tmp_path).encoder.stem.weight, small_isnet.encoder.stem.weight)
+
+
+def test_error_what_is_no_model_leaves_nothing(small_isnet, tmp_path):
+    for module in (torch.nn.Linear(1, 1), torch.nn.DataParallel(small_isnet)):
+        with pytest.raises(TypeError, match=f"wanted a model .*; got {type(module).__name__}"):
+            save_model(module, tmp_path / "m")
+    assert not (tmp_path / "m").exists()
 
 
 def test_value_pretrained_backbone_is_not_fetched_again(tmp_path):

@@ -50,7 +50,10 @@ def checked_config(text: str, place: str) -> dict[str, Any]:
     recipe = held["recipe"]
     if not isinstance(held["preprocessing"], dict) or not (recipe is None or _is_recipe(recipe)):
         raise ValueError(f"{place} holds no recipe and preprocessing that dichoseg has written")
-    Preprocessing.from_dict(held["preprocessing"])  # wrong values are refused here, before anything is made or filled
+    try:
+        Preprocessing.from_dict(held["preprocessing"])  # refused here, before anything is made or filled
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{place} holds preprocessing that cannot be used: {error}") from error
     return held
 
 

@@ -16,7 +16,7 @@ def local_folder(source: str | Path) -> Path | None:
     for candidate in (path, path / "best", path / "last"):
         if (candidate / CONFIG_FILE).is_file():
             return candidate
-    config = path.with_name(CONFIG_FILE)  # other libraries call their files so too
+    config = path.parent / CONFIG_FILE  # other libraries call their files so too
     if path.name == WEIGHTS_FILE and config.is_file() and b'"dichoseg"' in config.read_bytes():
         return path.parent
     return None

@@ -32,11 +32,16 @@ def load_weights(model: Model, path: str | Path) -> StoredWeights:
     A folder brings its preprocessing as well, and so does a graph that dichoseg exported. A graph of the answer alone
     leaves the side heads as they are, which is logged.
 
+    Args:
+        model: Filled in place. It stays on its device, in its type and in its mode.
+        path: The file or folder.
+
     Returns:
         What the file held.
 
     Raises:
         FileNotFoundError: No such file.
+        ImportError: An `.onnx` without onnx.
         ValueError: A file that cannot be read, that holds anything but tensors or values that are not finite, or whose
             weights do not fit; the message names the first that differ and the network that the file looks like.
             Nothing is changed then.

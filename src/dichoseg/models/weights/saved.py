@@ -21,10 +21,18 @@ def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = Non
     folder` uploads it to the Hugging Face hub.
 
     Args:
-        model: Any model. One composed of objects has no recipe; `load_model(folder, model=mine)` fills it.
+        model: Any model, compiled or not. One composed of objects has no recipe; `load_model(folder, model=mine)` fills
+            it.
         folder: Made if it is not there.
         card: What `README.md` shall say of the data, the scores and the licence.
+
+    Raises:
+        TypeError: Something that is not a model, such as a wrapper around one; nothing is written then.
+        OSError: The folder or a file in it cannot be written.
     """
+    model = getattr(model, "_orig_mod", model)  # inside what `torch.compile` gives
+    if not isinstance(model, Model):
+        raise TypeError(f"wanted a model (create_model and load_model give one); got {type(model).__name__}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
