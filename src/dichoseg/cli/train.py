@@ -107,7 +107,12 @@ def train(
         ),
     ] = False,
     size: Annotated[
-        int | None, typer.Option(min=32, help="Side of the network's input, in pixels.", rich_help_panel="Network")
+        int | None,
+        typer.Option(
+            min=32,
+            help="Side of the network's input, in pixels. Default: the model's, 1024 of isnet.",
+            rich_help_panel="Network",
+        ),
     ] = None,
     loss: Annotated[
         list[str] | None,
@@ -152,7 +157,7 @@ def train(
             help="In the workers, through albumentations: dis-tuning, isnet or strong.", rich_help_panel="Augmentation"
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, rich_help_panel="Optimisation")] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.", rich_help_panel="Optimisation")] = 10,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images per batch, of each process.", rich_help_panel="Optimisation")
     ] = 8,
