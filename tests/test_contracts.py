@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dichoseg import FeatureInfo, Prediction, Sample
+from dichoseg import FeatureInfo, Prediction, Sample, create_model
+from dichoseg.contracts import length, unwrapped
 
 
 def test_value_feature_info_is_two_tuples():
@@ -41,3 +42,16 @@ def test_value_defaults_are_empty():
     logits = torch.zeros(1, 1, 2, 2)
     assert Prediction(logits)[1:] == ((), (), ())
     assert Sample(logits[0], logits[0]).name == ""
+
+
+def test_value_length():
+    assert length([Sample(torch.zeros(3, 2, 2), torch.zeros(1, 2, 2))]) == 1
+    with pytest.raises(TypeError, match="needs a length and an index.*got generator"):
+        length(None for _ in range(1))
+
+
+def test_value_unwrapped():
+    model = create_model("u2netp")
+    assert unwrapped(model) is unwrapped(torch.compile(model, backend="eager")) is model
+    with pytest.raises(TypeError, match="wanted a model .*; got DataParallel"):
+        unwrapped(torch.nn.DataParallel(model))

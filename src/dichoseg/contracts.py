@@ -52,6 +52,13 @@ class Samples(Protocol):
         """One sample."""
 
 
+def length(data: Samples) -> int:
+    """Number of samples; a TypeError where the data set has none to tell."""
+    if isinstance(data, str) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+        raise TypeError(f"a data set needs a length and an index, as a list has; got {type(data).__name__}")
+    return len(data)
+
+
 class _FeatureInfo(NamedTuple):
     channels: tuple[int, ...]
     strides: tuple[int, ...]
@@ -163,6 +170,14 @@ class Model(nn.Module, ABC):
     def features(self, image: Image) -> Features:
         """The features that intermediate supervision sees, without the heads."""
         return self(image).features
+
+
+def unwrapped(model: object) -> Model:
+    """A model, also out of what `torch.compile` gives; a TypeError where it is none."""
+    inside = getattr(model, "_orig_mod", model)
+    if not isinstance(inside, Model):
+        raise TypeError(f"wanted a model (create_model and load_model give one); got {type(model).__name__}")
+    return inside
 
 
 class Objective(nn.Module, ABC):

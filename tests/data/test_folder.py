@@ -72,7 +72,10 @@ def test_error_suffix(folder):
     with pytest.raises(ValueError, match=r"im is the folder of both images and masks: mask_suffix= \(--mask-suffix\)"):
         FolderDataset(folder / "im", folder / "gt/../im")
     together = suffixed(folder)
-    (together / "a_mask.png").unlink()
+    (folder / "masks").mkdir()
+    (together / "a_mask.png").rename(folder / "masks/a_mask.png")
+    with pytest.raises(ValueError, match="no images in .*masks: wanted names that do not end in '_mask' too"):
+        FolderDataset(folder / "masks", folder / "masks", mask_suffix="_mask")
     with pytest.raises(ValueError, match=r"a\.jpg has no mask in .*im; dichoseg check lists all"):
         FolderDataset(together, together, mask_suffix="_mask")
 
@@ -80,10 +83,15 @@ def test_error_suffix(folder):
 def test_error_no_pair_names_the_suffix_that_would_make_them(folder):
     for path in list((folder / "gt").rglob("*.png")):
         path.rename(path.with_stem(f"{path.stem}_mask"))
-    with pytest.raises(ValueError, match=r"no pair in .*; mask_suffix='_mask' \(--mask-suffix _mask\) would pair all"):
+    with pytest.raises(
+        ValueError, match=r"no pair in .*; mask_suffix='_mask' \(--mask-suffix _mask\) would pair 3 of 3"
+    ):
         FolderDataset(folder / "im", folder / "gt")
     (folder / "gt/b_mask.png").rename(folder / "gt/b_other.png")
-    with pytest.raises(ValueError, match=r"got such as .*a\.jpg and .*a_mask\.png$"):
+    with pytest.raises(ValueError, match="'_mask' .* would pair 2 of 3 masks"):
+        FolderDataset(folder / "im", folder / "gt")
+    (folder / "gt/a_mask.png").rename(folder / "gt/a_another.png")
+    with pytest.raises(ValueError, match=r"got such as .*a\.jpg and .*a_another\.png$"):
         FolderDataset(folder / "im", folder / "gt")
 
 

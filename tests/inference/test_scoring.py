@@ -30,5 +30,5 @@ def test_value_evaluate_equals_scoring_the_written_files(small_isnet, tmp_path):
 
 
 def test_error_nothing_to_score(small_isnet):
-    with pytest.raises(ValueError, match="nothing to average"):
+    with pytest.raises(ValueError, match="the data set holds no samples to score"):
         evaluate(small_isnet, [])

@@ -8,7 +8,7 @@ from PIL import Image
 
 from dichoseg import FolderDataset, Preprocessing, SyntheticDataset, create_model
 from dichoseg.augmentations import cpu_augmentation
-from dichoseg.training.loading import batches, check_range, length, prepare, resized_levels, seeded, stacked
+from dichoseg.training.loading import batches, check_range, prepare, resized_levels, seeded, stacked
 
 DATA = SyntheticDataset(7, size=64)
 
@@ -260,6 +260,29 @@ def test_error_ranges():
         check_range("photo", "mask", torch.tensor([float("nan")]))
 
 
-def test_error_data_without_length():
-    with pytest.raises(TypeError, match="needs a length and an index.*got generator"):
-        length(DATA[0] for _ in range(1))
+@pytest.mark.parametrize(
+    ("augmentation", "kind", "message"),
+    [
+        (lambda image, mask: image, TypeError, "augmentation must give an image and a mask, both tensors; got Tensor"),
+        (lambda image, mask: (image, None), TypeError, "got tuple"),
+        (
+            lambda image, mask: (image, mask[:1]),
+            ValueError,
+            r"2 of each, with 3 and 1 channels; got \(2, 3, 8, 8\) and \(1",
+        ),
+        (
+            lambda image, mask: (image, mask[..., 2:]),
+            ValueError,
+            r"of one size, .*; got \(2, 3, 8, 8\) and \(2, 1, 8, 6\)",
+        ),
+        (lambda image, mask: (image[0], mask[0]), ValueError, r"got \(3, 8, 8\) and \(1, 8, 8\)"),
+        (lambda image, mask: (image * 255, mask), ValueError, r"the image must lie in \[0, 1\]; got 0 to 255"),
+        (lambda image, mask: (image / 0, mask), ValueError, "the image must lie in .*; got nan"),
+        (lambda image, mask: (image, mask * 2 - 1), ValueError, r"the mask must lie in \[0, 1\]; got -1 to -1"),
+    ],
+)
+def test_error_augmentation_that_breaks_its_contract(small_isnet, augmentation, kind, message):
+    image = torch.zeros(2, 3, 8, 8)
+    image[..., 4:] = 1
+    with pytest.raises(kind, match=message):
+        prepare(small_isnet, image, torch.zeros(2, 1, 8, 8), augmentation, torch.device("cpu"))

@@ -164,6 +164,40 @@ def test_error_optimizer_that_cannot_be_made_leaves_the_model_where_it_was():
         fit(model, DATA, seed=-1)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": 1.5}, "epochs must be a whole number; got 1.5"),
+        ({"batch_size": "3"}, "batch_size must be a whole number; got '3'"),
+        ({"workers": 0.5}, "workers must be a whole number; got 0.5"),
+        ({"optimizer": "adam"}, "optimizer must be a function, such as .*SGD.*; got 'adam'"),
+        ({"schedule": "cosine"}, "schedule must be a function, such as .*cosine; got 'cosine'"),
+        ({"on_epoch": 3}, "on_epoch must be a function of model and row, or several; got 3"),
+        ({"model": torch.nn.Linear(2, 2)}, "wanted a model .*; got Linear"),
+        ({"model": None}, "wanted a model .*; got NoneType"),
+    ],
+)
+def test_error_arguments_of_another_type(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        fit(**{"model": fresh(), "train_data": DATA, "batch_size": 3} | arguments)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_value_trains_where_gradients_are_off(mode):
+    model = fresh()
+    before = [parameter.clone() for parameter in model.parameters()]
+    with mode():
+        fit(model, DATA, epochs=1, batch_size=3)
+        assert not torch.is_grad_enabled()
+    assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
+
+
+def test_error_sample_whose_third_part_is_no_name():
+    image, mask, _ = DATA[0]
+    with pytest.raises(ValueError, match=r"^sample \d: wanted an image \(3, H, W\) .*; got \(64, 64\) and \(64, 64\)$"):
+        fit(fresh(), [(image[0], mask[0], mask)] * 2, epochs=1, batch_size=2)
+
+
 def test_error_nothing_to_overfit():
     black = [(image, mask * 0) for image, mask, _ in (DATA[index] for index in range(4))]
     with pytest.raises(ValueError, match="the batches to overfit holds 2 masks and all of them are empty"):
@@ -215,6 +249,10 @@ def test_error_arguments(tmp_path):
         fit(fresh(), DATA, overfit_batches=0)
     with pytest.raises(ValueError, match="train_data holds no samples"):
         fit(fresh(), [])
+    with pytest.raises(ValueError, match="workers must be 0 or more; got -1"):
+        fit(fresh(), DATA, workers=-1)
+    with pytest.raises(ValueError, match="device must be one such as cpu, cuda, cuda:1 or mps; got 'gpu'"):
+        fit(fresh(), DATA, device="gpu")
     with pytest.raises(ValueError, match="precision must be auto, float32, bfloat16 or float16; got 'fp16'"):
         fit(fresh(), DATA, precision="fp16")
     (tmp_path / "notes.txt").write_text("mine")

@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import usable_device
-
 
 def predict(
     model: Annotated[
@@ -55,10 +53,13 @@ def predict(
     """Write the mask of each photograph, at its size; exit code 1 if any failed."""
     import dataclasses
 
+    import torch
+
     from ..inference import Predictor
     from ..inference.files import write_results
     from ..inference.memory import keep_memory
     from ..inference.planning import plan_files
+    from ..inference.prepare import choose_device
     from ..inference.rendering import Rendering
     from ..inference.threads import torch_threads
     from ..models import load_model
@@ -68,7 +69,7 @@ def predict(
         cutout=cutout, background=background, format=format, threshold=threshold, crop=crop, threads=threads
     )
     plan = plan_files(images, out, rendering, resume=resume)  # raises what can be told before a model is loaded
-    target = usable_device(device)
+    target = choose_device(device, torch.device("cpu"))
     network = load_model(model)
     if size is not None:
         network.preprocessing = dataclasses.replace(network.preprocessing, size=size)

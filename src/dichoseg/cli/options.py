@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    import torch
 
 DATA = typer.Argument(help="DATA/im and DATA/gt, or the same below DATA/train or DATA/DIS-TR.", show_default=False)
 DataArgument = Annotated[Path, DATA]
@@ -53,20 +50,3 @@ def tell(text: str) -> None:
 
     if leads():
         typer.echo(text, err=True)
-
-
-def usable_device(name: str | None) -> torch.device:
-    """The device of a name, or the default one; a ValueError of one line where torch cannot use it."""
-    import torch
-
-    from ..inference.prepare import choose_device
-
-    try:
-        device = choose_device(name, torch.device("cpu"))
-    except RuntimeError:  # which lists twenty kinds
-        raise ValueError(f"--device must be a device such as cpu, cuda, cuda:1 or mps; got {name!r}") from None
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"torch cannot use --device {device} here: {str(error).splitlines()[0]}") from None
-    return device

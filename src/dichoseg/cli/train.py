@@ -28,7 +28,6 @@ from .options import (
     ValOption,
     show_training_log,
     tell,
-    usable_device,
 )
 from .resuming import check_same, command_of, write_command
 from .scoring import score_run
@@ -232,6 +231,7 @@ def train(
     import torch
 
     from ..inference.memory import keep_memory
+    from ..inference.prepare import choose_device
     from ..losses import IntermediateSupervision, WeightedSum
     from ..models import load_model
     from ..models.weights import batch_norm
@@ -291,7 +291,7 @@ def train(
         gt_encoder_folder(out, resume=resume is not None)
     elif gt_encoder is not None:
         parts["gt_encoder"] = (gt_encoder_weight, IntermediateSupervision(load_model(gt_encoder), student=network))
-    target = usable_device(device)
+    target = choose_device(device, torch.device("cpu"))
     training, validation = open_training_data(
         data,
         val=val,

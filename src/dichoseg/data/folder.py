@@ -98,6 +98,8 @@ class FolderDataset(Dataset[Sample]):
                     )
             if mask_suffix and not mask_paths:
                 raise ValueError(f"no masks in {masks}: wanted names that end in {mask_suffix!r}, as mask_suffix says")
+            if mask_suffix and not image_paths:
+                raise ValueError(f"no images in {images}: wanted names that do not end in {mask_suffix!r} too")
             image_files = _by_key(Path(images), image_paths)
             mask_files = _by_key(Path(masks), mask_paths, suffix=mask_suffix)
             others += more
@@ -312,10 +314,10 @@ def files_by_name(root: Path, *, suffix: str = "") -> dict[str, Path]:
     if suffix and not paths:
         raise ValueError(f"no images in {root} whose names end in {suffix!r}")
     files = _by_key(root, paths, suffix=suffix)
-    for paths in files.values():
-        if len(paths) > 1:
-            raise ValueError(f"two files for one key: {' and '.join(map(str, paths))}")
-    return {name: paths[0] for name, paths in files.items()}
+    for same_name in files.values():
+        if len(same_name) > 1:
+            raise ValueError(f"two files for one key: {' and '.join(map(str, same_name))}")
+    return {name: same_name[0] for name, same_name in files.items()}
 
 
 def _by_suffix(paths: Sequence[Path], suffix: str) -> tuple[list[Path], list[Path]]:
@@ -339,13 +341,18 @@ def _by_key(root: Path, paths: Sequence[Path], *, suffix: str = "") -> dict[str,
 
 
 def _hint(images: Collection[str], masks: Collection[str], suffix: str) -> str:
-    """What would pair them: what the names of all masks have behind the name of an image."""
-    one = min(masks)
-    endings = [one.removeprefix(image) for image in images if image != one and one.startswith(image)]
-    for ending in sorted(endings, key=len):
-        if all(mask.endswith(ending) and mask.removesuffix(ending) in images for mask in masks):
-            return f"; mask_suffix={ending + suffix!r} (--mask-suffix {ending + suffix}) would pair all masks"
-    return ""
+    """What would pair most: what the names of masks have behind the name of an image."""
+    some = list(masks)[:10]
+    endings = {mask.removeprefix(image) for mask in some for image in images if mask.startswith(image)}
+    pairs = {
+        ending: sum(mask.endswith(ending) and mask.removesuffix(ending) in images for mask in masks)
+        for ending in endings
+    }
+    best = max(pairs, key=lambda ending: pairs[ending], default="")
+    if 2 * pairs.get(best, 0) <= len(masks):
+        return ""
+    wanted = best + suffix
+    return f"; mask_suffix={wanted!r} (--mask-suffix {wanted}) would pair {pairs[best]} of {len(masks)} masks"
 
 
 def _partnerless(

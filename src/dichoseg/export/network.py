@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..blocks import resize, spatial_size
-from ..contracts import Image, Model
+from ..contracts import Image, Model, unwrapped
 from ..data import SyntheticDataset
 from ..preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 
@@ -49,8 +49,7 @@ def prepare_export(model: Model, *, size: int | None = None, preset: Preset | No
         TypeError, ValueError: Something that is not a model, one that takes masks, a size that is not a positive whole
             number, or an unknown preset.
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"wanted a model (create_model and load_model give one); got {type(model).__name__}")
+    model = unwrapped(model)
     if model.preprocessing.source == "mask":
         raise ValueError("this is a GT encoder, which takes masks and serves training alone; export the model itself")
     if preset is not None and preset not in TOOLS:

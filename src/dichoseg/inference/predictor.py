@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from ..contracts import Model
+from ..contracts import Model, unwrapped
 from ..data.reading import image_tensor, open_image, read_image, read_mask, upright
 from ..preprocessing import Preprocessing
 from .memory import lacking_on_cpu
-from .prepare import Precision, prepared
+from .prepare import Precision, prepared, usable_device
 from .sharpening import sharpened
 
 Photograph: TypeAlias = str | Path | bytes | bytearray | memoryview | PillowImage.Image | NDArray[Any] | Tensor
@@ -63,8 +63,7 @@ class Predictor:
         sharpen: bool = False,
         compile: bool = False,
     ) -> None:
-        if not isinstance(model, Model):
-            raise TypeError(f"wanted a model (create_model and load_model give one); got {type(model).__name__}")
+        model = unwrapped(model)
         if normalize not in (None, "minmax"):
             raise ValueError(f"normalize must be 'minmax' or None; got {normalize!r}")
         if sharpen and (model.preprocessing.size is None or model.preprocessing.source == "mask"):
@@ -72,7 +71,7 @@ class Predictor:
                 "sharpen is for models that take photographs at a fixed size, smaller than their own; this one takes "
                 + ("masks" if model.preprocessing.source == "mask" else "them at their own")
             )
-        self.device = next(model.parameters()).device if device is None else torch.device(device)
+        self.device = next(model.parameters()).device if device is None else usable_device(device)
         self.model = prepared(model, precision=precision, device=self.device)
         self.normalize = normalize
         self.flips = flips

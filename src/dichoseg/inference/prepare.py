@@ -60,12 +60,29 @@ def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
 
 
 def choose_device(device: str | torch.device | None, home: torch.device) -> torch.device:
-    """The device that was asked for; else CUDA, else Apple's MPS where there is one, else `home`."""
+    """The device that was asked for; else CUDA, else Apple's MPS where there is one, else `home`.
+
+    Raises:
+        ValueError: One that torch cannot use here.
+    """
     if device is not None:
-        return torch.device(device)
+        return usable_device(device)
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps") if torch.backends.mps.is_available() else home
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """A device by its name; a ValueError of one line where torch does not know it, or cannot use it here."""
+    try:
+        found = torch.device(device)
+    except RuntimeError:  # which lists twenty kinds
+        raise ValueError(f"device must be one such as cpu, cuda, cuda:1 or mps; got {device!r}") from None
+    try:
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"torch cannot use device {found} here: {str(error).splitlines()[0]}") from None
+    return found
 
 
 class ConvReLU(nn.Module):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from ..contracts import Model, Samples
+from ..contracts import Model, Samples, length
 from ..metrics.evaluator import Evaluator
 from .predictor import Predictor, to_uint8
 
@@ -33,10 +33,12 @@ def evaluate(
     Raises:
         ValueError: An empty data set.
     """
+    if length(dataset) == 0:
+        raise ValueError("the data set holds no samples to score")
     predictor = Predictor(model, precision="float32")
     takes_mask = model.preprocessing.source == "mask"
     evaluator = Evaluator(metrics=metrics)
-    for index in tqdm(range(len(dataset)), desc="evaluate", leave=False, disable=None if progress else True):
+    for index in tqdm(range(length(dataset)), desc="evaluate", leave=False, disable=None if progress else True):
         image, mask, *_ = dataset[index]
         probability = predictor(mask if takes_mask else image)
         evaluator.update(to_uint8(probability), (mask[0] > 128 / 255).numpy())

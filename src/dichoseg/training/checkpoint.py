@@ -16,10 +16,9 @@ from typing import Any
 
 import torch
 
-from ..contracts import Model, Objective, Samples
+from ..contracts import Model, Objective, Samples, length
 from ..data.folder import FolderDataset
 from ..models.weights.writing import write_state
-from .loading import length
 from .run_folder import STATE, Row
 from .step import Stepper
 

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 from ..blocks import spatial_size
-from ..contracts import Mask, Model, Samples
+from ..contracts import Mask, Model, Samples, length
 from ..inference.memory import is_out_of_memory
 from ..models.weights.batch_norm import is_uncalibrated
-from .loading import length, seeded
+from .loading import seeded
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,21 @@ KeepBatch = Callable[[], Path]
 ENOUGH = 100
 MOSTLY_EMPTY = 0.8
 DOMINANT = 0.8
+
+
+def check_whole_numbers(*, least: int = 1, **numbers: int | None) -> None:
+    """Refuse arguments, by their names, that are no whole numbers or below `least`; None is left to its meaning."""
+    for name, number in numbers.items():
+        if number is not None and not isinstance(number, int | np.integer):
+            raise TypeError(f"{name} must be a whole number; got {number!r}")
+        if number is not None and number < least:
+            raise ValueError(f"{name} must be {least} or more; got {number}")
+
+
+def check_function(name: str, value: object, example: str) -> None:
+    """Refuse an argument that cannot be called, such as the name of what was meant."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be a function, such as {example}; got {value!r}")
 
 
 def check_validation(data: Samples, name: str = "val_data") -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..augmentations.gpu import Augmentation
-from ..contracts import Image, Mask, Model, Samples
+from ..contracts import Image, Mask, Model, Samples, length
 from ..data.folder import FolderDataset
 from ..data.reading import to_unit
 from ..inference.memory import keep_memory
@@ -94,19 +94,33 @@ def prepare(
     """Move a batch to the device, augment it, and turn it into the model's input and target.
 
     Raises:
-        ValueError: An augmentation whose mask leaves [0, 1].
+        TypeError, ValueError: An augmentation that gives something else than images and masks in [0, 1].
     """
     image, mask = image.to(device), mask.to(device)
     if augmentation is not None:
-        image, mask = augmentation(image, mask)
-        check_range("after augmentation", "mask", mask, slack=1e-3)
-        mask = mask.clamp(0, 1)  # resampling rounds
+        image, mask = _augmented(augmentation, image, mask)
     if model.preprocessing.source == "mask":
         image = mask
     net_input = model.preprocessing.normalize(image)
     if device.type in CHANNELS_LAST:
         net_input = net_input.contiguous(memory_format=torch.channels_last)
     return net_input, mask
+
+
+def _augmented(augmentation: Augmentation, image: Image, mask: Mask) -> tuple[Image, Mask]:
+    pair: Any = augmentation(image, mask)
+    if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
+        raise TypeError(f"augmentation must give an image and a mask, both tensors; got {type(pair).__name__}")
+    shapes = [tuple(part.shape) for part in pair]
+    wanted = [(*part.shape[:2], *shapes[0][2:]) for part in (image, mask)]
+    if shapes != wanted or len(shapes[0]) != 4:
+        raise ValueError(
+            f"augmentation must give images and masks of one size, {len(image)} of each, with {image.shape[1]} and "
+            f"{mask.shape[1]} channels; got {shapes[0]} and {shapes[1]}"
+        )
+    check_range("after augmentation", "mask", pair[1], slack=1e-3)
+    check_range("after augmentation", "image", pair[0], slack=0.5)  # beyond lies what was normalised, or not a number
+    return pair[0], pair[1].clamp(0, 1)  # resampling rounds
 
 
 @contextmanager
@@ -130,13 +144,6 @@ def seeded(*key: int, device: torch.device | None = None) -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)
-
-
-def length(data: Samples) -> int:
-    """Number of samples; a TypeError where the data set has none to tell."""
-    if isinstance(data, str) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
-        raise TypeError(f"a data set needs a length and an index, as a list has; got {type(data).__name__}")
-    return len(data)
 
 
 def check_range(name: str, kind: str, values: Tensor, *, slack: float = 0.0) -> None:
@@ -191,7 +198,7 @@ class _Prepared(Dataset[Any]):
                 image, mask, *rest = self.data[index]
             else:
                 image, mask, *rest = self.folder.load_pixels(index, at_least=self.at_least)
-        name = str(rest[0]) if rest else f"sample {index}"
+        name = str(rest[0]) if rest and not isinstance(rest[0], Tensor) else f"sample {index}"
         if not (isinstance(image, Tensor) and isinstance(mask, Tensor)):
             raise TypeError(
                 f"{name}: wanted tensors, an image (3, H, W) and a mask (1, H, W); "

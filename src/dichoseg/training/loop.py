@@ -19,7 +19,7 @@ from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
 
 from ..augmentations.gpu import Augmentation
-from ..contracts import Model, Objective, Samples
+from ..contracts import Model, Objective, Samples, length, unwrapped
 from ..inference.memory import most_memory_used
 from ..inference.prepare import choose_device
 from ..losses.objectives import default_objective
@@ -30,14 +30,16 @@ from .checks import (
     check_batch_of_one,
     check_batch_size,
     check_finite,
+    check_function,
     check_validation,
+    check_whole_numbers,
     explaining_memory,
     grouped,
     some_image_is_alone,
     tell_overfitting,
     warn_of_single_images,
 )
-from .loading import batches, length, prepare, seeded
+from .loading import batches, prepare, seeded
 from .processes import joined
 from .run_folder import Row, RunFolder
 from .schedules import cosine
@@ -126,22 +128,20 @@ def fit(
         One row per epoch; fewer than `epochs` where training was stopped, and then the model holds what it had.
 
     Raises:
-        ValueError: Arguments or data that cannot be trained on; the message names them.
+        TypeError, ValueError: Arguments or data that cannot be trained on; the message names them.
         FileExistsError: `out` already holds something.
         FloatingPointError: A loss or a gradient that is not finite; the message names the term, the step and the
             images, and with `out` the file in which the batch is kept.
         MemoryError: The device's memory is not enough; the message says what helps.
     """
-    counts = {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate, "overfit_batches": overfit_batches}
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise ValueError(f"{name} must be 1 or more; got {count}")
+    unwrapped(model)
+    check_whole_numbers(epochs=epochs, batch_size=batch_size, accumulate=accumulate, overfit_batches=overfit_batches)
+    check_whole_numbers(workers=workers, seed=seed, least=0)
     if objective is not None and not isinstance(objective, Objective):
         raise TypeError(f"objective must be an Objective, such as DeepSupervision(loss); got {objective!r}")
-    if augmentation is not None and not callable(augmentation):
-        raise TypeError(f"augmentation must be a function, such as gpu_augmentation('isnet'); got {augmentation!r}")
-    if seed < 0:
-        raise ValueError(f"seed must be 0 or more; got {seed}")
+    check_function("augmentation", augmentation, "gpu_augmentation('isnet')")
+    check_function("optimizer", optimizer, "functools.partial(torch.optim.SGD, lr=0.1)")
+    check_function("schedule", schedule, "dichoseg.training.cosine")
     if clip_norm is not None and not clip_norm > 0:
         raise ValueError(f"clip_norm must be above 0, or None; got {clip_norm}")
     if ema is not None and not 0 < ema < 1:
@@ -153,7 +153,10 @@ def fit(
         few = range(min(overfit_batches * batch_size, length(train_data)))
         train_data = val_data = Subset(cast(Dataset[Any], train_data), few)
         augmentation = None
-    callbacks = [] if on_epoch is None else [on_epoch] if callable(on_epoch) else list(on_epoch)
+    several = isinstance(on_epoch, Sequence)
+    callbacks: list[Any] = (
+        [] if on_epoch is None else list(cast(Sequence[OnEpoch], on_epoch)) if several else [on_epoch]
+    )
     if not all(map(callable, callbacks)):
         raise TypeError(f"on_epoch must be a function of model and row, or several; got {on_epoch!r}")
     objective = default_objective(model) if objective is None else objective
@@ -172,6 +175,8 @@ def fit(
     best_state = None
     first_epoch = FirstEpoch()
     with contextlib.ExitStack() as cleanup:
+        cleanup.enter_context(torch.inference_mode(False))
+        cleanup.enter_context(torch.enable_grad())
         processes = cleanup.enter_context(joined(kind))
         target = processes.device(kind)
         together = batch_size * processes.count

@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..contracts import Image, Mask, Model, Samples
+from ..contracts import Image, Mask, Model, Samples, length
 from ..inference.predictor import Predictor
 from ..models.weights.card import ModelCard
 from ..models.weights.layout import WEIGHTS_FILE
@@ -23,7 +23,7 @@ from ..models.weights.saved import save_model
 from ..models.weights.writing import write_atomically, write_state
 from ..visualize import contact_sheet, error_map, learning_curves, thumbnail
 from .checks import grouped
-from .loading import length, seeded
+from .loading import seeded
 
 Row = dict[str, float]
 """One epoch: `epoch`, `loss`, each term by its name; with validation data `val_loss` and the validation scores; and

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import torch
 
-from ..contracts import Samples
+from ..contracts import Samples, length
 from ..metrics.online import OnlineMetrics
-from .loading import batches, length, prepare
+from .loading import batches, prepare
 from .run_folder import Row
 from .step import Stepper
 

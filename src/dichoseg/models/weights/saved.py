@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...contracts import Model
+from ...contracts import Model, unwrapped
 from .card import ModelCard, card_text
 from .config import config_of, read_config
 from .layout import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, find_folder, local_folder
@@ -30,9 +30,7 @@ def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = Non
         TypeError: Something that is not a model, such as a wrapper around one; nothing is written then.
         OSError: The folder or a file in it cannot be written.
     """
-    model = getattr(model, "_orig_mod", model)  # inside what `torch.compile` gives
-    if not isinstance(model, Model):
-        raise TypeError(f"wanted a model (create_model and load_model give one); got {type(model).__name__}")
+    model = unwrapped(model)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
