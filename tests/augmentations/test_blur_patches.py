@@ -316,7 +316,7 @@ def test_error_words_and_shares():
         RandomBlurPatches(unit="px")
     with pytest.raises(ValueError, match=r"feather must lie in 0 to 1; got -0\.1"):
         RandomBlurPatches(feather=-0.1)
-    with pytest.raises(ValueError, match="p must lie in 0 to 1; got 2"):
+    with pytest.raises(ValueError, match="p must be a probability, 0 to 1; got 2"):
         RandomBlurPatches(p=2)
     with pytest.raises(ValueError, match="objects='largest' chooses a border, which needs where='border'"):
         RandomBlurPatches(where="anywhere", objects="largest")

@@ -1,5 +1,8 @@
+from functools import partial
+
 import numpy as np
 import pytest
+import torch
 
 from dichoseg.metrics.binary import cut_above_128, cut_at_half, foreground_of
 
@@ -66,3 +69,14 @@ def test_error_pair(cut):
         cut(np.zeros((3, 4), np.int64), np.zeros((3, 4), bool))
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
         cut(np.full((3, 4), np.nan), np.zeros((3, 4), bool))
+
+
+@pytest.mark.parametrize("cut", [cut_above_128, partial(cut_at_half, normalize=True)])
+def test_error_what_is_no_array(cut):
+    for prediction in (LEVELS.tolist(), torch.from_numpy(LEVELS)):
+        with pytest.raises(TypeError, match=r"prediction must be a NumPy array \(H, W\); got (list|Tensor)"):
+            cut(prediction, LEVELS)
+    with pytest.raises(TypeError, match=r"mask must be a NumPy array \(H, W\); got Tensor"):
+        cut(LEVELS, torch.from_numpy(LEVELS))
+    with pytest.raises(TypeError, match=r"mask must be a NumPy array \(H, W\); got list"):
+        foreground_of(LEVELS.tolist())

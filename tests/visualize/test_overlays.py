@@ -78,3 +78,10 @@ def test_value_boxes_hide_the_outline():
     assert coloured(picture[48, 17:47], EDGE).all(), "elsewhere the outline goes round the object"
     assert picture[40, 40] == pytest.approx(0.5, abs=0.01)
     assert not coloured(draw_picture(torch.zeros(1, 3, 64, 64), mask, [], side=64), PATCH).any()
+
+
+def test_error_two_sizes():
+    with pytest.raises(ValueError, match=r"prediction and mask must be .* of one size; got \(4, 5\) and \(4, 4\)"):
+        error_map(np.zeros((4, 5)), np.zeros((4, 4)))
+    with pytest.raises(ValueError, match=r"image must be \(H, W, 3\) .* of one size; got \(4, 5\) and \(4, 5\)"):
+        outlined(np.zeros((4, 5)), np.zeros((4, 5)))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..contracts import Image, Mask
+from .checks import check_batch, check_word, checked_count, checked_probability, checked_share
 
 Blur = Literal["box", "gaussian", "motion"]
 Place = Literal["border", "anywhere"]
@@ -83,35 +84,30 @@ class RandomBlurPatches(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if patches < 0:
-            raise ValueError(f"patches must be 0 or more; got {patches}")
-        _check_word("unit", unit, get_args(Unit))
-        _check_word("where", where, get_args(Place))
-        _check_word("objects", objects, get_args(Objects))
-        _check_word("kind", kind, get_args(Blur))
-        for name, (low, high) in (("size", size), ("kernel", kernel)):
-            if not 0 < low <= high or (unit == "fraction" and high > 1):
-                raise ValueError(
-                    f"{name} must be a range (low, high) above 0, in {unit} of the image; got {(low, high)}"
-                )
-        for name, value in (("feather", feather), ("p", p)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name} must lie in 0 to 1; got {value}")
+        check_word("unit", unit, get_args(Unit))
+        check_word("where", where, get_args(Place))
+        check_word("objects", objects, get_args(Objects))
+        check_word("kind", kind, get_args(Blur))
+        for name, limits in (("size", size), ("kernel", kernel)):
+            fits = isinstance(limits, Sequence) and len(limits) == 2 and 0 < limits[0] <= limits[1]
+            if not fits or (unit == "fraction" and limits[1] > 1):
+                raise ValueError(f"{name} must be a range (low, high) above 0, in {unit} of the image; got {limits}")
         if where == "anywhere" and objects == "largest":
             raise ValueError("objects='largest' chooses a border, which needs where='border'; got where='anywhere'")
-        self.patches = patches
+        self.patches = checked_count("patches", patches)
         self.size = size
         self.kernel = kernel
         self.unit = unit
         self.where = where
         self.objects = objects
         self.kind: Blur = kind
-        self.feather = feather
-        self.p = p
+        self.feather = checked_share("feather", feather)
+        self.p = checked_probability("p", p)
         self.generator = generator
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) in [0, 1] and its mask (B, 1, H, W) -> blurred copy, the same mask."""
+        check_batch(image, mask)
         generator = self.generator
         if generator is None:
             generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
@@ -274,8 +270,3 @@ def _ramp(side: int, feather: float, device: torch.device) -> Tensor:
     places = torch.arange(side, device=device)
     distance = torch.minimum(places, side - 1 - places) + 0.5  # from the pixel's middle to the nearer end
     return (distance / (feather * side / 2)).clamp(max=1)
-
-
-def _check_word(name: str, word: str, known: Sequence[str]) -> None:
-    if word not in known:
-        raise ValueError(f"{name} must be {' or '.join(map(repr, known))}; got {word!r}")

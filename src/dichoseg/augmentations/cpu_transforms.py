@@ -15,7 +15,8 @@ import albumentations as A
 from albumentations.augmentations.crops.transforms import BaseCrop
 
 from .blur_patches import Blur, Objects, Patch, Place, RandomBlurPatches, Unit, blur, border
-from .crop import checked_share, windows
+from .checks import checked_share
+from .crop import windows
 
 
 class BlurPatchesTransform(A.ImageOnlyTransform):  # type: ignore[misc]
@@ -108,7 +109,7 @@ class BorderCropTransform(BaseCrop):  # type: ignore[misc]
             raise ValueError(f"height and width must be positive numbers of pixels; got {height} and {width}")
         self.height = height
         self.width = width
-        self.share = checked_share(share)
+        self.share = checked_share("share", share)
 
     @property
     def targets_as_params(self) -> list[str]:

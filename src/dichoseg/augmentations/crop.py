@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..contracts import Image, Mask
 from .blur_patches import border
+from .checks import check_batch, checked_input_scale, checked_share
 
 
 class RandomCrop(nn.Module):
@@ -27,6 +28,7 @@ class RandomCrop(nn.Module):
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""
+        check_batch(image, mask)
         height, width = image.shape[-2:]
         new_height, new_width = round(height / self.input_scale), round(width / self.input_scale)
         tops = torch.randint(height - new_height + 1, (len(image),)).tolist()
@@ -54,10 +56,11 @@ class RandomBorderCrop(nn.Module):
     def __init__(self, input_scale: float = 1.25, *, share: float = 0.5) -> None:
         super().__init__()
         self.input_scale = checked_input_scale(input_scale)
-        self.share = checked_share(share)
+        self.share = checked_share("share", share)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""
+        check_batch(image, mask)
         height, width = (round(side / self.input_scale) for side in image.shape[-2:])
         tops, lefts = [], []
         for edge in border(mask[:, 0] > 0.5):
@@ -79,20 +82,6 @@ def cut(batch: Tensor, tops: Sequence[int], lefts: Sequence[int], height: int, w
     """One window out of each image: (B, C, H, W) and their upper left corners -> (B, C, height, width)."""
     windows = zip(batch, tops, lefts, strict=True)
     return torch.stack([one[:, top : top + height, left : left + width] for one, top, left in windows])
-
-
-def checked_input_scale(input_scale: float) -> float:
-    """The scale of an augmentation that crops; a ValueError below 1."""
-    if input_scale < 1:
-        raise ValueError(f"input_scale must be 1 or more; got {input_scale}")
-    return input_scale
-
-
-def checked_share(share: float) -> float:
-    """The share of a border that must be in view; a ValueError outside of 0 to 1."""
-    if not 0 <= share <= 1:
-        raise ValueError(f"share must lie in 0 to 1; got {share}")
-    return share
 
 
 def _sliding_sum(values: Tensor, length: int, *, dim: int) -> Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..contracts import Image, Mask
+from .checks import check_batch, checked_probability
 
 
 class RandomElastic(nn.Module):
@@ -27,7 +28,8 @@ class RandomElastic(nn.Module):
             furthest goes a quarter further, because a bicubic mean overshoots: 1.9 % of the side by default.
 
     Raises:
-        ValueError: Fewer than two nodes, or a shift so large that the image would fold over.
+        ValueError: A probability outside of 0 to 1, fewer than two nodes, or a shift so large that the image would
+            fold over.
     """
 
     def __init__(self, p: float = 0.5, *, nodes: int = 8, shift: float = 0.015) -> None:
@@ -39,12 +41,13 @@ class RandomElastic(nn.Module):
             raise ValueError(
                 f"shift must lie in 0 to {limit:.3g}, a third of the distance of {nodes} nodes; got {shift}"
             )
-        self.p = p
+        self.p = checked_probability("p", p)
         self.nodes = nodes
         self.shift = shift
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both bent alike, in float32, outside of autocast."""
+        check_batch(image, mask)
         drawn = (torch.rand(len(image)) < self.p).nonzero()[:, 0]
         nodes = (torch.rand(len(drawn), 2, self.nodes, self.nodes) * 2 - 1) * self.shift
         both = torch.cat([image, mask], dim=1).float()  # (B, C+1, H, W)

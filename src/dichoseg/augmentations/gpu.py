@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..contracts import Image, Mask
 from .blur_patches import RandomBlurPatches
+from .checks import check_batch, check_functions, checked_probability
 from .crop import RandomCrop
 from .elastic import RandomElastic
 from .presets import (
@@ -40,10 +41,14 @@ class Compose(nn.Module):
 
     Args:
         *augmentations: Any `(image, mask) -> (image, mask)`.
+
+    Raises:
+        TypeError: Something that is no function.
     """
 
     def __init__(self, *augmentations: Augmentation) -> None:
         super().__init__()
+        check_functions(augmentations)
         self.augmentations = augmentations
         self.modules_inside = nn.ModuleList(part for part in augmentations if isinstance(part, nn.Module))
         self.input_scale = 1.0
@@ -79,6 +84,7 @@ class KorniaAugmentation(nn.Module):
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both augmented."""
+        check_batch(image, mask)
         with torch.autocast(image.device.type, enabled=False):
             augmented, moved = self.pipeline(image.float(), mask.float())
         return augmented, moved
@@ -99,15 +105,15 @@ class RandomApply(nn.Module):
 
     def __init__(self, augmentation: Augmentation, p: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability, 0 to 1; got {p}")
+        check_functions([augmentation])
         if getattr(augmentation, "input_scale", 1.0) != 1:
             raise ValueError("an augmentation that crops must crop all images of a batch; Compose takes it as it is")
         self.augmentation = augmentation
-        self.p = p
+        self.p = checked_probability("p", p)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both, augmented where they were drawn."""
+        check_batch(image, mask)
         drawn = (torch.rand(len(image)) < self.p).nonzero()[:, 0].tolist()
         if len(drawn) == 0:
             return image, mask
@@ -126,14 +132,18 @@ class RandomRotate90(nn.Module):
 
     Args:
         p: Probability, per image, that a turn is drawn.
+
+    Raises:
+        ValueError: A probability outside of 0 to 1.
     """
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        self.p = p
+        self.p = checked_probability("p", p)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) and mask (B, 1, H, W) -> both turned alike."""
+        check_batch(image, mask)
         count = len(image)
         step = 1 if image.shape[-2] == image.shape[-1] else 2
         turns = torch.randint(4 // step, (count,)) * step * (torch.rand(count) < self.p)

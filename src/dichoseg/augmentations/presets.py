@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .checks import checked_count, checked_input_scale, checked_probability
+
 ELASTIC_NODES = 8
 """Nodes of the elastic grid along each side."""
 ELASTIC_SHIFT = 0.015
@@ -87,6 +89,7 @@ def choose(preset: str, changes: Mapping[str, float | None]) -> Settings:
 
     Raises:
         ValueError: No such preset (with the nearest), or a value out of its range.
+        TypeError: A value that is no number.
     """
     if preset not in PRESETS:
         near = difflib.get_close_matches(preset, PRESETS, n=1)
@@ -96,11 +99,9 @@ def choose(preset: str, changes: Mapping[str, float | None]) -> Settings:
     settings = PRESETS[preset]._replace(**wanted)
     for name, value in settings._asdict().items():
         if name == "input_scale":
-            if value < 1:
-                raise ValueError(f"input_scale must be 1 or more; got {value}")
+            checked_input_scale(value)
         elif name == "blur_patches":
-            if value < 0:
-                raise ValueError(f"blur_patches must be 0 or more; got {value}")
-        elif not 0 <= value <= 1:
-            raise ValueError(f"{name} must be a probability, 0 to 1; got {value}")
+            checked_count(name, value)
+        else:
+            checked_probability(name, value)
     return settings

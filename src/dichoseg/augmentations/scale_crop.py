@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..contracts import Image, Mask
-from .crop import checked_input_scale
+from .checks import check_batch, checked_input_scale
 
 
 class RandomScaleCrop(nn.Module):
@@ -30,12 +30,13 @@ class RandomScaleCrop(nn.Module):
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""
-        height, width = image.shape[-2:]
-        size = (round(height / self.input_scale), round(width / self.input_scale))
-        both = torch.cat([image, mask.to(image.dtype)], dim=1)
-        windows = [F.interpolate(self._window(one), size, mode="bilinear", antialias=True) for one in both]
+        check_batch(image, mask)
+        height, width = (max(1, round(side / self.input_scale)) for side in image.shape[-2:])
+        wide = torch.promote_types(image.dtype, torch.float32)  # the CPU antialiases nothing in 16 bits
+        both = torch.cat([image.to(wide), mask.to(wide)], dim=1)
+        windows = [F.interpolate(self._window(one), (height, width), mode="bilinear", antialias=True) for one in both]
         cut = torch.cat(windows).clamp(0, 1)
-        return cut[:, :-1], cut[:, -1:].to(mask.dtype)
+        return cut[:, :-1].to(image.dtype), cut[:, -1:].to(mask.dtype)
 
     def _window(self, one: Tensor) -> Tensor:
         share = self.input_scale ** -float(torch.rand(()))

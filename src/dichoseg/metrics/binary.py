@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .pair import Pair
+from .pair import Pair, check_array
 
 Binary = NDArray[np.bool_]
 
@@ -23,6 +23,7 @@ def foreground_of(mask: NDArray[Any]) -> Binary:
         ValueError: A shape that is not (H, W), an empty array.
         TypeError: A mask that is neither uint8 nor bool.
     """
+    check_array("mask", mask)
     if mask.ndim != 2 or mask.size == 0:
         raise ValueError(f"mask must be one (H, W) array with pixels; got shape {mask.shape}")
     if mask.dtype not in (np.bool_, np.uint8):
@@ -44,6 +45,7 @@ def cut_at_half(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool
         ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN.
         TypeError: Other types.
     """
+    check_array("prediction", prediction)
     if prediction.dtype == np.bool_:
         return _as_it_is(prediction, mask)
     pair = Pair(prediction, mask, normalize=normalize)
@@ -66,6 +68,7 @@ def cut_above_128(prediction: NDArray[Any], mask: NDArray[Any]) -> tuple[Binary,
         ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN.
         TypeError: Other types.
     """
+    check_array("prediction", prediction)
     if prediction.dtype == np.bool_:
         return _as_it_is(prediction, mask)
     pair = Pair(prediction, mask, normalize=False)

@@ -31,7 +31,8 @@ class Pair:
 
     Raises:
         ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN.
-        TypeError: A prediction that is neither uint8 nor float, or a mask that is neither uint8 nor bool.
+        TypeError: Something else than arrays, a prediction that is neither uint8 nor float, or a mask that is neither
+            uint8 nor bool.
     """
 
     def __init__(
@@ -212,7 +213,15 @@ def _stretch(values: NDArray[np.float64], *, normalize: bool) -> NDArray[np.floa
     return (values - low) / (high - low) if normalize and low != high else values
 
 
+def check_array(name: str, values: object) -> None:
+    """Refuse, with a TypeError, what is no array, such as a tensor."""
+    if not isinstance(values, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array (H, W); got {type(values).__name__}")
+
+
 def _check(prediction: NDArray[Any], mask: NDArray[Any]) -> None:
+    check_array("prediction", prediction)
+    check_array("mask", mask)
     if prediction.ndim != 2 or prediction.shape != mask.shape or prediction.size == 0:
         raise ValueError(
             f"prediction and mask must be two (H, W) arrays of one size; got {prediction.shape} and {mask.shape}"

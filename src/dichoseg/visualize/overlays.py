@@ -31,7 +31,12 @@ def error_map(prediction: Picture, mask: Picture) -> Picture:
 
     Returns:
         (H, W, 3) in [0, 1].
+
+    Raises:
+        ValueError: Two sizes.
     """
+    if prediction.ndim != 2 or prediction.shape != mask.shape:
+        raise ValueError(f"prediction and mask must be (H, W), of one size; got {prediction.shape} and {mask.shape}")
     return np.stack([prediction, np.minimum(prediction, mask), mask], axis=-1)
 
 
@@ -44,7 +49,12 @@ def outlined(image: Picture, mask: Picture) -> Picture:
 
     Returns:
         (H, W, 3) in [0, 1].
+
+    Raises:
+        ValueError: Two sizes.
     """
+    if image.shape != (*mask.shape, 3):
+        raise ValueError(f"image must be (H, W, 3) and mask (H, W), of one size; got {image.shape} and {mask.shape}")
     inside = (mask > 0.5).astype(np.uint8)
     side = 2 * round(max(mask.shape) / 400) + 3
     border = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, np.ones((side, side), np.uint8))[..., None] > 0
