@@ -7,3 +7,9 @@ def test_error_folder_in_use(tmp_path):
     assert isinstance(result.exception, FileExistsError)
     assert "already holds something" in str(result.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_error_seed_below_zero(tmp_path):
+    result = run_cli("demo", "--out", tmp_path / "run", "--seed", -1)
+    assert result.exit_code == 2
+    assert not (tmp_path / "run").exists()

@@ -195,3 +195,10 @@ def test_value_evaluate_folders_side_by_side(data):
     (data / "a/extra.png").write_bytes(min((data / "a").iterdir()).read_bytes())
     assert "extra.png has no mask in" in str(run_cli(*arguments).exception)
     assert run_cli(*arguments, "--allow-missing", "--metrics", "fast").exit_code == 0
+
+
+def test_value_evaluate_calls_the_working_folder_by_its_name(data, monkeypatch):
+    monkeypatch.chdir(data / "train/gt")
+    result = run_cli("evaluate", ".", data / "train/gt", "--metrics", "mae", "--workers", 0)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[1].split()[:3] == ["gt", "all", "5"]

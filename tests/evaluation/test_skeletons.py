@@ -21,3 +21,9 @@ def test_value_found_again_and_mended(tmp_path, monkeypatch):
 def test_value_place(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_cache() == tmp_path / "dichoseg/skeletons"
+
+
+def test_value_a_folder_that_cannot_be_made_keeps_nothing(tmp_path):
+    (tmp_path / "file").touch()
+    mask = np.random.default_rng(0).random((9, 21)) > 0.3
+    assert (cached_skeleton(mask, tmp_path / "file" / "s") == skeleton(mask)).all()

@@ -367,3 +367,13 @@ def test_value_without_a_folder_no_signal_is_taken():
     before = signal.getsignal(signal.SIGINT)
     with stoppable(False):
         assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_value_handlers_of_other_languages_are_left_alone(monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(signal, "getsignal", lambda number: None if number == signal.SIGTERM else before)
+    with stoppable(True) as asked:
+        signal.raise_signal(signal.SIGINT)
+        assert asked()
+    monkeypatch.undo()
+    assert signal.getsignal(signal.SIGINT) is before

@@ -6,7 +6,14 @@ from torch import nn
 
 from dichoseg import Preprocessing, SyntheticDataset, fit
 from dichoseg.losses import BCELoss, DeepSupervision, EdgeBCELoss, WeightedSum
-from dichoseg.training.checks import FirstEpoch, check_finite, check_validation, grouped, tell_overfitting
+from dichoseg.training.checks import (
+    FirstEpoch,
+    check_finite,
+    check_precision,
+    check_validation,
+    grouped,
+    tell_overfitting,
+)
 
 DATA = SyntheticDataset(4, size=64)
 BLACK = [(image, torch.zeros_like(mask)) for image, mask, _ in (DATA[index] for index in range(4))]
@@ -125,3 +132,15 @@ def test_error_folded_batch_norm_is_not_trained(small_isnet, tmp_path):
     fit(small_isnet, DATA, epochs=1, batch_size=2)
     freeze_batch_norm(fold(small_isnet))
     fit(small_isnet, DATA, epochs=1, batch_size=2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.bfloat16])
+def test_error_parameters_of_another_precision(small_isnet, dtype):
+    model = small_isnet.to(dtype)
+    with pytest.raises(ValueError, match=f"must be float32 in training; got encoder.* of {dtype}: call model.float()"):
+        fit(model, SyntheticDataset(2, size=64), epochs=1, batch_size=2, precision="float32")
+    assert fit(model.float(), SyntheticDataset(2, size=64), epochs=1, batch_size=2, precision="float32")
+
+
+def test_value_bfloat16_parameters_learn_under_bfloat16(small_isnet):
+    check_precision(small_isnet.bfloat16(), torch.bfloat16)

@@ -286,3 +286,11 @@ def test_error_augmentation_that_breaks_its_contract(small_isnet, augmentation, 
     image[..., 4:] = 1
     with pytest.raises(kind, match=message):
         prepare(small_isnet, image, torch.zeros(2, 1, 8, 8), augmentation, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_value_samples_of_other_floats_become_float32(small_isnet, dtype):
+    samples = [(DATA[index].image.to(dtype), DATA[index].mask.to(dtype)) for index in range(2)]
+    image, mask, _ = next(batches(samples, small_isnet, batch_size=2, workers=0))
+    assert image.dtype == mask.dtype == torch.float32
+    assert (image - torch.stack([DATA[index].image for index in range(2)])).abs().max() < 1 / 128

@@ -449,3 +449,34 @@ def test_error_out_of_memory_says_what_helps(monkeypatch):
     monkeypatch.setattr(model, "forward", lambda *_: (_ for _ in ()).throw(RuntimeError("another one")))
     with pytest.raises(RuntimeError, match="another one"):
         fit(model, DATA, batch_size=3)
+
+
+@pytest.mark.parametrize("ema", [None, 0.5])
+@pytest.mark.parametrize("val_data", [None, DATA], ids=["unvalidated", "validated"])
+def test_value_on_epoch_gets_the_model_in_eval_mode(ema, val_data):
+    training = []
+    model = fresh()
+    fit(
+        model,
+        DATA,
+        val_data=val_data,
+        ema=ema,
+        epochs=2,
+        batch_size=3,
+        on_epoch=lambda model, _: training.append(model.training),
+    )
+    assert training == [False, False]
+    assert model.training, "as it came"
+
+
+def test_value_without_validation_the_average_is_what_remains():
+    model, shown = fresh(), []
+
+    def keep(average, row):
+        shown.append(copy.deepcopy(average.state_dict()))
+
+    fit(model, DATA, epochs=2, batch_size=3, ema=0.9, on_epoch=keep)
+    assert all(torch.equal(value, shown[-1][key]) for key, value in model.state_dict().items())
+    alone = fresh()
+    fit(alone, DATA, epochs=2, batch_size=3)
+    assert any(not torch.equal(value, shown[-1][key]) for key, value in alone.state_dict().items())

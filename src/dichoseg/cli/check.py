@@ -22,7 +22,9 @@ from .options import (
 def check(
     context: typer.Context,
     data: DataArgument,
-    sheet: Annotated[Path, typer.Argument(help="The picture that --preview writes.")] = Path("preview.png"),
+    sheet: Annotated[Path, typer.Argument(metavar="SHEET", help="The picture that --preview writes.")] = Path(
+        "preview.png"
+    ),
     val: ValOption = None,
     images: ImagesOption = "im",
     masks: MasksOption = "gt",

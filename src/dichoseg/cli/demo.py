@@ -15,7 +15,7 @@ def demo(
         "demo"
     ),
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the drawn scenes.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of weights, scenes and training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, scenes and training.")] = 0,
 ) -> None:
     """Train a small IS-Net on drawn scenes, in about two minutes on two cores, and show that it has learnt."""
     show_training_log()

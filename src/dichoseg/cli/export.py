@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from .options import ModelArgument
+
 RembgPreset = Literal["rembg-dis", "rembg-u2net"]
 
 
 def export(
-    model: Annotated[
-        str, typer.Argument(help="A saved model, a run's folder, a hub id, or a file of published weights.")
-    ],
+    model: ModelArgument,
     file: Annotated[Path, typer.Argument(metavar="DST", help="A file that ends in .onnx, or in .pt2 (torch.export).")],
     size: Annotated[
         int | None,

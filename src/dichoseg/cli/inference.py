@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from .options import DeviceOption, ModelArgument
+
 
 def predict(
-    model: Annotated[
-        str, typer.Argument(help="A saved model, a run's folder, a hub id, or a file of published weights.")
-    ],
-    images: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.")],
+    model: ModelArgument,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Photographs, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Folder for the masks or cut-outs.")],
     cutout: Annotated[
         bool, typer.Option("--cutout", help="Write photographs with the mask as their alpha instead.")
@@ -29,9 +29,7 @@ def predict(
     size: Annotated[
         int | None, typer.Option(min=32, help="Side of the network's input, in pixels. Default: the model's.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.")
-    ] = None,
+    device: DeviceOption = None,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 where the machine has it natively.")
     ] = "auto",
@@ -125,8 +123,12 @@ def evaluate(
     from ..evaluation.skeletons import default_cache
 
     *predictions, masks = folders
-    names = [folder.name for folder in predictions]
-    called = {folder.name if names.count(folder.name) == 1 else str(folder): folder for folder in predictions}
+    names = [folder.absolute().name for folder in predictions]  # that of `.` too
+    called = {
+        name if names.count(name) == 1 else str(folder): folder for name, folder in zip(names, predictions, strict=True)
+    }
+    if skeletons is not None:
+        skeletons.mkdir(parents=True, exist_ok=True)
     comparison = compare_folders(
         called,
         masks,

@@ -35,7 +35,9 @@ def convert(
 
 
 def list_(
-    group: Annotated[str | None, typer.Argument(help=", ".join(registry.GROUPS) + ". Default: all.")] = None,
+    group: Annotated[
+        str | None, typer.Argument(metavar="GROUP", help=", ".join(registry.GROUPS) + ". Default: all.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Import each, and show what is broken.")] = False,
 ) -> None:
     """List the installed components: the name to ask for each by, and the package and the version it comes from."""

@@ -7,8 +7,17 @@ from typing import Annotated
 
 import typer
 
-DATA = typer.Argument(help="DATA/im and DATA/gt, or the same below DATA/train or DATA/DIS-TR.", show_default=False)
+DATA = typer.Argument(
+    metavar="DATA", help="DATA/im and DATA/gt, or the same below DATA/train or DATA/DIS-TR.", show_default=False
+)
 DataArgument = Annotated[Path, DATA]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A saved model, a run's folder, a hub id, or a file of published weights."),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="Such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.")
+]
 ImagesOption = Annotated[str, typer.Option(help="Name of the images' folder.", rich_help_panel="Data")]
 MasksOption = Annotated[
     str,

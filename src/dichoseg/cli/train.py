@@ -20,6 +20,7 @@ from .building import (
 )
 from .options import (
     DATA,
+    DeviceOption,
     ForegroundOption,
     ImagesOption,
     MasksOption,
@@ -62,7 +63,7 @@ def train(
         bool,
         typer.Option(
             "--pretrained",
-            help="Start a timm encoder from its published weights; fetches them.",
+            help="Start a timm encoder from its published weights; fetches them. Default: random weights.",
             rich_help_panel="Network",
         ),
     ] = False,
@@ -196,7 +197,7 @@ def train(
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 1,
-    device: Annotated[str | None, typer.Option(help="Such as cuda or cpu.")] = None,
+    device: DeviceOption = None,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
         typer.Option(help="auto: bfloat16 where the machine has it natively, else float32."),
@@ -210,7 +211,7 @@ def train(
     ] = False,
     val: ValOption = None,
     val_fraction: Annotated[
-        float | None, typer.Option(help="Share of DATA to validate on instead.", rich_help_panel="Data")
+        float | None, typer.Option(help="Share of DATA to validate on instead, such as 0.1.", rich_help_panel="Data")
     ] = None,
     images: ImagesOption = "im",
     masks: MasksOption = "gt",
@@ -355,6 +356,7 @@ def train(
     if len(history) < epochs and not any(one.waited >= one.patience for one in stopping):
         tell(f"stopped after {len(history)} of {epochs} epochs; dichoseg train --resume {out} goes on")
         raise typer.Exit(130)
-    typer.echo(f"loss {history[0]['loss']:.4f} -> {history[-1]['loss']:.4f}; model in {out}")
+    before = f"{history[0]['loss']:.4f} -> " if len(history) > 1 else ""
+    typer.echo(f"loss {before}{history[-1]['loss']:.4f}; model in {out}")
     if validation is not None and overfit_batches is None:
         score_run(out, history, training, validation, target)

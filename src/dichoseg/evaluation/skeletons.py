@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -25,7 +26,8 @@ def cached_skeleton(mask: NDArray[np.bool_], folder: Path) -> NDArray[np.bool_]:
     """The skeleton of a mask (H, W), from the folder where it is there, else computed and kept there.
 
     A file is named after the mask's pixels and shape, and is written whole or not at all, so that any number of
-    processes may share a folder. One that cannot be read is computed anew.
+    processes may share a folder. One that cannot be read is computed anew, and one that cannot be written, such as in a
+    home that is read-only, is not kept.
     """
     digest = hashlib.blake2b(repr((VERSION, mask.shape)).encode(), digest_size=16)
     digest.update(np.packbits(mask).data)
@@ -35,11 +37,12 @@ def cached_skeleton(mask: NDArray[np.bool_], folder: Path) -> NDArray[np.bool_]:
         return np.unpackbits(bits, count=mask.size).reshape(mask.shape).astype(bool)
     except (OSError, ValueError, EOFError):
         thin = skeleton(mask)
-    folder.mkdir(parents=True, exist_ok=True)
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
             np.save(file, np.packbits(thin))
 
-    write_atomically(path, write)
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, write)
     return thin

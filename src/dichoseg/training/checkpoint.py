@@ -161,7 +161,9 @@ class _Wish:
 
     def __init__(self) -> None:
         self.since: float | None = None
-        self.before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        # None is a handler of another language's, such as a launcher's, which could not be put back
+        self.before: dict[int, Any] = {number: handler for number, handler in found.items() if handler is not None}
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()

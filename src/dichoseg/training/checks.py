@@ -67,6 +67,17 @@ def check_batch_norm(model: Model) -> None:
         )
 
 
+def check_precision(model: Model, autocast: torch.dtype | None) -> None:
+    """Refuse parameters of a type that neither the images, which are float32, nor autocast can be multiplied with."""
+    for name, parameter in model.named_parameters():
+        trained_as_it_is = parameter.dtype == torch.bfloat16 and autocast == torch.bfloat16
+        if parameter.requires_grad and parameter.dtype != torch.float32 and not trained_as_it_is:
+            raise ValueError(
+                f"the model's parameters must be float32 in training; got {name} of {parameter.dtype}: call "
+                "model.float(), and choose what is computed in half precision by precision= (--precision)"
+            )
+
+
 def check_finite(
     values: Mapping[str, float], epoch: int, step: int, names: Sequence[str], *, keep: KeepBatch | None
 ) -> None:

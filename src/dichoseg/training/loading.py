@@ -213,7 +213,7 @@ class _Prepared(Dataset[Any]):
         if self.folder is None:
             check_range(name, "image", image)
             check_range(name, "mask", mask)
-            image, mask = (part if part.is_floating_point() else part.float() for part in (image, mask))  # 0 and 1
+            image, mask = image.float(), mask.float()  # NumPy's numbers are of 64 bits, others' of 16 or whole
         return self._resized(image), self._resized(mask), name
 
     def _resized(self, pixels: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ from .checks import (
     check_batch_size,
     check_finite,
     check_function,
+    check_precision,
     check_validation,
     check_whole_numbers,
     explaining_memory,
@@ -120,8 +121,8 @@ def fit(
         resume: Go on where the run in `out` stopped, whether asked, killed or crashed, with the same arguments, model
             and data; where there is none yet, start it. On a CPU the weights will be those of a run that was never
             stopped, bit for bit. To train on from some weights is another thing: `create_model(name, weights=...)`.
-        on_epoch: Called after each epoch with the model and the epoch's row, or several such; where one returns True,
-            training ends. One that has a method `resume` gets the rows of a resumed run in it.
+        on_epoch: Called after each epoch with the model, in eval mode, and the epoch's row, or several such; where one
+            returns True, training ends. One that has a method `resume` gets the rows of a resumed run in it.
         progress: Whether to show a bar on a terminal.
 
     Returns:
@@ -169,6 +170,7 @@ def fit(
         raise ValueError("the model has no parameter that takes a gradient; is all of it frozen?")
     kind = choose_device(device, parameters[0].device)
     dtype = half_precision(precision, kind)
+    check_precision(model, dtype)
     if val_data is not None:
         check_validation(val_data, "val_data" if overfit_batches is None else "the batches to overfit")
     samples = length(train_data)
@@ -232,7 +234,7 @@ def fit(
         for epoch in range(reached.epoch, epochs + 1):
             if reached.ended:
                 break
-            started = time.monotonic()
+            started = time.perf_counter()  # monotonic moves in steps of 16 ms on some systems
             rate = float(stepper.schedule.get_last_lr()[0])
             totals = reached.totals if processes.leads else {}
             model.train()
@@ -287,7 +289,7 @@ def fit(
                     reached.step, reached.totals = step, processes.summed(totals)
                     save()
                     return history
-            trained = time.monotonic() - started
+            trained = time.perf_counter() - started
             totals = processes.summed(totals)
             means = {name: value / samples for name, value in totals.items()}
             if epoch == 1 and processes.leads:
@@ -308,7 +310,7 @@ def fit(
                 "images_per_second": (samples - done) / trained,
                 "busy": busy / trained,
                 "memory_gb": most_memory_used(target.type),
-                "seconds": time.monotonic() - started,
+                "seconds": time.perf_counter() - started,
             }
             history.append(row)
             written = set(row)
@@ -316,6 +318,7 @@ def fit(
             if improved:
                 reached.best_score = row["quick_max_f"]
                 best_state = {key: value.detach().cpu().clone() for key, value in stepper.averaged.state_dict().items()}
+            stepper.averaged.eval()
             if processes.leads:
                 shown = {name: value for name, value in grouped(row).items() if name != "epoch"}
                 logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))

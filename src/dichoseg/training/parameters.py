@@ -38,7 +38,7 @@ def parameter_groups(
     Args:
         model: A model with an `encoder`, such as a `Segmenter`.
         learning_rate: Of all but the encoder.
-        encoder: Times that is the encoder's. Above 0: `freeze(model.encoder)` is for none.
+        encoder: The encoder's rate as a multiple of `learning_rate`, above 0; `freeze(model.encoder)` is for none.
         weight_decay: Of convolutions and linear layers; norms, biases and other vectors then have none. Default: the
             optimiser's own, for all.
 

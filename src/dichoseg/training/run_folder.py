@@ -75,8 +75,10 @@ class RunFolder:
             raise FileExistsError(f"{self.path} is a file; wanted a new folder for this run")
         held = sorted(item.name for item in self.path.iterdir()) if self.path.exists() else []
         held = [name for name in held if not name.startswith(".")]  # such as .DS_Store
-        if set(held) - {GT_ENCODER, COMMAND, *(OWN if resume else ())}:
-            raise FileExistsError(f"{self.path} already holds something ({held[0]}); wanted a new folder for this run")
+        foreign = [name for name in held if name not in {GT_ENCODER, COMMAND, *(OWN if resume else ())}]
+        if foreign:
+            wanted = "the run's own files alone" if resume else "a new folder for this run"
+            raise FileExistsError(f"{self.path} already holds something ({foreign[0]}); wanted {wanted}")
 
     def tidy(self) -> None:
         """Remove what a process that was killed while it wrote has left behind."""
