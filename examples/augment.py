@@ -17,15 +17,24 @@ from dichoseg.augmentations import (
 
 # --8<-- [end:imports]
 # --8<-- [start:preset]
-augmentation = gpu_augmentation("strong", jpeg=0.5, blur_patches=5)  # what is not given is the preset's
+# what is not given is the preset's
+augmentation = gpu_augmentation("strong", jpeg=0.5, blur_patches=5)
 # --8<-- [end:preset]
 image, mask, _ = dichoseg.SyntheticDataset(1, size=160)[0]
 larger, smaller = image[None], augmentation(image[None], mask[None])[0]
 print("strong:", tuple(larger.shape), "->", tuple(smaller.shape))
 
 # --8<-- [start:patches]
-patches = RandomBlurPatches(8, kind="motion", feather=0.5, p=0.7)  # beside hard boxes on all borders, the default
-anywhere = RandomBlurPatches(8, where="anywhere", kind="gaussian", size=(32, 96), kernel=(9, 25), unit="pixels")
+# the default is hard boxes, on the borders of all objects
+patches = RandomBlurPatches(8, kind="motion", feather=0.5, p=0.7)
+anywhere = RandomBlurPatches(
+    8,
+    where="anywhere",
+    kind="gaussian",
+    size=(32, 96),
+    kernel=(9, 25),
+    unit="pixels",
+)
 as_published = RandomBlurPatches(5, objects="largest")
 # --8<-- [end:patches]
 for blurs in (patches, anywhere, as_published):
@@ -34,7 +43,7 @@ for blurs in (patches, anywhere, as_published):
 
 # --8<-- [start:crop]
 augmentation = Compose(
-    RandomBorderCrop(2.0, share=0.5),  # 2048 -> 1024: fit loads images twice as large as the model's size
+    RandomBorderCrop(2.0, share=0.5),  # of images twice as large, as fit loads them
     gpu_augmentation("strong", input_scale=1),
 )
 # --8<-- [end:crop]
@@ -45,7 +54,8 @@ dichoseg.fit(
 )
 
 # --8<-- [start:cpu]
-transform = cpu_augmentation("strong", size=1024, blur_patches=5)  # the same steps, in the workers
+# the same steps, in the workers
+transform = cpu_augmentation("strong", size=1024, blur_patches=5)
 own = SeededTransform(
     A.SmallestMaxSize(1536),
     BorderCropTransform(1024, 1024, share=0.5),

@@ -10,16 +10,17 @@ from dichoseg.testing import ConformanceError, check_decoder
 
 
 class MyDecoder(Decoder):
-    """Doubles the coarsest feature until it has the finest one's size, and joins each on the way."""
+    """Doubles the coarsest feature again and again, and joins each on the way."""
 
     def __init__(self, feature_info: FeatureInfo) -> None:
         super().__init__()
         self.feature_info = FeatureInfo([8], feature_info.strides[:1])
-        self.project = nn.ModuleList(nn.Conv2d(channels, 8, 1) for channels in feature_info.channels)
+        layers = [nn.Conv2d(channels, 8, 1) for channels in feature_info.channels]
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, features: Features) -> Features:
         """The encoder's features -> one."""
-        skips = [project(feature) for project, feature in zip(self.project, features, strict=True)]
+        skips = [layer(x) for layer, x in zip(self.layers, features, strict=True)]
         joined = skips[-1]
         for skip in skips[-2::-1]:
             joined = self.enlarge(joined, skip) + skip

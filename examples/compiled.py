@@ -6,8 +6,13 @@ small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8
 scenes = dichoseg.SyntheticDataset(4, size=64)
 
 # --8<-- [start:compile]
-model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
-model.compile(backend="eager")  # traces alone; leave the backend out to have kernels made as well
+model = dichoseg.create_model(
+    "isnet",
+    encoder_args=small,
+    preprocessing=dichoseg.Preprocessing(size=64),
+)
+# "eager" traces alone; leave the backend out to have kernels made as well
+model.compile(backend="eager")
 history = dichoseg.fit(model, scenes, epochs=1, batch_size=2)
 # --8<-- [end:compile]
 print(f"loss {history[-1]['loss']:.3f}")

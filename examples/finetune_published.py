@@ -56,7 +56,11 @@ else:
     train_data, val_data = Subset(training, range(len(training))[::step][: options.images]), validation
 
 # --8<-- [start:load]
-model = dichoseg.create_model(options.name, weights=options.weights, preprocessing=preprocessing)
+model = dichoseg.create_model(
+    options.name,
+    weights=options.weights,
+    preprocessing=preprocessing,
+)
 own = model.preprocessing  # the published size and normalisation came with the name
 # --8<-- [end:load]
 before = dichoseg.evaluate(model, val_data, metrics=("fast",), progress=True)
@@ -67,8 +71,8 @@ if options.freeze_batch_norm:
     freeze_batch_norm(model)
 elif is_uncalibrated(model):  # an ONNX file folds batch norm into the convolutions
     spread = range(0, len(train_data), max(1, len(train_data) // 16))
-    images = [smaller.normalize(smaller.resize(train_data[index][0][None])) for index in spread]
-    calibrate_batch_norm(model, torch.cat(images))  # the function stays as it is
+    images = torch.cat([smaller.resize(train_data[index][0][None]) for index in spread])
+    calibrate_batch_norm(model, smaller.normalize(images))  # the function stays as it is
 # --8<-- [end:calibrate]
 
 # --8<-- [start:train]

@@ -8,7 +8,8 @@ model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichose
 data = dichoseg.SyntheticDataset(8, size=64)
 
 # --8<-- [start:gt-encoder]
-gt_encoder = dichoseg.fit_gt_encoder(model, data, epochs=2, batch_size=4)  # its input is the mask
+# its input is the mask
+gt_encoder = dichoseg.fit_gt_encoder(model, data, epochs=2, batch_size=4)
 
 objective = WeightedSum(
     bce=(1.0, DeepSupervision(BCELoss())),

@@ -14,7 +14,11 @@ small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8
 folder = Path(tempfile.mkdtemp()) / "fine-isnet"
 
 # --8<-- [start:save]
-model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+model = dichoseg.create_model(
+    "isnet",
+    encoder_args=small,
+    preprocessing=dichoseg.Preprocessing(size=64),
+)
 held_out = dichoseg.SyntheticDataset(4, size=64, seed=1)
 card = ModelCard(
     data="Drawn scenes.",

@@ -43,7 +43,8 @@ mask = predictor(photograph)  # (H, W) in [0, 1], at the photograph's own size
 print(mask.shape)
 
 # --8<-- [start:folder]
-Image.MAX_IMAGE_PIXELS = 250_000_000  # Pillow then reads up to twice as many; for files that you trust
+# Pillow then reads up to twice as many; for files that you trust
+Image.MAX_IMAGE_PIXELS = 250_000_000
 done = predict_files(predictor, [folder / "im"], folder / "masks", threads=1)
 print(done.text())
 # --8<-- [end:folder]

@@ -11,24 +11,26 @@ import dichoseg
 from dichoseg.contracts import Image, Mask, Model, Objective
 from dichoseg.losses import BCELoss, DeepSupervision
 
+Batch = tuple[Image, Mask, object]  # the last are the names
+
 
 class Segmentation(lightning.LightningModule):
     """Trains a model against an objective."""
 
-    def __init__(self, model: Model, objective: Objective, *, learning_rate: float = 1e-3) -> None:
+    def __init__(self, model: Model, objective: Objective, *, rate: float = 1e-3) -> None:
         super().__init__()
         self.model = model
         self.objective = objective
-        self.learning_rate = learning_rate
+        self.rate = rate
         self.augmentation = dichoseg.augmentations.gpu_augmentation("isnet")
 
-    def training_step(self, batch: tuple[Image, Mask, object], index: int) -> torch.Tensor:
+    def training_step(self, batch: Batch, index: int) -> torch.Tensor:
         """Augment on the device, and log each term of the loss by its name."""
         image, mask, _ = batch
         image, mask = self.augmentation(image, mask)
         return self.loss(image, mask, "train")
 
-    def validation_step(self, batch: tuple[Image, Mask, object], index: int) -> None:
+    def validation_step(self, batch: Batch, index: int) -> None:
         """Log the loss of images as they are."""
         image, mask, _ = batch
         self.loss(image, mask, "val")
@@ -38,13 +40,14 @@ class Segmentation(lightning.LightningModule):
         prediction = self.model(self.model.preprocessing.normalize(image))
         terms = self.objective.terms(prediction, mask)
         loss = torch.stack(list(terms.values())).sum()
-        self.log_dict({f"{stage}/{name}": value for name, value in terms.items()}, batch_size=len(image))
+        named = {f"{stage}/{name}": value for name, value in terms.items()}
+        self.log_dict(named, batch_size=len(image))
         self.log(f"{stage}/loss", loss, batch_size=len(image), prog_bar=True)
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW on the model alone."""
-        return torch.optim.AdamW(self.model.parameters(), lr=self.learning_rate)
+        return torch.optim.AdamW(self.model.parameters(), lr=self.rate)
 
 
 # --8<-- [end:module]
@@ -55,8 +58,14 @@ preprocessing = dichoseg.Preprocessing(size=64)
 
 # --8<-- [start:train]
 model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=preprocessing)
-train_data, val_data = dichoseg.SyntheticDataset(8, size=64), dichoseg.SyntheticDataset(4, size=64, seed=1)
-trainer = lightning.Trainer(max_epochs=2, accelerator="cpu", default_root_dir=run, log_every_n_steps=1)
+train_data = dichoseg.SyntheticDataset(8, size=64)
+val_data = dichoseg.SyntheticDataset(4, size=64, seed=1)
+trainer = lightning.Trainer(
+    max_epochs=2,
+    accelerator="cpu",
+    default_root_dir=run,
+    log_every_n_steps=1,
+)
 trainer.fit(
     Segmentation(model, DeepSupervision(BCELoss())),
     torch.utils.data.DataLoader(train_data, batch_size=4, shuffle=True),
@@ -71,7 +80,10 @@ dichoseg.save_model(model, run / "model")
 scores = dichoseg.evaluate(model, val_data, metrics=("max_f", "mae"))
 
 from_checkpoint = dichoseg.create_model(
-    "isnet", encoder_args=small, preprocessing=preprocessing, weights=run / "last.ckpt"
+    "isnet",
+    encoder_args=small,
+    preprocessing=preprocessing,
+    weights=run / "last.ckpt",
 )
 # --8<-- [end:after]
 image = val_data[0].image

@@ -25,7 +25,7 @@ small = {
 scenes = dichoseg.SyntheticDataset(5, size=256, seed=3)  # or a FolderDataset
 sheet = dichoseg.visualize.data_sheet(
     scenes,
-    preprocessing=dichoseg.Preprocessing(size=256),  # a model's own is model.preprocessing
+    preprocessing=dichoseg.Preprocessing(size=256),  # or model.preprocessing
     augmentation=dichoseg.augmentations.gpu_augmentation("dis-tuning"),
     rows=3,
     draws=3,
@@ -36,7 +36,8 @@ sheet.save(folder / "augmentation.png")
 # --8<-- [start:train]
 scenes = dichoseg.SyntheticDataset(length, size=128)
 models = {}
-for name, decoder, decoder_args in (("plain", "rsu", None), ("deconv", "deconv", {"channels": 32})):
+decoders = {"plain": ("rsu", None), "deconv": ("deconv", {"channels": 32})}
+for name, (decoder, decoder_args) in decoders.items():
     torch.manual_seed(0)
     models[name] = dichoseg.create_model(
         "isnet",
@@ -46,12 +47,20 @@ for name, decoder, decoder_args in (("plain", "rsu", None), ("deconv", "deconv",
         preprocessing=dichoseg.Preprocessing(size=128),
     )
     optimizer = functools.partial(torch.optim.AdamW, lr=3e-3)
-    dichoseg.fit(models[name], scenes, epochs=epochs, batch_size=8, optimizer=optimizer)
+    dichoseg.fit(
+        models[name],
+        scenes,
+        epochs=epochs,
+        batch_size=8,
+        optimizer=optimizer,
+    )
 # --8<-- [end:train]
 
 # --8<-- [start:side-outputs]
-image, mask, _ = dichoseg.SyntheticDataset(8, size=128, seed=7)[0]  # or read_image(path), read_mask(path)
-sheet = dichoseg.visualize.side_outputs(models, image, mask)  # or of one model: side_outputs(model, image)
+# or read_image(path), read_mask(path)
+image, mask, _ = dichoseg.SyntheticDataset(8, size=128, seed=7)[0]
+# or of one model: side_outputs(model, image)
+sheet = dichoseg.visualize.side_outputs(models, image, mask)
 sheet.save(folder / "side_outputs.png")
 # --8<-- [end:side-outputs]
 print(f"contact sheets in {folder}")

@@ -28,20 +28,25 @@ scores = {
 }
 # --8<-- [end:one]
 # --8<-- [start:curves]
-f = metrics.f_curve(prediction, mask)  # (256,), one value for each threshold, the highest first
+# (256,), one value for each threshold, the highest first
+f = metrics.f_curve(prediction, mask)
 e = metrics.e_measure(prediction, mask)
-precision, recall = (metrics.measure_curve(prediction, mask, name) for name in ("precision", "recall"))
+precision = metrics.measure_curve(prediction, mask, "precision")
+recall = metrics.measure_curve(prediction, mask, "recall")
 best = f.argmax()
-print(f"best F {f[best]:.3f} at level {255 - best}: E {e[best]:.3f}, P {precision[best]:.3f}, R {recall[best]:.3f}")
+print(f"best F {f[best]:.3f} at level {255 - best}: E {e[best]:.3f}")
+print(f"there, precision {precision[best]:.3f} and recall {recall[best]:.3f}")
 # --8<-- [end:curves]
 # --8<-- [start:skeleton]
-lines = metrics.skeleton(mask)  # (H, W), bool; the same for every prediction of this mask
+# (H, W), bool; the same for every prediction of this mask
+lines = metrics.skeleton(mask)
 scores["hce"] = metrics.hce(prediction, mask, skeleton=lines).total
 # --8<-- [end:skeleton]
 # --8<-- [start:online]
 online = metrics.OnlineMetrics()
 for start in range(0, 4, 2):
-    online.update(torch.logit(probability[start : start + 2], eps=1e-6), masks[start : start + 2])
+    batch = slice(start, start + 2)
+    online.update(torch.logit(probability[batch], eps=1e-6), masks[batch])
 quick = online.compute()
 # --8<-- [end:online]
 print({name: round(float(value), 3) for name, value in {**scores, **quick}.items()})

@@ -9,7 +9,13 @@ import kornia.augmentation as K
 from PIL import Image
 
 import dichoseg
-from dichoseg.augmentations import Compose, KorniaAugmentation, RandomApply, RandomBlurPatches, SeededTransform
+from dichoseg.augmentations import (
+    Compose,
+    KorniaAugmentation,
+    RandomApply,
+    RandomBlurPatches,
+    SeededTransform,
+)
 
 # --8<-- [end:imports]
 
@@ -32,7 +38,8 @@ augmentation = Compose(
         K.RandomPerspective(0.3, p=0.5),
         K.ColorJiggle(0.2, 0.2, 0.2, 0.05, p=0.8),
     ),
-    RandomApply(KorniaAugmentation(K.RandomMotionBlur(5, 45.0, 0.5, p=1.0)), p=0.3),  # the others cost nothing
+    # images that it leaves out cost nothing
+    RandomApply(KorniaAugmentation(K.RandomMotionBlur(5, 45.0, 0.5, p=1.0)), p=0.3),
     RandomBlurPatches(5),  # one of dichoseg's behind them
 )
 history = dichoseg.fit(model, data, augmentation=augmentation, epochs=1, batch_size=2)

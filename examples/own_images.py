@@ -26,19 +26,26 @@ model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichose
 
 # --8<-- [start:report]
 dataset = dichoseg.FolderDataset(folder / "im", folder / "gt", strict=False)
-report = dataset.report()  # files without a partner, too; with strict=True they are errors
+report = dataset.report()  # files without a partner, too: with strict=True, errors
 print(report)
 # --8<-- [end:report]
 
 # --8<-- [start:mend]
-dataset = dichoseg.FolderDataset(folder / "im", folder / "gt", strict=False, resize_masks=True)
-dataset = dataset.without(dataset.report().unusable)  # what is still unusable is left out, by name
+dataset = dichoseg.FolderDataset(
+    folder / "im",
+    folder / "gt",
+    strict=False,
+    resize_masks=True,
+)
+# what is still unusable is left out, by name
+dataset = dataset.without(dataset.report().unusable)
 training, validation = dataset.split(0.25, seed=0)
 # --8<-- [end:mend]
 
 # --8<-- [start:overfit]
 trial = copy.deepcopy(model)  # the model itself stays untrained
-dichoseg.fit(trial, training, overfit_batches=1, epochs=3, batch_size=4)  # 50 epochs or so tell
+# 50 epochs or so tell
+dichoseg.fit(trial, training, overfit_batches=1, epochs=3, batch_size=4)
 # --8<-- [end:overfit]
 
 # --8<-- [start:train]
@@ -55,11 +62,13 @@ print(dichoseg.evaluate(model, validation))
 # --8<-- [end:train]
 
 # --8<-- [start:cpu-augmentation]
-training.transform = dichoseg.augmentations.cpu_augmentation("dis-tuning", size=64)  # the model's size
+# the size is the model's
+training.transform = dichoseg.augmentations.cpu_augmentation("dis-tuning", size=64)
 dichoseg.fit(model, training, val_data=validation, epochs=1, batch_size=3, workers=1)
 # --8<-- [end:cpu-augmentation]
 
 # --8<-- [start:cut-outs]
-cut_outs = dichoseg.FolderDataset(folder / "cut-outs", masks="alpha")  # the alpha channel is the mask
+# the alpha channel is the mask
+cut_outs = dichoseg.FolderDataset(folder / "cut-outs", masks="alpha")
 # --8<-- [end:cut-outs]
 print(len(cut_outs), "cut-outs")

@@ -5,8 +5,10 @@ import torch
 
 import dichoseg
 
-model = dichoseg.create_model("isnet", encoder_args={"channels": [8, 16], "mid_channels": [4, 8], "strides": [2, 4]})
-data = torch.utils.data.DataLoader(dichoseg.SyntheticDataset(8, size=64), batch_size=4, shuffle=True)
+small = {"channels": [8, 16], "mid_channels": [4, 8], "strides": [2, 4]}
+model = dichoseg.create_model("isnet", encoder_args=small)
+scenes = dichoseg.SyntheticDataset(8, size=64)
+data = torch.utils.data.DataLoader(scenes, batch_size=4, shuffle=True)
 augmentation = dichoseg.augmentations.RandomBlurPatches(patches=5)
 objective = dichoseg.losses.DeepSupervision(dichoseg.losses.BCELoss())
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)

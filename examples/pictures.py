@@ -18,16 +18,24 @@ rows, captions, curves = [], [], {}
 for image, mask, name in (scenes[index] for index in range(3)):
     picture = image.permute(1, 2, 0).numpy()  # (H, W, 3) in [0, 1]
     truth, prediction = mask[0].numpy(), predictor(image)  # (H, W) in [0, 1]
-    columns = {"image": picture, "mask": truth, "outlined": visualize.outlined(picture, truth)}
-    columns |= {"prediction": prediction, "errors": visualize.error_map(prediction, truth)}
-    rows.append({title: visualize.thumbnail(pixels, side=160) for title, pixels in columns.items()})
-    captions.append(f"{name}: mean absolute error {metrics.mae(prediction, truth > 0.5):.3f}")
+    columns = {
+        "image": picture,
+        "mask": truth,
+        "outlined": visualize.outlined(picture, truth),
+        "prediction": prediction,
+        "errors": visualize.error_map(prediction, truth),
+    }
+    rows.append({key: visualize.thumbnail(x, side=160) for key, x in columns.items()})
+    error = metrics.mae(prediction, truth > 0.5)
+    captions.append(f"{name}: mean absolute error {error:.3f}")
     curves[name] = {"f": metrics.f_curve(prediction, truth > 0.5)}
-visualize.contact_sheet(rows, captions=captions, tile=160).save(folder / "sheet.png")
+sheet = visualize.contact_sheet(rows, captions=captions, tile=160)
+sheet.save(folder / "sheet.png")
 # --8<-- [end:sheet]
 # --8<-- [start:labelled]
 first, last = rows[0]["prediction"], rows[-1]["prediction"]
-visualize.labelled_sheet([{"the first scene": first, "the last one": last}], tile=160).save(folder / "labelled.png")
+row = {"the first scene": first, "the last one": last}
+visualize.labelled_sheet([row], tile=160).save(folder / "labelled.png")
 # --8<-- [end:labelled]
 # --8<-- [start:curves]
 visualize.learning_curves(history).save(folder / "history.png")

@@ -32,12 +32,14 @@ checkpoint_activations(model)  # compute more, keep less
 # --8<-- [start:rates]
 def optimizer(_: object) -> torch.optim.Optimizer:
     """AdamW, and a tenth of its rate for the encoder, which has learnt already."""
-    return torch.optim.AdamW(parameter_groups(model, 1e-3, encoder=0.1, weight_decay=1e-2), fused=True)
+    groups = parameter_groups(model, 1e-3, encoder=0.1, weight_decay=1e-2)
+    return torch.optim.AdamW(groups, fused=True)
 
 
 def tell(_: torch.nn.Module, row: dict[str, float]) -> None:
     """Show how fast an epoch went."""
-    print(f"epoch {row['epoch']:.0f}: {row['images_per_second']:.1f} images/s, busy {row['busy']:.0%}")
+    speed, busy = row["images_per_second"], row["busy"]
+    print(f"epoch {row['epoch']:.0f}: {speed:.1f} images/s, busy {busy:.0%}")
 
 
 history = dichoseg.fit(

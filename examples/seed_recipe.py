@@ -23,6 +23,7 @@ import dichoseg
 from dichoseg.augmentations import gpu_augmentation
 from dichoseg.data import open_folders
 from dichoseg.losses import BCELoss, DeepSupervision, EdgeBCELoss, IntermediateSupervision, WeightedSum
+from dichoseg.training import constant
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("data", type=Path, nargs="?", help="folder with im and gt, or with train and val")
@@ -62,7 +63,7 @@ train = functools.partial(
     val_data=val_data,
     augmentation=gpu_augmentation("dis-tuning"),
     optimizer=functools.partial(torch.optim.Adam, lr=1e-3),
-    schedule=lambda optimizer, steps: torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0),
+    schedule=constant,
     workers=workers,
     device=options.device,
 )
@@ -82,6 +83,12 @@ objective = WeightedSum(
     edge=(1.0, DeepSupervision(EdgeBCELoss(), side_weight=0.0)),
     gt_encoder=(1.0, IntermediateSupervision(gt_encoder)),
 )
-history = train(model, objective=objective, epochs=epochs, batch_size=options.batch_size, out=out / "network")
+history = train(
+    model,
+    objective=objective,
+    epochs=epochs,
+    batch_size=options.batch_size,
+    out=out / "network",
+)
 # --8<-- [end:seed]
 print(f"loss {history[0]['loss']:.3f} -> {history[-1]['loss']:.3f}; scores {dichoseg.evaluate(model, val_data)}")

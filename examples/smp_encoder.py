@@ -11,16 +11,20 @@ from dichoseg.testing import check_encoder
 
 
 class SMPEncoder(Encoder):
-    """An encoder of segmentation_models_pytorch, without the image and the empty feature that some of them give."""
+    """An encoder of segmentation_models_pytorch, without the image and empty features."""
 
-    preprocessing = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of most of its weights
+    # of most of its weights
+    preprocessing = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
     def __init__(self, name: str, *, weights: str | None = None) -> None:
         super().__init__()
         self.backbone = smp.encoders.get_encoder(name, weights=weights)
         channels = self.backbone.out_channels
         self.kept = [index for index in range(1, len(channels)) if channels[index] > 0]
-        self.feature_info = FeatureInfo([channels[i] for i in self.kept], [2**i for i in self.kept])
+        self.feature_info = FeatureInfo(
+            [channels[index] for index in self.kept],
+            [2**index for index in self.kept],
+        )
 
     def forward(self, image: Image) -> Features:
         """(B, 3, H, W) -> one feature for each stage."""
@@ -29,7 +33,8 @@ class SMPEncoder(Encoder):
 
 
 encoder = SMPEncoder("resnet18")  # weights="imagenet" fetches them
-model = dichoseg.Segmenter(encoder, dichoseg.decoders.DeconvDecoder(encoder.feature_info, channels=16))
+decoder = dichoseg.decoders.DeconvDecoder(encoder.feature_info, channels=16)
+model = dichoseg.Segmenter(encoder, decoder)
 # --8<-- [end:encoder]
 print(encoder.feature_info)
 

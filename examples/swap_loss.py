@@ -8,7 +8,7 @@ from dichoseg.losses import DeepSupervision, EdgeBCELoss, WeightedSum
 
 
 def dice_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Dice loss, per image and then averaged; any function of logits and mask will do."""
+    """Dice loss, a mean over images; any function of logits and mask will do."""
     probability = logits.sigmoid()
     overlap = (probability * mask).sum(dim=(1, 2, 3))
     total = (probability + mask).sum(dim=(1, 2, 3))

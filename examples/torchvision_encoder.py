@@ -15,7 +15,8 @@ from dichoseg.testing import check_encoder
 class StagesEncoder(Encoder):
     """The stages of a network one after the other, and what each gives."""
 
-    preprocessing = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of torchvision's weights
+    # of torchvision's weights
+    preprocessing = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
     def __init__(self, *stages: nn.Module) -> None:
         super().__init__()
@@ -23,7 +24,10 @@ class StagesEncoder(Encoder):
         with torch.no_grad():
             features = self.eval()(torch.zeros(1, 3, 64, 64))
         self.train()
-        self.feature_info = FeatureInfo([x.shape[1] for x in features], [64 // x.shape[-1] for x in features])
+        self.feature_info = FeatureInfo(
+            [feature.shape[1] for feature in features],
+            [64 // feature.shape[-1] for feature in features],
+        )
 
     def forward(self, image: Image) -> Features:
         """(B, 3, H, W) -> one feature for each stage."""
@@ -39,8 +43,10 @@ class StagesEncoder(Encoder):
 # --8<-- [start:network]
 network = resnet18()  # weights="DEFAULT" fetches ImageNet's
 stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
-encoder = StagesEncoder(nn.Sequential(stem, network.layer1), network.layer2, network.layer3, network.layer4)
-model = dichoseg.Segmenter(encoder, dichoseg.decoders.FPNDecoder(encoder.feature_info, channels=64))
+first = nn.Sequential(stem, network.layer1)
+encoder = StagesEncoder(first, network.layer2, network.layer3, network.layer4)
+decoder = dichoseg.decoders.FPNDecoder(encoder.feature_info, channels=64)
+model = dichoseg.Segmenter(encoder, decoder)
 # --8<-- [end:network]
 print(encoder.feature_info)
 

@@ -21,8 +21,19 @@ small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8
 dataset = dichoseg.FolderDataset(folder / "im", folder / "gt")
 training, validation = dataset.split(0.25, seed=0)
 
-model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
-history = dichoseg.fit(model, training, val_data=validation, epochs=3, batch_size=3, out=folder / "run")
+model = dichoseg.create_model(
+    "isnet",
+    encoder_args=small,
+    preprocessing=dichoseg.Preprocessing(size=64),
+)
+history = dichoseg.fit(
+    model,
+    training,
+    val_data=validation,
+    epochs=3,
+    batch_size=3,
+    out=folder / "run",
+)
 # --8<-- [end:train]
 # --8<-- [start:predict]
 model = dichoseg.load_model(folder / "run")  # the best weights of the run
