@@ -1,4 +1,4 @@
-"""Augmentation: presets, blurred patches, crops that keep the border in view, on the device or in the workers."""
+"""Augmentation: presets, blurred patches, crops with the border in view."""
 
 # --8<-- [start:imports]
 import albumentations as A
@@ -39,7 +39,8 @@ as_published = RandomBlurPatches(5, objects="largest")
 # --8<-- [end:patches]
 for blurs in (patches, anywhere, as_published):
     blurred, same_mask = blurs(image[None], mask[None])
-    print(f"{blurs.kind}, {blurs.where}: {(blurred != image).float().mean():.0%} of the image changed")
+    changed = (blurred != image).float().mean()
+    print(f"{blurs.kind}, {blurs.where}: {changed:.0%} of the image changed")
 
 # --8<-- [start:crop]
 augmentation = Compose(
@@ -47,10 +48,22 @@ augmentation = Compose(
     gpu_augmentation("strong", input_scale=1),
 )
 # --8<-- [end:crop]
-small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8], "stem_channels": 8}
-model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+small = {
+    "channels": [8, 16, 16],
+    "mid_channels": [4, 8, 8],
+    "strides": [2, 4, 8],
+    "stem_channels": 8,
+}
+model = dichoseg.create_model(
+    "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
+)
 dichoseg.fit(
-    model, dichoseg.SyntheticDataset(4, size=128), augmentation=augmentation, epochs=1, batch_size=2, device="cpu"
+    model,
+    dichoseg.SyntheticDataset(4, size=128),
+    augmentation=augmentation,
+    epochs=1,
+    batch_size=2,
+    device="cpu",
 )
 
 # --8<-- [start:cpu]
@@ -64,6 +77,9 @@ own = SeededTransform(
 )
 # data = dichoseg.FolderDataset("data/im", "data/gt", transform=own)
 # --8<-- [end:cpu]
-pixels = {"image": (image.permute(1, 2, 0) * 255).byte().numpy(), "mask": (mask[0] * 255).byte().numpy()}
+pixels = {
+    "image": (image.permute(1, 2, 0) * 255).byte().numpy(),
+    "mask": (mask[0] * 255).byte().numpy(),
+}
 for name, run in (("cpu_augmentation", transform), ("own", own)):
     print(f"{name}:", run(**pixels)["image"].shape)

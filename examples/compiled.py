@@ -2,7 +2,12 @@
 
 import dichoseg
 
-small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8], "stem_channels": 8}
+small = {
+    "channels": [8, 16, 16],
+    "mid_channels": [4, 8, 8],
+    "strides": [2, 4, 8],
+    "stem_channels": 8,
+}
 scenes = dichoseg.SyntheticDataset(4, size=64)
 
 # --8<-- [start:compile]

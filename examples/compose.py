@@ -1,4 +1,4 @@
-"""Compose networks from parts: a timm backbone with several decoders, by object and by name."""
+"""Compose networks: a timm backbone with several decoders, by object and by name."""
 
 import torch
 

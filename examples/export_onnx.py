@@ -12,9 +12,18 @@ import dichoseg
 
 folder = Path(tempfile.mkdtemp())
 scene = dichoseg.SyntheticDataset(1, size=128)[0].image
-Image.fromarray((scene.permute(1, 2, 0) * 255).byte().numpy()).save(folder / "photo.png")
-small = {"channels": [8, 16], "mid_channels": [4, 8], "strides": [2, 4], "stem_channels": 8}
-model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+Image.fromarray((scene.permute(1, 2, 0) * 255).byte().numpy()).save(
+    folder / "photo.png"
+)
+small = {
+    "channels": [8, 16],
+    "mid_channels": [4, 8],
+    "strides": [2, 4],
+    "stem_channels": 8,
+}
+model = dichoseg.create_model(
+    "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
+)
 
 # --8<-- [start:export]
 # one image of the model's own size
@@ -39,7 +48,8 @@ mask = Image.fromarray((probability[0, 0] * 255).round().astype(np.uint8))
 mask = mask.resize(photograph.size, Image.Resampling.BILINEAR)
 # --8<-- [end:run]
 wanted = dichoseg.predict(model, folder / "photo.png")
-print(f"without dichoseg: {np.abs(np.asarray(mask) / 255 - wanted).max():.1g} from predict")
+difference = np.abs(np.asarray(mask) / 255 - wanted).max()
+print(f"without dichoseg: {difference:.1g} from predict")
 
 # --8<-- [start:read]
 again = dichoseg.load_model(folder / "model.onnx")  # the file has its recipe

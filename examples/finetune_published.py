@@ -1,10 +1,11 @@
-"""Fine-tune published weights, an ONNX file among them, on images and masks of your own.
+"""Fine-tune published weights, an ONNX file among them, on images and masks of yours.
 
-    python examples/finetune_published.py isnet-general-use.onnx data --out runs/fine     # data/train and data/val
-    python examples/finetune_published.py --smoke                                         # seconds, on drawn scenes
+    python examples/finetune_published.py isnet-general-use.onnx data --out runs/fine
+    python examples/finetune_published.py --smoke  # seconds, on drawn scenes
 
-Scores the network on data/val at its own size, trains it on at most --images images of data/train at a smaller one,
-averages the last weights with the published ones, and scores it again at its own size. The validation images choose
+`data` holds train and val. Scores the network on data/val at its own size, trains it on
+at most --images images of data/train at a smaller one, averages the last weights with
+the published ones, and scores it again at its own size. The validation images choose
 nothing.
 """
 
@@ -23,27 +24,56 @@ import dichoseg
 from dichoseg.augmentations import Compose, RandomBlurPatches, gpu_augmentation
 from dichoseg.data import open_folders
 from dichoseg.losses import BCELoss, DeepSupervision, EdgeBCELoss, WeightedSum
-from dichoseg.models.weights import calibrate_batch_norm, freeze_batch_norm, is_uncalibrated
+from dichoseg.models.weights import (
+    calibrate_batch_norm,
+    freeze_batch_norm,
+    is_uncalibrated,
+)
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("weights", type=Path, nargs="?", help=".onnx, .pth, .ckpt, .safetensors, or a saved model")
-parser.add_argument("data", type=Path, nargs="?", help="folder with train and val, each with im and gt")
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument(
+    "weights",
+    type=Path,
+    nargs="?",
+    help=".onnx, .pth, .ckpt, .safetensors, or a saved model",
+)
+parser.add_argument(
+    "data", type=Path, nargs="?", help="folder with train and val, each with im and gt"
+)
 parser.add_argument("--out", type=Path, help="a new folder for the run")
-parser.add_argument("--name", default="isnet", help="the network that the weights are of")
+parser.add_argument(
+    "--name", default="isnet", help="the network that the weights are of"
+)
 parser.add_argument("--images", type=int, default=200, help="training images")
-parser.add_argument("--size", type=int, default=384, help="side of the training images, in pixels")
+parser.add_argument(
+    "--size", type=int, default=384, help="side of the training images, in pixels"
+)
 parser.add_argument("--epochs", type=int, default=12)
 parser.add_argument("--learning-rate", type=float, default=3e-5)
-parser.add_argument("--freeze-batch-norm", action="store_true", help="rather than to calibrate it")
-parser.add_argument("--smoke", action="store_true", help="a step on drawn scenes, from weights of a new network")
+parser.add_argument(
+    "--freeze-batch-norm", action="store_true", help="rather than to calibrate it"
+)
+parser.add_argument(
+    "--smoke",
+    action="store_true",
+    help="a step on drawn scenes, from weights of a new network",
+)
 options = parser.parse_args()
 logging.basicConfig(format="%(message)s", level=logging.INFO)
 train_data: dichoseg.contracts.Samples
 val_data: dichoseg.contracts.Samples
 preprocessing = None
 if options.smoke:
-    train_data, val_data = dichoseg.SyntheticDataset(4, size=64), dichoseg.SyntheticDataset(2, size=64, seed=1)
-    options.weights, options.out = Path(tempfile.mkdtemp()) / "isnet.pth", Path(tempfile.mkdtemp()) / "run"
+    train_data, val_data = (
+        dichoseg.SyntheticDataset(4, size=64),
+        dichoseg.SyntheticDataset(2, size=64, seed=1),
+    )
+    options.weights, options.out = (
+        Path(tempfile.mkdtemp()) / "isnet.pth",
+        Path(tempfile.mkdtemp()) / "run",
+    )
     torch.save(dichoseg.create_model("isnet").state_dict(), options.weights)
     options.size, options.epochs, preprocessing = 64, 1, dichoseg.Preprocessing(size=96)
 elif not (options.weights and options.data and options.out):
@@ -53,7 +83,10 @@ else:
     if validation is None:
         parser.error(f"{options.data} has no val folder")
     step = max(1, len(training) // options.images)
-    train_data, val_data = Subset(training, range(len(training))[::step][: options.images]), validation
+    train_data, val_data = (
+        Subset(training, range(len(training))[::step][: options.images]),
+        validation,
+    )
 
 # --8<-- [start:load]
 model = dichoseg.create_model(
@@ -72,7 +105,9 @@ if options.freeze_batch_norm:
 elif is_uncalibrated(model):  # an ONNX file folds batch norm into the convolutions
     spread = range(0, len(train_data), max(1, len(train_data) // 16))
     images = torch.cat([smaller.resize(train_data[index][0][None]) for index in spread])
-    calibrate_batch_norm(model, smaller.normalize(images))  # the function stays as it is
+    calibrate_batch_norm(
+        model, smaller.normalize(images)
+    )  # the function stays as it is
 # --8<-- [end:calibrate]
 
 # --8<-- [start:train]

@@ -1,7 +1,8 @@
-"""A first mask: published weights, photographs, their masks and cut-outs, and sheets of them to look at.
+"""A first mask: published weights, photographs, their masks and cut-outs, and sheets.
 
-Run it where `isnet-general-use`, a saved model, and the folder `photographs` are. Elsewhere a small network without
-training and drawn scenes take their place, in a new folder.
+Run it where `isnet-general-use`, a saved model, and the folder `photographs` are.
+Elsewhere a small network without training and drawn scenes take their place, in a new
+folder.
 """
 
 # --8<-- [start:dataclasses]
@@ -29,9 +30,18 @@ if not (Path("isnet-general-use").exists() and Path("photographs").exists()):
     Path("photographs").mkdir()
     for index, name in enumerate(("rocket.jpg", "coffee.png", "chelsea.png")):
         scene = dichoseg.SyntheticDataset(3, size=96)[index]
-        Image.fromarray((scene.image.permute(1, 2, 0) * 255).byte().numpy()).save(Path("photographs", name))
-    small = {"channels": [8, 16], "mid_channels": [4, 8], "strides": [2, 4], "stem_channels": 8}
-    stand_in = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+        Image.fromarray((scene.image.permute(1, 2, 0) * 255).byte().numpy()).save(
+            Path("photographs", name)
+        )
+    small = {
+        "channels": [8, 16],
+        "mid_channels": [4, 8],
+        "strides": [2, 4],
+        "stem_channels": 8,
+    }
+    stand_in = dichoseg.create_model(
+        "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
+    )
     dichoseg.save_model(stand_in, "isnet-general-use")
 
 # --8<-- [start:mask]

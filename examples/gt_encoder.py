@@ -1,10 +1,22 @@
 """Train a GT encoder on masks, then supervise an image network's features with it."""
 
 import dichoseg
-from dichoseg.losses import BCELoss, DeepSupervision, IntermediateSupervision, WeightedSum
+from dichoseg.losses import (
+    BCELoss,
+    DeepSupervision,
+    IntermediateSupervision,
+    WeightedSum,
+)
 
-small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8], "stem_channels": 8}
-model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+small = {
+    "channels": [8, 16, 16],
+    "mid_channels": [4, 8, 8],
+    "strides": [2, 4, 8],
+    "stem_channels": 8,
+}
+model = dichoseg.create_model(
+    "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
+)
 data = dichoseg.SyntheticDataset(8, size=64)
 
 # --8<-- [start:gt-encoder]

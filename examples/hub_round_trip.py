@@ -1,4 +1,4 @@
-"""A model in the Hugging Face layout: saved with its card, read by the hub's own library, and loaded again."""
+"""A model in the Hugging Face layout: saved with its card, and loaded again."""
 
 import tempfile
 from pathlib import Path
@@ -10,7 +10,12 @@ import dichoseg
 from dichoseg.models import ModelCard
 
 # --8<-- [end:imports]
-small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8], "stem_channels": 8}
+small = {
+    "channels": [8, 16, 16],
+    "mid_channels": [4, 8, 8],
+    "strides": [2, 4, 8],
+    "stem_channels": 8,
+}
 folder = Path(tempfile.mkdtemp()) / "fine-isnet"
 
 # --8<-- [start:save]

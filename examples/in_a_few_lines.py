@@ -1,4 +1,4 @@
-"""The home page's lines: published weights on a photograph, and a network of one's own on images and masks."""
+"""The home page's lines: published weights, and a network of one's own."""
 
 import os
 import tempfile
@@ -12,16 +12,27 @@ from dichoseg.losses import BCELoss, DeepSupervision, EdgeBCELoss, WeightedSum
 
 # --8<-- [end:imports]
 
-os.chdir(tempfile.mkdtemp())  # where drawn scenes and a small network without training stand in
+os.chdir(
+    tempfile.mkdtemp()
+)  # where drawn scenes and a small network without training stand in
 for folder in ("data/im", "data/gt", "photographs"):
     Path(folder).mkdir(parents=True)
-for image, truth, name in (dichoseg.SyntheticDataset(10, size=64)[index] for index in range(10)):
+for image, truth, name in (
+    dichoseg.SyntheticDataset(10, size=64)[index] for index in range(10)
+):
     pixels = Image.fromarray((image.permute(1, 2, 0) * 255).byte().numpy())
     pixels.save(f"data/im/{name}.png")
     pixels.save("photographs/chelsea.png")
     Image.fromarray((truth[0] * 255).byte().numpy()).save(f"data/gt/{name}.png")
-small = {"channels": [8, 16], "mid_channels": [4, 8], "strides": [2, 4], "stem_channels": 8}
-stand_in = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+small = {
+    "channels": [8, 16],
+    "mid_channels": [4, 8],
+    "strides": [2, 4],
+    "stem_channels": 8,
+}
+stand_in = dichoseg.create_model(
+    "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
+)
 dichoseg.save_model(stand_in, "isnet-general-use")
 
 # --8<-- [start:lines]

@@ -1,4 +1,4 @@
-"""Masks of photographs that are much larger than the network's input: a larger input, finer borders, folders."""
+"""Masks of photographs that are much larger than the network's input."""
 
 # --8<-- [start:imports]
 import dataclasses
@@ -16,11 +16,22 @@ for part in ("im", "gt"):
     (folder / part).mkdir(parents=True)
 for index in range(2):
     scene = dichoseg.SyntheticDataset(2, size=192)[index]
-    Image.fromarray((scene.image.permute(1, 2, 0) * 255).byte().numpy()).save(folder / "im" / f"{scene.name}.jpg")
-    Image.fromarray((scene.mask[0] * 255).byte().numpy()).save(folder / "gt" / f"{scene.name}.png")
-small = {"channels": [8, 16], "mid_channels": [4, 8], "strides": [2, 4], "stem_channels": 8}
+    Image.fromarray((scene.image.permute(1, 2, 0) * 255).byte().numpy()).save(
+        folder / "im" / f"{scene.name}.jpg"
+    )
+    Image.fromarray((scene.mask[0] * 255).byte().numpy()).save(
+        folder / "gt" / f"{scene.name}.png"
+    )
+small = {
+    "channels": [8, 16],
+    "mid_channels": [4, 8],
+    "strides": [2, 4],
+    "stem_channels": 8,
+}
 dichoseg.save_model(
-    dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)),
+    dichoseg.create_model(
+        "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
+    ),
     folder / "model",
 )
 

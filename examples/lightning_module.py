@@ -17,7 +17,9 @@ Batch = tuple[Image, Mask, object]  # the last are the names
 class Segmentation(lightning.LightningModule):
     """Trains a model against an objective."""
 
-    def __init__(self, model: Model, objective: Objective, *, rate: float = 1e-3) -> None:
+    def __init__(
+        self, model: Model, objective: Objective, *, rate: float = 1e-3
+    ) -> None:
         super().__init__()
         self.model = model
         self.objective = objective
@@ -53,7 +55,12 @@ class Segmentation(lightning.LightningModule):
 # --8<-- [end:module]
 
 run = Path(tempfile.mkdtemp())
-small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8], "stem_channels": 8}
+small = {
+    "channels": [8, 16, 16],
+    "mid_channels": [4, 8, 8],
+    "strides": [2, 4, 8],
+    "stem_channels": 8,
+}
 preprocessing = dichoseg.Preprocessing(size=64)
 
 # --8<-- [start:train]
@@ -73,7 +80,9 @@ trainer.fit(
 )
 trainer.save_checkpoint(run / "last.ckpt")
 # --8<-- [end:train]
-print({name: round(float(value), 3) for name, value in trainer.callback_metrics.items()})
+print(
+    {name: round(float(value), 3) for name, value in trainer.callback_metrics.items()}
+)
 
 # --8<-- [start:after]
 dichoseg.save_model(model, run / "model")
@@ -87,6 +96,9 @@ from_checkpoint = dichoseg.create_model(
 )
 # --8<-- [end:after]
 image = val_data[0].image
-difference = abs(dichoseg.predict(from_checkpoint, image) - dichoseg.predict(dichoseg.load_model(run / "model"), image))
+difference = abs(
+    dichoseg.predict(from_checkpoint, image)
+    - dichoseg.predict(dichoseg.load_model(run / "model"), image)
+)
 print(scores, f"checkpoint and saved model: {difference.max():.1g} apart")
 assert difference.max() == 0

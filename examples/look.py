@@ -1,6 +1,7 @@
-"""Look at what the network and the loss see: the edge band, the augmentation, and the side outputs.
+"""Look at what network and loss see: edge band, augmentation, side outputs.
 
-`python examples/look.py --long` trains long enough to see something in the side outputs: some minutes on two cores.
+`python examples/look.py --long` trains long enough to see something in the side
+outputs: some minutes on two cores.
 """
 
 import functools

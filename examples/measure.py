@@ -1,4 +1,4 @@
-"""Measure one map against its mask, metric by metric, and keep quick scores over batches."""
+"""Measure one map against its mask, and keep quick scores over batches."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Augmentations of other libraries: Kornia's on the device, albumentations' in the workers."""
+"""Other libraries' augmentations: Kornia's, and albumentations' in the workers."""
 
 import tempfile
 from pathlib import Path
@@ -25,10 +25,19 @@ for part in ("im", "gt"):
 scenes = dichoseg.SyntheticDataset(4, size=96)
 for index in range(len(scenes)):
     image, mask, name = scenes[index]
-    Image.fromarray((image.permute(1, 2, 0) * 255).byte().numpy()).save(folder / "im" / f"{name}.png")
+    Image.fromarray((image.permute(1, 2, 0) * 255).byte().numpy()).save(
+        folder / "im" / f"{name}.png"
+    )
     Image.fromarray((mask[0] * 255).byte().numpy()).save(folder / "gt" / f"{name}.png")
-small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8], "stem_channels": 8}
-model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+small = {
+    "channels": [8, 16, 16],
+    "mid_channels": [4, 8, 8],
+    "strides": [2, 4, 8],
+    "stem_channels": 8,
+}
+model = dichoseg.create_model(
+    "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
+)
 
 # --8<-- [start:kornia]
 data = dichoseg.FolderDataset(folder / "im", folder / "gt")

@@ -1,4 +1,4 @@
-"""Train on images and masks as people have them: look at the data, mend what can be mended, train, score."""
+"""Train on images and masks as people have them: look, mend, train, score."""
 
 import copy
 import logging
@@ -16,13 +16,26 @@ for part in ("im", "gt", "cut-outs"):
     (folder / part).mkdir(parents=True)
 for index in range(12):
     image, mask, name = dichoseg.SyntheticDataset(12, size=64)[index]
-    pixels, alpha = ((tensor * 255).byte().numpy() for tensor in (image.permute(1, 2, 0), mask[0]))
+    pixels, alpha = (
+        (tensor * 255).byte().numpy() for tensor in (image.permute(1, 2, 0), mask[0])
+    )
     Image.fromarray(pixels).save(folder / "im" / f"{name}.png")
-    Image.fromarray(alpha).resize((64, 64) if index else (48, 48)).save(folder / "gt" / f"{name}.png")
-    Image.fromarray(np.dstack([pixels, alpha])).save(folder / "cut-outs" / f"{name}.png")
+    Image.fromarray(alpha).resize((64, 64) if index else (48, 48)).save(
+        folder / "gt" / f"{name}.png"
+    )
+    Image.fromarray(np.dstack([pixels, alpha])).save(
+        folder / "cut-outs" / f"{name}.png"
+    )
 (folder / "im" / "notes.png").write_text("not a picture")
-small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8], "stem_channels": 8}
-model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+small = {
+    "channels": [8, 16, 16],
+    "mid_channels": [4, 8, 8],
+    "strides": [2, 4, 8],
+    "stem_channels": 8,
+}
+model = dichoseg.create_model(
+    "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
+)
 
 # --8<-- [start:report]
 dataset = dichoseg.FolderDataset(folder / "im", folder / "gt", strict=False)

@@ -1,6 +1,7 @@
-"""A network of objects, step by step: put together, learnt by heart, trained, supervised by a GT encoder, kept.
+"""A network of objects, step by step: put together, trained, supervised, kept.
 
-`python examples/own_network.py --long` gives the numbers of the tutorial: three minutes of one core.
+`python examples/own_network.py --long` gives the numbers of the tutorial: three minutes
+of one core.
 """
 
 # --8<-- [start:standard]
@@ -144,7 +145,9 @@ dichoseg.save_model(edged, "mine")
 again = dichoseg.load_model("mine", model=network(small_encoder()))
 mask = dichoseg.predict(again, test[0].image)  # (H, W) in [0, 1]
 # --8<-- [end:save]
-print(mask.shape, "changed by", abs(mask - dichoseg.predict(edged, test[0].image)).max())
+print(
+    mask.shape, "changed by", abs(mask - dichoseg.predict(edged, test[0].image)).max()
+)
 
 # --8<-- [start:backbone]
 larger = network(TimmEncoder("resnet18"))

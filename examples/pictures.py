@@ -8,8 +8,15 @@ from dichoseg import metrics, visualize
 
 folder = Path(tempfile.mkdtemp())
 scenes = dichoseg.SyntheticDataset(4, size=64)
-small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8], "stem_channels": 8}
-model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+small = {
+    "channels": [8, 16, 16],
+    "mid_channels": [4, 8, 8],
+    "strides": [2, 4, 8],
+    "stem_channels": 8,
+}
+model = dichoseg.create_model(
+    "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
+)
 history = dichoseg.fit(model, scenes, val_data=scenes, epochs=2, batch_size=4)
 
 # --8<-- [start:sheet]

@@ -11,11 +11,25 @@ from dichoseg.inference import predict_files
 folder = Path(tempfile.mkdtemp())
 for index in range(4):
     scene = dichoseg.SyntheticDataset(4, size=96)[index]
-    photograph = folder / "photographs" / ("outdoors" if index % 2 else "indoors") / f"{scene.name}.jpg"
+    photograph = (
+        folder
+        / "photographs"
+        / ("outdoors" if index % 2 else "indoors")
+        / f"{scene.name}.jpg"
+    )
     photograph.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((scene.image.permute(1, 2, 0) * 255).byte().numpy()).save(photograph)
-small = {"channels": [8, 16], "mid_channels": [4, 8], "strides": [2, 4], "stem_channels": 8}
-model = dichoseg.create_model("isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64))
+    Image.fromarray((scene.image.permute(1, 2, 0) * 255).byte().numpy()).save(
+        photograph
+    )
+small = {
+    "channels": [8, 16],
+    "mid_channels": [4, 8],
+    "strides": [2, 4],
+    "stem_channels": 8,
+}
+model = dichoseg.create_model(
+    "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
+)
 
 # --8<-- [start:files]
 predictor = dichoseg.Predictor(model)  # prepared once, for all photographs

@@ -1,4 +1,4 @@
-"""Training that pays for itself: rates, averages, memory, an early end, TensorBoard; on one process or many."""
+"""Training with rates, averages, less memory, an early end, on many processes."""
 
 import functools
 import tempfile
@@ -19,9 +19,15 @@ from dichoseg.training import (
 # --8<-- [end:imports]
 
 run = Path(tempfile.mkdtemp()) / "run"
-train_data, val_data = dichoseg.SyntheticDataset(12, size=64), dichoseg.SyntheticDataset(4, size=64, seed=1)
+train_data, val_data = (
+    dichoseg.SyntheticDataset(12, size=64),
+    dichoseg.SyntheticDataset(4, size=64, seed=1),
+)
 model = dichoseg.create_model(
-    "isnet", encoder="timm:test_resnet", decoder="fpn", preprocessing=dichoseg.Preprocessing(size=64)
+    "isnet",
+    encoder="timm:test_resnet",
+    decoder="fpn",
+    preprocessing=dichoseg.Preprocessing(size=64),
 )
 
 # --8<-- [start:memory]

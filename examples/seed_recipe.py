@@ -1,15 +1,19 @@
 """The tuning of IS-Net that dichoseg grew out of, end to end, at its own length.
 
-    python examples/seed_recipe.py data --out runs/seed          # data/{im,gt}, or data/train and data/val
-    python examples/seed_recipe.py --smoke                       # seconds, on drawn scenes
+    python examples/seed_recipe.py data --out runs/seed  # im and gt, or train and val
+    python examples/seed_recipe.py --smoke               # seconds, on drawn scenes
 
-1. The deconv GT encoder learns the masks: batches of 14, 487 epochs or a validation loss of 0.20.
-2. The deconv network learns the images against it: 339 epochs, cross-entropy with the mask on all seven maps, a second
-   one on the mask's edge, and the squared error of six features.
+1. The deconv GT encoder learns the masks: batches of 14, 487 epochs or a validation
+   loss of 0.20.
+2. The deconv network learns the images against it: 339 epochs, cross-entropy with the
+   mask on all seven maps, a second one on the mask's edge, and the squared error of six
+   features.
 
-Both see flips, quarter turns, crops from 1280 to 1024 pixels, elastic deformation and photometric changes; the images
-also five blurred patches on their border. Differs from the tuning's own code in what that code gets wrong: images are
-RGB, not BGR; losses take logits; the GT encoder stays frozen in eval mode; an image without foreground is no error.
+Both see flips, quarter turns, crops from 1280 to 1024 pixels, elastic deformation and
+photometric changes; the images also five blurred patches on their border. Differs from
+the tuning's own code in what that code gets wrong: images are RGB, not BGR; losses take
+logits; the GT encoder stays frozen in eval mode; an image without foreground is no
+error.
 """
 
 import argparse
@@ -22,36 +26,63 @@ import torch
 import dichoseg
 from dichoseg.augmentations import gpu_augmentation
 from dichoseg.data import open_folders
-from dichoseg.losses import BCELoss, DeepSupervision, EdgeBCELoss, IntermediateSupervision, WeightedSum
+from dichoseg.losses import (
+    BCELoss,
+    DeepSupervision,
+    EdgeBCELoss,
+    IntermediateSupervision,
+    WeightedSum,
+)
 from dichoseg.training import constant
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("data", type=Path, nargs="?", help="folder with im and gt, or with train and val")
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument(
+    "data", type=Path, nargs="?", help="folder with im and gt, or with train and val"
+)
 parser.add_argument("--out", type=Path, help="a new folder for both runs")
-parser.add_argument("--size", type=int, default=1024, help="side of the networks' input, in pixels")
+parser.add_argument(
+    "--size", type=int, default=1024, help="side of the networks' input, in pixels"
+)
 parser.add_argument("--batch-size", type=int, default=4, help="of the image network")
 parser.add_argument("--workers", type=int, default=4, help="processes that load data")
 parser.add_argument("--device", help="such as cuda")
-parser.add_argument("--smoke", action="store_true", help="a few steps on drawn scenes of 64 pixels")
+parser.add_argument(
+    "--smoke", action="store_true", help="a few steps on drawn scenes of 64 pixels"
+)
 options = parser.parse_args()
 train_data: dichoseg.contracts.Samples
 val_data: dichoseg.contracts.Samples
 if options.smoke:
-    train_data, val_data = dichoseg.SyntheticDataset(6, size=80), dichoseg.SyntheticDataset(2, size=80, seed=1)
+    train_data, val_data = (
+        dichoseg.SyntheticDataset(6, size=80),
+        dichoseg.SyntheticDataset(2, size=80, seed=1),
+    )
     out = options.out or Path(tempfile.mkdtemp())
     size, workers, gt_encoder_epochs, epochs = 64, 0, 2, 1
 elif options.data is None or options.out is None:
     parser.error("wanted DATA and --out OUT, or --smoke")
 else:
     training, validation = open_folders(options.data)
-    train_data, val_data = (training, validation) if validation else training.split(0.1, seed=0)
-    out, size, workers, gt_encoder_epochs, epochs = options.out, options.size, options.workers, 487, 339
+    train_data, val_data = (
+        (training, validation) if validation else training.split(0.1, seed=0)
+    )
+    out, size, workers, gt_encoder_epochs, epochs = (
+        options.out,
+        options.size,
+        options.workers,
+        487,
+        339,
+    )
 
 
 def create(name: str) -> dichoseg.contracts.Model:
     """Make one of the two networks, for the chosen size."""
     preprocessing = dichoseg.Preprocessing(
-        size=size, mean=(0.0,), source="mask" if name.endswith("gt_encoder") else "image"
+        size=size,
+        mean=(0.0,),
+        source="mask" if name.endswith("gt_encoder") else "image",
     )
     return dichoseg.create_model(name, preprocessing=preprocessing)
 
@@ -91,4 +122,5 @@ history = train(
     out=out / "network",
 )
 # --8<-- [end:seed]
-print(f"loss {history[0]['loss']:.3f} -> {history[-1]['loss']:.3f}; scores {dichoseg.evaluate(model, val_data)}")
+first, last = history[0]["loss"], history[-1]["loss"]
+print(f"loss {first:.3f} -> {last:.3f}; scores {dichoseg.evaluate(model, val_data)}")

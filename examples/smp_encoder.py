@@ -11,7 +11,7 @@ from dichoseg.testing import check_encoder
 
 
 class SMPEncoder(Encoder):
-    """An encoder of segmentation_models_pytorch, without the image and empty features."""
+    """An encoder of segmentation_models_pytorch, without image and empty features."""
 
     # of most of its weights
     preprocessing = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -39,7 +39,9 @@ model = dichoseg.Segmenter(encoder, decoder)
 print(encoder.feature_info)
 
 model.preprocessing = dataclasses.replace(model.preprocessing, size=64)
-history = dichoseg.fit(model, dichoseg.SyntheticDataset(4, size=64), epochs=1, batch_size=2, device="cpu")
+history = dichoseg.fit(
+    model, dichoseg.SyntheticDataset(4, size=64), epochs=1, batch_size=2, device="cpu"
+)
 print(f"loss {history[-1]['loss']:.3f}")
 
 # --8<-- [start:check]

@@ -51,7 +51,9 @@ model = dichoseg.Segmenter(encoder, decoder)
 print(encoder.feature_info)
 
 model.preprocessing = dataclasses.replace(model.preprocessing, size=64)
-history = dichoseg.fit(model, dichoseg.SyntheticDataset(4, size=64), epochs=1, batch_size=2, device="cpu")
+history = dichoseg.fit(
+    model, dichoseg.SyntheticDataset(4, size=64), epochs=1, batch_size=2, device="cpu"
+)
 print(f"loss {history[-1]['loss']:.3f}")
 
 

@@ -13,9 +13,18 @@ folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
 for part in ("im", "gt"):
     (folder / part).mkdir(parents=True, exist_ok=True)
 for sample in (dichoseg.SyntheticDataset(12, size=64)[index] for index in range(12)):
-    Image.fromarray((sample.image.permute(1, 2, 0) * 255).byte().numpy()).save(folder / "im" / f"{sample.name}.png")
-    Image.fromarray((sample.mask[0] * 255).byte().numpy()).save(folder / "gt" / f"{sample.name}.png")
-small = {"channels": [8, 16, 16], "mid_channels": [4, 8, 8], "strides": [2, 4, 8], "stem_channels": 8}
+    Image.fromarray((sample.image.permute(1, 2, 0) * 255).byte().numpy()).save(
+        folder / "im" / f"{sample.name}.png"
+    )
+    Image.fromarray((sample.mask[0] * 255).byte().numpy()).save(
+        folder / "gt" / f"{sample.name}.png"
+    )
+small = {
+    "channels": [8, 16, 16],
+    "mid_channels": [4, 8, 8],
+    "strides": [2, 4, 8],
+    "stem_channels": 8,
+}
 
 # --8<-- [start:train]
 dataset = dichoseg.FolderDataset(folder / "im", folder / "gt")

@@ -68,8 +68,8 @@ class FeatureInfo(_FeatureInfo):
     """Channels and strides of some features: two tuples, finest first.
 
     Args:
-        channels: Channels of each feature.
-        strides: Image side over feature side, each dividing the next (equal is allowed).
+        channels (Sequence[int]): Channels of each feature.
+        strides (Sequence[int]): Image side over feature side, each dividing the next (equal is allowed).
 
     Raises:
         TypeError: Something else than whole numbers.

@@ -31,7 +31,12 @@ def test_model():
 
 
 def test_names():
-    for group, name in (("decoders", "light"), ("losses", "focal"), ("augmentations", "shadow"), ("models", "pocket")):
+    for group, name in (
+        ("decoders", "light"),
+        ("losses", "focal"),
+        ("augmentations", "shadow"),
+        ("models", "pocket"),
+    ):
         assert name in dichoseg.list_components(group)
 
 

@@ -9,13 +9,15 @@ from dichoseg.contracts import Image, Mask
 
 
 class RandomShadow(nn.Module):
-    """Darken one side of a random line, as a cast shadow does, so that a shadow's edge is not taken for an object's.
+    """Darken one side of a random line, as a cast shadow does.
 
-    The line passes the image's centre within a quarter of the shorter side, in any direction. The mask stays as it is.
+    So that a shadow's edge is not taken for an object's. The line passes the image's
+    centre within a quarter of the shorter side, in any direction. The mask stays.
 
     Args:
         p: Probability that an image gets a shadow.
-        darkest: Least share of the light that remains in the shadow, 0 to 1; the share is drawn between that and 1.
+        darkest: Least share of the light that remains in the shadow, 0 to 1; the share
+            is drawn between that and 1.
     """
 
     def __init__(self, p: float = 0.5, *, darkest: float = 0.3) -> None:
@@ -24,13 +26,21 @@ class RandomShadow(nn.Module):
         self.darkest = darkest
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
-        """Image (B, C, H, W) in [0, 1] and its mask (B, 1, H, W) -> darkened copy, the same mask."""
+        """Image (B, C, H, W) in [0, 1], mask (B, 1, H, W) -> darkened copy, mask."""
         count, _, height, width = image.shape
         # drawn on the CPU from torch's generator: the same for a seed on every device
         drawn, angle, distance, share = torch.rand(4, count, 1, 1, 1).to(image.device)
-        down = torch.linspace(-height, height, height, device=image.device).view(-1, 1) / min(height, width)
-        right = torch.linspace(-width, width, width, device=image.device) / min(height, width)
+        down = torch.linspace(-height, height, height, device=image.device).view(
+            -1, 1
+        ) / min(height, width)
+        right = torch.linspace(-width, width, width, device=image.device) / min(
+            height, width
+        )
         angle = 2 * math.pi * angle
-        inside = down * angle.sin() + right * angle.cos() > distance - 0.5  # (B, 1, H, W)
-        light = torch.where(inside & (drawn < self.p), self.darkest + (1 - self.darkest) * share, 1.0)
+        inside = (
+            down * angle.sin() + right * angle.cos() > distance - 0.5
+        )  # (B, 1, H, W)
+        light = torch.where(
+            inside & (drawn < self.p), self.darkest + (1 - self.darkest) * share, 1.0
+        )
         return image * light, mask

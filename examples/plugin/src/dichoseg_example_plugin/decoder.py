@@ -8,7 +8,7 @@ from dichoseg.contracts import Decoder, FeatureInfo, Features
 
 
 class LightDecoder(Decoder):
-    """All features brought to one width and to the finest one's size, and mixed into one.
+    """All features brought to one width and the finest one's size, and mixed.
 
     Source: the decoder of SegFormer (arXiv:2105.15203). Differs: no dropout.
 
@@ -20,11 +20,22 @@ class LightDecoder(Decoder):
     def __init__(self, feature_info: FeatureInfo, *, channels: int = 64) -> None:
         super().__init__()
         self.feature_info = FeatureInfo([channels], feature_info.strides[:1])
-        self.project = nn.ModuleList(nn.Conv2d(before, channels, 1) for before in feature_info.channels)
-        self.mix = ConvNormAct(channels * len(feature_info.channels), channels, kernel_size=1)
+        self.project = nn.ModuleList(
+            nn.Conv2d(before, channels, 1) for before in feature_info.channels
+        )
+        self.mix = ConvNormAct(
+            channels * len(feature_info.channels), channels, kernel_size=1
+        )
 
     def forward(self, features: Features) -> Features:
         """The encoder's features -> one, of the finest one's size."""
         size = spatial_size(features[0])
-        projected = [project(feature) for project, feature in zip(self.project, features, strict=True)]
-        return (self.mix(torch.cat([resize(feature, size) for feature in projected], dim=1)),)
+        projected = [
+            project(feature)
+            for project, feature in zip(self.project, features, strict=True)
+        ]
+        return (
+            self.mix(
+                torch.cat([resize(feature, size) for feature in projected], dim=1)
+            ),
+        )

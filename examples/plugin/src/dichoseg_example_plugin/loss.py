@@ -9,10 +9,12 @@ from dichoseg.contracts import Logits, Mask
 
 
 class FocalLoss(nn.Module):
-    """Binary cross-entropy that counts pixels less, the surer they are; averaged per image, then over the batch.
+    """Binary cross-entropy that counts pixels less, the surer they are.
 
-    Source: Lin et al. (arXiv:1708.02002), without the class weight alpha. A soft mask counts by its distance from
-    the probability.
+    The mean over each image, then over the batch.
+
+    Source: Lin et al. (arXiv:1708.02002), without the class weight alpha. A soft mask
+    counts by its distance from the probability.
 
     Args:
         gamma: Exponent of the doubt; 0 is plain cross-entropy.

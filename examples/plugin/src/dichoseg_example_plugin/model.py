@@ -7,10 +7,12 @@ from .decoder import LightDecoder
 
 
 def pocket(*, channels: int = 16) -> Segmenter:
-    """A small network for a quick look: four stages of residual U-blocks and the light decoder, at 512 pixels.
+    """A small network for a quick look, at 512 pixels.
+
+    Four stages of residual U-blocks and the light decoder.
 
     Args:
-        channels: Channels of the finest feature; 2, 4 and 4 times as many in the others.
+        channels: Channels of the finest feature; the others have 2, 4 and 4 times that.
     """
     encoder = RSUEncoder(
         channels=[channels, 2 * channels, 4 * channels, 4 * channels],
