@@ -61,7 +61,8 @@ def summarise(folder: Path, *, metrics: Sequence[str] = METRICS) -> str:
     differences = paired_differences(runs, metrics)
     if differences:
         text += "\n" + difference_table(differences, metrics)
-        plot(differences, metrics).savefig(folder / PLOT)
+        trained = {arm: of_arm for arm, of_arm in differences.items() if arm != PUBLISHED}  # far from all others
+        plot(trained, metrics).savefig(folder / PLOT)
     text += "\n" + cost_table(runs)
     (folder / TABLE).write_text(text, encoding="utf-8")
     return text
