@@ -174,3 +174,8 @@ def test_error_unknown_name():
         load_component("encoders", "timn")
     with pytest.raises(ValueError, match="no group 'metrics'"):
         list_components("metrics")
+
+
+def test_error_argument_of_a_component_that_is_loaded():
+    with pytest.raises(ValueError, match="loaded by its name alone, without ':0.5'; got 'bce:0.5'"):
+        load_component("losses", "bce:0.5")

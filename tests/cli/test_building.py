@@ -23,6 +23,11 @@ def test_error_loss_names(loss, message):
         loss_parts([loss])
 
 
+def test_error_loss_given_twice():
+    with pytest.raises(ValueError, match="loss 'bce' is given twice"):
+        loss_parts(["bce", "edge_bce", "bce:0.5"])
+
+
 def test_value_an_edge_loss_alone_gets_company(capsys):
     prediction = Prediction(torch.zeros(1, 1, 8, 8), (torch.zeros(1, 1, 4, 4),))
     mask = torch.zeros(1, 1, 8, 8)

@@ -52,6 +52,13 @@ def test_value_one_folder(root, pairs):
     assert evaluate_folders(root / "a", root / "gt", **options) == by_hand(pairs, sorted(pairs), **options)
 
 
+def test_error_two_files_of_one_name(root, pairs):
+    name = next(iter(pairs))
+    write(root / f"a/{name}.jpg", pairs[name][0])
+    with pytest.raises(ValueError, match=r"two files for one key: .*0\.jpg and .*0\.png"):
+        evaluate_folders(root / "a", root / "gt")
+
+
 def test_value_masks_of_a_suffix(root, pairs):
     for name in pairs:
         (root / f"gt/{name}.png").rename(root / f"gt/{name}_mask.png")

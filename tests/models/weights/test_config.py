@@ -48,3 +48,25 @@ def test_error_config(tmp_path, text, message):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_config(tmp_path)
+
+
+def test_error_config_that_is_no_text(tmp_path):
+    (tmp_path / "config.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=f"{tmp_path}/config.json is not readable JSON: 'utf-8' codec"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"recipe": {"name": 5}},
+        {"recipe": {"name": "isnet", "weights": "somewhere.pth"}},
+        {"recipe": {"name": "isnet", "encoder_args": {"checkpoint_path": "somewhere.pth"}}},
+        {"recipe": [1]},
+        {"preprocessing": None},
+    ],
+)
+def test_error_recipe_that_would_open_other_files(small_isnet, tmp_path, changes):
+    (tmp_path / "config.json").write_text(json.dumps(config_of(small_isnet) | changes))
+    with pytest.raises(ValueError, match="holds no recipe and preprocessing that dichoseg has written"):
+        read_config(tmp_path)
