@@ -3,14 +3,12 @@
 Public names are imported on first use, so `import dichoseg` loads nothing heavy.
 """
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from ._lazy import attach
 
-__version__ = version("dichoseg")
-
 if TYPE_CHECKING:
+    __version__: str
     from . import augmentations as augmentations
     from . import contracts as contracts
     from . import data as data
@@ -53,6 +51,7 @@ else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
         {
+            "__version__": "_version",
             "FeatureInfo": "contracts",
             "FolderDataset": "data",
             "FusedHeads": "blocks",

@@ -13,9 +13,9 @@ def attach(package: str, modules: dict[str, str]) -> tuple[Callable[[str], objec
     Args:
         package: The package's `__name__`.
         modules: Public name -> the module below the package that defines it; a name that is itself a
-            subpackage or module maps to the empty string.
+            subpackage or module maps to the empty string. Names that begin with an underscore are not listed.
     """
-    names = sorted(modules)
+    names = sorted(name for name in modules if not name.startswith("_"))
 
     def __getattr__(name: str) -> object:
         if name not in modules:

@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
+import numpy as np
 from torch import Tensor, nn
 
 from .preprocessing import Preprocessing as Preprocessing
@@ -88,6 +89,15 @@ class FeatureInfo(_FeatureInfo):
         if any(coarse % fine for fine, coarse in zip(strides, strides[1:], strict=False)):
             raise ValueError(f"strides must divide one another, finest first; got {strides}")
         return super().__new__(cls, channels, strides)
+
+
+def whole_number(name: str, value: int, *, least: int = 0) -> int:
+    """An argument that says how many; a ValueError below `least`, a TypeError where it is no whole number."""
+    if not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be a whole number; got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be {least} or more; got {value}")
+    return int(value)
 
 
 def _whole_numbers(name: str, values: Sequence[int]) -> tuple[int, ...]:

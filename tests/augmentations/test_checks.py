@@ -16,7 +16,8 @@ from dichoseg.augmentations import (
     cpu_augmentation,
     gpu_augmentation,
 )
-from dichoseg.augmentations.checks import checked_count, checked_probability
+from dichoseg.augmentations.checks import checked_probability
+from dichoseg.contracts import whole_number
 
 IMAGE, MASK = torch.zeros(2, 3, 8, 9), torch.zeros(2, 1, 8, 9)
 ALL = {
@@ -83,4 +84,4 @@ def test_error_arguments(make, kind, message):
 
 def test_value_numbers_of_numpy_will_do():
     assert checked_probability("p", np.float32(0.5)) == 0.5
-    assert type(checked_count("patches", np.int64(3))) is int
+    assert type(whole_number("patches", np.int64(3))) is int

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Image, Mask
-from .checks import check_batch, check_word, checked_count, checked_probability, checked_share
+from ..contracts import Image, Mask, whole_number
+from .checks import check_batch, check_word, checked_probability, checked_share
 
 Blur = Literal["box", "gaussian", "motion"]
 Place = Literal["border", "anywhere"]
@@ -94,7 +94,7 @@ class RandomBlurPatches(nn.Module):
                 raise ValueError(f"{name} must be a range (low, high) above 0, in {unit} of the image; got {limits}")
         if where == "anywhere" and objects == "largest":
             raise ValueError("objects='largest' chooses a border, which needs where='border'; got where='anywhere'")
-        self.patches = checked_count("patches", patches)
+        self.patches = whole_number("patches", patches)
         self.size = size
         self.kernel = kernel
         self.unit = unit

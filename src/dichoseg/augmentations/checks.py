@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Real
 
-import numpy as np
 import torch
 
 from ..contracts import Image, Mask
@@ -40,18 +39,12 @@ def check_functions(augmentations: Sequence[object]) -> None:
 
 def checked_probability(name: str, value: float) -> float:
     """A probability; a ValueError outside of 0 to 1, a TypeError where it is no number."""
-    _check_number(name, value)
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must be a probability, 0 to 1; got {value}")
-    return value
+    return _checked_part(name, value, "be a probability, 0 to 1")
 
 
 def checked_share(name: str, value: float) -> float:
     """A part of a whole; a ValueError outside of 0 to 1, a TypeError where it is no number."""
-    _check_number(name, value)
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie in 0 to 1; got {value}")
-    return value
+    return _checked_part(name, value, "lie in 0 to 1")
 
 
 def checked_input_scale(input_scale: float) -> float:
@@ -62,19 +55,17 @@ def checked_input_scale(input_scale: float) -> float:
     return input_scale
 
 
-def checked_count(name: str, value: int) -> int:
-    """How many; a ValueError below 0, a TypeError where it is no whole number."""
-    if not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be a whole number; got {value!r}")
-    if value < 0:
-        raise ValueError(f"{name} must be 0 or more; got {value}")
-    return int(value)
-
-
 def check_word(name: str, word: str, known: Sequence[str]) -> None:
     """Refuse, with a ValueError, any but some words."""
     if word not in known:
         raise ValueError(f"{name} must be {' or '.join(map(repr, known))}; got {word!r}")
+
+
+def _checked_part(name: str, value: float, wanted: str) -> float:
+    _check_number(name, value)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must {wanted}; got {value}")
+    return value
 
 
 def _check_number(name: str, value: object) -> None:

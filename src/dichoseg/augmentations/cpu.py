@@ -15,7 +15,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks t
 import albumentations as A
 import cv2
 
-from .checks import checked_count
+from ..contracts import whole_number
 from .cpu_transforms import BlurPatchesTransform
 from .elastic import displacement
 from .presets import (
@@ -138,7 +138,7 @@ def cpu_augmentation(
     Raises:
         ValueError: No such preset, or a value out of its range.
     """
-    if checked_count("size", size) < 1:
+    if whole_number("size", size) < 1:
         raise ValueError(f"size must be a positive number of pixels; got {size}")
     settings = choose(
         preset,

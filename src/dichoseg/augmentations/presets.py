@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .checks import checked_count, checked_input_scale, checked_probability
+from ..contracts import whole_number
+from .checks import checked_input_scale, checked_probability
 
 ELASTIC_NODES = 8
 """Nodes of the elastic grid along each side."""
@@ -101,7 +102,7 @@ def choose(preset: str, changes: Mapping[str, float | None]) -> Settings:
         if name == "input_scale":
             checked_input_scale(value)
         elif name == "blur_patches":
-            checked_count(name, value)
+            whole_number(name, value)
         else:
             checked_probability(name, value)
     return settings

@@ -5,15 +5,12 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
 from .check import check
 from .demo import demo
 from .export import export
 from .inference import evaluate, predict
 from .models import convert, list_
 from .train import train
-
-DESCRIPTION = "Dichotomous image segmentation: separate the foreground of a photograph from its background."
 
 app = typer.Typer(
     name="dichoseg",
@@ -29,17 +26,19 @@ app.command("list")(list_)
 def show_version(asked: bool) -> None:
     """Say which version this is, and end."""
     if asked:
+        from .. import __version__
+
         typer.echo(f"dichoseg {__version__}")
         raise typer.Exit
 
 
-@app.callback(help=DESCRIPTION)
+@app.callback()
 def before_commands(
     version: Annotated[
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version, and exit.")
     ] = False,
 ) -> None:
-    """What stands before the commands' names."""
+    """Dichotomous image segmentation: separate the foreground of a photograph from its background."""
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from PIL import Image as PillowImage
 from tqdm import tqdm
 
 from .reading import alpha_tensor, colours, load, mask_tensor, open_image, opened
-from .report import KINDS, DataReport, Problem, Size
+from .report import DataReport, Problem, Size, problem_of
 
 if TYPE_CHECKING:
     from .folder import FolderDataset
@@ -60,13 +60,13 @@ def examine(dataset: FolderDataset, *, other: FolderDataset | None, progress: bo
     for name, digest in digests.items():
         if first.setdefault(digest, name) != name and _look_alike(images[name], images[first[digest]]):
             message = f"{images[name]} shows the same as {images[first[digest]]}"
-            problems.append(_problem("same image twice", name, message))
+            problems.append(problem_of("same image twice", name, message))
     if other is not None:
         theirs = dict(_in_threads(_digest_and_path, [path for _, path, _ in other.files], progress=progress))
         for name, digest in digests.items():
             if digest in theirs and _look_alike(images[name], theirs[digest]):
                 message = f"{images[name]} shows the same as {theirs[digest]} of the other set"
-                problems.append(_problem("in both sets", name, message))
+                problems.append(problem_of("in both sets", name, message))
     sizes = sorted((pair.size for pair in pairs if pair.size), key=lambda size: (size[0] * size[1], size))
     shares = [pair.foreground for pair in pairs if pair.foreground is not None]
     return DataReport(
@@ -114,7 +114,7 @@ def _look(dataset: FolderDataset, files: tuple[str, Path, Path]) -> _Pair:
         found += _judged(mask[0].numpy(), mask_path)
         share = float((mask[0].numpy() > 0.5).mean())
     size, digest = seen or (None, b"")
-    return _Pair([_problem(kind, name, message) for kind, message in found], size, digest, share)
+    return _Pair([problem_of(kind, name, message) for kind, message in found], size, digest, share)
 
 
 def _attempt(
@@ -209,7 +209,3 @@ def _background(pixels: NDArray[np.uint8], path: Path) -> Iterator[Finding]:
     if len(pixels) and (pixels == pixels[0]).all():
         colour = ", ".join(map(str, pixels[0]))
         yield "flat background", f"{path} has one colour, RGB ({colour}), under all that is transparent"
-
-
-def _problem(kind: str, name: str, message: str) -> Problem:
-    return Problem(kind, KINDS[kind][0], name, message)

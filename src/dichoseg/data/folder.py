@@ -23,7 +23,7 @@ from torch.utils.data import Dataset
 from ..contracts import Sample
 from .examining import examine, size_mismatch
 from .reading import alpha_pixels, eight_bits, image_pixels, open_image, open_reduced, read_mask_pixels, to_unit
-from .report import DataReport, Problem
+from .report import DataReport, Problem, problem_of
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class FolderDataset(Dataset[Sample]):
             mask_files = _by_key(Path(masks), mask_paths, suffix=mask_suffix)
             others += more
         self.ignored = tuple(
-            Problem("ignored file", "warning", path.name, f"{path} {why}")
+            problem_of("ignored file", path.name, f"{path} {why}")
             for paths, why in (
                 (others, "is of no kind that can be read as an image"),
                 (passed_over, f"is taken for no mask, since its name does not end in {mask_suffix!r}"),
@@ -360,7 +360,7 @@ def _partnerless(
 ) -> list[Problem]:
     """The files that make no pair, each as a problem."""
     problems = [
-        Problem("two files for one key", "error", key, f"two files for one key: {' and '.join(map(str, paths))}")
+        problem_of("two files for one key", key, f"two files for one key: {' and '.join(map(str, paths))}")
         for files in (images, masks)
         for key, paths in sorted(files.items())
         if len(paths) > 1
@@ -372,7 +372,7 @@ def _partnerless(
     ):
         missing = kind.split()[-1]
         problems += [
-            Problem(kind, "error", key, f"{files[key][0]} has no {missing} in {folder}")
+            problem_of(kind, key, f"{files[key][0]} has no {missing} in {folder}")
             for key in sorted(files.keys() - others.keys() - doubled)
         ]
     return problems

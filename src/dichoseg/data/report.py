@@ -50,6 +50,11 @@ class Problem(NamedTuple):
     """One sentence that names the file or files."""
 
 
+def problem_of(kind: str, name: str, message: str) -> Problem:
+    """A problem of the severity that its kind has."""
+    return Problem(kind, KINDS[kind][0], name, message)
+
+
 @dataclass(frozen=True)
 class DataReport:
     """What `FolderDataset.report` found. `print(report)` shows it.

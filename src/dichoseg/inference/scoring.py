@@ -33,12 +33,13 @@ def evaluate(
     Raises:
         ValueError: An empty data set.
     """
-    if length(dataset) == 0:
+    samples = length(dataset)
+    if samples == 0:
         raise ValueError("the data set holds no samples to score")
     predictor = Predictor(model, precision="float32")
     takes_mask = model.preprocessing.source == "mask"
     evaluator = Evaluator(metrics=metrics)
-    for index in tqdm(range(length(dataset)), desc="evaluate", leave=False, disable=None if progress else True):
+    for index in tqdm(range(samples), desc="evaluate", leave=False, disable=None if progress else True):
         image, mask, *_ = dataset[index]
         probability = predictor(mask if takes_mask else image)
         evaluator.update(to_uint8(probability), (mask[0] > 128 / 255).numpy())

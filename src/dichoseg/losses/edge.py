@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, Literal
 
 import torch.nn.functional as F
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from ..blocks import edge_band, full_precision
 from ..contracts import Logits, Mask
+from .checks import checked_weight, checked_width
 
 
 class EdgeBCELoss(nn.Module):
@@ -93,11 +93,9 @@ class BalancedBCELoss(nn.Module):
 
     def __init__(self, *, negative_weight: float = 1.1, reduction: Literal["mean", "sum"] = "mean") -> None:
         super().__init__()
-        if not (math.isfinite(negative_weight) and negative_weight >= 0):
-            raise ValueError(f"negative_weight must be a finite number, 0 or more; got {negative_weight}")
         if reduction not in ("mean", "sum"):
             raise ValueError(f"reduction must be 'mean' or 'sum'; got {reduction!r}")
-        self.negative_weight = negative_weight
+        self.negative_weight = checked_weight("negative_weight", negative_weight)
         self.reduction = reduction
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
@@ -109,14 +107,3 @@ class BalancedBCELoss(nn.Module):
                 positives + negatives
             ).clamp(min=1)
             return F.binary_cross_entropy_with_logits(logits, mask, weight, reduction=self.reduction)
-
-
-def checked_width(width: int) -> int:
-    """The side of a window around a pixel.
-
-    Raises:
-        ValueError: One that is no odd number, or below 3.
-    """
-    if width < 3 or width % 2 != 1:
-        raise ValueError(f"width must be an odd number of pixels, 3 or more; got {width}")
-    return int(width)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any, Self, SupportsFloat, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..blocks import blank_image, full_precision, mask_edges, outline, resize, spatial_size
 from ..contracts import FeatureInfo, Logits, Mask, Model, Objective, Prediction
+from .checks import checked_weight
 from .edge import BalancedBCELoss
 from .pixel import BCELoss
 
@@ -43,8 +43,7 @@ class DeepSupervision(Objective):
     def __init__(self, loss: Loss, *, side_weight: float = 1.0) -> None:
         super().__init__()
         self.loss: Loss = loss
-        _check_weight("side_weight", side_weight)
-        self.side_weight = side_weight
+        self.side_weight = checked_weight("side_weight", side_weight)
 
     def terms(self, prediction: Prediction, mask: Mask) -> dict[str, Tensor]:
         """One term per output."""
@@ -198,7 +197,7 @@ class WeightedSum(Objective):
                     f"{name} must be a pair (weight, objective); got {part!r}"
                     " (DeepSupervision(loss) makes an objective of a loss)"
                 )
-            _check_weight(f"the weight of {name}", part[0])
+            checked_weight(f"the weight of {name}", part[0])
         self.weights = {name: float(weight) for name, (weight, _) in parts.items()}
         self.objectives = nn.ModuleList(objective for _, objective in parts.values())
 
@@ -237,13 +236,6 @@ def default_objective(model: Model) -> Objective:
     if predicts_edges(model):
         return WeightedSum(mask=(1.0, DeepSupervision(BCELoss())), edge=(1.0, EdgeSupervision()))
     return DeepSupervision(BCELoss())
-
-
-def _check_weight(name: str, weight: float) -> None:
-    if not isinstance(weight, SupportsFloat):
-        raise TypeError(f"{name} must be a number; got {weight!r}")
-    if not (math.isfinite(weight) and weight >= 0):
-        raise ValueError(f"{name} must be a finite number, 0 or more; got {weight}")
 
 
 def _enlarging(loss: Loss) -> Loss:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..blocks import full_precision
 from ..contracts import Logits, Mask
-from .edge import checked_width
+from .checks import checked_weight, checked_width
 
 
 class IoULoss(nn.Module):
@@ -75,10 +73,8 @@ class StructureLoss(nn.Module):
 
     def __init__(self, *, width: int = 31, border_weight: float = 5.0) -> None:
         super().__init__()
-        if not (math.isfinite(border_weight) and border_weight >= 0):
-            raise ValueError(f"border_weight must be a finite number, 0 or more; got {border_weight}")
         self.width = checked_width(width)
-        self.border_weight = border_weight
+        self.border_weight = checked_weight("border_weight", border_weight)
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and mask -> scalar."""

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
 from ..blocks import spatial_size
-from ..contracts import Mask, Model, Samples, length
+from ..contracts import Mask, Model, Samples, length, whole_number
 from ..inference.memory import is_out_of_memory
 from ..models.weights.batch_norm import is_uncalibrated
 from .loading import seeded
@@ -31,10 +30,8 @@ DOMINANT = 0.8
 def check_whole_numbers(*, least: int = 1, **numbers: int | None) -> None:
     """Refuse arguments, by their names, that are no whole numbers or below `least`; None is left to its meaning."""
     for name, number in numbers.items():
-        if number is not None and not isinstance(number, int | np.integer):
-            raise TypeError(f"{name} must be a whole number; got {number!r}")
-        if number is not None and number < least:
-            raise ValueError(f"{name} must be {least} or more; got {number}")
+        if number is not None:
+            whole_number(name, number, least=least)
 
 
 def check_function(name: str, value: object, example: str) -> None:
