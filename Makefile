@@ -43,7 +43,7 @@ coverage: setup  ## The tests with coverage by line and branch, of all processes
 	$(BIN)/coverage html --quiet
 
 docs: setup
-	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) site demo dist htmlcov .coverage*

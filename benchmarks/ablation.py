@@ -7,7 +7,7 @@
 Arms: `baseline`, deep-supervised cross-entropy and horizontal flips; `edge`, `EdgeBCELoss` beside it, on the answer;
 `edge-map`, `EdgeMapBCELoss` in its place; `blur`, `RandomBlurPatches`; `deconv`, the deconv decoder;
 `deconv-nonlinear`, with batch norm and ReLU behind each of its steps; `gt-encoder`, features supervised by a GT
-encoder, which is trained first, for 10 epochs at most; `flips`, the flips and quarter turns of "dis-tuning"; `all`,
+encoder, which is trained first, for 10 epochs at most; `flips`, the flips and quarter turns of "dis_tuning"; `all`,
 which is edge, blur, deconv, gt-encoder and flips; `all-but-deconv`. With `--weights` there are `published`, the weights
 as they are, and no arms with a deconv decoder, for whose layers there are no weights.
 
@@ -54,26 +54,20 @@ from dichoseg.contracts import Model, Objective, Samples
 from dichoseg.data import open_folders
 from dichoseg.decoders import DeconvDecoder, RSUDecoder
 from dichoseg.encoders import RSUEncoder
-from dichoseg.inference.memory import keep_memory
-from dichoseg.inference.prepare import uses_bfloat16
-from dichoseg.losses import (
-    BCELoss,
-    DeepSupervision,
-    EdgeBCELoss,
-    EdgeMapBCELoss,
-    IntermediateSupervision,
-    WeightedSum,
-)
-from dichoseg.models.recipes import ISNET_INPUT
-from dichoseg.models.weights import calibrate_batch_norm, is_uncalibrated, load_weights
-from dichoseg.models.weights.writing import write_json
-from dichoseg.training import fit_gt_encoder
+from dichoseg.losses import BCELoss, EdgeBCELoss, EdgeMapBCELoss
+from dichoseg.models.isnet import ISNET_INPUT
+from dichoseg.objectives import DeepSupervision, IntermediateSupervision, WeightedSum
+from dichoseg.runtime.device import uses_bfloat16
+from dichoseg.runtime.files import write_json
+from dichoseg.runtime.memory import keep_memory
+from dichoseg.training import calibrate_batch_norm, fit_gt_encoder, is_uncalibrated
 from dichoseg.training.run_folder import GT_ENCODER, STATE
+from dichoseg.weights import load_weights
 
 SMALL_WIDTHS: dict[str, tuple[int, ...]] = {"channels": (64,) * 6, "mid_channels": (16,) * 6}
 """U²-Net's small network's, behind IS-Net's strided convolution."""
 TURNS = {"vertical_flip": 0.8, "rotate90": 0.8}
-"""What "dis-tuning" adds to the horizontal flips of "isnet"."""
+"""What "dis_tuning" adds to the horizontal flips of "isnet"."""
 GT_ENCODER_EPOCHS = 10
 METRICS = ("paper", "boundary_iou", "mba")
 OF_THE_STUDY = ("data", "scenes", "network", "weights", "size", "steps", "batch_size", "learning_rate", "edge_weight")

@@ -77,7 +77,7 @@ def main() -> None:
     small = {name: array[:size, :size].copy() for name, array in arrays.items()}
     print(f"{size}x{size}, {options.threads} thread(s), {options.device}, {options.rounds} rounds")
 
-    for preset in ("isnet", "dis-tuning", "strong"):
+    for preset in ("isnet", "dis_tuning", "strong"):
         transform, augmentation = cpu_augmentation(preset, size=size), gpu_augmentation(preset)
         pixels, tensors = (arrays, whole) if augmentation.input_scale > 1 else (small, cropped)
         rows: list[Row] = [

@@ -28,7 +28,7 @@ from PIL import Image
 
 import dichoseg
 import dichoseg.inference
-import dichoseg.inference.memory
+import dichoseg.runtime.memory
 from dichoseg.data.folder import images_and_others
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -74,7 +74,7 @@ def enlarge(path: Path, folder: Path) -> Path:
 def time_dichoseg(paths: list[Path], out: Path) -> tuple[float, float]:
     """Seconds of dichoseg, and those of them inside the predictor."""
     timed = TimedPredictor(predictor)
-    done = dichoseg.inference.predict_files(timed, paths, out, threads=options.threads)
+    done = dichoseg.photographs.predict_files(timed, paths, out, threads=options.threads)
     if done.failures:
         raise SystemExit("\n".join(done.failures))
     return done.seconds, timed.seconds
@@ -90,7 +90,7 @@ def time_rembg(paths: list[Path], out: Path) -> float:
     return float(answer)
 
 
-dichoseg.inference.memory.keep_memory()  # as dichoseg predict does
+dichoseg.runtime.memory.keep_memory()  # as dichoseg predict does
 predictor = dichoseg.Predictor(dichoseg.load_model(options.file), precision=options.precision)
 # rembg reads files below U2NET_HOME alone, and takes its number of threads from OMP_NUM_THREADS
 settings = {"U2NET_HOME": str(options.file.resolve().parent), "OMP_NUM_THREADS": str(options.threads)}

@@ -19,7 +19,7 @@ import onnxruntime
 import torch
 
 import dichoseg
-import dichoseg.inference.memory
+import dichoseg.runtime.memory
 from dichoseg.data.folder import images_and_others
 from dichoseg.inference.prepare import ConvReLU
 
@@ -33,7 +33,7 @@ parser.add_argument("--compile", action="store_true", help="time torch.compile a
 options = parser.parse_args()
 torch.set_num_threads(options.threads)
 if options.keep_memory:
-    print("memory kept" if dichoseg.inference.memory.keep_memory() else "memory not kept: no glibc")
+    print("memory kept" if dichoseg.runtime.memory.keep_memory() else "memory not kept: no glibc")
 
 model = dichoseg.load_model(options.file)
 size = model.preprocessing.size or 1024

@@ -27,9 +27,9 @@ from torch.utils.data import DataLoader, Dataset
 
 import dichoseg
 from dichoseg.augmentations import SeededTransform, gpu_augmentation
-from dichoseg.data.reading import image_pixels, mask_pixels, open_image, to_unit
-from dichoseg.inference.memory import keep_memory
-from dichoseg.training.loading import batches, resized_levels, stacked
+from dichoseg.data.decoding import image_pixels, mask_pixels, open_image, to_unit
+from dichoseg.runtime.memory import keep_memory
+from dichoseg.training.batches import batches, resized_levels, stacked
 
 
 class Plain(Dataset[Any]):

@@ -19,12 +19,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import dichoseg
-from dichoseg.blocks import outline
 from dichoseg.contracts import Decoder, Encoder, FeatureInfo, Model
 from dichoseg.decoders import FPNDecoder, RSUDecoder
 from dichoseg.encoders import PatchInjectionEncoder, RSUEncoder, TimmEncoder
-from dichoseg.inference.memory import keep_memory
-from dichoseg.inference.prepare import Precision
+from dichoseg.runtime.device import Precision
+from dichoseg.runtime.memory import keep_memory
+from dichoseg.tracing import outline
 
 BACKBONE = "convnext_tiny"
 

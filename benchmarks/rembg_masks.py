@@ -25,8 +25,8 @@ from PIL import Image
 
 import dichoseg
 from dichoseg.blocks import resize
+from dichoseg.data.decoding import open_image
 from dichoseg.data.folder import images_and_others
-from dichoseg.data.reading import open_image
 from dichoseg.export import export_onnx
 
 PRESETS = {"rembg-dis": ("dis_custom", 1024), "rembg-u2net": ("u2net_custom", 320)}

@@ -33,9 +33,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import dichoseg
-from dichoseg.inference.memory import keep_memory
-from dichoseg.inference.prepare import uses_bfloat16
-from dichoseg.losses import BCELoss, DeepSupervision
+from dichoseg.losses import BCELoss
+from dichoseg.objectives import DeepSupervision
+from dichoseg.runtime.device import uses_bfloat16
+from dichoseg.runtime.memory import keep_memory
 from dichoseg.training import checkpoint_activations
 
 SLOWEST_PLAIN_STEP = 2.7  # seconds

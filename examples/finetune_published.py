@@ -23,12 +23,9 @@ from torch.utils.data import Subset
 import dichoseg
 from dichoseg.augmentations import Compose, RandomBlurPatches, gpu_augmentation
 from dichoseg.data import open_folders
-from dichoseg.losses import BCELoss, DeepSupervision, EdgeBCELoss, WeightedSum
-from dichoseg.models.weights import (
-    calibrate_batch_norm,
-    freeze_batch_norm,
-    is_uncalibrated,
-)
+from dichoseg.losses import BCELoss, EdgeBCELoss
+from dichoseg.objectives import DeepSupervision, WeightedSum
+from dichoseg.training import calibrate_batch_norm, freeze_batch_norm, is_uncalibrated
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -21,7 +21,7 @@ from PIL import Image
 
 import dichoseg
 from dichoseg import visualize
-from dichoseg.inference import predict_files
+from dichoseg.photographs import predict_files
 
 # --8<-- [end:imports]
 

@@ -1,12 +1,8 @@
 """Train a GT encoder on masks, then supervise an image network's features with it."""
 
 import dichoseg
-from dichoseg.losses import (
-    BCELoss,
-    DeepSupervision,
-    IntermediateSupervision,
-    WeightedSum,
-)
+from dichoseg.losses import BCELoss
+from dichoseg.objectives import DeepSupervision, IntermediateSupervision, WeightedSum
 
 small = {
     "channels": [8, 16, 16],

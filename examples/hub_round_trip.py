@@ -7,7 +7,7 @@ from pathlib import Path
 import huggingface_hub
 
 import dichoseg
-from dichoseg.models import ModelCard
+from dichoseg.weights import ModelCard
 
 # --8<-- [end:imports]
 small = {

@@ -8,7 +8,8 @@ from PIL import Image
 
 # --8<-- [start:imports]
 import dichoseg
-from dichoseg.losses import BCELoss, DeepSupervision, EdgeBCELoss, WeightedSum
+from dichoseg.losses import BCELoss, EdgeBCELoss
+from dichoseg.objectives import DeepSupervision, WeightedSum
 
 # --8<-- [end:imports]
 

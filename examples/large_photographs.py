@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 import dichoseg
-from dichoseg.inference import predict_files
+from dichoseg.photographs import predict_files
 
 # --8<-- [end:imports]
 folder = Path(tempfile.mkdtemp())

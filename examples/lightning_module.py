@@ -8,8 +8,9 @@ import lightning
 import torch
 
 import dichoseg
-from dichoseg.contracts import Image, Mask, Model, Objective
-from dichoseg.losses import BCELoss, DeepSupervision
+from dichoseg.contracts import Image, Mask, Model, Objective, Target
+from dichoseg.losses import BCELoss
+from dichoseg.objectives import DeepSupervision
 
 Batch = tuple[Image, Mask, object]  # the last are the names
 
@@ -39,8 +40,8 @@ class Segmentation(lightning.LightningModule):
 
     def loss(self, image: Image, mask: Mask, stage: str) -> torch.Tensor:
         """The sum of the objective's terms."""
-        prediction = self.model(self.model.preprocessing.normalize(image))
-        terms = self.objective.terms(prediction, mask)
+        net_input = self.model.preprocessing.normalize(image)
+        terms = self.objective.terms(self.model(net_input), Target(mask, net_input))
         loss = torch.stack(list(terms.values())).sum()
         named = {f"{stage}/{name}": value for name, value in terms.items()}
         self.log_dict(named, batch_size=len(image))

@@ -27,7 +27,7 @@ scenes = dichoseg.SyntheticDataset(5, size=256, seed=3)  # or a FolderDataset
 sheet = dichoseg.visualize.data_sheet(
     scenes,
     preprocessing=dichoseg.Preprocessing(size=256),  # or model.preprocessing
-    augmentation=dichoseg.augmentations.gpu_augmentation("dis-tuning"),
+    augmentation=dichoseg.augmentations.gpu_augmentation("dis_tuning"),
     rows=3,
     draws=3,
 )

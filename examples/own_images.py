@@ -76,7 +76,7 @@ print(dichoseg.evaluate(model, validation))
 
 # --8<-- [start:cpu-augmentation]
 # the size is the model's
-training.transform = dichoseg.augmentations.cpu_augmentation("dis-tuning", size=64)
+training.transform = dichoseg.augmentations.cpu_augmentation("dis_tuning", size=64)
 dichoseg.fit(model, training, val_data=validation, epochs=1, batch_size=3, workers=1)
 # --8<-- [end:cpu-augmentation]
 

@@ -10,7 +10,7 @@ model = dichoseg.create_model("isnet", encoder_args=small)
 scenes = dichoseg.SyntheticDataset(8, size=64)
 data = torch.utils.data.DataLoader(scenes, batch_size=4, shuffle=True)
 augmentation = dichoseg.augmentations.RandomBlurPatches(patches=5)
-objective = dichoseg.losses.DeepSupervision(dichoseg.losses.BCELoss())
+objective = dichoseg.objectives.DeepSupervision(dichoseg.losses.BCELoss())
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
 for epoch in range(2):
     for image, mask, _ in data:

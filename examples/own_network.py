@@ -18,7 +18,7 @@ import tempfile
 import torch
 
 import dichoseg
-from dichoseg import losses
+from dichoseg import losses, objectives
 from dichoseg.contracts import Encoder
 from dichoseg.decoders import FPNDecoder
 from dichoseg.encoders import RSUEncoder, TimmEncoder
@@ -104,9 +104,9 @@ print({name: round(history[-1][name], 3) for name in names})
 # --8<-- [end:train]
 
 # --8<-- [start:loss]
-objective = losses.WeightedSum(
-    bce=(1.0, losses.DeepSupervision(losses.BCELoss())),
-    edge=(0.5, losses.DeepSupervision(losses.EdgeBCELoss(), side_weight=0.0)),
+objective = objectives.WeightedSum(
+    bce=(1.0, objectives.DeepSupervision(losses.BCELoss())),
+    edge=(0.5, objectives.DeepSupervision(losses.EdgeBCELoss())),
 )
 edged = network(small_encoder())
 history = train(edged, training, objective=objective)
@@ -122,9 +122,9 @@ gt_encoder = dichoseg.fit_gt_encoder(
     epochs=epochs,
     optimizer=adamw,
 )
-objective = losses.WeightedSum(
-    bce=(1.0, losses.DeepSupervision(losses.BCELoss())),
-    features=(0.2, losses.IntermediateSupervision(gt_encoder)),
+objective = objectives.WeightedSum(
+    bce=(1.0, objectives.DeepSupervision(losses.BCELoss())),
+    features=(0.2, objectives.IntermediateSupervision(gt_encoder)),
 )
 history = train(supervised, training, objective=objective)
 names = ("loss", "bce/main", "features/feature_1", "quick_max_f")

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 import dichoseg
-from dichoseg.inference import predict_files
+from dichoseg.photographs import predict_files
 
 folder = Path(tempfile.mkdtemp())
 for index in range(4):

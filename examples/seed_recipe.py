@@ -26,13 +26,8 @@ import torch
 import dichoseg
 from dichoseg.augmentations import gpu_augmentation
 from dichoseg.data import open_folders
-from dichoseg.losses import (
-    BCELoss,
-    DeepSupervision,
-    EdgeBCELoss,
-    IntermediateSupervision,
-    WeightedSum,
-)
+from dichoseg.losses import BCELoss, EdgeBCELoss
+from dichoseg.objectives import DeepSupervision, IntermediateSupervision, WeightedSum
 from dichoseg.training import constant
 
 parser = argparse.ArgumentParser(
@@ -92,7 +87,7 @@ train = functools.partial(
     dichoseg.fit,
     train_data=train_data,
     val_data=val_data,
-    augmentation=gpu_augmentation("dis-tuning"),
+    augmentation=gpu_augmentation("dis_tuning"),
     optimizer=functools.partial(torch.optim.Adam, lr=1e-3),
     schedule=constant,
     workers=workers,

@@ -4,7 +4,8 @@
 import torch
 
 import dichoseg
-from dichoseg.losses import DeepSupervision, EdgeBCELoss, WeightedSum
+from dichoseg.losses import EdgeBCELoss
+from dichoseg.objectives import DeepSupervision, WeightedSum
 
 
 def dice_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

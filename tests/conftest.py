@@ -32,6 +32,18 @@ def small_isnet() -> Model:
 
 
 @pytest.fixture
+def varied_isnet(small_isnet):
+    """A small IS-Net whose batch norms have statistics of their own."""
+    generator = torch.Generator().manual_seed(0)
+    for name, value in small_isnet.state_dict().items():
+        if name.endswith("running_var") or (name.endswith("weight") and value.ndim == 1):
+            value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
+        elif name.endswith(("running_mean", "bias")):
+            value.copy_(torch.rand(value.shape, generator=generator) * 0.2 - 0.1)
+    return small_isnet.eval()
+
+
+@pytest.fixture
 def disc() -> torch.Tensor:
     """Two masks of 65 by 97: a disc, and nothing."""
     rows, columns = torch.meshgrid(torch.arange(65), torch.arange(97), indexing="ij")

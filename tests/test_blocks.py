@@ -1,19 +1,8 @@
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from dichoseg import FeatureInfo, FusedHeads, RefinedHeads, SideHeads
-from dichoseg.blocks import RSU, ConvNormAct, edge_band, full_precision, mask_edges, resize, rsu_stage
-from dichoseg.decoders import DeconvEnlarger
-
-INFO = FeatureInfo((4, 8, 8), (2, 4, 8))
-
-
-def features():
-    return (torch.rand(2, 4, 33, 49), torch.rand(2, 8, 17, 25), torch.rand(2, 8, 9, 13))
+from dichoseg.blocks import RSU, ConvNormAct, full_precision, resize, rsu_stage
 
 
 @pytest.mark.parametrize("block", [RSU(3, 4, 5, depth=7), RSU(3, 4, 5, depth=2), RSU(3, 4, 5, depth=4, dilated=True)])
@@ -63,67 +52,9 @@ def test_gradient_of_resize_comes_in_one_piece(layout):
     assert pieces[1] is False
 
 
-def test_value_edge_band_by_hand():
-    mask = torch.zeros(1, 1, 6, 6)
-    mask[..., 3:] = 1
-    expected = torch.zeros(6, 6)
-    expected[:, 2:4] = 1
-    assert torch.equal(edge_band(mask, 3)[0, 0], expected)
-    expected[:, 1:5] = 1
-    assert torch.equal(edge_band(mask, 5)[0, 0], expected)
-    for constant in (torch.zeros_like(mask), torch.ones_like(mask)):
-        assert edge_band(constant).sum() == 0
-
-
-@pytest.mark.parametrize(
-    "heads",
-    [
-        SideHeads(INFO),
-        FusedHeads(INFO),
-        RefinedHeads(DeconvEnlarger(INFO), SideHeads(DeconvEnlarger(INFO).feature_info)),
-    ],
-)
-def test_shape_heads(heads):
-    heads.eval()
-    inputs = features()
-    prediction = heads(inputs, (65, 97))
-    assert prediction.logits.shape == (2, 1, 65, 97)
-    assert prediction.features is inputs
-    assert len(prediction.side_logits) == (3 if isinstance(heads, FusedHeads) else 2)
-    assert torch.equal(heads.logits(inputs, (65, 97)), prediction.logits)
-
-
 def test_value_full_precision():
     with torch.autocast("cpu", torch.bfloat16), full_precision(torch.zeros(1, dtype=torch.float16)) as (x,):
         assert x.dtype == torch.float32
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
     with full_precision(torch.zeros(1).double(), torch.zeros(1)) as pair:
         assert [x.dtype for x in pair] == [torch.float64, torch.float64]
-
-
-def test_value_mask_edges_are_egnets():
-    golden = np.load(Path(__file__).parent / "golden/architectures/edge_gt.npz")
-    mask = torch.from_numpy(golden["mask"])[:, None].float()
-    assert torch.equal(mask_edges(mask), torch.from_numpy(golden["edge"])[:, None].float())
-
-
-def test_value_mask_edges_are_a_gradient_that_is_not_zero():
-    mask = torch.rand(1, 1, 65, 97, generator=torch.Generator().manual_seed(0))
-    down, across = np.gradient((mask[0, 0] > 128 / 255).numpy().astype(float))
-    assert torch.equal(mask_edges(mask)[0, 0].bool(), torch.from_numpy(down**2 + across**2 != 0))
-
-
-def test_value_mask_edges_by_hand():
-    row = torch.tensor([0, 0, 128, 129, 255, 255]).view(1, 1, 1, 6) / 255  # foreground from 129 on
-    assert mask_edges(row).flatten().tolist() == [0, 0, 1, 1, 0, 0]
-    assert mask_edges(row, threshold=0.4).flatten().tolist() == [0, 1, 1, 0, 0, 0]
-    pixel = torch.zeros(1, 1, 65, 97)
-    pixel[..., 0, 0] = 1  # one-sided at the border: the pixel itself counts
-    assert mask_edges(pixel).sum() == 3
-    assert mask_edges(pixel.bfloat16()).dtype == torch.bfloat16
-
-
-@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_value_mask_edges_of_constant_masks(value):
-    assert not mask_edges(torch.full((2, 1, 65, 97), value)).any()
-    assert not mask_edges(torch.full((1, 1, 1, 1), value)).any()

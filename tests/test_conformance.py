@@ -1,6 +1,6 @@
-"""Every installed encoder, decoder, loss, augmentation and model passes its check: new ones by being registered.
+"""Every installed part passes its check: new ones by being registered.
 
-What is built otherwise than by its name alone, or needs an option of its check, stands in a table, with the reason.
+Tables list the parts that need more than their name, or an option of their check, with the reason.
 """
 
 import functools
@@ -8,10 +8,20 @@ import functools
 import pytest
 
 from dichoseg import create_model, list_components, load_component
-from dichoseg.blocks import edge_band
 from dichoseg.decoders import EdgeGuidedDecoder
 from dichoseg.encoders import TimmEncoder
-from dichoseg.testing import check_augmentation, check_decoder, check_encoder, check_loss, check_model
+from dichoseg.masks import edge_band
+from dichoseg.testing import (
+    check_augmentation,
+    check_decoder,
+    check_encoder,
+    check_heads,
+    check_loss,
+    check_metric,
+    check_model,
+    check_objective,
+    check_published,
+)
 
 BACKBONES = ["test_resnet", "test_convnext", "test_efficientnet", "test_vit"]  # the last takes multiples of 16 only
 
@@ -50,6 +60,26 @@ def test_value_timm_backbone(backbone):
 @pytest.mark.parametrize("name", list_components("decoders"))
 def test_value_decoder(name):
     run(check_decoder, "decoders", name)
+
+
+@pytest.mark.parametrize("name", list_components("heads"))
+def test_value_heads(name):
+    run(check_heads, "heads", name)
+
+
+@pytest.mark.parametrize("name", list_components("objectives"))
+def test_value_objective(name):
+    run(check_objective, "objectives", name)
+
+
+@pytest.mark.parametrize("name", list_components("metrics"))
+def test_value_metric(name):
+    check_metric(load_component("metrics", name))
+
+
+@pytest.mark.parametrize("name", list_components("published"))
+def test_value_published(name):
+    check_published(functools.partial(create_model, name), load_component("published", name))
 
 
 @pytest.mark.parametrize("name", list_components("losses"))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dichoseg import FeatureInfo, Prediction, Sample, create_model
-from dichoseg.contracts import length, unwrapped
+from dichoseg import FeatureInfo, FolderDataset, Prediction, Sample, Target, create_model
+from dichoseg.contracts import Objective, PixelSource, length, unwrapped
 
 
 def test_value_feature_info_is_two_tuples():
@@ -21,7 +21,7 @@ def test_value_feature_info_of_numpy_numbers_goes_into_json():
 
 @pytest.mark.parametrize("channels", [(8.5, 16), ("8", "16"), 8])
 def test_error_feature_info_of_other_than_whole_numbers(channels):
-    with pytest.raises(TypeError, match=r"channels must be whole numbers, one per feature; got "):
+    with pytest.raises(TypeError, match=r"channels must be ints, one per feature; got "):
         FeatureInfo(channels, (2, 4))
 
 
@@ -40,8 +40,35 @@ def test_error_feature_info(channels, strides, message):
 
 def test_value_defaults_are_empty():
     logits = torch.zeros(1, 1, 2, 2)
-    assert Prediction(logits)[1:] == ((), (), ())
+    assert Prediction(logits)[1:] == ((), (), (), {})
+    assert Target(logits)[1:] == (None, None)
     assert Sample(logits[0], logits[0]).name == ""
+
+
+class ImageMean(Objective):
+    """Looks at everything that a target holds."""
+
+    def terms(self, prediction, target):
+        image = 0 if target.image is None else target.image.mean()
+        return {"logits": prediction.logits.mean(), "image": torch.as_tensor(image), "mask": target.mask.mean()}
+
+
+def test_value_objective_takes_a_target_or_a_bare_mask():
+    prediction, mask = Prediction(torch.ones(1, 1, 2, 2)), torch.full((1, 1, 2, 2), 0.5)
+    assert float(ImageMean()(prediction, mask)) == 1.5
+    assert float(ImageMean()(prediction, Target(mask, torch.full((1, 3, 2, 2), 2.0)))) == 3.5
+
+
+def test_error_weights_that_an_objective_does_not_use():
+    mask = torch.ones(1, 1, 2, 2)
+    assert Target(mask).unweighted_mask(ImageMean()) is mask
+    with pytest.raises(ValueError, match=r"ImageMean does not support pixel weights; got Target\(weight=...\)"):
+        Target(mask, weight=mask).unweighted_mask(ImageMean())
+
+
+def test_value_pixel_source():
+    assert isinstance(FolderDataset.__new__(FolderDataset), PixelSource)
+    assert not isinstance([], PixelSource)
 
 
 def test_value_length():

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from dichoseg import create_model
+from dichoseg import Target, create_model
 from dichoseg.blocks import resize
-from dichoseg.losses import DeepSupervision, IntermediateSupervision
-from dichoseg.models.weights.published import published_names
+from dichoseg.objectives import DeepSupervision, IntermediateSupervision
+from dichoseg.weights.matching import published_records
 
 GOLDEN = Path(__file__).parent / "golden/architectures"
 # our name: their name, tolerance, parameters, GMACs at 320 and 1024 pixels
@@ -86,11 +86,11 @@ def test_value_training_loss_and_gradients(case, tmp_path):
     name = "isnet_gt_encoder" if case == "isnet_gt_encoder" else "isnet"
     model = filled_model(name, tmp_path).double().train()
     prediction = model(mask if name == "isnet_gt_encoder" else image)
-    terms = DeepSupervision(torch.nn.BCEWithLogitsLoss()).terms(prediction, mask)
+    terms = DeepSupervision(torch.nn.BCEWithLogitsLoss()).terms(prediction, Target(mask))
     assert [float(term.detach()) for term in terms.values()] == pytest.approx(golden["bce_terms"], rel=1e-7)
     if case.endswith("eval"):
         gt_encoder = filled_model("isnet_gt_encoder", tmp_path).double()
-        features = IntermediateSupervision(gt_encoder).terms(prediction, mask)
+        features = IntermediateSupervision(gt_encoder).terms(prediction, Target(mask))
         assert [float(term.detach()) for term in features.values()] == pytest.approx(golden["mse_terms"], rel=1e-7)
         terms |= features
     loss = sum(terms.values())
@@ -99,7 +99,7 @@ def test_value_training_loss_and_gradients(case, tmp_path):
     gradients = {key: parameter.grad.norm().item() for key, parameter in model.named_parameters()}
     total = sum(norm**2 for norm in gradients.values()) ** 0.5
     assert total == pytest.approx(golden["grad_norm_total"], rel=1e-7)
-    names = published_names()[name]
+    names = published_records()[name].names
     for key, norm in golden["grad_norms"].items():
         module, _, leaf = key.rpartition(".")
         assert gradients[f"{names[module]}.{leaf}"] == pytest.approx(norm, rel=1e-7, abs=1e-9 * total), key

@@ -16,7 +16,7 @@ from dichoseg import SyntheticDataset
 ROOT = Path(__file__).parents[1]
 STEP = """
 import json, dichoseg
-from dichoseg.losses import DeepSupervision
+from dichoseg.objectives import DeepSupervision
 small = {"channels": [8, 8, 8], "mid_channels": [4, 4, 4], "strides": [2, 4, 8], "stem_channels": 8}
 preprocessing = dichoseg.Preprocessing(size=64)
 model = dichoseg.create_model("isnet", decoder="light", encoder_args=small, preprocessing=preprocessing)
@@ -81,9 +81,10 @@ def folder(build, tmp_path_factory):
 
 def test_value_listed_with_its_package(folder):
     listing = run("env/bin/python", "-m", "dichoseg", "list", "--check", cwd=folder)
-    for name in ("light", "focal", "shadow", "pocket"):
+    for name in ("light", "wide", "focal", "contrast", "shadow", "skeleton_recall", "pocket"):
         line = [name, "dichoseg-example-plugin", "0.1.0", "ok"]
         assert any(words.split() == line for words in listing.splitlines()), listing
+    assert listing.count("pocket ") == 2, "a model, and the names in its published file"
 
 
 @pytest.fixture
@@ -141,9 +142,81 @@ def test_value_trains_a_step_from_the_command_line(folder):
     for image, mask, name in (SyntheticDataset(4, size=64)[index] for index in range(4)):
         Image.fromarray((image.permute(1, 2, 0) * 255).byte().numpy()).save(folder / f"data/im/{name}.png")
         Image.fromarray((mask[0] * 255).byte().numpy()).save(folder / f"data/gt/{name}.png")
-    names = ("--model", "pocket", "--loss", "focal", "--augmentation", "shadow")
+    names = ("--model", "pocket", "--loss", "focal", "--objective", "contrast(strength=2):0.5")
+    options = ("--augmentation", "shadow", "--best", "skeleton_recall", "--val-fraction", "0.5")
     sizes = ("--size", "64", "--epochs", "1", "--batch-size", "2", "--workers", "0", "--out", "run")
-    told = run("env/bin/python", "-m", "dichoseg", "train", "data", *names, *sizes, cwd=folder)
+    told = run("env/bin/python", "-m", "dichoseg", "train", "data", *names, *options, *sizes, cwd=folder)
     assert "model in run" in told
     recipe = json.loads((folder / "run/last/config.json").read_text())["recipe"]
     assert recipe == {"name": "dichoseg-example-plugin/pocket"}
+    columns = (folder / "run/history.csv").read_text().splitlines()[0].split(",")
+    assert {"focal/main", "contrast/contrast", "quick_skeleton_recall"} <= set(columns)
+    metrics = ("--metrics", "mae", "--metrics", "skeleton_recall", "--skeletons", "skeletons")
+    scored = run("env/bin/python", "-m", "dichoseg", "evaluate", "data/gt", "data/gt", *metrics, cwd=folder)
+    assert "skeleton_recall" in scored
+    assert "1.0000" in scored
+
+
+PARTS = """
+import json, torch, dichoseg
+from dichoseg_example_plugin.published import POCKET
+small = {"channels": [8, 8, 8], "mid_channels": [4, 4, 4], "strides": [2, 4, 8], "stem_channels": 8}
+names = {"decoder": "light(channels=8)", "heads": "wide(channels=4)"}
+model = dichoseg.create_model("isnet", encoder_args=small, size=64, **names)
+dichoseg.save_model(model, "parts")
+loaded = dichoseg.load_model("parts")
+scores = dichoseg.evaluate(loaded, dichoseg.SyntheticDataset(2, size=64), metrics=["mae", "skeleton_recall"])
+print(json.dumps([loaded.recipe, type(loaded.heads).__module__, sorted(scores)]))
+"""
+
+
+def test_value_parts_by_name_with_arguments_are_saved(folder):
+    recipe, heads, scores = json.loads(run("env/bin/python", "-c", PARTS, cwd=folder).splitlines()[-1])
+    package = "dichoseg-example-plugin"
+    assert recipe["decoder"] == f"{package}/light(channels=8)"
+    assert recipe["heads"] == f"{package}/wide(channels=4)"
+    assert heads == "dichoseg_example_plugin.heads"
+    assert scores == ["mae", "skeleton_recall"]
+
+
+BROKEN = """
+import torch
+from dichoseg.contracts import Heads, Metric, Objective, Prediction
+
+class Heads2(Heads):
+    def __init__(self, feature_info):
+        super().__init__()
+        self.map = torch.nn.Conv2d(feature_info.channels[0], 1, 1)
+    def forward(self, features, size):
+        return Prediction(self.map(features[0]))
+    def logits(self, features, size):
+        return self.map(features[0])
+
+class Objective2(Objective):
+    def terms(self, prediction, mask):
+        return {"main": (prediction.logits - mask).mean()}
+
+METRIC = Metric("falls", lambda pair: 1 - float((pair.values * pair.foreground).mean()), True, "of the foreground")
+"""
+
+
+def test_error_parts_that_break_the_contract_are_named(folder, build, tmp_path):
+    groups = {
+        "heads": 'small = "broken:Heads2"',
+        "objectives": 'old = "broken:Objective2"',
+        "metrics": 'falls = "broken:METRIC"',
+    }
+    (tmp_path / "project").mkdir()
+    points = "\n".join(f'[project.entry-points."dichoseg.{group}"]\n{line}' for group, line in groups.items())
+    head = FUTURE[: FUTURE.index("[project.entry-points")].replace("dichoseg-future", "broken").replace(">=2", "")
+    (tmp_path / "project/pyproject.toml").write_text(f'{head}\n{points}\n[tool.hatch.build]\ninclude = ["broken.py"]\n')
+    (tmp_path / "project/broken.py").write_text(BROKEN)
+    build(tmp_path / "project", tmp_path, "--wheel")
+    (wheel,) = map(str, tmp_path.glob("*.whl"))
+    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", "site", wheel, cwd=tmp_path)
+    listing = run("env/bin/python", "-m", "dichoseg", "list", "--check", cwd=folder, path=tmp_path / "site", status=1)
+    told = {words[0]: words[3] for line in listing.splitlines() if len(words := line.split(maxsplit=3)) > 3}
+    assert "logits at the image's size" in told["small"]
+    assert "gets a Target since dichoseg 0.2" in told["old"]
+    assert "set higher_is_better to the direction" in told["falls"]
+    assert "3 cannot be used" in listing

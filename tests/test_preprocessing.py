@@ -66,17 +66,19 @@ def test_value_resize_in_any_float_type(dtype, interpolation, antialias):
 def test_error_images_that_are_no_floats(dtype):
     image = torch.ones(1, 3, 8, 8, dtype=dtype)
     for method in (Preprocessing(size=4).resize, Preprocessing().normalize):
-        with pytest.raises(TypeError, match=rf"floats in \[0, 1\]; got {dtype} \(divide bytes by 255\)"):
+        with pytest.raises(TypeError, match=rf"float, in \[0, 1\]; got {dtype} \(divide bytes by 255\)"):
             method(image)
 
 
 @pytest.mark.parametrize(
     ("values", "error", "message"),
     [
-        ({"size": (512, 512)}, TypeError, r"size must be a whole number of pixels or None; got \(512, 512\)"),
+        ({"size": (512, 512, 3)}, ValueError, r"size must be an int, \(height, width\) or None; got \(512, 512, 3\)"),
+        ({"size": (512, 0)}, ValueError, "size must be 1 or more; got 0"),
+        ({"size": (512, 2.5)}, TypeError, r"size must be an int; got 2\.5"),
         ({"size": "512"}, TypeError, "got '512'"),
         ({"size": 2.5}, TypeError, r"got 2\.5"),
-        ({"mean": 0.5}, TypeError, "mean must be one number per channel, or one for all, in a tuple; got 0.5"),
+        ({"mean": 0.5}, TypeError, "mean must be a tuple of one number per channel, or of one for all; got 0.5"),
         ({"std": "abc"}, TypeError, "std must be .*; got 'abc'"),
         ({"mean": (0.1, 0.2)}, ValueError, r"need one value or three; got \(0.1, 0.2\) and \(1.0,\)"),
         ({"mean": (float("nan"),)}, ValueError, "mean must be finite"),
@@ -93,7 +95,32 @@ def test_error_numbers(values, error, message):
 def test_error_bad_values():
     with pytest.raises(ValueError, match="resize_policy must be one of stretch, letterbox, longest_side; got 'crop'"):
         Preprocessing(resize_policy="crop")
-    with pytest.raises(ValueError, match="size must be a positive"):
+    with pytest.raises(ValueError, match="size must be 1 or more; got 0"):
         Preprocessing(size=0)
     with pytest.raises(ValueError, match="knows no colour"):
         Preprocessing.from_dict({"colour": 1})
+
+
+def test_value_size_as_a_pair():
+    assert Preprocessing(size=(64, 64)) == Preprocessing(size=64)
+    preprocessing = Preprocessing(size=(40, 96))
+    assert preprocessing.height_width == (40, 96)
+    assert Preprocessing.from_dict(json.loads(json.dumps(preprocessing.to_dict()))) == preprocessing
+    assert preprocessing.with_size(None) is preprocessing
+    assert preprocessing.with_size(32).height_width == (32, 32)
+    assert Preprocessing(size=None).height_width is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "resized", "content"),
+    [("stretch", (40, 96), (40, 96)), ("letterbox", (40, 96), (40, 60)), ("longest_side", (40, 60), (40, 60))],
+)
+def test_shape_of_a_pair(policy, resized, content):
+    preprocessing = Preprocessing(size=(40, 96), resize_policy=policy)
+    image = torch.ones(1, 3, 65, 97)
+    assert preprocessing.content_size(65, 97) == content
+    assert preprocessing.resize(image).shape[-2:] == resized
+    assert preprocessing.resize(image, scale=1.25).shape[-2:] == tuple(round(1.25 * side) for side in resized)
+    restored = preprocessing.restore(preprocessing.resize(image)[:, :1], 65, 97)
+    assert restored.shape == (1, 1, 65, 97)
+    assert restored.min() > 0.99, "no padding comes back"

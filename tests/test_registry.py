@@ -7,7 +7,7 @@ from importlib import metadata
 import pytest
 
 from dichoseg import list_components, load_component
-from dichoseg.registry import ComponentName, components
+from dichoseg.registry import ComponentName, components, make_component
 
 
 def install(folder, package, lines, module=None, *, group="losses", requires=()):
@@ -100,11 +100,19 @@ LOSS = "import dichoseg.losses\nclass X(dichoseg.losses.BCELoss): pass"
     [
         ("losses", ENCODER, "derives from dichoseg.contracts.Encoder$"),
         ("augmentations", ENCODER, "derives from dichoseg.contracts.Encoder$"),
-        ("losses", "from dichoseg.losses import DeepSupervision as X", "derives from dichoseg.contracts.Objective$"),
+        (
+            "losses",
+            "from dichoseg.objectives import DeepSupervision as X",
+            "derives from dichoseg.contracts.Objective$",
+        ),
         ("encoders", LOSS, "does not derive from dichoseg.contracts.Encoder$"),
         ("decoders", ENCODER, "does not derive from dichoseg.contracts.Decoder$"),
         ("models", ENCODER, "does not derive from dichoseg.contracts.Model$"),
-        ("losses", "X = []", "is no class and no function, but a list$"),
+        ("losses", "X = []", "is neither a class nor a function, but a list$"),
+        ("heads", ENCODER, "does not derive from dichoseg.contracts.Heads$"),
+        ("objectives", LOSS, "does not derive from dichoseg.contracts.Objective$"),
+        ("metrics", "def X(pair): return 0.0", "is a function, not a Metric record$"),
+        ("published", "X = {}", "is a dict, not a Published record$"),
     ],
 )
 def test_error_part_of_the_wrong_kind(site, group, code, fault):
@@ -150,8 +158,50 @@ def test_value_one_distribution_seen_twice_counts_once(site):
 
 
 def test_value_name_is_taken_apart():
-    assert ComponentName.parse("timm:vit/x:y") == ("timm", None, "vit/x:y")
-    assert ComponentName.parse("pkg/rsu") == ("rsu", "pkg", None)
+    assert ComponentName.parse("timm:vit/x:y")[:3] == ("timm", None, "vit/x:y")
+    assert ComponentName.parse("pkg/rsu")[:3] == ("rsu", "pkg", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "argument", "positional", "keywords"),
+    [
+        ("fpn(channels=64)", None, (), {"channels": 64}),
+        ("pkg/rsu(2, mid=(3, 4), name='a:b(c)')", None, (2,), {"mid": (3, 4), "name": "a:b(c)"}),
+        ("timm:resnet18.a1_in1k(pretrained=True)", "resnet18.a1_in1k", (), {"pretrained": True}),
+        ("rsu()", None, (), {}),
+    ],
+)
+def test_value_arguments_of_a_name(text, argument, positional, keywords):
+    parsed = ComponentName.parse(text)
+    assert parsed[2:] == (argument, positional, keywords)
+    assert ComponentName.parse(str(parsed)) == parsed
+
+
+@pytest.mark.parametrize(
+    "text", ["fpn(channels=n)", "fpn(channels=__import__('os'))", "fpn(**{'a': 1})", "fpn(1 +)", "fpn(len([]))"]
+)
+def test_error_arguments_that_are_not_plain_values(text):
+    with pytest.raises(ValueError, match="arguments of a component are plain Python values"):
+        ComponentName.parse(text)
+
+
+def test_value_arguments_are_bound():
+    assert load_component("losses", "edge_bce(width=5)")().width == 5
+    assert make_component("losses", "edge_bce(width=5)").width == 5
+    assert make_component("augmentations", "blur_patches(8, p=0.5)").patches == 8
+    assert make_component("augmentations", "strong(jpeg=0, affine=0)").input_scale == 1.25
+    with pytest.raises(ValueError, match="'mae' in dichoseg.metrics takes no arguments"):
+        load_component("metrics", "mae(power=2)")
+
+
+def test_error_arguments_that_a_part_does_not_take():
+    with pytest.raises(ValueError, match=r"'edge_bce\(size=5\)' cannot be made .*'size'; it takes: width"):
+        make_component("losses", "edge_bce(size=5)")
+
+
+def test_value_hyphens_of_former_names_warn():
+    with pytest.warns(DeprecationWarning, match="'dis-tuning' is 'dis_tuning' since 0.2, and goes in 0.4"):
+        assert load_component("augmentations", "dis-tuning") is load_component("augmentations", "dis_tuning")
 
 
 @pytest.mark.parametrize("text", ["", "/x", "x:"])
@@ -162,7 +212,7 @@ def test_error_malformed_name(text):
 
 @pytest.mark.parametrize("name", [None, 3, ComponentName])
 def test_error_name_that_is_no_string(name):
-    with pytest.raises(TypeError, match=r"a component's name is a string, \[package/\]name\[:argument\]; got "):
+    with pytest.raises(TypeError, match=r"a component's name is a str, \[package/\]name\[:argument\]; got "):
         load_component("losses", name)
 
 
@@ -172,10 +222,10 @@ def test_error_unknown_name():
         match=r"no 'timn' in dichoseg.encoders; did you mean 'timm'\? \(installed: caffe_resnet50, rsu, timm, vgg16\)",
     ):
         load_component("encoders", "timn")
-    with pytest.raises(ValueError, match="no group 'metrics'"):
-        list_components("metrics")
+    with pytest.raises(ValueError, match="no group 'metric'; did you mean 'metrics'"):
+        list_components("metric")
 
 
 def test_error_argument_of_a_component_that_is_loaded():
-    with pytest.raises(ValueError, match="loaded by its name alone, without ':0.5'; got 'bce:0.5'"):
+    with pytest.raises(ValueError, match="only encoders take an argument after a colon; got 'bce:0.5'"):
         load_component("losses", "bce:0.5")

@@ -16,9 +16,12 @@ import torch
 from torch import nn
 
 import dichoseg
-from dichoseg.blocks import RSU, FusedHeads, RefinedHeads, rsu_stage
-from dichoseg.decoders import DeconvEnlarger, EdgeGuidedDecoder, EdgeGuidedHeads, RSUDecoder
+from dichoseg.blocks import RSU, rsu_stage
+from dichoseg.decoders import DeconvEnlarger, EdgeGuidedDecoder, RSUDecoder
 from dichoseg.encoders import RSUEncoder
+from dichoseg.heads import EdgeGuidedHeads
+from dichoseg.heads.refined import RefinedHeads
+from dichoseg.heads.side import FusedHeads
 
 HERE = Path(__file__).parent
 WIDTH = 640
@@ -217,12 +220,13 @@ def stride_labels(picture: Picture, strides: Sequence[int], first: float) -> Non
 
 
 def contract() -> str:
-    """The way of an image through the library, and which function goes how far."""
+    """Draw the path of an image through the library, and how far each function follows it."""
     picture = Picture(
-        "The contract: a Sample is resized, augmented and normalised; Encoder, Decoder and Heads make a Prediction of "
-        "it, which the Objective scores. fit goes this way; predict, evaluate and export use the logits alone."
+        "The contract: a Sample is resized, augmented and normalized; Encoder, Decoder and Heads turn it into a "
+        "Prediction, which the Objective compares with a Target of mask and image. fit takes this path; predict, "
+        "evaluate and export use the final logits only."
     )
-    x, width, pitch, height = 166, 206, 70, 50
+    x, width, pitch, height = 166, 224, 70, 50
     steps: list[tuple[Kind, str, str, str]] = [
         ("data", "Sample", "image, mask, name", "fe"),
         ("data", "Preprocessing", "resize", "fep"),
@@ -231,7 +235,7 @@ def contract() -> str:
         ("encoder", "Encoder", "Image → Features", "fepx"),
         ("decoder", "Decoder", "Features → Features", "fepx"),
         ("heads", "Heads", "Features → Prediction", "fepx"),
-        ("training", "Objective", "Prediction, mask → loss", "f"),
+        ("training", "Objective", "Prediction, Target → loss", "f"),
         ("data", "Sigmoid", "logits → probability", "epx"),
         ("data", "Preprocessing", "restore", "ep"),
         ("data", "Metrics", "map, mask → scores", "e"),
@@ -259,6 +263,10 @@ def contract() -> str:
     picture.arrow(gt_encoder.bottom(), (middle, score[1]), score, colour=purple, dashed=True)
     picture.dot((middle, level), colour=purple)
     picture.text(middle, level - 16, "mask", size=SMALL, colour=purple)
+    normalized = boxes[3].left()
+    picture.arrow(normalized, (26, normalized[1]), colour=purple, head=False)
+    picture.dot((26, normalized[1]), colour=purple)
+    picture.text(132, normalized[1] - 14, "image", size=SMALL, colour=purple)
     for key, (lane, name) in lanes.items():
         used = [row for row, (*_, users) in enumerate(steps) if key in users]
         ends = [boxes[row].right()[1] for row in (used[0], used[-1])]
@@ -269,9 +277,9 @@ def contract() -> str:
         picture.text(lane, 34, name, size=16, bold=True, colour=colour)
     return picture.finished(
         boxes[-1].bottom()[1] + 30,
-        "A dot: the function takes this step. Violet: in training alone.",
+        "A dot: the function takes this step. Violet: only in training.",
         "Dashed: intermediate supervision, which is optional.",
-        "fit takes all that the heads give, the others the answer alone.",
+        "fit uses all outputs of the heads, the others the final logits.",
     )
 
 

@@ -16,61 +16,68 @@ if TYPE_CHECKING:
     from . import encoders as encoders
     from . import evaluation as evaluation
     from . import export as export
+    from . import heads as heads
     from . import inference as inference
     from . import losses as losses
     from . import metrics as metrics
     from . import models as models
+    from . import objectives as objectives
+    from . import photographs as photographs
+    from . import scenes as scenes
     from . import testing as testing
     from . import training as training
     from . import visualize as visualize
-    from .blocks import FusedHeads as FusedHeads
-    from .blocks import RefinedHeads as RefinedHeads
-    from .blocks import SideHeads as SideHeads
+    from . import weights as weights
     from .contracts import FeatureInfo as FeatureInfo
     from .contracts import Prediction as Prediction
     from .contracts import Sample as Sample
+    from .contracts import Target as Target
     from .data import FolderDataset as FolderDataset
-    from .data import SyntheticDataset as SyntheticDataset
+    from .evaluation import evaluate as evaluate
     from .evaluation import evaluate_folders as evaluate_folders
     from .export import export_onnx as export_onnx
     from .export import export_program as export_program
+    from .heads import FusedHeads as FusedHeads
+    from .heads import RefinedHeads as RefinedHeads
+    from .heads import SideHeads as SideHeads
     from .inference import Predictor as Predictor
-    from .inference import evaluate as evaluate
     from .inference import predict as predict
     from .models import GTEncoder as GTEncoder
     from .models import Segmenter as Segmenter
-    from .models import create_model as create_model
-    from .models import load_model as load_model
-    from .models import save_model as save_model
     from .preprocessing import Preprocessing as Preprocessing
     from .registry import list_components as list_components
     from .registry import load_component as load_component
+    from .scenes import SyntheticDataset as SyntheticDataset
     from .training import fit as fit
     from .training import fit_gt_encoder as fit_gt_encoder
+    from .weights import create_model as create_model
+    from .weights import load_model as load_model
+    from .weights import save_model as save_model
 else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
         {
-            "__version__": "_version",
             "FeatureInfo": "contracts",
             "FolderDataset": "data",
-            "FusedHeads": "blocks",
+            "FusedHeads": "heads",
             "GTEncoder": "models",
             "Prediction": "contracts",
             "Predictor": "inference",
             "Preprocessing": "preprocessing",
-            "RefinedHeads": "blocks",
+            "RefinedHeads": "heads",
             "Sample": "contracts",
             "Segmenter": "models",
-            "SideHeads": "blocks",
-            "SyntheticDataset": "data",
+            "SideHeads": "heads",
+            "SyntheticDataset": "scenes",
+            "Target": "contracts",
+            "__version__": "_version",
             "augmentations": "",
             "contracts": "",
-            "create_model": "models",
+            "create_model": "weights",
             "data": "",
             "decoders": "",
             "encoders": "",
-            "evaluate": "inference",
+            "evaluate": "evaluation",
             "evaluate_folders": "evaluation",
             "evaluation": "",
             "export": "",
@@ -78,17 +85,22 @@ else:
             "export_program": "export",
             "fit": "training",
             "fit_gt_encoder": "training",
+            "heads": "",
             "inference": "",
             "list_components": "registry",
             "load_component": "registry",
-            "load_model": "models",
+            "load_model": "weights",
             "losses": "",
             "metrics": "",
             "models": "",
+            "objectives": "",
+            "photographs": "",
             "predict": "inference",
-            "save_model": "models",
+            "save_model": "weights",
+            "scenes": "",
             "testing": "",
             "training": "",
             "visualize": "",
+            "weights": "",
         },
     )

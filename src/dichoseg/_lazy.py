@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 
 
-def attach(package: str, modules: dict[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
+def attach(
+    package: str, modules: Mapping[str, str], *, moved: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
     """Make the `__getattr__`, `__dir__` and `__all__` of a package whose names live in its modules.
 
     Args:
         package: The package's `__name__`.
-        modules: Public name -> the module below the package that defines it; a name that is itself a
-            subpackage or module maps to the empty string. Names that begin with an underscore are not listed.
+        modules: Module that defines each public name: below the package, or relative to it, such as `"..blocks"`; the
+            empty string for a name that is itself a subpackage or module. Names that begin with an underscore are not
+            listed.
+        moved: Package of dichoseg that has each former name now. Such names are not listed, and warn.
     """
     names = sorted(name for name in modules if not name.startswith("_"))
+    former = moved or {}
 
     def __getattr__(name: str) -> object:
+        if name in former:
+            place = f"dichoseg.{former[name]}"
+            warnings.warn(
+                f"{package}.{name} is {place}.{name} since 0.2, and goes in 0.4", DeprecationWarning, stacklevel=2
+            )
+            return getattr(importlib.import_module(place), name)
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if not modules[name]:
             return importlib.import_module(f"{package}.{name}")
-        value = getattr(importlib.import_module(f"{package}.{modules[name]}"), name)
+        module = modules[name] if modules[name].startswith(".") else f".{modules[name]}"
+        value = getattr(importlib.import_module(module, package), name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -1,8 +1,8 @@
-"""The contract that every part shares: what is handed from one to the next, and the interfaces.
+"""The contract that all parts share: the types they exchange, and the interfaces.
 
-Tensors are annotated with the aliases below, because the signature then says the shape:
+Tensors are annotated with the aliases below, so that a signature states the shapes:
 
-- `Image`: (B, C, H, W) float; what a model takes is normalised, what an augmentation takes is in [0, 1].
+- `Image`: (B, C, H, W) float; normalized for a model, in [0, 1] for an augmentation.
 - `Mask`: (B, 1, H, W) float in [0, 1]; 1 is foreground.
 - `Logits`: (B, 1, h, w) float, before the sigmoid.
 - `Features`: tuple of tensors, finest first; feature *i* is about H / strides[i] by W / strides[i].
@@ -13,21 +13,23 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
 from torch import Tensor, nn
 
 from .preprocessing import Preprocessing as Preprocessing
+from .records import Metric as Metric
 
 Image: TypeAlias = Tensor
 Mask: TypeAlias = Tensor
 Logits: TypeAlias = Tensor
 Features: TypeAlias = tuple[Tensor, ...]
+Loss: TypeAlias = Callable[[Logits, Mask], Tensor]
+Augmentation: TypeAlias = Callable[[Image, Mask], tuple[Image, Mask]]
 
 
 class Sample(NamedTuple):
-    """What a data set yields: one image with its mask, both at native size.
+    """Item of a data set: one image with its mask, both at native size.
 
     A plain `(image, mask)` pair is accepted wherever a `Sample` is.
     """
@@ -37,11 +39,11 @@ class Sample(NamedTuple):
     mask: Tensor
     """(1, H, W) float32 in [0, 1]; 1 is foreground."""
     name: str = ""
-    """What messages, files and contact sheets call it."""
+    """Name in messages, files and contact sheets."""
 
 
 class Samples(Protocol):
-    """What `fit` and `evaluate` take as data: anything with a length and an index, such as a list of pairs.
+    """Data for `fit` and `evaluate`: anything with a length and an index, such as a list of pairs.
 
     An item is a `Sample` or a plain `(image, mask)` pair.
     """
@@ -53,8 +55,26 @@ class Samples(Protocol):
         """One sample."""
 
 
+@runtime_checkable
+class PixelSource(Protocol):
+    """Data set that can also return a sample's pixels as its file stores them, which makes training faster.
+
+    `fit` uses `load_pixels` if a data set has it, also inside `torch.utils.data.Subset` and `ConcatDataset`. A subclass
+    that overrides `__getitem__` only is read through that.
+    """
+
+    def load_pixels(self, index: int, *, at_least: int | None = None) -> Sample:
+        """Return one sample whose image and mask are uint8 in [0, 255] or float32 in [0, 1].
+
+        Args:
+            index: Index of the sample.
+            at_least: Number of pixels that the image's shorter side must keep; a decoder may reduce the image down to
+                that. The mask keeps its native size. None keeps the native size of both.
+        """
+
+
 def length(data: Samples) -> int:
-    """Number of samples; a TypeError where the data set has none to tell."""
+    """Return the number of samples; raise a TypeError if the data set has no length or no index."""
     if isinstance(data, str) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
         raise TypeError(f"a data set needs a length and an index, as a list has; got {type(data).__name__}")
     return len(data)
@@ -66,22 +86,22 @@ class _FeatureInfo(NamedTuple):
 
 
 class FeatureInfo(_FeatureInfo):
-    """Channels and strides of some features: two tuples, finest first.
-
-    Args:
-        channels (Sequence[int]): Channels of each feature.
-        strides (Sequence[int]): Image side over feature side, each dividing the next (equal is allowed).
-
-    Raises:
-        TypeError: Something else than whole numbers.
-        ValueError: Numbers that do not fit together.
-    """
+    """Channels and strides of features: two tuples, finest first."""
 
     __slots__ = ()
 
     def __new__(cls, channels: Sequence[int], strides: Sequence[int]) -> FeatureInfo:
-        """Check the numbers once, where they enter."""
-        channels, strides = _whole_numbers("channels", channels), _whole_numbers("strides", strides)
+        """Make a record from any sequences of ints.
+
+        Args:
+            channels: Channels of each feature.
+            strides: Image side over feature side, each dividing the next (equal is allowed).
+
+        Raises:
+            TypeError: A value is not an int.
+            ValueError: The values do not fit together.
+        """
+        channels, strides = _ints("channels", channels), _ints("strides", strides)
         if not channels or len(channels) != len(strides):
             raise ValueError(f"channels and strides need one value per feature each; got {channels} and {strides}")
         if min(channels) < 1 or min(strides) < 1:
@@ -91,45 +111,55 @@ class FeatureInfo(_FeatureInfo):
         return super().__new__(cls, channels, strides)
 
 
-def whole_number(name: str, value: int, *, least: int = 0) -> int:
-    """An argument that says how many; a ValueError below `least`, a TypeError where it is no whole number."""
-    if not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be a whole number; got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be {least} or more; got {value}")
-    return int(value)
-
-
-def _whole_numbers(name: str, values: Sequence[int]) -> tuple[int, ...]:
-    """Plain numbers, which JSON takes, also where they come from NumPy."""
+def _ints(name: str, values: Sequence[int]) -> tuple[int, ...]:
+    """Convert to plain ints, as JSON needs them, also from NumPy."""
     try:
         return tuple(int(operator.index(value)) for value in values)
     except TypeError:
-        raise TypeError(f"{name} must be whole numbers, one per feature; got {values!r}") from None
+        raise TypeError(f"{name} must be ints, one per feature; got {values!r}") from None
 
 
 class Prediction(NamedTuple):
-    """What every model returns, in training and evaluation alike. Read it by name."""
+    """Return value of every model, in train and in eval mode. Read it by field name."""
 
     logits: Logits
-    """The answer, at the image's size."""
+    """Final logits, at the image's size."""
     side_logits: tuple[Logits, ...] = ()
-    """Further answers for deep supervision, at their own sizes; never the answer again."""
+    """Further logits for deep supervision, at their own sizes; never the final logits again."""
     edge_logits: tuple[Logits, ...] = ()
-    """Predicted edges; empty unless the model predicts them."""
+    """Logits of predicted edges; empty unless the model predicts them."""
     features: Features = ()
-    """The decoder's features, which intermediate supervision sees."""
+    """Features of the decoder, for intermediate supervision."""
+    extras: dict[str, Any] = {}  # noqa: RUF012  # a named tuple has no default factory; nothing writes to it
+    """Further named outputs, read only by an objective made for them."""
+
+
+class Target(NamedTuple):
+    """What an objective compares a prediction with."""
+
+    mask: Mask
+    """(B, 1, H, W) in [0, 1]."""
+    image: Image | None = None
+    """(B, C, H, W), the model's normalized input; None if the caller has none."""
+    weight: Tensor | None = None
+    """(B, 1, H, W), weight of each pixel, 0 or more; None weighs all pixels alike."""
+
+    def unweighted_mask(self, objective: Objective) -> Mask:
+        """Return the mask; raise a ValueError if there are weights, which `objective` does not use."""
+        if self.weight is not None:
+            raise ValueError(f"{type(objective).__name__} does not support pixel weights; got Target(weight=...)")
+        return self.mask
 
 
 class Encoder(nn.Module, ABC):
-    """Image -> Features. Says what it yields in `feature_info`, and what input it was made for."""
+    """Image -> Features, described by `feature_info`; `preprocessing` describes the input it was made for."""
 
     feature_info: FeatureInfo
     preprocessing: Preprocessing = Preprocessing()
 
     @abstractmethod
     def forward(self, image: Image) -> Features:
-        """Features of an image, finest first."""
+        """Return the features of an image, finest first."""
 
 
 class Heads(nn.Module, ABC):
@@ -137,17 +167,17 @@ class Heads(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Features, size: tuple[int, int]) -> Prediction:
-        """Everything that training needs; `size` is the image's (height, width)."""
+        """Return everything that training needs; `size` is the image's (height, width)."""
 
     @abstractmethod
     def logits(self, features: Features, size: tuple[int, int]) -> Logits:
-        """The answer alone, at the image's size, without the work that only training needs."""
+        """Return the final logits at the image's size, without the work that only training needs."""
 
 
 class Decoder(nn.Module, ABC):
     """Features -> Features. Built from a `FeatureInfo`, with one of its own.
 
-    A decoder resizes to its skip's own size, always, because backbones round odd sizes differently.
+    A decoder always resizes to its skip's own size, because backbones round odd sizes differently.
     """
 
     feature_info: FeatureInfo
@@ -155,13 +185,13 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Features) -> Features:
-        """Features of the decoder, finest first."""
+        """Return the decoder's features, finest first."""
 
 
 class Model(nn.Module, ABC):
     """Image -> Prediction, with the preprocessing that its input needs.
 
-    `recipe` holds the name and the arguments that `create_model` built it from; None for a model composed of
+    `recipe` holds the name and the arguments that `create_model` built the model from; None if it was composed of
     objects.
     """
 
@@ -171,35 +201,37 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Image) -> Prediction:
-        """Everything that training needs."""
+        """Return everything that training needs."""
 
     def logits(self, image: Image) -> Logits:
-        """The answer of `forward` and nothing beyond it."""
+        """Return the final logits of `forward`, without the rest."""
         return self(image).logits
 
     def features(self, image: Image) -> Features:
-        """The features that intermediate supervision sees, without the heads."""
+        """Return the features for intermediate supervision, without running the heads."""
         return self(image).features
 
 
+class Objective(nn.Module, ABC):
+    """(Prediction, Target) -> scalar that `fit` minimizes: the sum of named terms."""
+
+    @abstractmethod
+    def terms(self, prediction: Prediction, target: Target) -> dict[str, Tensor]:
+        """Return the weighted scalar terms, each logged under its name."""
+
+    def forward(self, prediction: Prediction, target: Target | Mask) -> Tensor:
+        """Return the sum of the terms; a bare mask (B, 1, H, W) is converted to a `Target`."""
+        if isinstance(target, Tensor):
+            target = Target(target)
+        return sum(self.terms(prediction, target).values(), start=prediction.logits.new_zeros(()))
+
+    def check(self, model: Model) -> None:
+        """Raise a ValueError if this objective cannot supervise `model`; `fit` calls it before it starts."""
+
+
 def unwrapped(model: object) -> Model:
-    """A model, also out of what `torch.compile` gives; a TypeError where it is none."""
+    """Return a model, also from inside `torch.compile`'s wrapper; raise a TypeError for anything else."""
     inside = getattr(model, "_orig_mod", model)
     if not isinstance(inside, Model):
         raise TypeError(f"wanted a model (create_model and load_model give one); got {type(model).__name__}")
     return inside
-
-
-class Objective(nn.Module, ABC):
-    """(Prediction, Mask) -> scalar: what `fit` minimises, the sum of named terms."""
-
-    @abstractmethod
-    def terms(self, prediction: Prediction, mask: Mask) -> dict[str, Tensor]:
-        """The weighted scalar terms, each logged under its name."""
-
-    def forward(self, prediction: Prediction, mask: Mask) -> Tensor:
-        """The sum of the terms."""
-        return sum(self.terms(prediction, mask).values(), start=prediction.logits.new_zeros(()))
-
-    def check(self, model: Model) -> None:
-        """Raise a ValueError where this objective cannot supervise `model`; `fit` asks before it starts."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from pathlib import Path
 
@@ -10,18 +9,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .data.synthetic import SyntheticDataset
+from .evaluation.scoring import evaluate
 from .inference.predictor import Predictor, to_uint8
-from .inference.scoring import evaluate
 from .losses.edge import EdgeBCELoss
-from .losses.objectives import DeepSupervision, WeightedSum
 from .losses.pixel import BCELoss
 from .metrics.evaluator import Evaluator
-from .models.recipes import create_model
-from .models.weights.writing import write_json
+from .objectives.deep import DeepSupervision
+from .objectives.weighted_sum import WeightedSum
+from .runtime.files import write_json
+from .scenes.synthetic import SyntheticDataset
 from .training import fit
 from .training.run_folder import RunFolder
 from .visualize import contact_sheet
+from .weights.loading import create_model
 
 SMALL_ISNET = {
     "channels": (32, 32, 64, 64, 64),
@@ -63,16 +63,13 @@ def run_demo(
     out = RunFolder(out).path  # refuses one that holds something
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = create_model("isnet", encoder_args=SMALL_ISNET)
-    model.preprocessing = dataclasses.replace(model.preprocessing, size=size)
+        model = create_model("isnet", encoder_args=SMALL_ISNET, size=size)
     test_data = SyntheticDataset(held_out, size=size, seed=seed + 1)
     rivals = {"centre prior": _score_constant(test_data, _centre_prior(size))}
     rivals["all black"] = _score_constant(test_data, np.zeros((size, size), np.float32))
     scores = {"before": evaluate(model, test_data)}
     before = Predictor(model)
-    objective = WeightedSum(
-        bce=(1.0, DeepSupervision(BCELoss())), edge=(0.5, DeepSupervision(EdgeBCELoss(), side_weight=0.0))
-    )
+    objective = WeightedSum(bce=(1.0, DeepSupervision(BCELoss())), edge=(0.5, DeepSupervision(EdgeBCELoss())))
     fit(
         model,
         SyntheticDataset(scenes, size=size, seed=seed),

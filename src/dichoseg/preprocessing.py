@@ -1,16 +1,17 @@
-"""What a model expects of its input: size, resize policy and normalisation, saved with its weights."""
+"""Preprocessing of a model's input: size, resize policy and normalization, saved with its weights."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .checking import choice, whole
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -18,33 +19,34 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """The way from a photograph to a model's input, the same in training, inference and evaluation.
+    """Conversion of a photograph to a model's input, the same in training, inference and evaluation.
 
     A photograph is a float tensor in [0, 1]. `resize` brings it to the model's size (still in [0, 1], so that
-    augmentations can follow), `normalize` to the values that the model takes, and `restore` brings a map that
-    came out of the model back to the photograph's size.
+    augmentations can follow), `normalize` to the values that the model takes, and `restore` resizes the model's output
+    to the photograph's size.
 
     Args:
-        size: Side of the square input, in pixels; None keeps the photograph's own size.
+        size: Size of the input in pixels: (height, width), an int for a square, or None for the photograph's own size.
+            A pair of equal values is stored as an int.
         resize_policy: `"stretch"` ignores the aspect ratio (as IS-Net and U²-Net do); `"letterbox"` keeps it and
-            fills the right or the lower end with black; `"longest_side"` keeps it and fills nothing, so images
-            of different shapes cannot share a batch.
+            pads the right or the bottom with black; `"longest_side"` keeps it and pads nothing, so images of different
+            shapes cannot share a batch.
         interpolation: `"bilinear"` or `"bicubic"`, both without aligned corners.
-        antialias: Whether shrinking filters first. IS-Net as published does not.
-        to_uint8: Truncate the resized image to 8 bits, as IS-Net's published code does.
+        antialias: Whether to filter before shrinking. IS-Net as published does not.
+        to_uint8: Whether to truncate the resized image to 8 bits, as IS-Net's published code does.
         channel_order: `"rgb"` or `"bgr"`.
-        scale: `"unit"` leaves values in [0, 1], `"byte"` puts them in [0, 255], `"image_max"` divides each image
+        scale: `"unit"` leaves values in [0, 1], `"byte"` scales them to [0, 255], `"image_max"` divides each image
             by its largest value.
-        mean: Subtracted from each channel after scaling. One value per channel, or one for all.
-        std: Divides each channel after that.
-        source: `"image"`, or `"mask"` for networks that look at the mask itself, such as a GT encoder.
+        mean: Mean to subtract after scaling: one value per channel, or one for all.
+        std: Standard deviation to divide by after that.
+        source: `"image"`, or `"mask"` for networks whose input is the mask, such as a GT encoder.
 
     Raises:
-        TypeError: A size that is no whole number, or a mean or std that is no sequence of numbers.
-        ValueError: A value out of its range, or one for each of three channels where the input is the mask.
+        TypeError: The size is not an int or a pair of ints, or mean or std is not a sequence of numbers.
+        ValueError: A value is out of range, or there are three values for a mask, which has one channel.
     """
 
-    size: int | None = 1024
+    size: int | tuple[int, int] | None = 1024
     resize_policy: Literal["stretch", "letterbox", "longest_side"] = "stretch"
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     antialias: bool = True
@@ -56,12 +58,10 @@ class Preprocessing:
     source: Literal["image", "mask"] = "image"
 
     def __post_init__(self) -> None:
-        """Check the values once, where they enter."""
-        object.__setattr__(self, "size", _whole_number(self.size))
+        """Check the values."""
+        object.__setattr__(self, "size", _checked_size(self.size))
         object.__setattr__(self, "mean", _numbers("mean", self.mean))
         object.__setattr__(self, "std", _numbers("std", self.std))
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"size must be a positive number of pixels or None; got {self.size}")
         choices = {
             "resize_policy": ("stretch", "letterbox", "longest_side"),
             "interpolation": ("bilinear", "bicubic"),
@@ -70,8 +70,7 @@ class Preprocessing:
             "source": ("image", "mask"),
         }
         for field, allowed in choices.items():
-            if getattr(self, field) not in allowed:
-                raise ValueError(f"{field} must be one of {', '.join(allowed)}; got {getattr(self, field)!r}")
+            choice(field, getattr(self, field), allowed)
         lengths = (1,) if self.source == "mask" else (1, 3)
         if len(self.mean) not in lengths or len(self.std) not in lengths:
             count = "one value for a mask" if self.source == "mask" else "one value or three"
@@ -81,52 +80,61 @@ class Preprocessing:
 
     @property
     def channels(self) -> int:
-        """Channels of the model's input: 3, or 1 where it is the mask."""
+        """Number of channels of the model's input: 3, or 1 for a mask."""
         return 1 if self.source == "mask" else 3
 
+    @property
+    def height_width(self) -> tuple[int, int] | None:
+        """Size of the input as (height, width); None for the photograph's own size."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+    def with_size(self, size: int | tuple[int, int] | None) -> Preprocessing:
+        """Return a copy for another size; None returns the same preprocessing."""
+        return self if size is None else dataclasses.replace(self, size=size)
+
     def content_size(self, height: int, width: int, *, scale: float = 1.0) -> tuple[int, int]:
-        """Height and width of a photograph after `resize`, before a letterbox fills it up.
+        """Return height and width of a photograph after `resize`, before a letterbox pads it.
 
         Args:
-            height: The photograph's height, in pixels.
-            width: Its width.
-            scale: Factor on the model's size, above 1 where an augmentation will crop.
+            height: Height of the photograph, in pixels.
+            width: Width of the photograph, in pixels.
+            scale: Factor on the model's size, above 1 if an augmentation will crop.
         """
-        target = (height, width) if self.size is None else (self.size, self.size)
+        target = self.height_width or (height, width)
         if self.size is not None and self.resize_policy != "stretch":
-            ratio = self.size / max(height, width)
+            ratio = min(target[0] / height, target[1] / width)
             target = (max(1, round(height * ratio)), max(1, round(width * ratio)))
         return round(target[0] * scale), round(target[1] * scale)
 
     def resize(self, image: Tensor, *, scale: float = 1.0) -> Tensor:
-        """Bring an image or a mask (B, C, H, W) in [0, 1] to the model's size; still in [0, 1].
+        """Resize an image or a mask (B, C, H, W) in [0, 1] to the model's size; still in [0, 1].
 
         Args:
-            image: Floats in [0, 1].
-            scale: As for `content_size`.
+            image: Float image in [0, 1].
+            scale: Factor on the model's size, as for `content_size`.
 
         Raises:
-            TypeError: Whole numbers, such as the bytes of a file.
+            TypeError: The image is not float, such as the bytes of a file.
         """
         _check_floats(image)
         size = self.content_size(image.shape[-2], image.shape[-1], scale=scale)
         if self.to_uint8:
-            # whole numbers first: 255 / 255 * 255 is not always 255, and truncation would show it
+            # round first: 255 / 255 * 255 is not always 255, and truncation would show it
             resized = self._interpolate(image.mul(255).round_(), size).clamp_(0, 255).floor_().div_(255)
         elif size == tuple(image.shape[-2:]):
             resized = image
         else:
             resized = self._interpolate(image, size).clamp_(0, 1)
-        if self.resize_policy == "letterbox" and self.size is not None:
-            side = round(self.size * scale)
-            resized = F.pad(resized, (0, side - size[1], 0, side - size[0]))
+        if self.resize_policy == "letterbox" and self.height_width is not None:
+            height, width = (round(side * scale) for side in self.height_width)
+            resized = F.pad(resized, (0, width - size[1], 0, height - size[0]))
         return resized
 
     def normalize(self, image: Tensor) -> Tensor:
-        """Turn an image (B, C, H, W) in [0, 1] into the values that the model takes.
+        """Normalize an image (B, C, H, W) in [0, 1] for the model.
 
         Raises:
-            TypeError: Whole numbers, such as the bytes of a file.
+            TypeError: The image is not float, such as the bytes of a file.
         """
         _check_floats(image)
         if self.channel_order == "bgr":
@@ -140,7 +148,7 @@ class Preprocessing:
         return (image - mean) / std
 
     def restore(self, output: Tensor, height: int, width: int) -> Tensor:
-        """Bring a map (B, 1, h, w) that came out of the model to the photograph's height and width.
+        """Resize the model's output (B, 1, h, w) to the photograph's height and width, without the letterbox's padding.
 
         Bilinear, without aligned corners, as IS-Net's published inference does.
         """
@@ -149,12 +157,12 @@ class Preprocessing:
         return F.interpolate(output, (height, width), mode="bilinear", align_corners=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for a JSON file."""
+        """Return plain values, for a JSON file."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Read what `to_dict` wrote. A key that does not exist is an error (ValueError)."""
+        """Read the values that `to_dict` wrote; raise a ValueError for an unknown key."""
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"preprocessing knows no {', '.join(unknown)}; was it saved by a newer dichoseg?")
@@ -164,31 +172,36 @@ class Preprocessing:
         if size == tuple(image.shape[-2:]):
             return image
         if self.antialias and image.dtype in (torch.float16, torch.bfloat16):
-            return self._interpolate(image.float(), size).to(image.dtype)  # the CPU has no such filter in 16 bits
+            return self._interpolate(image.float(), size).to(image.dtype)  # the CPU has no 16-bit kernel
         if len(image) == 1 and not self.antialias:
-            # where each pixel's channels lie side by side, strides that say so: torch is then up to twice as fast
+            # channels-last strides, if that is the memory layout: torch is then up to twice as fast
             image = image[0].movedim(0, -1)[None].movedim(-1, 1)
         return F.interpolate(image, size, mode=self.interpolation, align_corners=False, antialias=self.antialias)
 
 
-def _whole_number(size: Any) -> int | None:
-    """A size as a plain number, which JSON takes, also where it comes from NumPy."""
-    try:
-        return None if size is None else int(operator.index(size))
-    except TypeError:
-        raise TypeError(f"size must be a whole number of pixels or None; got {size!r}") from None
+def _checked_size(size: Any) -> int | tuple[int, int] | None:
+    """Return a size as plain ints, as JSON needs them, also from NumPy or a list."""
+    if size is None:
+        return None
+    sides = tuple(size) if isinstance(size, Sequence) and not isinstance(size, str) else (size,)
+    if len(sides) > 2 or not sides:
+        raise ValueError(f"size must be an int, (height, width) or None; got {size!r}")
+    height, width = (whole("size", side, least=1) for side in (sides[0], sides[-1]))
+    return height if height == width else (height, width)
 
 
 def _numbers(name: str, values: Any) -> tuple[float, ...]:
-    """Plain numbers, which JSON takes, also where they come from an array or a tensor."""
+    """Convert to plain floats, as JSON needs them, also from an array or a tensor."""
     try:
         if isinstance(values, str) or not isinstance(values, Iterable):
             raise TypeError
         return tuple(float(value) for value in values)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be one number per channel, or one for all, in a tuple; got {values!r}") from None
+        raise TypeError(
+            f"{name} must be a tuple of one number per channel, or of one for all; got {values!r}"
+        ) from None
 
 
 def _check_floats(image: Tensor) -> None:
     if not image.is_floating_point():
-        raise TypeError(f"an image is floats in [0, 1]; got {image.dtype} (divide bytes by 255)")
+        raise TypeError(f"an image must be float, in [0, 1]; got {image.dtype} (divide bytes by 255)")

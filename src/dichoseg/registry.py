@@ -1,26 +1,49 @@
-"""Names -> components, through entry points: dichoseg's own and every installed package's, found alike.
+"""Components by name, through entry points: dichoseg's own and those of every installed package alike.
 
-A name is `[package/]name[:argument]`. Listing reads the metadata of installed packages and imports nothing; a
-component is imported when somebody asks for it by name.
+A name is `[package/]name[:argument][(key=value, ...)]`, such as `fpn(channels=64)` or `timm:convnext_tiny`. Listing
+reads the metadata of installed packages and imports nothing; a component is imported when it is asked for by name.
 """
 
 from __future__ import annotations
 
-import difflib
+import ast
+import functools
 import inspect
 import logging
 import re
+import warnings
 from importlib import metadata
 from typing import Any, NamedTuple
 
+from .checking import unknown
+from .records import Metric, Published
+
 logger = logging.getLogger(__name__)
 
-GROUPS = ("encoders", "decoders", "losses", "augmentations", "models")
-INTERFACES = {"encoders": "Encoder", "decoders": "Decoder", "models": "Model"}
-"""Group -> what its classes derive from, in `contracts`; a loss or an augmentation derives from none of them."""
+GROUPS = (
+    "encoders",
+    "decoders",
+    "heads",
+    "losses",
+    "objectives",
+    "augmentations",
+    "metrics",
+    "models",
+    "published",
+)
+INTERFACES = {
+    "encoders": "Encoder",
+    "decoders": "Decoder",
+    "heads": "Heads",
+    "objectives": "Objective",
+    "models": "Model",
+}
+"""Base class of a group's components, by its name in `contracts`; losses and augmentations have none."""
+RECORDS = ("metrics", "published")
+"""Groups whose components are records, not classes or functions."""
 OWN_PACKAGE = "dichoseg"
 UNKNOWN_PACKAGE = "unknown"
-"""What a package is called whose metadata is damaged."""
+"""Name of a package whose metadata is damaged."""
 
 
 class Component(NamedTuple):
@@ -29,12 +52,12 @@ class Component(NamedTuple):
     group: str
     name: str
     package: str
-    """The package that it comes from, as pip writes it, such as `dichoseg-example-plugin`."""
+    """Name of its package, as pip writes it, such as `dichoseg-example-plugin`."""
     entry_point: metadata.EntryPoint
 
     @property
     def version(self) -> str:
-        """The version of the package; empty where its metadata is damaged."""
+        """Version of the package; empty if its metadata is damaged."""
         return _metadata_field(self.entry_point.dist, "Version")
 
     def load(self) -> Any:
@@ -42,7 +65,7 @@ class Component(NamedTuple):
 
         Raises:
             ImportError: It cannot be imported; its own exception is the cause.
-            TypeError: It is no class and no function, or a class of another kind than its group's.
+            TypeError: It is not of its group's kind.
         """
         place = f"{self.name!r} in dichoseg.{self.group}, from package {self.package},"
         try:
@@ -57,7 +80,7 @@ class Component(NamedTuple):
         return loaded
 
     def other_version(self) -> str | None:
-        """What is to be said where the package's metadata asks for other versions of dichoseg than this; else None."""
+        """Return a message if the package's metadata requires other versions of dichoseg than this one; else None."""
         if self.package == OWN_PACKAGE or self.entry_point.dist is None:
             return None
         from packaging.requirements import InvalidRequirement, Requirement
@@ -66,7 +89,7 @@ class Component(NamedTuple):
         for line in self.entry_point.dist.requires or ():
             try:
                 wanted = Requirement(line)
-            except InvalidRequirement:  # pip's to refuse
+            except InvalidRequirement:  # pip reports it
                 continue
             if _normalized(wanted.name) != OWN_PACKAGE or wanted.specifier.contains(present, prereleases=True):
                 continue
@@ -79,37 +102,64 @@ class Component(NamedTuple):
         return f"; {found}: install versions of the two that fit each other" if found else ""
 
 
+_NAME = re.compile(
+    r"(?:(?P<package>[^/:()]+)/)?(?P<name>[^/:()]+)(?::(?P<argument>[^()]+))?(?P<call>\(.*\))?", re.DOTALL
+)
+
+
 class ComponentName(NamedTuple):
-    """A name taken apart: `[package/]name[:argument]`."""
+    """A parsed name: `[package/]name[:argument][(key=value, ...)]`."""
 
     name: str
     package: str | None = None
     argument: str | None = None
+    """Text after the colon."""
+    positional: tuple[Any, ...] = ()
+    keywords: dict[str, Any] = {}  # noqa: RUF012  # a named tuple has no default factory; nothing writes to it
 
     @classmethod
     def parse(cls, text: str) -> ComponentName:
-        """Take `text` apart; only its first colon and the slash before that count.
+        """Parse a name; arguments in parentheses are Python literals.
 
         Raises:
-            TypeError: No string.
-            ValueError: A string of another form.
+            TypeError: The name is not a str.
+            ValueError: It has another form.
         """
         if not isinstance(text, str):
-            raise TypeError(f"a component's name is a string, [package/]name[:argument]; got {text!r}")
-        head, colon, argument = text.partition(":")
-        package, slash, name = head.rpartition("/")
-        if not name or (slash and not package) or (colon and not argument):
-            raise ValueError(f"a component's name is [package/]name[:argument]; got {text!r}")
-        return cls(name, package or None, argument or None)
+            raise TypeError(f"a component's name is a str, [package/]name[:argument]; got {text!r}")
+        match = _NAME.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(f"a component's name is [package/]name[:argument][(key=value, ...)]; got {text!r}")
+        try:
+            call = ast.parse(f"f{match['call'] or '()'}", mode="eval").body
+            if not isinstance(call, ast.Call) or any(keyword.arg is None for keyword in call.keywords):
+                raise ValueError("wanted one call")
+            positional = tuple(ast.literal_eval(value) for value in call.args)
+            keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+        except (SyntaxError, ValueError) as error:
+            raise ValueError(
+                f"arguments of a component are plain Python values, as in fpn(channels=64); got {text!r}"
+            ) from error
+        return cls(match["name"], match["package"], match["argument"], positional, keywords)
+
+    def __str__(self) -> str:
+        """Return the text that `parse` reads."""
+        arguments = [*map(repr, self.positional), *(f"{key}={value!r}" for key, value in self.keywords.items())]
+        return (
+            (f"{self.package}/" if self.package else "")
+            + self.name
+            + (f":{self.argument}" if self.argument else "")
+            + (f"({', '.join(arguments)})" if arguments else "")
+        )
 
 
 def components(group: str) -> tuple[Component, ...]:
-    """Every installed component of a group, built-in ones first, then by name and package.
+    """Return every installed component of a group, built-in ones first, then by name and package.
 
-    A name of dichoseg's own hides nobody: another package's component of that name is reached as `package/name`.
+    dichoseg's own names hide no other: another package's component of the same name is reached as `package/name`.
     """
     if group not in GROUPS:
-        raise ValueError(f"no group {group!r}; the groups are {', '.join(GROUPS)}")
+        raise unknown(f"group {group!r}", group, GROUPS)
     found: dict[tuple[bool, str, str], Component] = {}
     for entry_point in metadata.entry_points(group=f"dichoseg.{group}"):
         package = _normalized(_metadata_field(entry_point.dist, "Name") or UNKNOWN_PACKAGE)
@@ -120,14 +170,15 @@ def components(group: str) -> tuple[Component, ...]:
 
 
 def list_components(group: str) -> list[str]:
-    """Names of the installed components of a group, as `load_component` and `create_model` take them.
+    """Return the names of the installed components of a group, as `load_component` and `create_model` take them.
 
     Args:
-        group: `"encoders"`, `"decoders"`, `"losses"`, `"augmentations"` or `"models"`.
+        group: `"encoders"`, `"decoders"`, `"heads"`, `"losses"`, `"objectives"`, `"augmentations"`, `"metrics"`,
+            `"models"` or `"published"`.
 
     Returns:
         Sorted names. One that several packages share is listed once for each, as `package/name`, except that the
-        plain name stays dichoseg's where it has one.
+        plain name stays dichoseg's if it has one.
     """
     installed = components(group)
     owners: dict[str, list[str]] = {}
@@ -142,57 +193,116 @@ def list_components(group: str) -> list[str]:
 
 
 def load_component(group: str, name: str) -> Any:
-    """Import a component by name and return it: a class, or for `"models"` a function that makes a model.
+    """Import a component by name.
 
-    A component that was built for other versions of dichoseg, as the metadata of its package says, is returned where it
+    A component that was built for other versions of dichoseg, according to its package's metadata, is returned if it
     can be imported, with a warning in the log.
 
     Args:
-        group: As for `list_components`.
-        name: `name`, or `package/name` where several packages share it.
+        group: A group, as for `list_components`.
+        name: `name`, or `package/name` if several packages share it. Arguments are bound to what is returned:
+            `load_component("losses", "edge_bce(width=5)")()` is `EdgeBCELoss(width=5)`.
+
+    Returns:
+        A class or a function that builds the part; for `"metrics"` and `"published"` a record.
 
     Raises:
-        ValueError: No such name (with the nearest one), or several packages share it.
+        ValueError: There is no such name (the message has the nearest one), or several packages share it.
         ImportError: The component is installed but broken; its own exception is the cause.
-        TypeError: What is installed under that name is no class and no function, or of another kind than the group's.
+        TypeError: The component is not of its group's kind.
     """
     wanted = ComponentName.parse(name)
-    if wanted.argument is not None:
-        raise ValueError(f"a component is loaded by its name alone, without ':{wanted.argument}'; got {name!r}")
+    if wanted.argument is not None and group != "encoders":
+        raise ValueError(f"only encoders take an argument after a colon; got {name!r} in dichoseg.{group}")
+    component = _find(group, wanted, name)
+    loaded = component.load()
+    other_version = component.other_version()
+    if other_version is not None:
+        logger.warning("%r in dichoseg.%s may not work: %s", component.name, group, other_version)
+    positional = wanted.positional if wanted.argument is None else (wanted.argument, *wanted.positional)
+    if not positional and not wanted.keywords:
+        return loaded
+    if group in RECORDS:
+        raise ValueError(f"{wanted.name!r} in dichoseg.{group} takes no arguments; got {name!r}")
+    return functools.partial(loaded, *positional, **wanted.keywords)
+
+
+def make_component(group: str, name: str, *positional: Any, **keywords: Any) -> Any:
+    """Load a component by name, with its arguments in the name, and build it.
+
+    Args:
+        group: A group, as for `list_components`.
+        name: A name, as for `load_component`.
+        *positional: Arguments before those in the name.
+        **keywords: Further arguments.
+
+    Raises:
+        ValueError: There is no such name, or it cannot be built from these arguments.
+        TypeError: The result is not of its group's kind.
+        ImportError: The component is installed but broken.
+    """
+    loaded = load_component(group, name)
+    bound = loaded if isinstance(loaded, functools.partial) else functools.partial(loaded)
+    positional, keywords = (*positional, *bound.args), {**bound.keywords, **keywords}
+    signature = inspect.signature(bound.func)
+    try:
+        signature.bind(*positional, **keywords)
+    except TypeError as error:
+        takes = ", ".join(signature.parameters) or "none"
+        raise ValueError(f"{name!r} cannot be made from these arguments: {error}; it takes: {takes}") from error
+    result = bound.func(*positional, **keywords)
+    from . import contracts
+
+    kind = INTERFACES.get(group)
+    if kind is not None and not isinstance(result, getattr(contracts, kind)):
+        raise TypeError(f"{name!r} makes a {type(result).__name__}, which is not a dichoseg.contracts.{kind}")
+    return result
+
+
+def _find(group: str, wanted: ComponentName, text: str) -> Component:
+    """Return the one installed component that a name means."""
     package = None if wanted.package is None else _normalized(wanted.package)
-    installed = components(group)
-    matches = [c for c in installed if c.name == wanted.name and package in (None, c.package)]
+    matches = [c for c in components(group) if c.name == wanted.name and package in (None, c.package)]
     if package is None and any(c.package == OWN_PACKAGE for c in matches):
         matches = [c for c in matches if c.package == OWN_PACKAGE]
     if len(matches) > 1:
         choices = " or ".join(f"{c.package}/{c.name}" for c in matches)
         raise ValueError(f"several packages offer {wanted.name!r} in dichoseg.{group}; say {choices}")
-    if not matches:
-        if package is not None and not _is_installed(package):
-            raise ValueError(f"{name!r} comes from package {package}, which is not installed: pip install {package}")
-        raise ValueError(_unknown(group, name))
-    (component,) = matches
-    loaded = component.load()
-    other_version = component.other_version()
-    if other_version is not None:
-        logger.warning("%r in dichoseg.%s may not work: %s", component.name, group, other_version)
-    return loaded
+    if matches:
+        return matches[0]
+    underscored = wanted._replace(name=wanted.name.replace("-", "_"))
+    if underscored != wanted and any(c.name == underscored.name for c in components(group)):
+        warnings.warn(
+            f"{wanted.name!r} is {underscored.name!r} since 0.2, and goes in 0.4", DeprecationWarning, stacklevel=4
+        )
+        return _find(group, underscored, text)
+    if package is not None and not _is_installed(package):
+        raise ValueError(f"{text!r} comes from package {package}, which is not installed: pip install {package}")
+    if group == "encoders" and _is_timm_backbone(wanted.name):
+        raise ValueError(f"no {text!r} in dichoseg.encoders; timm's backbone of that name is 'timm:{text}'")
+    names = list_components(group)
+    if not names:
+        raise ValueError(f"no {text!r} in dichoseg.{group}: nothing is registered there; reinstall dichoseg")
+    raise unknown(f"{text!r} in dichoseg.{group}", wanted.name, names, listed="installed")
 
 
 def qualified_name(group: str, name: str) -> str:
-    """A component's name with the package it comes from, `package/name[:argument]`; dichoseg's own stay plain."""
-    head, colon, argument = name.partition(":")
-    wanted = ComponentName.parse(head)
+    """Return a component's name with its package, `package/name...`; dichoseg's own stay plain."""
+    wanted = ComponentName.parse(name)
     packages = {component.package for component in components(group) if component.name == wanted.name}
     if wanted.package is not None or OWN_PACKAGE in packages or len(packages) != 1:
         return name
-    return f"{packages.pop()}/{head}{colon}{argument}"
+    return f"{packages.pop()}/{name}"
 
 
 def _wrong_kind(group: str, loaded: Any) -> str | None:
-    """What is wrong with a component's kind, if anything is; what a function makes is not known before it is called."""
+    """Return what is wrong with a component's kind, or None; the result of a function is unknown until it is called."""
+    if group == "published":
+        return None if isinstance(loaded, Published) else f"is a {type(loaded).__name__}, not a Published record"
+    if group == "metrics":
+        return None if isinstance(loaded, Metric) else f"is a {type(loaded).__name__}, not a Metric record"
     if not callable(loaded):
-        return f"is no class and no function, but a {type(loaded).__name__}"
+        return f"is neither a class nor a function, but a {type(loaded).__name__}"
     if not inspect.isclass(loaded):
         return None
     from . import contracts
@@ -207,7 +317,7 @@ def _wrong_kind(group: str, loaded: Any) -> str | None:
 
 
 def _metadata_field(distribution: metadata.Distribution | None, field: str) -> str:
-    """A field of a distribution's metadata; empty where it is damaged, as an interrupted removal leaves it."""
+    """Return a field of a distribution's metadata; empty if it is damaged, as an interrupted removal leaves it."""
     held = None if distribution is None else distribution.metadata
     return str(held[field]) if held and field in held else ""
 
@@ -220,14 +330,12 @@ def _is_installed(package: str) -> bool:
     return True
 
 
-def _unknown(group: str, name: str) -> str:
-    names = list_components(group)
-    if not names:
-        return f"no {name!r} in dichoseg.{group}: nothing is registered there; reinstall dichoseg"
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"no {name!r} in dichoseg.{group}{hint} (installed: {', '.join(names)})"
-
-
 def _normalized(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def _is_timm_backbone(name: str) -> bool:
+    """Return whether timm knows a backbone of that name."""
+    import timm
+
+    return bool(timm.is_model(name))

@@ -1,51 +1,10 @@
-import pickle
-
-import albumentations
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from dichoseg import FolderDataset, fit
-from dichoseg.augmentations import SeededTransform, cpu, cpu_augmentation, gpu, gpu_augmentation
-
-EXACT = {"elastic": 0, "clahe": 0, "brightness_contrast": 0, "gamma": 0, "blur_patches": 0}
-
-
-def _seeded(transform, seed, data):
-    torch.manual_seed(seed)
-    return transform(**data)
-
-
-def test_value_geometry_moves_image_and_mask_alike(pair):
-    pair["image"] = np.repeat(pair["mask"][:, :, None], 3, axis=2)
-    transform = cpu_augmentation(size=64, **(EXACT | {"elastic": 0.8}))
-    for seed in range(10):
-        result = _seeded(transform, seed, pair)
-        assert np.array_equal(result["image"][..., 0], result["mask"])
-        assert len(np.unique(result["mask"])) > 20, "soft edges stay soft"
-
-
-PHOTOMETRIC = [
-    "clahe",
-    "brightness_contrast",
-    "gamma",
-    "color_jitter",
-    "grayscale",
-    "gaussian_blur",
-    "salt_pepper",
-    "jpeg",
-    "blur_patches",
-]
-
-
-@pytest.mark.parametrize("step", PHOTOMETRIC)
-def test_value_photometric_steps_change_the_image_alone(step, pair):
-    none = {"horizontal_flip": 0} | EXACT
-    plain = _seeded(cpu_augmentation("isnet", size=64, **none), 0, pair)
-    changed = _seeded(cpu_augmentation("isnet", size=64, **(none | {step: 1})), 0, pair)
-    assert np.array_equal(plain["mask"], changed["mask"])
-    assert not np.array_equal(plain["image"], changed["image"])
+from dichoseg.augmentations import cpu_augmentation, gpu_augmentation, presets
 
 
 @pytest.mark.parametrize("shape", [(65, 97), (300, 40), (9, 9)])
@@ -62,30 +21,21 @@ def test_shape_square_of_the_size_asked_for(shape, value):
     assert np.array_equal(result["mask"], np.full((65, 65), value)), "empty and full masks stay"
 
 
-def test_value_resize_averages_along_one_side_and_ramps_along_the_other():
-    image = np.zeros((4, 256, 3), np.uint8)
-    image[2:, 1::2] = 200
-    none = {"horizontal_flip": 0} | EXACT
-    image = cpu_augmentation("isnet", size=64, **none)(image=image, mask=image[..., 0])["image"]
-    assert np.ptp(image, axis=1).max() == 0, "columns of 0 and 200 become their mean"
-    assert len(np.unique(image)) > 10, "rows ramp, without steps"
-
-
 @pytest.mark.parametrize(
     ("preset", "names"),
     [
-        ("isnet", ["_Resize", "HorizontalFlip"]),
+        ("isnet", ["Resize", "HorizontalFlip"]),
         (
-            "dis-tuning",
+            "dis_tuning",
             [
-                *["_Resize", "RandomCrop", "RandomRotate90", "_Elastic", "HorizontalFlip", "VerticalFlip", "CLAHE"],
+                *["Resize", "RandomCrop", "RandomRotate90", "_Elastic", "HorizontalFlip", "VerticalFlip", "CLAHE"],
                 *["RandomBrightnessContrast", "RandomGamma", "BlurPatchesTransform"],
             ],
         ),
         (
             "strong",
             [
-                *["_Resize", "RandomCrop", "HorizontalFlip", "Affine", "ColorJitter", "ToGray", "GaussianBlur"],
+                *["Resize", "RandomCrop", "HorizontalFlip", "Affine", "ColorJitter", "ToGray", "GaussianBlur"],
                 *["SaltAndPepper", "ImageCompression"],
             ],
         ),
@@ -96,10 +46,10 @@ def test_value_both_back_ends_take_the_same_steps(preset, names):
     assert [type(step).__name__ for step in transforms] == names
     device = gpu_augmentation(preset)
     chances = [step.p for step in device.augmentations if hasattr(step, "p")]
-    assert chances == [step.p for step in transforms if type(step).__name__ not in ("_Resize", "RandomCrop")]
+    assert chances == [step.p for step in transforms if type(step).__name__ not in ("Resize", "RandomCrop")]
     if device.input_scale > 1:
         assert transforms[0].height / transforms[1].height == device.input_scale
-    if preset == "dis-tuning":
+    if preset == "dis_tuning":
         assert transforms[-1].patches == device.augmentations[-1].patches == 5
 
 
@@ -137,8 +87,7 @@ def test_value_jpeg_does_as_much_harm_in_both(monkeypatch):
 def _both(step, constants, monkeypatch):
     """An image, and the pair that each back end makes of it and its mask, as tensors in [0, 1]."""
     for name, value in constants.items():
-        monkeypatch.setattr(cpu, name, value)
-        monkeypatch.setattr(gpu, name, value)
+        monkeypatch.setattr(presets, name, value)
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
     image = cv2.blur(noise, (3, 3))
     mask = np.zeros((96, 96), np.uint8)
@@ -161,26 +110,7 @@ def test_value_salt_and_pepper_hit_as_many_pixels_in_both():
         assert 0.0005 < (pixels == 0).float().mean() < 0.001
 
 
-def test_value_follows_torch_manual_seed(pair):
-    transform = cpu_augmentation(size=64)
-    copy = pickle.loads(pickle.dumps(transform))
-    first = _seeded(transform, 1, pair)
-    _seeded(transform, 2, pair)
-    for again in (_seeded(transform, 1, pair), _seeded(copy, 1, pair)):
-        assert np.array_equal(first["image"], again["image"])
-        assert np.array_equal(first["mask"], again["mask"])
-    assert not np.array_equal(first["image"], _seeded(transform, 2, pair)["image"])
-
-
-def test_value_transforms_of_one_probability_act_independently():
-    transform = SeededTransform(albumentations.HorizontalFlip(p=0.5), albumentations.VerticalFlip(p=0.5))
-    ramp = np.arange(4, dtype=np.uint8).reshape(2, 2)
-    torch.manual_seed(0)
-    corners = [transform(image=ramp[..., None], mask=ramp)["mask"][0, 0] for _ in range(40)]
-    assert set(corners) == {0, 1, 2, 3}
-
-
-@pytest.mark.parametrize("preset", ["dis-tuning", "strong"])
+@pytest.mark.parametrize("preset", ["dis_tuning", "strong"])
 def test_value_number_of_workers_changes_nothing(preset, small_isnet, pair_folders):
     data = FolderDataset(*pair_folders, transform=cpu_augmentation(preset, size=64))
     weights = small_isnet.state_dict()
@@ -193,7 +123,7 @@ def test_value_number_of_workers_changes_nothing(preset, small_isnet, pair_folde
 
 
 def test_error_values():
-    with pytest.raises(ValueError, match="size must be a positive number of pixels; got 0"):
+    with pytest.raises(ValueError, match="size must be 1 or more; got 0"):
         cpu_augmentation(size=0)
     with pytest.raises(ValueError, match="no augmentation preset 'gpu'"):
         cpu_augmentation("gpu")

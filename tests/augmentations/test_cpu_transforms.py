@@ -1,3 +1,5 @@
+import pickle
+
 import albumentations
 import cv2
 import numpy as np
@@ -5,8 +7,15 @@ import pytest
 import torch
 
 from dichoseg import FolderDataset, fit
-from dichoseg.augmentations import BlurPatchesTransform, BorderCropTransform, RandomBlurPatches, SeededTransform
-from dichoseg.augmentations.blur_patches import blur, border
+from dichoseg.augmentations import (
+    BlurPatchesTransform,
+    BorderCropTransform,
+    RandomBlurPatches,
+    SeededTransform,
+    cpu_augmentation,
+)
+from dichoseg.augmentations.blur_patches import blur
+from dichoseg.masks import border
 
 ALL_KINDS = [
     {"kind": "gaussian"},
@@ -162,9 +171,9 @@ def test_value_follows_the_seed_whatever_the_workers(transform, small_isnet, pai
 def test_error_values(pair):
     with pytest.raises(ValueError, match="patches must be 0 or more; got -1"):
         BlurPatchesTransform(-1)
-    with pytest.raises(ValueError, match="kind must be 'box' or 'gaussian' or 'motion'; got 'median'"):
+    with pytest.raises(ValueError, match="kind must be one of box, gaussian, motion; got 'median'"):
         BlurPatchesTransform(kind="median")
-    with pytest.raises(ValueError, match="share must lie in 0 to 1; got 2"):
+    with pytest.raises(ValueError, match="share must be a number from 0 to 1; got 2"):
         BorderCropTransform(8, 8, share=2)
     with pytest.raises(ValueError, match="height and width must be positive numbers of pixels; got 0 and 8"):
         BorderCropTransform(0, 8)
@@ -175,3 +184,27 @@ def test_error_values(pair):
     for transform in (BlurPatchesTransform(), BorderCropTransform(8, 8)):
         with pytest.raises(ValueError, match="requires .*mask"):
             transform(image=np.zeros((8, 8, 3), np.uint8))
+
+
+def _seeded(transform, seed, data):
+    torch.manual_seed(seed)
+    return transform(**data)
+
+
+def test_value_follows_torch_manual_seed(pair):
+    transform = cpu_augmentation(size=64)
+    copy = pickle.loads(pickle.dumps(transform))
+    first = _seeded(transform, 1, pair)
+    _seeded(transform, 2, pair)
+    for again in (_seeded(transform, 1, pair), _seeded(copy, 1, pair)):
+        assert np.array_equal(first["image"], again["image"])
+        assert np.array_equal(first["mask"], again["mask"])
+    assert not np.array_equal(first["image"], _seeded(transform, 2, pair)["image"])
+
+
+def test_value_transforms_of_one_probability_act_independently():
+    transform = SeededTransform(albumentations.HorizontalFlip(p=0.5), albumentations.VerticalFlip(p=0.5))
+    ramp = np.arange(4, dtype=np.uint8).reshape(2, 2)
+    torch.manual_seed(0)
+    corners = [transform(image=ramp[..., None], mask=ramp)["mask"][0, 0] for _ in range(40)]
+    assert set(corners) == {0, 1, 2, 3}

@@ -52,5 +52,5 @@ def test_value_fit_loads_larger_images(small_isnet):
 
 
 def test_error_scale():
-    with pytest.raises(ValueError, match="input_scale must be 1 or more; got 0.5"):
+    with pytest.raises(ValueError, match="input_scale must be a finite number, 1 or more; got 0.5"):
         RandomScaleCrop(0.5)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from dichoseg import Prediction, create_model
-from dichoseg.cli.building import described, encoder_of, loss_parts, make_augmentation
-from dichoseg.losses import WeightedSum
+from dichoseg import Prediction, Target, create_model
+from dichoseg.cli.building import described, encoder_of, make_augmentation, objective_parts
+from dichoseg.objectives import WeightedSum
 
 
 @pytest.mark.parametrize(
@@ -20,24 +20,24 @@ from dichoseg.losses import WeightedSum
 )
 def test_error_loss_names(loss, message):
     with pytest.raises(ValueError, match=message):
-        loss_parts([loss])
+        objective_parts([loss], [])
 
 
 def test_error_loss_given_twice():
-    with pytest.raises(ValueError, match="loss 'bce' is given twice"):
-        loss_parts(["bce", "edge_bce", "bce:0.5"])
+    with pytest.raises(ValueError, match="'bce' is given twice"):
+        objective_parts(["bce", "edge_bce", "bce:0.5"], [])
 
 
 def test_value_an_edge_loss_alone_gets_company(capsys):
     prediction = Prediction(torch.zeros(1, 1, 8, 8), (torch.zeros(1, 1, 4, 4),))
     mask = torch.zeros(1, 1, 8, 8)
     mask[..., 4:] = 1
-    terms = WeightedSum(**loss_parts(["edge_bce:0.5"])).terms(prediction, mask)
+    terms = WeightedSum(**objective_parts(["edge_bce:0.5"], [])).terms(prediction, Target(mask))
     assert {name: float(value) for name, value in terms.items()} == pytest.approx(
         {"bce/main": math.log(2), "bce/side_1": math.log(2), "edge_bce/main": 0.5 * math.log(2)}
     )
     assert "bce is added" in capsys.readouterr().err
-    terms = WeightedSum(**loss_parts(["bce:2"])).terms(prediction, mask)
+    terms = WeightedSum(**objective_parts(["bce:2"], [])).terms(prediction, Target(mask))
     assert set(terms) == {"bce/main", "bce/side_1"}
 
 

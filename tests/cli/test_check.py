@@ -32,7 +32,7 @@ def test_value_preview_shows_draws_of_the_training_set(data):
     height = 60 + 3 * 222
     assert size_of(data / "sheet.png") == (8 + 6 * 200, height)
     assert size_of(data / "sheet_validation.png") == (8 + 4 * 200, height), "nobody augments what validates"
-    workers = run_cli("check", data, "--preview", data / "cpu.png", "--cpu-augmentation", "dis-tuning", "--size", 64)
+    workers = run_cli("check", data, "--preview", data / "cpu.png", "--cpu-augmentation", "dis_tuning", "--size", 64)
     assert workers.exit_code == 0, workers.output
     assert size_of(data / "cpu.png")[0] == 8 + 7 * 200
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from dichoseg import cli, create_model, evaluate, load_model, save_model
 from dichoseg.data import open_folders
-from dichoseg.models.weights import is_uncalibrated
+from dichoseg.training import is_uncalibrated
 
 from .conftest import RUNNER, TINY, run_cli
 
@@ -39,7 +39,7 @@ def test_value_two_stages_in_one_command(data):
     arguments = ("train", data, "--out", out, *TINY, "--val-fraction", 0.4, "--gt-encoder", "train",
                  "--gt-encoder-epochs", 1, "--loss", "edge_bce:0.5",
                  "--augmentation", "isnet", "--augmentation", "blur_patches",
-                 "--cpu-augmentation", "dis-tuning")  # fmt: skip
+                 "--cpu-augmentation", "dis_tuning")  # fmt: skip
     result = run_cli(*arguments)
     assert result.exit_code == 0, result.output
     assert sorted(item.name for item in out.iterdir()) == [
@@ -71,7 +71,7 @@ def test_value_overfit_batches(data):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--cpu-augmentation", "dis-tunning"), "did you mean 'dis-tuning'"),
+        (("--cpu-augmentation", "dis-tunning"), "did you mean 'dis_tuning'"),
         (("--gt-encoder", "nowhere"), "no model at nowhere"),
         (("--device", "gpu7"), "gpu7"),
         (("--loss", "edge"), "no 'edge' in dichoseg.losses"),
@@ -131,7 +131,7 @@ def test_value_label_ids_and_folder_names(data):
 
 
 def test_value_folded_weights_are_calibrated_or_frozen(data):
-    from dichoseg.models.weights.batch_norm import identity_statistics
+    from dichoseg.batch_norm import identity_statistics
 
     model = create_model("isnet", encoder="timm:test_resnet")
     for norm in model.modules():

@@ -3,8 +3,9 @@ import torch
 from torch import nn
 
 from dichoseg import FeatureInfo, Segmenter
-from dichoseg.decoders import EdgeGuidedDecoder, EdgeGuidedHeads
+from dichoseg.decoders import EdgeGuidedDecoder
 from dichoseg.encoders import RSUEncoder, TimmEncoder
+from dichoseg.heads import EdgeGuidedHeads
 
 U2NET_LIKE = FeatureInfo((4, 8, 8, 16, 16, 16), (1, 2, 4, 8, 16, 32))
 ISNET_LIKE = FeatureInfo((4, 4, 8, 16, 16, 16), (2, 4, 8, 16, 32, 64))
@@ -93,20 +94,6 @@ def test_value_published_widths_and_kernels():
     assert sum(parameter.numel() for parameter in decoder.project.parameters()) == 1_908_736
     assert sum(parameter.numel() for parameter in decoder.up.parameters()) == 80_074_368
     assert sum(parameter.numel() for parameter in heads.guided.parameters()) == 5_309_952
-
-
-def test_value_logits_skip_what_only_training_needs():
-    decoder = EdgeGuidedDecoder(EGNET_LIKE, channels=(6, 6, 8, 8, 10))
-    heads = EdgeGuidedHeads(decoder.feature_info)
-    calls = []
-    for module in (heads.edge_score, *heads.scores, *heads.guided_scores):
-        module.register_forward_hook(lambda *_: calls.append(1))
-    features = decoder(inputs(EGNET_LIKE))
-    answer = heads.logits(features, (65, 97))
-    assert calls == []
-    prediction = heads(features, (65, 97))
-    assert len(calls) == 9
-    assert torch.equal(answer, prediction.logits)
 
 
 @torch.no_grad()

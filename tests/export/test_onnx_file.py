@@ -224,7 +224,7 @@ def test_value_metadata_say_how_the_model_is_made(isnet, tmp_path):
     assert held["recipe"] == {"name": "isnet", "encoder_args": SMALL}
     assert Preprocessing.from_dict(held["preprocessing"]) == isnet.preprocessing
     assert held["preset"] == "rembg-u2net"
-    assert held["format_version"] == 1
+    assert held["format_version"] == 2
 
 
 def test_value_the_callers_model_and_mode_stay(isnet, tmp_path):

@@ -191,7 +191,7 @@ def test_error_inputs(small_isnet, tmp_path):
         predict(small_isnet, 0.5)
     with pytest.raises(ValueError, match="precision must be auto, float32 or bfloat16; got 'half'"):
         Predictor(small_isnet, precision="half")
-    with pytest.raises(ValueError, match="normalize must be 'minmax' or None; got 'max'"):
+    with pytest.raises(ValueError, match="normalize must be one of None, minmax; got 'max'"):
         Predictor(small_isnet, normalize="max")
     with pytest.raises(TypeError, match="wanted a model"):
         Predictor(torch.nn.Identity())

@@ -4,8 +4,8 @@ from torch import nn
 
 from dichoseg import SyntheticDataset, create_model
 from dichoseg.blocks import ConvNormAct
-from dichoseg.inference.prepare import ConvReLU, choose_device, fused, prepared, usable_device, uses_bfloat16
-from dichoseg.models.weights import freeze_batch_norm
+from dichoseg.inference.prepare import ConvReLU, fused, prepared
+from dichoseg.training import freeze_batch_norm
 
 from ..export.conftest import with_contrast
 
@@ -108,33 +108,3 @@ def test_value_preparing_leaves_random_state_alone(small_isnet):
     torch.manual_seed(0)
     prepared(small_isnet, precision="float32", device=CPU)
     assert torch.equal(torch.rand(1), expected)
-
-
-def test_value_precision():
-    assert uses_bfloat16("bfloat16", CPU)
-    assert not uses_bfloat16("float32", CPU)
-    assert isinstance(uses_bfloat16("auto", CPU), bool)
-    with pytest.raises(ValueError, match="precision must be auto, float32 or bfloat16; got 'fp16'"):
-        uses_bfloat16("fp16", CPU)
-
-
-def test_value_an_accelerator_is_taken_by_default(monkeypatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    assert choose_device(None, CPU) == CPU
-    for kind in ("mps", "cuda"):  # of both, CUDA
-        monkeypatch.setattr(f"torch.{'backends.' * (kind == 'mps')}{kind}.is_available", lambda: True)
-        assert choose_device(None, CPU) == torch.device(kind)
-    assert choose_device("cpu", torch.device("cuda")) == CPU
-
-
-@pytest.mark.parametrize(
-    ("device", "message"),
-    [
-        ("gpu", "^device must be one such as cpu, cuda, cuda:1 or mps; got 'gpu'$"),
-        ("fpga", "^torch cannot use device fpga here: [^\n]+$"),
-    ],
-)
-def test_error_device_that_is_not_there(device, message):
-    with pytest.raises(ValueError, match=message):
-        usable_device(device)

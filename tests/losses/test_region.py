@@ -112,7 +112,7 @@ def test_error_a_mask_that_would_be_broadcast(loss, shape):
 
 @pytest.mark.parametrize("width", [1, 4])
 def test_error_width(width):
-    with pytest.raises(ValueError, match=f"width must be an odd number of pixels, 3 or more; got {width}"):
+    with pytest.raises(ValueError, match=f"width must be odd and 3 or more; got {width}"):
         StructureLoss(width=width)
 
 

@@ -151,7 +151,10 @@ class OddSizesFail(Good):
         (NoModel, "NoModel: wanted a Model; .*derive it from dichoseg.contracts.Model"),
         (NoPreprocessing, "wanted a Preprocessing in preprocessing; got None; set self.preprocessing"),
         (NoInfo, "wanted a feature_info; got none"),
-        (Lists, "wanted a Prediction with logits, side_logits, edge_logits, features, in train and in eval mode; got"),
+        (
+            Lists,
+            "wanted a Prediction with logits, side_logits, edge_logits, features, extras, in train and in eval mode",
+        ),
         (TupleInTrainMode, "wanted a Prediction .*got a tuple; return Prediction"),
         (
             SmallLogits,

@@ -3,7 +3,7 @@ import torch
 
 from dichoseg import Prediction
 from dichoseg.testing import ConformanceError
-from dichoseg.testing.prediction import check_answer, check_form, check_prediction
+from dichoseg.testing.prediction import check_final_logits, check_form, check_prediction
 
 LOGITS = torch.randn(2, 1, 9, 7, generator=torch.Generator().manual_seed(0))
 
@@ -16,7 +16,7 @@ def test_value_predictions():
     check_form("m", Prediction(LOGITS), batch=2, size=(9, 7))
     check_form("m", More(LOGITS), batch=2, size=(9, 7))
     check_prediction("m", Prediction(0 * LOGITS, (0 * LOGITS,)))  # constant maps are alike and no repetition
-    check_answer("m", Prediction(LOGITS), LOGITS, "logits")
+    check_final_logits("m", Prediction(LOGITS), LOGITS, "logits")
 
 
 def test_error_edges_and_features():
@@ -29,4 +29,4 @@ def test_error_edges_and_features():
     with pytest.raises(ConformanceError, match="wanted finite numbers; got torch.float32 with 126 that are not"):
         check_prediction("m", Prediction(LOGITS, edge_logits=(LOGITS / 0,)))
     with pytest.raises(ConformanceError, match="to give the logits of the prediction"):
-        check_answer("m", Prediction(LOGITS), LOGITS[..., :3], "logits")
+        check_final_logits("m", Prediction(LOGITS), LOGITS[..., :3], "logits")

@@ -2,16 +2,16 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from functools import partial
 
 import pytest
 import torch
 
 from dichoseg import Preprocessing, SyntheticDataset, create_model, fit
-from dichoseg.losses import BCELoss, DeepSupervision
+from dichoseg.losses import BCELoss
+from dichoseg.objectives import DeepSupervision
 from dichoseg.training import checkpoint
-from dichoseg.training.checkpoint import Reached, load_checkpoint, save_checkpoint, settings, stoppable
+from dichoseg.training.checkpoint import Reached, load_checkpoint, save_checkpoint, settings
 from dichoseg.training.processes import Processes
 from dichoseg.training.schedules import cosine
 from dichoseg.training.step import Stepper
@@ -264,27 +264,6 @@ def test_error_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     assert load_checkpoint(tmp_path, stepper, same=same).epoch == 2
 
 
-def test_value_signals_are_put_back(monkeypatch):
-    before = signal.getsignal(signal.SIGTERM)
-    with stoppable(True) as asked:
-        assert not asked()
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert asked()
-        os.kill(os.getpid(), signal.SIGTERM)  # an echo, which is no second wish
-        monkeypatch.setattr(checkpoint, "ECHO", -1)
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_value_an_inner_wish_is_an_outer_one_too():
-    with stoppable(True) as outer:
-        with stoppable(True) as inner:
-            os.kill(os.getpid(), signal.SIGTERM)
-            assert inner()
-        assert outer()
-
-
 class Curious:
     """A data set that has something else under the name of `files`."""
 
@@ -339,7 +318,7 @@ import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 from pathlib import Path
 import torch
-from dichoseg.models.weights.writing import write_state
+from dichoseg.runtime.files import write_state
 resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))
 write_state(Path(sys.argv[1]), {"weights": torch.zeros(100000)})
 """
@@ -348,32 +327,3 @@ write_state(Path(sys.argv[1]), {"weights": torch.zeros(100000)})
     assert any(f"{state}" in line for line in errors), ran.stderr  # what measures coverage may add an error of its own
     assert state.read_bytes() == before
     assert not [item for item in tmp_path.iterdir() if item.name.startswith(".")]
-
-
-def test_value_off_the_main_thread_no_signal_is_taken():
-    caught = []
-
-    def use():
-        with stoppable(True) as asked:
-            caught.append(asked())
-
-    thread = threading.Thread(target=use)
-    thread.start()
-    thread.join()
-    assert caught == [False]
-
-
-def test_value_without_a_folder_no_signal_is_taken():
-    before = signal.getsignal(signal.SIGINT)
-    with stoppable(False):
-        assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_value_handlers_of_other_languages_are_left_alone(monkeypatch):
-    before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(signal, "getsignal", lambda number: None if number == signal.SIGTERM else before)
-    with stoppable(True) as asked:
-        signal.raise_signal(signal.SIGINT)
-        assert asked()
-    monkeypatch.undo()
-    assert signal.getsignal(signal.SIGINT) is before

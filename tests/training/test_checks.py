@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from dichoseg import Preprocessing, SyntheticDataset, fit
-from dichoseg.losses import BCELoss, DeepSupervision, EdgeBCELoss, WeightedSum
+from dichoseg.losses import BCELoss, EdgeBCELoss
+from dichoseg.objectives import DeepSupervision, WeightedSum
 from dichoseg.training.checks import (
     FirstEpoch,
     check_finite,
@@ -116,8 +117,8 @@ def test_value_grouped():
 
 
 def test_error_folded_batch_norm_is_not_trained(small_isnet, tmp_path):
-    from dichoseg.models.weights import calibrate_batch_norm, freeze_batch_norm
-    from dichoseg.models.weights.batch_norm import identity_statistics
+    from dichoseg.batch_norm import identity_statistics
+    from dichoseg.training import calibrate_batch_norm, freeze_batch_norm
 
     def fold(model):
         for norm in model.modules():

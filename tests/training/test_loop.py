@@ -11,7 +11,8 @@ import torch
 from dichoseg import FolderDataset, GTEncoder, Preprocessing, Sample, SyntheticDataset, create_model, fit, load_model
 from dichoseg.augmentations import gpu_augmentation
 from dichoseg.contracts import Objective
-from dichoseg.losses import BCELoss, DeepSupervision, IntermediateSupervision, WeightedSum
+from dichoseg.losses import BCELoss
+from dichoseg.objectives import DeepSupervision, IntermediateSupervision, WeightedSum
 
 DATA = SyntheticDataset(6, size=64)
 
@@ -167,9 +168,9 @@ def test_error_optimizer_that_cannot_be_made_leaves_the_model_where_it_was():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": 1.5}, "epochs must be a whole number; got 1.5"),
-        ({"batch_size": "3"}, "batch_size must be a whole number; got '3'"),
-        ({"workers": 0.5}, "workers must be a whole number; got 0.5"),
+        ({"epochs": 1.5}, "epochs must be an int; got 1.5"),
+        ({"batch_size": "3"}, "batch_size must be an int; got '3'"),
+        ({"workers": 0.5}, "workers must be an int; got 0.5"),
         ({"optimizer": "adam"}, "optimizer must be a function, such as .*SGD.*; got 'adam'"),
         ({"schedule": "cosine"}, "schedule must be a function, such as .*cosine; got 'cosine'"),
         ({"on_epoch": 3}, "on_epoch must be a function of model and row, or several; got 3"),

@@ -7,8 +7,9 @@ SCRIPT = """
 import os, sys
 import torch
 from dichoseg import Preprocessing, SyntheticDataset, create_model, fit, fit_gt_encoder
-from dichoseg.losses import BCELoss, DeepSupervision
-from dichoseg.models.weights import freeze_batch_norm
+from dichoseg.losses import BCELoss
+from dichoseg.objectives import DeepSupervision
+from dichoseg.training import freeze_batch_norm
 
 out, batch_size = sys.argv[1], int(sys.argv[2])
 torch.set_num_threads(1)

@@ -10,7 +10,8 @@ from dichoseg import GTEncoder, Predictor, Preprocessing, Segmenter, SyntheticDa
 from dichoseg.blocks import RSU
 from dichoseg.decoders import EdgeGuidedDecoder
 from dichoseg.encoders import VGG16Encoder
-from dichoseg.losses import BCELoss, DeepSupervision
+from dichoseg.losses import BCELoss
+from dichoseg.objectives import DeepSupervision
 from dichoseg.training import checkpoint_activations, freeze
 
 TINY = {"channels": [8, 8, 16], "mid_channels": [4, 4, 8], "strides": [2, 4, 8], "stem_channels": 8}

@@ -5,7 +5,7 @@ from dichoseg import Preprocessing, create_model
 from dichoseg.contracts import Objective
 from dichoseg.training.processes import Processes
 from dichoseg.training.schedules import cosine
-from dichoseg.training.step import Stepper, half_precision
+from dichoseg.training.step import Stepper
 
 
 class Mean(Objective):
@@ -115,13 +115,3 @@ def test_value_the_average_follows_weights_and_buffers():
         new = one.model.state_dict()[key]
         torch.testing.assert_close(value, (old[key] + new) / 2 if value.is_floating_point() else new)
     assert one.averaged is not one.model
-
-
-def test_value_half_precision():
-    cpu = torch.device("cpu")
-    assert half_precision("float32", cpu) is None
-    assert half_precision("bfloat16", cpu) == torch.bfloat16
-    assert half_precision("float16", cpu) == torch.float16
-    assert half_precision("auto", cpu) in (None, torch.bfloat16)
-    with pytest.raises(ValueError, match="precision must be auto, float32, bfloat16 or float16; got 'half'"):
-        half_precision("half", cpu)

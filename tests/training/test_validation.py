@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from dichoseg import SyntheticDataset
-from dichoseg.losses import BCELoss, DeepSupervision
+from dichoseg.losses import BCELoss
 from dichoseg.metrics.online import OnlineMetrics
+from dichoseg.objectives import DeepSupervision
 from dichoseg.training.processes import Processes
 from dichoseg.training.schedules import cosine
 from dichoseg.training.step import Stepper

@@ -14,7 +14,8 @@ from dichoseg.augmentations import (
     cpu_augmentation,
 )
 from dichoseg.augmentations.blur_patches import Patch
-from dichoseg.visualize.draws import Draw, augmented, blurs_at_the_end, boxes_of, prepared, seeded, watched
+from dichoseg.runtime.seeding import seeded
+from dichoseg.visualize.draws import Draw, augmented, blurs_at_the_end, boxes_of, prepared, watched
 from dichoseg.visualize.overlays import Box
 
 
@@ -127,5 +128,5 @@ def test_value_blurs_of_a_pipeline():
     }
     for transform, blurs in pipelines.items():
         assert blurs_at_the_end(transform) == blurs
-    assert len(blurs_at_the_end(cpu_augmentation("dis-tuning", size=64))) == 1
+    assert len(blurs_at_the_end(cpu_augmentation("dis_tuning", size=64))) == 1
     assert blurs_at_the_end(cpu_augmentation("isnet", size=64)) == []

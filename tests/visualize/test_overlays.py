@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dichoseg.blocks import edge_band
+from dichoseg.masks import edge_band
 from dichoseg.visualize import error_map, outlined
 from dichoseg.visualize.overlays import EDGE, PATCH, WHITE, Box, draw_picture, edge_pictures
 

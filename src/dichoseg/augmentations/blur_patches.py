@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Image, Mask, whole_number
-from .checks import check_batch, check_word, checked_probability, checked_share
+from ..checking import choice, number, whole
+from ..contracts import Image, Mask
+from ..masks import border, largest_object
+from .batch import check_batch
 
 Blur = Literal["box", "gaussian", "motion"]
 Place = Literal["border", "anywhere"]
@@ -84,25 +85,25 @@ class RandomBlurPatches(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        check_word("unit", unit, get_args(Unit))
-        check_word("where", where, get_args(Place))
-        check_word("objects", objects, get_args(Objects))
-        check_word("kind", kind, get_args(Blur))
+        choice("unit", unit, get_args(Unit))
+        choice("where", where, get_args(Place))
+        choice("objects", objects, get_args(Objects))
+        choice("kind", kind, get_args(Blur))
         for name, limits in (("size", size), ("kernel", kernel)):
             fits = isinstance(limits, Sequence) and len(limits) == 2 and 0 < limits[0] <= limits[1]
             if not fits or (unit == "fraction" and limits[1] > 1):
                 raise ValueError(f"{name} must be a range (low, high) above 0, in {unit} of the image; got {limits}")
         if where == "anywhere" and objects == "largest":
             raise ValueError("objects='largest' chooses a border, which needs where='border'; got where='anywhere'")
-        self.patches = whole_number("patches", patches)
+        self.patches = whole("patches", patches)
         self.size = size
         self.kernel = kernel
         self.unit = unit
         self.where = where
         self.objects = objects
         self.kind: Blur = kind
-        self.feather = checked_share("feather", feather)
-        self.p = checked_probability("p", p)
+        self.feather = number("feather", feather, high=1)
+        self.p = number("p", p, high=1)
         self.generator = generator
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
@@ -170,30 +171,6 @@ def blur(target: Tensor, source: Tensor, patch: Patch) -> None:
         weight = ramp[top - first_row : bottom - first_row, None] * ramp[left - first_column : right - first_column]
         averaged = torch.lerp(place.float(), averaged, weight)
     place.copy_(averaged if source.is_floating_point() else averaged.round())
-
-
-def border(inside: Tensor) -> Tensor:
-    """Pixels with a neighbour on the other side of the border: bool (B, H, W) -> bool (B, H, W)."""
-    rows = inside[:, 1:] != inside[:, :-1]
-    columns = inside[:, :, 1:] != inside[:, :, :-1]
-    edge = torch.zeros_like(inside)
-    edge[:, 1:] |= rows
-    edge[:, :-1] |= rows
-    edge[:, :, 1:] |= columns
-    edge[:, :, :-1] |= columns
-    return edge
-
-
-def largest_object(inside: Tensor) -> Tensor:
-    """The object whose outline encloses most, its holes filled: bool (H, W) -> bool (H, W). Runs on the CPU."""
-    import cv2
-
-    pixels = inside.cpu().numpy().astype(np.uint8)
-    contours, _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = np.zeros_like(pixels)
-    if contours:
-        cv2.drawContours(filled, [max(contours, key=cv2.contourArea)], -1, 1, thickness=cv2.FILLED)
-    return torch.from_numpy(filled > 0).to(inside.device)
 
 
 def _average(region: Tensor, patch: Patch) -> Tensor:

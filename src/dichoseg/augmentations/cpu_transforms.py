@@ -1,22 +1,47 @@
-"""albumentations transforms with which the CPU does what the GPU does, for any `albumentations.Compose`."""
+"""albumentations transforms: a seeded pipeline, and the CPU's versions of augmentations that albumentations lacks."""
 
 from __future__ import annotations
 
 import os
+import random
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for newer versions
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import asks the network for newer versions
 
 import albumentations as A
 from albumentations.augmentations.crops.transforms import BaseCrop
 
-from .blur_patches import Blur, Objects, Patch, Place, RandomBlurPatches, Unit, blur, border
-from .checks import checked_share
+from ..checking import number
+from ..masks import border
+from .blur_patches import Blur, Objects, Patch, Place, RandomBlurPatches, Unit, blur
 from .crop import windows
+
+
+class SeededTransform:
+    """An albumentations pipeline that follows `torch.manual_seed`: for the `transform=` of a data set.
+
+    albumentations' own `Compose` ignores global random state, so that under `fit` its results would depend on the
+    number of workers and no run could be repeated. This one draws a seed from torch's global generator at each
+    call. Its transforms share one generator: `Compose.set_random_seed` would give each its own with the same seed,
+    and transforms of one probability would then always act together.
+
+    Args:
+        *transforms: albumentations transforms, such as `albumentations.HorizontalFlip(p=0.5)`.
+    """
+
+    def __init__(self, *transforms: A.BasicTransform | A.BaseCompose) -> None:
+        self.pipeline = A.Compose(list(transforms))
+
+    def __call__(self, *, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+        """Transform an image (H, W, 3) and its mask (H, W); return a dict of both."""
+        seed = int(torch.randint(2**62, ()))
+        self.pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
+        return self.pipeline(image=image, mask=mask)
 
 
 class BlurPatchesTransform(A.ImageOnlyTransform):  # type: ignore[misc]
@@ -109,7 +134,7 @@ class BorderCropTransform(BaseCrop):  # type: ignore[misc]
             raise ValueError(f"height and width must be positive numbers of pixels; got {height} and {width}")
         self.height = height
         self.width = width
-        self.share = checked_share("share", share)
+        self.share = number("share", share, high=1)
 
     @property
     def targets_as_params(self) -> list[str]:

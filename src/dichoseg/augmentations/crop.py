@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..checking import number
 from ..contracts import Image, Mask
-from .blur_patches import border
-from .checks import check_batch, checked_input_scale, checked_share
+from ..masks import border
+from .batch import check_batch
 
 
 class RandomCrop(nn.Module):
@@ -24,7 +25,7 @@ class RandomCrop(nn.Module):
 
     def __init__(self, input_scale: float = 1.25) -> None:
         super().__init__()
-        self.input_scale = checked_input_scale(input_scale)
+        self.input_scale = number("input_scale", input_scale, low=1)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""
@@ -55,8 +56,8 @@ class RandomBorderCrop(nn.Module):
 
     def __init__(self, input_scale: float = 1.25, *, share: float = 0.5) -> None:
         super().__init__()
-        self.input_scale = checked_input_scale(input_scale)
-        self.share = checked_share("share", share)
+        self.input_scale = number("input_scale", input_scale, low=1)
+        self.share = number("share", share, high=1)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checking import number
 from ..contracts import Image, Mask
-from .checks import check_batch, checked_probability
+from .batch import check_batch
 
 
 class RandomElastic(nn.Module):
@@ -41,7 +42,7 @@ class RandomElastic(nn.Module):
             raise ValueError(
                 f"shift must lie in 0 to {limit:.3g}, a third of the distance of {nodes} nodes; got {shift}"
             )
-        self.p = checked_probability("p", p)
+        self.p = number("p", p, high=1)
         self.nodes = nodes
         self.shift = shift
 

@@ -1,20 +1,22 @@
-"""What the presets do, and how strongly: one table for the CPU and the GPU."""
+"""Presets: which steps act, how often, and how strongly; one table for the CPU and the GPU.
+
+A step is one row of `Steps` and a function of its name in `gpu_steps` and in `cpu_steps`.
+"""
 
 from __future__ import annotations
 
-import difflib
+import warnings
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, TypedDict
 
-from ..contracts import whole_number
-from .checks import checked_input_scale, checked_probability
+from ..checking import number, unknown, whole
 
 ELASTIC_NODES = 8
 """Nodes of the elastic grid along each side."""
 ELASTIC_SHIFT = 0.015
 """Largest displacement of a node along each axis, as a fraction of that side."""
 BRIGHTNESS = 0.2
-"""Largest shift of the brightness, up or down, where white is 1."""
+"""Largest shift of the brightness, up or down; white is 1."""
 CONTRAST = 0.2
 """Largest change of the contrast, up or down, as a fraction."""
 GAMMA = (0.8, 1.2)
@@ -22,87 +24,116 @@ GAMMA = (0.8, 1.2)
 CLIP_LIMIT = (1.0, 4.0)
 """Smallest and largest clip limit of CLAHE."""
 TILES = (8, 8)
-"""Tiles of CLAHE, down and across."""
+"""Tiles of CLAHE, vertically and horizontally."""
 ZOOM = (0.75, 1.25)
-"""Smallest and largest enlargement about the middle."""
+"""Smallest and largest scale about the center."""
 ROTATION = 15.0
-"""Largest rotation about the middle, either way, in degrees."""
+"""Largest rotation about the center, either way, in degrees."""
 COLOR_JITTER = ((0.5, 1.5), (0.5, 1.5), (0.0, 2.0), (-0.05, 0.05))
 """Factors of brightness, contrast and saturation; shift of the hue, as a fraction of a turn."""
 BLUR_SIGMA = (0.5, 1.5)
 """Smallest and largest standard deviation of a Gaussian blur, in pixels."""
 BLUR_KERNEL = 9
-"""Side of its window, three standard deviations either way, in pixels."""
+"""Side of the Gaussian window, in pixels: three standard deviations either way."""
 SALT_PEPPER = 0.0015
-"""Share of the pixels that become white or black."""
+"""Fraction of the pixels that become white or black."""
 JPEG_QUALITY = (50, 95)
 """Lowest and highest quality of the compression."""
 
 
-class Settings(NamedTuple):
-    """The steps of an augmentation: probabilities per image, a scale and a count. The defaults do nothing."""
+class Steps(TypedDict, total=False):
+    """The steps of an augmentation, in the order in which they act. Zero leaves a step out.
 
-    horizontal_flip: float = 0.0
-    vertical_flip: float = 0.0
-    rotate90: float = 0.0
-    input_scale: float = 1.0
-    elastic: float = 0.0
-    affine: float = 0.0
-    clahe: float = 0.0
-    brightness_contrast: float = 0.0
-    gamma: float = 0.0
-    color_jitter: float = 0.0
-    grayscale: float = 0.0
-    gaussian_blur: float = 0.0
-    salt_pepper: float = 0.0
-    jpeg: float = 0.0
-    blur_patches: int = 0
+    All values are probabilities per image, except `input_scale`, a factor, and `blur_patches`, a number. Photometric
+    steps leave the mask unchanged.
+    """
+
+    input_scale: float
+    """Size of the loaded images over the output's: a random crop. 1 crops nothing."""
+    rotate90: float
+    """Random number of quarter turns."""
+    elastic: float
+    """Elastic deformation."""
+    horizontal_flip: float
+    """Horizontal flip."""
+    vertical_flip: float
+    """Vertical flip."""
+    affine: float
+    """Zoom and rotation."""
+    clahe: float
+    """Contrast-limited adaptive histogram equalization. Images must be larger than 8 pixels."""
+    brightness_contrast: float
+    """Change of brightness and contrast."""
+    gamma: float
+    """Change of gamma."""
+    color_jitter: float
+    """Change of brightness, contrast, saturation and hue."""
+    grayscale: float
+    """Conversion to gray."""
+    gaussian_blur: float
+    """Blur of the whole image. Images must be larger than 4 pixels."""
+    salt_pepper: float
+    """White and black pixels."""
+    jpeg: float
+    """JPEG compression."""
+    blur_patches: int
+    """Number of blurred patches on each image's border between foreground and background."""
 
 
-PRESETS = {
-    "dis-tuning": Settings(
-        horizontal_flip=0.5,
-        vertical_flip=0.8,
-        rotate90=0.8,
-        input_scale=1.25,
-        elastic=0.8,
-        clahe=0.8,
-        brightness_contrast=0.8,
-        gamma=0.8,
-        blur_patches=5,
-    ),
-    "isnet": Settings(horizontal_flip=0.5),
-    "strong": Settings(
-        horizontal_flip=0.5,
-        input_scale=1.25,
-        affine=0.5,
-        color_jitter=0.8,
-        grayscale=0.1,
-        gaussian_blur=0.2,
-        salt_pepper=0.2,
-        jpeg=0.2,
-    ),
+PRESETS: dict[str, Steps] = {
+    "dis_tuning": {
+        "input_scale": 1.25,
+        "rotate90": 0.8,
+        "elastic": 0.8,
+        "horizontal_flip": 0.5,
+        "vertical_flip": 0.8,
+        "clahe": 0.8,
+        "brightness_contrast": 0.8,
+        "gamma": 0.8,
+        "blur_patches": 5,
+    },
+    "isnet": {"horizontal_flip": 0.5},
+    "strong": {
+        "input_scale": 1.25,
+        "horizontal_flip": 0.5,
+        "affine": 0.5,
+        "color_jitter": 0.8,
+        "grayscale": 0.1,
+        "gaussian_blur": 0.2,
+        "salt_pepper": 0.2,
+        "jpeg": 0.2,
+    },
 }
 
 
-def choose(preset: str, changes: Mapping[str, float | None]) -> Settings:
-    """The settings of a preset, with those changes that are not None.
+def choose(preset: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the steps of a preset that act, with changes applied, in the order in which they act.
+
+    Args:
+        preset: A name in `PRESETS`.
+        changes: Values that replace the preset's, by step; None changes nothing.
 
     Raises:
-        ValueError: No such preset (with the nearest), or a value out of its range.
-        TypeError: A value that is no number.
+        ValueError: There is no such preset or step (the message names the nearest), or a value is out of range.
+        TypeError: A value is not a number.
     """
+    if preset == "dis-tuning":
+        warnings.warn(
+            "preset 'dis-tuning' is 'dis_tuning' since 0.2, and goes in 0.4", DeprecationWarning, stacklevel=3
+        )
+        preset = "dis_tuning"
     if preset not in PRESETS:
-        near = difflib.get_close_matches(preset, PRESETS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"no augmentation preset {preset!r}{hint} (known: {', '.join(PRESETS)})")
-    wanted: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
-    settings = PRESETS[preset]._replace(**wanted)
-    for name, value in settings._asdict().items():
+        raise unknown(f"augmentation preset {preset!r}", preset, PRESETS)
+    for name in changes:
+        if name not in Steps.__annotations__:
+            raise unknown(f"augmentation step {name!r}", name, Steps.__annotations__)
+    chosen = {**PRESETS[preset], **{name: value for name, value in changes.items() if value is not None}}
+    for name, value in chosen.items():
         if name == "input_scale":
-            checked_input_scale(value)
+            number(name, value, low=1)
         elif name == "blur_patches":
-            whole_number(name, value)
+            whole(name, value)
         else:
-            checked_probability(name, value)
-    return settings
+            number(name, value, high=1)
+    acting = {name for name, value in chosen.items() if value > (1 if name == "input_scale" else 0)}
+    return {name: chosen[name] for name in Steps.__annotations__ if name in acting}

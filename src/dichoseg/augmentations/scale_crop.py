@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..checking import number
 from ..contracts import Image, Mask
-from .checks import check_batch, checked_input_scale
+from .batch import check_batch
 
 
 class RandomScaleCrop(nn.Module):
@@ -26,7 +27,7 @@ class RandomScaleCrop(nn.Module):
 
     def __init__(self, input_scale: float = 2.0) -> None:
         super().__init__()
-        self.input_scale = checked_input_scale(input_scale)
+        self.input_scale = number("input_scale", input_scale, low=1)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""

@@ -1,15 +1,18 @@
 """The command line: each command parses, calls one public function and prints."""
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
 
 from .check import check
+from .convert import convert
 from .demo import demo
+from .evaluate import evaluate
 from .export import export
-from .inference import evaluate, predict
-from .models import convert, list_
+from .list import list_
+from .predict import predict
 from .train import train
 
 app = typer.Typer(
@@ -42,7 +45,8 @@ def before_commands(
 
 
 def main() -> None:
-    """Run the command line; an error that a user can mend is one line."""
+    """Run the command line; an error that a user can fix is one line."""
+    warnings.filterwarnings("default", message=".* since .*, and goes in ", category=DeprecationWarning)
     try:
         app()
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError) as error:

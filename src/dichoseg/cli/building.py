@@ -11,47 +11,35 @@ from .options import tell
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..augmentations.gpu import Augmentation
-    from ..contracts import Model, Objective
+    from ..contracts import Augmentation, Model, Objective
     from ..data import FolderDataset
     from ..data.folder import Transform
 
 
 def make_network(
     model: str | None,
-    encoder: str | None,
-    decoder: str | None,
+    parts: dict[str, str | None],
     *,
     pretrained: bool,
     weights: Path | None,
     size: int | None,
     seed: int,
 ) -> Model:
-    """The network that --model, --encoder, --decoder or --weights name, at --size pixels."""
-    import dataclasses
+    """Make the network that --model, --encoder, --decoder, --heads or --weights name, at --size pixels."""
+    from ..runtime.seeding import seeded
+    from ..weights import create_model, load_model
 
-    from ..models import create_model, load_model
-    from ..training.loading import seeded
-
-    recipe: dict[str, Any] = {
-        key: value for key, value in (("encoder", encoder), ("decoder", decoder)) if value is not None
-    }
-    if pretrained:
-        recipe["encoder_args"] = {"pretrained": True}
+    recipe: dict[str, Any] = {part: name for part, name in parts.items() if name is not None}
     with seeded(seed):
-        if weights is not None and model is None and not recipe:
-            network = load_model(weights)
-        else:
-            network = create_model(model or "isnet", weights=weights, **recipe)
-    if size is not None:
-        network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
-    return network
+        if weights is not None and model is None and not recipe and not pretrained:
+            return load_model(weights, size=size)
+        return create_model(model or "isnet", weights=weights, pretrained=pretrained, size=size, **recipe)
 
 
 def described(network: Model) -> str:
-    """What a network is called, with the parts that were swapped in it."""
+    """Return the name of a network, with the parts that were swapped in it."""
     recipe = network.recipe or {}
-    swapped = " and ".join(f"{kind} {recipe[kind]}" for kind in ("encoder", "decoder") if kind in recipe)
+    swapped = " and ".join(f"{kind} {recipe[kind]}" for kind in ("encoder", "decoder", "heads") if kind in recipe)
     name = str(recipe.get("name", "model"))
     return f"{name} with {swapped}" if swapped else name
 
@@ -60,7 +48,7 @@ def calibrate(network: Model, training: FolderDataset, batch_size: int) -> None:
     """Give the batch norms of a network from a folded file the statistics of some of its training images."""
     import torch
 
-    from ..models.weights import calibrate_batch_norm
+    from ..batch_norm import calibrate_batch_norm
 
     preprocessing = network.preprocessing
     indices = torch.linspace(0, len(training) - 1, min(len(training), max(batch_size, 2))).round().int().tolist()
@@ -77,53 +65,56 @@ def calibrate(network: Model, training: FolderDataset, batch_size: int) -> None:
 
 
 def edge_part(network: Model, edge_loss: str | None) -> dict[str, tuple[float, Objective]]:
-    """Supervision of the edges that a network predicts, where it predicts any or where it is asked for."""
-    from ..losses import EdgeSupervision
-    from ..losses.objectives import predicts_edges
+    """Return the supervision of the edges that a network predicts, if it predicts any or if it is asked for."""
+    from ..objectives import EdgeSupervision
+    from ..tracing import predicts_edges
 
     if edge_loss is None and not predicts_edges(network):
         return {}
-    make, weight = _loss(edge_loss or "balanced_bce")
-    supervision = EdgeSupervision(make())
+    name, weight = weighted_name(edge_loss or "balanced_bce")
+    supervision = EdgeSupervision(registry.make_component("losses", name))
     supervision.check(network)
     return {"predicted_edges": (weight, supervision)}
 
 
-def _loss(text: str) -> tuple[Any, float]:
-    """The class and the weight of NAME[:WEIGHT]."""
-    parsed = registry.ComponentName.parse(text)
+def weighted_name(text: str) -> tuple[str, float]:
+    """Split NAME[(key=value, ...)][:WEIGHT] into name and weight."""
+    head, colon, tail = text.rpartition(":")
+    if not colon or ")" in tail:
+        return text, 1.0
     try:
-        weight = float(parsed.argument or 1)
+        weight = float(tail)
     except ValueError:
-        raise ValueError(f"a loss is NAME or NAME:WEIGHT, the weight a number; got {text!r}") from None
+        raise ValueError(f"wanted NAME or NAME:WEIGHT, the weight a number; got {text!r}") from None
     if not 0 < weight < float("inf"):
-        raise ValueError(f"the weight of a loss must be a finite number above 0; got {text!r}")
-    return registry.load_component("losses", text.partition(":")[0]), weight
+        raise ValueError(f"a weight must be a finite number above 0; got {text!r}")
+    return head, weight
 
 
-def loss_parts(losses: list[str]) -> dict[str, tuple[float, Objective]]:
-    """The parts of a `WeightedSum`, from NAME[:WEIGHT] each."""
-    from ..losses import BCELoss, DeepSupervision
+def objective_parts(losses: list[str], objectives: list[str]) -> dict[str, tuple[float, Objective]]:
+    """Return the parts of a `WeightedSum`: losses under deep supervision, and objectives as they are."""
+    from ..objectives import DeepSupervision
 
     parts: dict[str, tuple[float, Objective]] = {}
     all_second_terms = True
-    for text in losses:
-        make, weight = _loss(text)
-        name = registry.ComponentName.parse(text).name
-        if name in parts:
-            raise ValueError(f"loss {name!r} is given twice")
-        second_term = getattr(make, "second_term", False)
-        all_second_terms &= second_term
-        parts[name] = (weight, DeepSupervision(make(), side_weight=0.0 if second_term else 1.0))
+    for group, texts in (("losses", losses), ("objectives", objectives)):
+        for text in texts:
+            name, weight = weighted_name(text)
+            made = registry.make_component(group, name)
+            all_second_terms &= getattr(made, "second_term", False)
+            key = registry.ComponentName.parse(name).name
+            if key in parts:
+                raise ValueError(f"{key!r} is given twice")
+            parts[key] = (weight, made if group == "objectives" else DeepSupervision(made))
     if all_second_terms:
         tell(f"{' and '.join(parts)} would leave the inside of the object unsupervised: bce is added")
-        parts = {"bce": (1.0, DeepSupervision(BCELoss())), **parts}
+        parts = {"bce": (1.0, DeepSupervision()), **parts}
     return parts
 
 
 def make_augmentation(names: list[str]) -> Augmentation | None:
-    """The augmentations of these names, one after the other."""
-    steps = [registry.load_component("augmentations", name)() for name in names]
+    """Return the augmentations of these names, one after the other."""
+    steps = [registry.make_component("augmentations", name) for name in names]
     if len(steps) < 2:
         return steps[0] if steps else None
     from ..augmentations import Compose
@@ -131,8 +122,8 @@ def make_augmentation(names: list[str]) -> Augmentation | None:
     return Compose(*steps)
 
 
-def make_transform(preset: str | None, size: int) -> Transform | None:
-    """The workers' augmentation of that name, for images of that size."""
+def make_transform(preset: str | None, size: int | tuple[int, int]) -> Transform | None:
+    """Return the workers' augmentation of that name, for images of that size."""
     if preset is None:
         return None
     from ..augmentations import cpu_augmentation

@@ -44,7 +44,7 @@ def check(
     cpu_augmentation: Annotated[
         str | None,
         typer.Option(
-            help="Show draws of a preset in the workers: dis-tuning, isnet or strong.", rich_help_panel="Preview"
+            help="Show draws of a preset in the workers: dis_tuning, isnet or strong.", rich_help_panel="Preview"
         ),
     ] = None,
     draws: Annotated[
@@ -123,7 +123,7 @@ def _check_options(context: typer.Context, *, preview: bool, augmented: bool) ->
 
 def _check_picture_path(path: Path) -> None:
     """Refuse a place where no picture can be written."""
-    from ..export.destination import check_destination
+    from ..runtime.files import check_destination
 
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ValueError(f"a contact sheet is a .png, .jpg or .webp file; got {path}")

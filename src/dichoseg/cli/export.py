@@ -28,8 +28,8 @@ def export(
 ) -> None:
     """Write a model as one file for other programs; it is compared with the model first."""
     from ..export import export_onnx, export_program
-    from ..export.destination import check_destination
-    from ..models import load_model
+    from ..runtime.files import check_destination
+    from ..weights import load_model
 
     suffix = file.suffix.lower()
     if suffix not in (".onnx", ".pt2"):

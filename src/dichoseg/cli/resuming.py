@@ -22,7 +22,7 @@ OF_NO_CONSEQUENCE = {
 
 def write_command(out: Path, command: dict[str, Any]) -> None:
     """Leave in a run's folder what it was started with, for `--resume`."""
-    from ..models.weights.writing import write_json
+    from ..runtime.files import write_json
     from ..training.run_folder import COMMAND
 
     out.mkdir(parents=True, exist_ok=True)

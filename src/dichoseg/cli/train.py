@@ -13,10 +13,10 @@ from .building import (
     described,
     edge_part,
     encoder_of,
-    loss_parts,
     make_augmentation,
     make_network,
     make_transform,
+    objective_parts,
 )
 from .options import (
     DATA,
@@ -31,7 +31,7 @@ from .options import (
     tell,
 )
 from .resuming import check_same, command_of, write_command
-from .scoring import score_run
+from .run_scores import score_run
 from .training_data import open_training_data
 
 if TYPE_CHECKING:
@@ -58,7 +58,10 @@ def train(
         ),
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="Such as timm:convnext_tiny.", rich_help_panel="Network")] = None,
-    decoder: Annotated[str | None, typer.Option(help="Such as deconv.", rich_help_panel="Network")] = None,
+    decoder: Annotated[
+        str | None, typer.Option(help="Such as deconv, or 'fpn(channels=64)'.", rich_help_panel="Network")
+    ] = None,
+    heads: Annotated[str | None, typer.Option(help="Such as fused.", rich_help_panel="Network")] = None,
     pretrained: Annotated[
         bool,
         typer.Option(
@@ -118,7 +121,14 @@ def train(
         list[str] | None,
         typer.Option(
             help="NAME[:WEIGHT] from `dichoseg list losses`; repeatable. Default: bce, deeply supervised. Edge losses "
-            "see the answer alone, and bce is added where nothing else is given.",
+            "supervise the final map only, and bce is added if nothing else is given.",
+            rich_help_panel="Objective",
+        ),
+    ] = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME[:WEIGHT] from `dichoseg list objectives`; repeatable, added to the losses.",
             rich_help_panel="Objective",
         ),
     ] = None,
@@ -154,48 +164,54 @@ def train(
     cpu_augmentation: Annotated[
         str | None,
         typer.Option(
-            help="In the workers, through albumentations: dis-tuning, isnet or strong.", rich_help_panel="Augmentation"
+            help="In the workers, through albumentations: dis_tuning, isnet or strong.", rich_help_panel="Augmentation"
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.", rich_help_panel="Optimisation")] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.", rich_help_panel="Optimization")] = 10,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Images per batch, of each process.", rich_help_panel="Optimisation")
+        int, typer.Option(min=1, help="Images per batch, of each process.", rich_help_panel="Optimization")
     ] = 8,
     accumulate: Annotated[
-        int, typer.Option(min=1, help="Batches per optimiser step.", rich_help_panel="Optimisation")
+        int, typer.Option(min=1, help="Batches per optimiser step.", rich_help_panel="Optimization")
     ] = 1,
     learning_rate: Annotated[
-        float, typer.Option(min=0, help="Of AdamW, at its highest.", rich_help_panel="Optimisation")
+        float, typer.Option(min=0, help="Of AdamW, at its highest.", rich_help_panel="Optimization")
     ] = 1e-3,
     encoder_rate: Annotated[
         float,
         typer.Option(
-            min=0, help="The encoder's share of --learning-rate, such as 0.1.", rich_help_panel="Optimisation"
+            min=0, help="The encoder's share of --learning-rate, such as 0.1.", rich_help_panel="Optimization"
         ),
     ] = 1.0,
     schedule: Annotated[
         Literal["cosine", "step", "constant"],
         typer.Option(
             help="How the learning rate falls: along a cosine to zero; to a tenth after 60 % and 90 % of the run; not.",
-            rich_help_panel="Optimisation",
+            rich_help_panel="Optimization",
         ),
     ] = "cosine",
     warmup: Annotated[
         int,
-        typer.Option(min=0, help="Steps in which the learning rate rises first.", rich_help_panel="Optimisation"),
+        typer.Option(min=0, help="Steps in which the learning rate rises first.", rich_help_panel="Optimization"),
     ] = 0,
     ema: Annotated[
         float | None,
         typer.Option(
-            help="Validate and keep a moving average of the weights, such as 0.999.", rich_help_panel="Optimisation"
+            help="Validate and keep a moving average of the weights, such as 0.999.", rich_help_panel="Optimization"
         ),
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="End after so many epochs without a better quick_max_f.", rich_help_panel="Optimisation"
-        ),
+        typer.Option(min=1, help="End after so many epochs without a better --best.", rich_help_panel="Optimization"),
     ] = None,
+    best: Annotated[
+        str,
+        typer.Option(
+            help="Score that decides which weights are best: a column of history.csv, or a metric from "
+            "`dichoseg list metrics`.",
+            rich_help_panel="Optimization",
+        ),
+    ] = "quick_max_f",
     workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 1,
     device: DeviceOption = None,
     precision: Annotated[
@@ -231,16 +247,16 @@ def train(
 
     import torch
 
-    from ..inference.memory import keep_memory
-    from ..inference.prepare import choose_device
-    from ..losses import IntermediateSupervision, WeightedSum
-    from ..models import load_model
-    from ..models.weights import batch_norm
+    from .. import batch_norm
+    from ..objectives import IntermediateSupervision, WeightedSum
+    from ..runtime.device import choose_device
+    from ..runtime.memory import keep_memory
+    from ..runtime.signals import stoppable
     from ..training import callbacks, fit, fit_gt_encoder, parameters, recomputation, schedules
-    from ..training.checkpoint import stoppable
-    from ..training.gt_encoder import gt_encoder_folder
     from ..training.processes import leads
     from ..training.run_folder import COMMAND, TENSORBOARD, RunFolder
+    from ..training.two_stage import gt_encoder_folder
+    from ..weights import load_model
 
     show_training_log()
     if resume is not None and data is None:
@@ -266,9 +282,10 @@ def train(
     # what can be refused is refused before the data is read
     if leads():
         RunFolder(out, resume=resume is not None)
-    parts = loss_parts(loss or ["bce"])
+    parts = objective_parts(loss or ([] if objective else ["bce"]), objective or [])
     device_augmentation = make_augmentation(augmentation or [])
-    network = make_network(model, encoder, decoder, pretrained=pretrained, weights=weights, size=size, seed=seed)
+    swapped = {"encoder": encoder, "decoder": decoder, "heads": heads}
+    network = make_network(model, swapped, pretrained=pretrained, weights=weights, size=size, seed=seed)
     if freeze_batch_norm:
         batch_norm.freeze_batch_norm(network)
     if freeze_encoder:
@@ -312,7 +329,7 @@ def train(
     if patience is not None and validation is None:
         raise ValueError("--patience needs validation data: --val, or --val-fraction 0.1")
     board = [callbacks.TensorBoard(out / TENSORBOARD)] if tensorboard else []
-    stopping = [] if patience is None else [callbacks.EarlyStopping(patience)]
+    stopping = [] if patience is None else [callbacks.EarlyStopping(patience, metric=best)]
     held_out = "none (--val-fraction 0.1 holds some back)" if validation is None else len(validation)
     tell(f"{described(network)}: {len(training)} images to train on, {held_out} to validate on")
     shared: dict[str, Any] = {
@@ -349,6 +366,7 @@ def train(
         ema=ema,
         on_epoch=[*board, *stopping],
         overfit_batches=overfit_batches,
+        best=best,
         **shared,
     )
     if not leads():
@@ -359,4 +377,4 @@ def train(
     before = f"{history[0]['loss']:.4f} -> " if len(history) > 1 else ""
     typer.echo(f"loss {before}{history[-1]['loss']:.4f}; model in {out}")
     if validation is not None and overfit_batches is None:
-        score_run(out, history, training, validation, target)
+        score_run(out, history, training, validation, target, best=best)

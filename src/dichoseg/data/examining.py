@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,8 @@ from PIL import ExifTags
 from PIL import Image as PillowImage
 from tqdm import tqdm
 
-from .reading import alpha_tensor, colours, load, mask_tensor, open_image, opened
+from .decoding import alpha_tensor, colours, load, mask_tensor, open_image, opened
 from .report import DataReport, Problem, Size, problem_of
-
-if TYPE_CHECKING:
-    from .folder import FolderDataset
 
 Finding: TypeAlias = tuple[str, str]
 """Kind and message."""
@@ -41,8 +38,19 @@ LYING = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
 
 
+class PairedFiles(Protocol):
+    """The attributes of a `FolderDataset` that are examined."""
+
+    files: list[tuple[str, Path, Path]]
+    cutouts: bool
+    foreground: tuple[int, ...] | None
+    resize_masks: bool
+    left_out: tuple[Problem, ...]
+    ignored: tuple[Problem, ...]
+
+
 class _Pair(NamedTuple):
-    """What one look at a pair gives; None and no bytes for what cannot be read."""
+    """Result of reading one pair; None and no bytes for what cannot be read."""
 
     problems: list[Problem]
     size: Size | None = None
@@ -50,7 +58,7 @@ class _Pair(NamedTuple):
     foreground: float | None = None
 
 
-def examine(dataset: FolderDataset, *, other: FolderDataset | None, progress: bool) -> DataReport:
+def examine(dataset: PairedFiles, *, other: PairedFiles | None, progress: bool) -> DataReport:
     """Read every file of a data set once, and the images of another; see `FolderDataset.report`."""
     pairs = _in_threads(functools.partial(_look, dataset), dataset.files, progress=progress)
     images = {name: path for name, path, _ in dataset.files}
@@ -89,7 +97,7 @@ def _in_threads(look: Callable[[Item], Result], items: Sequence[Item], *, progre
         return list(tqdm(results, "check", len(items), leave=False, disable=None if progress else True))
 
 
-def _look(dataset: FolderDataset, files: tuple[str, Path, Path]) -> _Pair:
+def _look(dataset: PairedFiles, files: tuple[str, Path, Path]) -> _Pair:
     """Read one pair and judge it."""
     name, image_path, mask_path = files
     found: list[Finding] = []

@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..contracts import Sample
+from .decoding import alpha_pixels, eight_bits, image_pixels, open_image, open_reduced, read_mask_pixels, to_unit
 from .examining import examine, size_mismatch
-from .reading import alpha_pixels, eight_bits, image_pixels, open_image, open_reduced, read_mask_pixels, to_unit
 from .report import DataReport, Problem, problem_of
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Decoders: `Features -> Features`, built from a `FeatureInfo`, with a `feature_info` of their own."""
+"""Decoders: `Features -> Features`, built from a `FeatureInfo`, with one of their own."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from .deconv import DeconvDecoder as DeconvDecoder
     from .deconv import DeconvEnlarger as DeconvEnlarger
     from .edge_guided import EdgeGuidedDecoder as EdgeGuidedDecoder
-    from .edge_guided import EdgeGuidedHeads as EdgeGuidedHeads
     from .fpn import FPNDecoder as FPNDecoder
     from .rsu import RSUDecoder as RSUDecoder
 else:
@@ -18,8 +17,10 @@ else:
             "DeconvDecoder": "deconv",
             "DeconvEnlarger": "deconv",
             "EdgeGuidedDecoder": "edge_guided",
-            "EdgeGuidedHeads": "edge_guided",
             "FPNDecoder": "fpn",
             "RSUDecoder": "rsu",
+        },
+        moved={
+            "EdgeGuidedHeads": "heads",
         },
     )

@@ -1,71 +1,15 @@
-"""EGNet: a top-down path with an edge branch, and heads in which the edge guides every scale."""
+"""The decoder of EGNet: a top-down path with an edge branch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
 from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..blocks import resize, spatial_size
-from ..contracts import Decoder, FeatureInfo, Features, Heads, Logits, Prediction
-
-
-class EdgeGuidedHeads(Heads):
-    """Edge, salient and guided maps; the guided features fused are the answer.
-
-    Source: the one-to-one guidance module of EGNet (arXiv:1908.08297): each salient feature, enlarged to the edge
-    feature and added to it, passes three convolutions, and the sum of what comes out gives the answer.
-
-    `logits` is the fused map. `side_logits` are the maps of the guided features, finest first, then those of the
-    salient features, coarsest first; `edge_logits` is the one edge map. All are at the image's size, and all
-    resizing is bilinear with aligned corners, as published.
-
-    Args:
-        feature_info: The edge feature, then the salient ones, finest first: `EdgeGuidedDecoder`'s.
-
-    Raises:
-        ValueError: Fewer than two features.
-    """
-
-    def __init__(self, feature_info: FeatureInfo) -> None:
-        super().__init__()
-        count = len(feature_info.channels)
-        if count < 2:
-            raise ValueError(f"EdgeGuidedHeads needs two features or more; got channels {feature_info.channels}")
-        width, *salient = feature_info.channels
-        self.edge_score = _conv(width, 1, 3)
-        self.scores = nn.ModuleList(_conv(channels, 1, 3) for channels in salient)
-        self.narrow = nn.ModuleList(_pointwise(channels, width) for channels in salient)
-        self.guided = nn.ModuleList(_three_convs(width, _kernel_size(index, count)) for index in range(1, count))
-        self.guided_scores = nn.ModuleList(_conv(width, 1, 3) for _ in salient)
-        self.fuse = nn.Sequential(_conv(width, width, 5), nn.ReLU(inplace=True), _conv(width, 1, 3))
-
-    def forward(self, features: Features, size: tuple[int, int]) -> Prediction:
-        """Every map."""
-        guided = [self._guide(features, index) for index in range(len(self.guided))]
-        maps = [score(feature) for score, feature in zip(self.guided_scores, guided, strict=True)]
-        salient = [score(feature) for score, feature in zip(self.scores, features[1:], strict=True)]
-        side_logits = tuple(resize(logits, size, align_corners=True) for logits in (*maps, *reversed(salient)))
-        edge_logits = (resize(self.edge_score(features[0]), size, align_corners=True),)
-        return Prediction(self._fuse(reduce(torch.add, guided), size), side_logits, edge_logits, features)
-
-    def logits(self, features: Features, size: tuple[int, int]) -> Logits:
-        """The fused map alone."""
-        total = self._guide(features, 0)
-        for index in range(1, len(self.guided)):  # one at a time: they are the largest tensors of the network
-            total = total + self._guide(features, index)
-        return self._fuse(total, size)
-
-    def _guide(self, features: Features, index: int) -> Tensor:
-        edge, salient = features[0], features[index + 1]
-        enlarged = resize(self.narrow[index](salient), spatial_size(edge), align_corners=True)
-        return self.guided[index](enlarged + edge)
-
-    def _fuse(self, total: Tensor, size: tuple[int, int]) -> Logits:
-        return resize(self.fuse(total), size, align_corners=True)
+from ..contracts import Decoder, FeatureInfo, Features, Heads
+from ..heads.edge_guided import EdgeGuidedHeads, kernel_size, pointwise, three_convs
 
 
 class EdgeGuidedDecoder(Decoder):
@@ -111,15 +55,15 @@ class EdgeGuidedDecoder(Decoder):
             raise ValueError(f"{count} features need {count} channels; got {tuple(channels)}")
         self.feature_info = FeatureInfo(channels, feature_info.strides)
         self.project = nn.ModuleList(
-            _pointwise(before, after) if project else nn.Identity()
+            pointwise(before, after) if project else nn.Identity()
             for before, after in zip(feature_info.channels, channels, strict=True)
         )
-        self.up = nn.ModuleList(_three_convs(width, _kernel_size(index, count)) for index, width in enumerate(channels))
+        self.up = nn.ModuleList(three_convs(width, kernel_size(index, count)) for index, width in enumerate(channels))
         self.narrow = nn.ModuleList(
-            _pointwise(below, width) if below != width else nn.Identity()
+            pointwise(below, width) if below != width else nn.Identity()
             for width, below in zip(channels[1:], channels[2:], strict=False)
         )
-        self.location = _pointwise(channels[-1], channels[0])
+        self.location = pointwise(channels[-1], channels[0])
 
     def forward(self, features: Features) -> Features:
         """The encoder's features -> (edge, salient 1, salient 2, ...)."""
@@ -129,31 +73,3 @@ class EdgeGuidedDecoder(Decoder):
             salient.append(up(skip + resize(narrow(salient[-1]), spatial_size(skip), align_corners=True)))
         prior = resize(self.location(salient[0]), spatial_size(edge), align_corners=True)
         return (self.up[0](edge + prior), *reversed(salient))
-
-
-def _kernel_size(index: int, count: int) -> int:
-    """3 for the edge feature and the finest salient one, 7 for the coarsest, 5 between."""
-    if index < 2:
-        return 3
-    return 7 if index == count - 1 else 5
-
-
-def _conv(in_channels: int, out_channels: int, kernel_size: int, *, bias: bool = True) -> nn.Conv2d:
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)
-    if out_channels == 1:
-        nn.init.normal_(conv.weight, std=0.01)
-    else:
-        nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
-    return conv
-
-
-def _pointwise(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(_conv(in_channels, out_channels, 1, bias=False), nn.ReLU(inplace=True))
-
-
-def _three_convs(channels: int, kernel_size: int) -> nn.Sequential:
-    return nn.Sequential(
-        *(layer for _ in range(3) for layer in (_conv(channels, channels, kernel_size), nn.ReLU(inplace=True)))
-    )

@@ -10,9 +10,10 @@ import timm
 import torch
 from torch import Tensor
 
-from ..blocks import evaluating, resize, spatial_size
+from ..blocks import resize, spatial_size
 from ..contracts import Encoder, FeatureInfo, Features, Image
 from ..preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from ..tracing import evaluating
 
 
 class TimmEncoder(Encoder):

@@ -1,4 +1,4 @@
-"""Evaluation of predictions on disk: scores as papers print them, models side by side, pictures of what failed."""
+"""Evaluation: scores as papers print them, of a model or of predictions on disk; models side by side; failures."""
 
 from typing import TYPE_CHECKING
 
@@ -8,12 +8,14 @@ if TYPE_CHECKING:
     from .comparison import Comparison as Comparison
     from .folders import compare_folders as compare_folders
     from .folders import evaluate_folders as evaluate_folders
+    from .scoring import evaluate as evaluate
 else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
         {
             "Comparison": "comparison",
             "compare_folders": "folders",
+            "evaluate": "scoring",
             "evaluate_folders": "folders",
         },
     )

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from ..data.reading import read_mask, read_prediction
-from ..metrics.evaluator import Evaluator
-from ..models.weights.writing import write_atomically, write_json
+from ..data.decoding import read_mask, read_prediction
+from ..metrics.evaluator import CURVES, Evaluator
+from ..runtime.files import write_atomically, write_json
 from ..visualize import contact_sheet, error_map, metric_curves, thumbnail
 
 ALL = "all"
@@ -181,7 +181,7 @@ class Comparison:
         of_images = [evaluator.curves() for evaluator in evaluators]
         statistics = {}
         for metric in evaluators[0].metrics:
-            variant, _, measure = metric.partition("_")
+            variant, _, measure = metric.partition("_") if metric in CURVES else ("", "", metric)
             pooled = variant == "overall" or (evaluators[0].protocol == "dis" and metric == "max_f")
             if pooled:
                 continue

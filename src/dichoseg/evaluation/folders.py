@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from ..data.decoding import mask_tensor, open_image, read_prediction
 from ..data.folder import files_by_name
-from ..data.reading import mask_tensor, open_image, read_prediction
 from ..metrics.evaluator import Evaluator
 from .comparison import Comparison, Note
 from .skeletons import cached_skeleton

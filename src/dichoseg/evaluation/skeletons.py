@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..metrics.thinning import skeleton
-from ..models.weights.writing import write_atomically
+from ..runtime.files import write_atomically
 
 VERSION = 1
 """Part of each file's name; another algorithm would get another number."""

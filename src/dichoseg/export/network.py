@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -14,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..blocks import resize, spatial_size
+from ..checking import choice
 from ..contracts import Image, Model, unwrapped
-from ..data import SyntheticDataset
 from ..preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 
 logger = logging.getLogger(__name__)
@@ -28,7 +27,8 @@ TOOLS = {
 }
 """Preset -> what the tool does to a photograph before it runs a file; its resizing filter is Lanczos, though."""
 TOLERANCE = 1e-3
-SCENE_SIZE = 256
+REFERENCE_SIZE = 256
+"""Side of the image to compare on, if the model has no size of its own, in pixels."""
 
 
 class Export(NamedTuple):
@@ -42,21 +42,20 @@ class Export(NamedTuple):
     """How the module's image is made of a photograph."""
 
 
-def prepare_export(model: Model, *, size: int | None = None, preset: Preset | None = None) -> Export:
-    """Copy a model, and put the sigmoid and what a preset's tool needs around it.
+def prepare_export(model: Model, *, size: int | tuple[int, int] | None = None, preset: Preset | None = None) -> Export:
+    """Copy a model, and wrap it in the sigmoid and the conversions that a preset's tool needs.
 
     Raises:
-        TypeError, ValueError: Something that is not a model, one that takes masks, a size that is not a positive whole
-            number, or an unknown preset.
+        TypeError: `model` is not a model.
+        ValueError: The model takes masks, the size is not positive, or the preset is unknown.
     """
     model = unwrapped(model)
     if model.preprocessing.source == "mask":
         raise ValueError("this is a GT encoder, which takes masks and serves training alone; export the model itself")
-    if preset is not None and preset not in TOOLS:
-        raise ValueError(f"preset must be one of {', '.join(TOOLS)}; got {preset!r}")
-    preprocessing = model.preprocessing if size is None else dataclasses.replace(model.preprocessing, size=size)
+    if preset is not None:
+        choice("preset", preset, TOOLS)
     network = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
-    network.preprocessing = preprocessing
+    network.preprocessing = model.preprocessing.with_size(size)
     module = Probability(network).eval()
     if preset is None:
         return Export(module, network, network.preprocessing)
@@ -103,8 +102,8 @@ class InTool(nn.Module):
         super().__init__()
         own = probability.network.preprocessing
         self.probability = probability
-        self.outer_size = cast(int, tool.size)
-        self.inner_size = own.size or self.outer_size
+        self.outer_size = cast("tuple[int, int]", tool.height_width)
+        self.inner_size = own.height_width or self.outer_size
         self.swaps_channels = own.channel_order != tool.channel_order
         scale = 255.0 if own.scale == "byte" else 1.0
         tool_mean, tool_std, mean, std = (
@@ -126,9 +125,9 @@ class InTool(nn.Module):
             image = image * self.factor + self.offset
         if self.inner_size == self.outer_size:
             return cast(Tensor, self.probability(image))
-        image = F.avg_pool2d(image, max(1, self.outer_size // self.inner_size))  # so that no pixel is passed over
-        probability = self.probability(resize(image, (self.inner_size, self.inner_size)))
-        return resize(probability, (self.outer_size, self.outer_size))
+        shrinking = [max(1, outer // inner) for outer, inner in zip(self.outer_size, self.inner_size, strict=True)]
+        image = F.avg_pool2d(image, shrinking)  # so that no pixel is left out
+        return resize(self.probability(resize(image, self.inner_size)), self.outer_size)
 
 
 class Reference(NamedTuple):
@@ -139,15 +138,15 @@ class Reference(NamedTuple):
 
 
 def compute_references(export: Export, shapes: Sequence[tuple[int, int, int]]) -> list[Reference]:
-    """What the model makes of a drawn scene, in each (batch, height, width).
+    """Run the model on a smooth random image in each (batch, height, width).
 
     Raises:
-        ValueError: A size that the model does not take.
+        ValueError: The model does not take a size.
     """
-    scene = SyntheticDataset(1, size=SCENE_SIZE)[0].image[None]
+    noise = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     made = []
     for batch, height, width in shapes:
-        photograph = resize(scene, (height, width)).expand(batch, -1, -1, -1)
+        photograph = resize(noise, (height, width)).expand(batch, -1, -1, -1)
         image = export.preprocessing.normalize(photograph).contiguous()
         try:
             with torch.no_grad():

@@ -16,11 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from ..contracts import Image, Model
-from ..models.weights.config import METADATA_KEY, config_of
-from ..models.weights.onnx_graph import path_name
-from ..models.weights.writing import write_atomically
-from .destination import check_destination
-from .network import SCENE_SIZE, Preset, compute_references, largest_difference, prepare_export
+from ..runtime.files import check_destination, write_atomically
+from ..weights.format import METADATA_KEY, config_of
+from ..weights.onnx_graph import path_name
+from .network import REFERENCE_SIZE, Preset, compute_references, largest_difference, prepare_export
 
 if TYPE_CHECKING:
     import onnx
@@ -37,7 +36,7 @@ def export_onnx(
     model: Model,
     path: str | Path,
     *,
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
     dynamic: bool = False,
     preset: Preset | None = None,
     half: bool = False,
@@ -58,7 +57,7 @@ def export_onnx(
     Args:
         model: Any model that takes images. It stays as it is, in its mode and on its device.
         path: The file, written whole or not at all; nothing lies beside it. One that is there is replaced.
-        size: Side of the square image that the network sees, in pixels. Default: the model's own.
+        size: Size of the network's input in pixels: (height, width), or an int for a square. Default: the model's own.
         dynamic: Leave batch, height and width open. A tool has one size, so there it makes no sense.
         preset: `"rembg-dis"` for rembg's `dis_custom`, which gives 1024 pixels; `"rembg-u2net"` for `u2net_custom`,
             which gives 320.
@@ -66,8 +65,8 @@ def export_onnx(
             float32 as the file is loaded, so speed, memory and everything computed are those of float32.
 
     Returns:
-        The largest difference between the file's probability and the model's, on a drawn scene, and where `dynamic`
-        also on two in a batch at an odd size.
+        The largest difference between the file's probability and the model's, on a random image, and if `dynamic` also
+        on two in a batch at an odd size.
 
     Raises:
         TypeError, ValueError: Something that is not a model, one that takes masks, one that does not take this size, an
@@ -89,11 +88,11 @@ def export_onnx(
         raise ValueError(
             f"{preset} gives images of {export.preprocessing.size} pixels and no others: leave out dynamic"
         )
-    side = export.preprocessing.size or (SCENE_SIZE if dynamic else None)
-    if side is None:
+    shape = export.preprocessing.height_width or ((REFERENCE_SIZE, REFERENCE_SIZE) if dynamic else None)
+    if shape is None:
         raise ValueError("the model takes photographs at their own size: say size=, or dynamic=True for any size")
-    odd = (2, side * 3 // 4 | 1, side * 5 // 4 | 1)
-    wanted = compute_references(export, [(1, side, side), *([odd] if dynamic else [])])
+    odd = (2, shape[0] * 3 // 4 | 1, shape[1] * 5 // 4 | 1)
+    wanted = compute_references(export, [(1, *shape), *([odd] if dynamic else [])])
     file = _traced(export.module, wanted[0].image, dynamic=dynamic)
     _name_weights(file.graph, export.network)
     onnx.helper.set_model_props(file, {METADATA_KEY: json.dumps({**config_of(export.network), "preset": preset})})

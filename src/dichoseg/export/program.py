@@ -9,13 +9,12 @@ from pathlib import Path
 import torch
 
 from ..contracts import Model
-from ..models.weights.config import METADATA_KEY, config_of
-from ..models.weights.writing import write_atomically
-from .destination import check_destination
+from ..runtime.files import check_destination, write_atomically
+from ..weights.format import METADATA_KEY, config_of
 from .network import compute_references, largest_difference, prepare_export
 
 
-def export_program(model: Model, path: str | Path, *, size: int | None = None) -> float:
+def export_program(model: Model, path: str | Path, *, size: int | tuple[int, int] | None = None) -> float:
     """Write a model as a `.pt2` file of torch.export, which torch runs without dichoseg.
 
     The program takes what the model takes, a photograph prepared by `model.preprocessing`, (1, 3, H, W) float32, and
@@ -25,10 +24,10 @@ def export_program(model: Model, path: str | Path, *, size: int | None = None) -
     Args:
         model: Any model that takes images. It stays as it is, in its mode and on its device.
         path: The file, written whole or not at all. One that is there is replaced.
-        size: Side of the square image, in pixels. Default: the model's own.
+        size: Size of the image in pixels: (height, width), or an int for a square. Default: the model's own.
 
     Returns:
-        The largest difference between the file's probability and the model's, on a drawn scene.
+        The largest difference between the file's probability and the model's, on a random image.
 
     Raises:
         TypeError, ValueError: Something that is not a model, one that takes masks, or one that does not take this size.
@@ -38,10 +37,10 @@ def export_program(model: Model, path: str | Path, *, size: int | None = None) -
     path = Path(path)
     check_destination(path)
     export = prepare_export(model, size=size)
-    side = export.preprocessing.size
-    if side is None:
+    shape = export.preprocessing.height_width
+    if shape is None:
         raise ValueError("the model takes photographs at their own size, and a program has one size: say size=")
-    wanted = compute_references(export, [(1, side, side)])
+    wanted = compute_references(export, [(1, *shape)])
     program = torch.export.export(export.module, (wanted[0].image,))
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={METADATA_KEY: json.dumps(config_of(export.network))})

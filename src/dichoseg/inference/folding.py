@@ -12,8 +12,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from ..blocks import blank_image, outline
 from ..contracts import Model
+from ..tracing import blank_image, outline
 
 CONVOLUTIONS = {"Conv2d", "Conv2dSame", "ConvTranspose2d"}
 NORMS = {

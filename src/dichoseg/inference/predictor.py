@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor
 
+from ..checking import choice
 from ..contracts import Model, unwrapped
-from ..data.reading import image_tensor, open_image, read_image, read_mask, upright
+from ..data.decoding import image_tensor, open_image, read_image, read_mask, upright
 from ..preprocessing import Preprocessing
-from .memory import lacking_on_cpu
-from .prepare import Precision, prepared, usable_device
+from ..runtime.device import Precision, usable_device
+from ..runtime.memory import lacking_on_cpu
+from .prepare import prepared
 from .sharpening import sharpened
 
 Photograph: TypeAlias = str | Path | bytes | bytearray | memoryview | PillowImage.Image | NDArray[Any] | Tensor
@@ -28,28 +30,29 @@ _UNKNOWN = "wanted a path, bytes, a Pillow image, an array or a tensor; got {}"
 
 
 class Predictor:
-    """A model prepared once, for many photographs. The model that is given stays as it is.
+    """A model prepared once, for many photographs.
 
-    The copy has its batch norms folded into the convolutions and computes the answer alone. It can be called from
-    several threads, which take turns at the network.
+    The predictor works on a copy of the model, with batch norms folded into the convolutions, that computes the final
+    logits only. It can be called from several threads, which take turns at the network.
 
     Args:
-        model: Any model.
-        device: Where to run, such as `"cuda"`. Default: where the model is.
-        precision: `"auto"` is bfloat16 where the machine has it natively, which moves probabilities by less than
-            0.002 on average, else float32.
+        model: Any model; it is not changed.
+        device: Device to run on, such as `"cuda"`. Default: the model's device.
+        precision: `"auto"` is bfloat16 if the hardware has it natively, else float32. bfloat16 changes probabilities by
+            less than 0.002 on average.
+        size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
         normalize: `"minmax"` stretches each map to [0, 1], the last step of IS-Net's and U²-Net's published scripts; a
             constant map then gives zeros. It turns the faint map of a photograph without foreground into a mask.
         flips: Average the map with that of the mirrored photograph, for twice the time.
-        sharpen: Look again at the border between foreground and background, at the photograph's own pixels, where it
-            is at least 1.5 times as large as the network's input (`dichoseg.inference.sharpening` tells how). That
-            takes the time of one more photograph for each view, of which 12 megapixels have 10 to 20.
-        compile: Compile the network with `torch.compile` at the first photograph, which takes a minute or so.
+        sharpen: Refine the border between foreground and background at the photograph's own resolution, if it is at
+            least 1.5 times as large as the network's input (see `dichoseg.inference.sharpening`). That takes the time
+            of one more photograph for each view; a photograph of 12 megapixels has 10 to 20 views.
+        compile: Compile the network with `torch.compile` at the first photograph, which takes about a minute.
 
     Raises:
-        TypeError: Something that is not a model.
-        ValueError: A precision or a normalisation that is none; `sharpen` of a model that takes photographs at their
-            own size, or takes masks.
+        TypeError: `model` is not a model.
+        ValueError: The precision or the normalization is unknown, or `sharpen` is set for a model that takes
+            photographs at their own size, or takes masks.
     """
 
     def __init__(
@@ -58,21 +61,23 @@ class Predictor:
         *,
         device: str | torch.device | None = None,
         precision: Precision = "auto",
+        size: int | tuple[int, int] | None = None,
         normalize: Literal["minmax"] | None = None,
         flips: bool = False,
         sharpen: bool = False,
         compile: bool = False,
     ) -> None:
         model = unwrapped(model)
-        if normalize not in (None, "minmax"):
-            raise ValueError(f"normalize must be 'minmax' or None; got {normalize!r}")
-        if sharpen and (model.preprocessing.size is None or model.preprocessing.source == "mask"):
+        preprocessing = model.preprocessing.with_size(size)
+        choice("normalize", normalize, (None, "minmax"))
+        if sharpen and (preprocessing.size is None or preprocessing.source == "mask"):
             raise ValueError(
                 "sharpen is for models that take photographs at a fixed size, smaller than their own; this one takes "
-                + ("masks" if model.preprocessing.source == "mask" else "them at their own")
+                + ("masks" if preprocessing.source == "mask" else "them at their own")
             )
         self.device = next(model.parameters()).device if device is None else usable_device(device)
         self.model = prepared(model, precision=precision, device=self.device)
+        self.model.preprocessing = preprocessing
         self.normalize = normalize
         self.flips = flips
         self.sharpen = sharpen
@@ -87,23 +92,22 @@ class Predictor:
     def __call__(self, photograph: Iterable[Photograph]) -> Iterator[Map]: ...
 
     def __call__(self, photograph: Photograph | Iterable[Photograph]) -> Map | Iterator[Map]:
-        """Predict one photograph, or one after another.
+        """Predict one photograph, or lazily one after another.
 
         Args:
             photograph: A path, a file's bytes, a Pillow image (its EXIF orientation is applied), an array (H, W),
                 (H, W, 1), (H, W, 3) or (H, W, 4) of uint8 in RGB, or a tensor (3, H, W) in [0, 1]; or an iterable of
-                them.
-                A network that takes masks gets a mask in the same way: a path, or a tensor (1, H, W).
+                them. A network that takes masks takes a path or a tensor (1, H, W).
 
         Returns:
-            Probability of foreground, (H, W) float32 in [0, 1], at the photograph's own size; of an iterable, an
+            Probability of foreground, (H, W) float32 in [0, 1], at the photograph's own size; for an iterable, an
             iterator over them.
 
         Raises:
-            FileNotFoundError: A file that is not there.
-            ValueError: A file or an image that cannot be read, which the message names; or a map that is not finite,
-                of broken weights.
-            MemoryError: A photograph that is too large for the memory.
+            FileNotFoundError: A file does not exist.
+            ValueError: A file or an image cannot be read, which the message names; or the map is not finite, because
+                the weights are broken.
+            MemoryError: A photograph is too large for the memory.
         """
         if isinstance(photograph, str | Path | _BYTES | PillowImage.Image | np.ndarray | Tensor):
             return self._predict(photograph)
@@ -124,7 +128,7 @@ class Predictor:
     def _map(self, photograph: Photograph) -> Map:
         image = _as_tensor(photograph, self.model.preprocessing).to(self.device)[None]  # (1, C, H, W)
         probability = self._whole(image)
-        size = self.model.preprocessing.size
+        size = self.model.preprocessing.height_width
         if self.sharpen and size is not None:
             probability = sharpened(image, probability, self._whole, size=size)
         if not probability.isfinite().all():
@@ -135,7 +139,7 @@ class Predictor:
         return probability[0, 0].cpu().numpy()
 
     def _whole(self, image: Tensor) -> Tensor:
-        """(1, C, H, W) in [0, 1] -> probability of foreground (1, 1, H, W), the network seeing all of it at once."""
+        """Predict a whole image (1, C, H, W) in [0, 1]; return the probability of foreground (1, 1, H, W)."""
         preprocessing = self.model.preprocessing
         net_input = preprocessing.normalize(preprocessing.resize(image)).to(self.dtype)
         probability = self.probability(net_input)
@@ -144,18 +148,24 @@ class Predictor:
         return preprocessing.restore(probability, image.shape[-2], image.shape[-1]).clamp(0, 1)
 
     def probability(self, net_input: Tensor) -> Tensor:
-        """(B, C, H, W), normalised, in `dtype` -> probability of foreground (B, 1, H, W) in float32."""
+        """Run the network on (B, C, H, W), normalized, in `dtype`; return probabilities (B, 1, H, W) in float32."""
         with self._turn:
             logits: Tensor = self._logits(net_input.contiguous(memory_format=torch.channels_last))
         return logits.float().sigmoid()
 
 
-def predict(model: Model, photograph: Photograph) -> Map:
-    """Predict one photograph: probability of foreground, (H, W) in [0, 1], at its own size.
+def predict(model: Model, photograph: Photograph, *, size: int | tuple[int, int] | None = None) -> Map:
+    """Predict one photograph, in float32. For many, use `Predictor(model)`.
 
-    In float32. `Predictor(model)` is the one to use for many.
+    Args:
+        model: Any model.
+        photograph: A path, or anything else that a `Predictor` takes.
+        size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
+
+    Returns:
+        Probability of foreground, (H, W) float32 in [0, 1], at the photograph's own size.
     """
-    return Predictor(model, precision="float32")(photograph)
+    return Predictor(model, precision="float32", size=size)(photograph)
 
 
 def to_uint8(probability: NDArray[np.float32]) -> NDArray[np.uint8]:

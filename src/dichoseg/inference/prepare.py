@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import copy
 import logging
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..blocks import ConvNormAct
 from ..contracts import Model
+from ..runtime.device import Precision, uses_bfloat16
 from .folding import fold_batch_norm, has_hooks
 
 logger = logging.getLogger(__name__)
-
-Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 
 
 def prepared(model: Model, *, precision: Precision, device: torch.device) -> Model:
@@ -39,50 +38,6 @@ def prepared(model: Model, *, precision: Precision, device: torch.device) -> Mod
     if device.type == "cpu":
         _fuse_relu(ready)
     return ready
-
-
-def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
-    """Whether a precision means bfloat16 on a device.
-
-    Raises:
-        ValueError: No precision.
-    """
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise ValueError(f"precision must be auto, float32 or bfloat16; got {precision!r}")
-    if precision != "auto":
-        return precision == "bfloat16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
-        capabilities = torch.cpu.get_capabilities()
-        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-    return False
-
-
-def choose_device(device: str | torch.device | None, home: torch.device) -> torch.device:
-    """The device that was asked for; else CUDA, else Apple's MPS where there is one, else `home`.
-
-    Raises:
-        ValueError: One that torch cannot use here.
-    """
-    if device is not None:
-        return usable_device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps") if torch.backends.mps.is_available() else home
-
-
-def usable_device(device: str | torch.device) -> torch.device:
-    """A device by its name; a ValueError of one line where torch does not know it, or cannot use it here."""
-    try:
-        found = torch.device(device)
-    except RuntimeError:  # which lists twenty kinds
-        raise ValueError(f"device must be one such as cpu, cuda, cuda:1 or mps; got {device!r}") from None
-    try:
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"torch cannot use device {found} here: {str(error).splitlines()[0]}") from None
-    return found
 
 
 class ConvReLU(nn.Module):

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..blocks import edge_band, resize
+from ..blocks import resize
+from ..masks import edge_band
 
 BAND = 0.01
 """What lies so near to the border may change, as a share of the photograph's longer side."""
@@ -23,12 +24,14 @@ UNSEEN = 0.02
 """Share of a neighbourhood that counts as an error, so that nothing is confirmed where next to nothing is certain."""
 
 
-def is_much_larger(height: int, width: int, size: int) -> bool:
-    """Whether views would show a photograph noticeably larger than the network's whole input does."""
-    return max(height, width) >= 1.5 * size
+def is_much_larger(height: int, width: int, size: tuple[int, int]) -> bool:
+    """Return whether views would show a photograph noticeably larger than the network's whole input does."""
+    return max(height / size[0], width / size[1]) >= 1.5
 
 
-def sharpened(image: Tensor, probability: Tensor, predict: Callable[[Tensor], Tensor], *, size: int) -> Tensor:
+def sharpened(
+    image: Tensor, probability: Tensor, predict: Callable[[Tensor], Tensor], *, size: tuple[int, int]
+) -> Tensor:
     """Look again, at the photograph's own pixels, where the border runs.
 
     Square views of `size` pixels that overlap are predicted like photographs of their own, where the border between
@@ -44,7 +47,7 @@ def sharpened(image: Tensor, probability: Tensor, predict: Callable[[Tensor], Te
         image: The photograph, (1, C, H, W) in [0, 1].
         probability: Its map, (1, 1, H, W) in [0, 1], as the network sees it whole.
         predict: From a view (1, C, h, w) to its map (1, 1, h, w).
-        size: Side of the network's input, in pixels.
+        size: Height and width of the network's input, in pixels.
 
     Returns:
         The map with finer borders, (1, 1, H, W) in [0, 1].
@@ -52,11 +55,11 @@ def sharpened(image: Tensor, probability: Tensor, predict: Callable[[Tensor], Te
     height, width = image.shape[-2:]
     if not is_much_larger(height, width, size):
         return probability
-    ratio = max(height, width) / size
-    reach = max(3, round(BAND * size))  # in pixels of the network's input
+    ratio = max(height / size[0], width / size[1])
+    reach = max(3, round(BAND * max(size)))  # in pixels of the network's input
     border = edge_band(_reduced(probability, ratio), 2 * reach + 1)
     band = resize(_mean(border, reach // 2), (height, width))  # soft, so that what may change ends gradually
-    view_height, view_width = min(size, height), min(size, width)
+    view_height, view_width = min(size[0], height), min(size[1], width)
     change, weight = torch.zeros_like(probability), torch.zeros_like(probability)
     for top in _starts(view_height, height):
         for left in _starts(view_width, width):

@@ -1,8 +1,7 @@
-"""Losses and objectives.
+"""Losses: `(logits, mask) -> scalar`, both of one size.
 
-A loss is `(logits, mask) -> scalar`, both of one size. An objective is `(prediction, mask) -> scalar`: it applies
-losses to what a model returns, and names each term. Every loss averages per image first, then over the batch
-(`BalancedBCELoss` excepted), raises half precision to float32 and leaves autocast.
+Every loss averages per image first, then over the batch (`BalancedBCELoss` excepted), raises half precision to float32
+and leaves autocast. `dichoseg.objectives` applies losses to everything that a model returns.
 """
 
 from typing import TYPE_CHECKING
@@ -13,10 +12,6 @@ if TYPE_CHECKING:
     from .edge import BalancedBCELoss as BalancedBCELoss
     from .edge import EdgeBCELoss as EdgeBCELoss
     from .edge import EdgeMapBCELoss as EdgeMapBCELoss
-    from .objectives import DeepSupervision as DeepSupervision
-    from .objectives import EdgeSupervision as EdgeSupervision
-    from .objectives import IntermediateSupervision as IntermediateSupervision
-    from .objectives import WeightedSum as WeightedSum
     from .pixel import BCELoss as BCELoss
     from .region import DiceLoss as DiceLoss
     from .region import IoULoss as IoULoss
@@ -28,15 +23,17 @@ else:
         {
             "BCELoss": "pixel",
             "BalancedBCELoss": "edge",
-            "DeepSupervision": "objectives",
             "DiceLoss": "region",
             "EdgeBCELoss": "edge",
             "EdgeMapBCELoss": "edge",
-            "EdgeSupervision": "objectives",
-            "IntermediateSupervision": "objectives",
             "IoULoss": "region",
             "SSIMLoss": "ssim",
             "StructureLoss": "region",
+        },
+        moved={
+            "DeepSupervision": "objectives",
+            "EdgeSupervision": "objectives",
+            "IntermediateSupervision": "objectives",
             "WeightedSum": "objectives",
         },
     )

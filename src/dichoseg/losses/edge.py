@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..blocks import edge_band, full_precision
+from ..blocks import full_precision
+from ..checking import choice, number, whole
 from ..contracts import Logits, Mask
-from .checks import checked_weight, checked_width
+from ..masks import edge_band
 
 
 class EdgeBCELoss(nn.Module):
@@ -34,7 +35,7 @@ class EdgeBCELoss(nn.Module):
 
     def __init__(self, *, width: int = 3) -> None:
         super().__init__()
-        self.width = checked_width(width)
+        self.width = whole("width", width, least=3, odd=True)
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and mask -> scalar."""
@@ -65,7 +66,7 @@ class EdgeMapBCELoss(nn.Module):
 
     def __init__(self, *, width: int = 3) -> None:
         super().__init__()
-        self.width = checked_width(width)
+        self.width = whole("width", width, least=3, odd=True)
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and mask -> scalar."""
@@ -93,10 +94,8 @@ class BalancedBCELoss(nn.Module):
 
     def __init__(self, *, negative_weight: float = 1.1, reduction: Literal["mean", "sum"] = "mean") -> None:
         super().__init__()
-        if reduction not in ("mean", "sum"):
-            raise ValueError(f"reduction must be 'mean' or 'sum'; got {reduction!r}")
-        self.negative_weight = checked_weight("negative_weight", negative_weight)
-        self.reduction = reduction
+        self.negative_weight = number("negative_weight", negative_weight)
+        self.reduction = choice("reduction", reduction, ("mean", "sum"))
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and target -> scalar."""

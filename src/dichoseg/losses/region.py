@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..blocks import full_precision
+from ..checking import number, whole
 from ..contracts import Logits, Mask
-from .checks import checked_weight, checked_width
 
 
 class IoULoss(nn.Module):
@@ -73,8 +73,8 @@ class StructureLoss(nn.Module):
 
     def __init__(self, *, width: int = 31, border_weight: float = 5.0) -> None:
         super().__init__()
-        self.width = checked_width(width)
-        self.border_weight = checked_weight("border_weight", border_weight)
+        self.width = whole("width", width, least=3, odd=True)
+        self.border_weight = number("border_weight", border_weight)
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and mask -> scalar."""

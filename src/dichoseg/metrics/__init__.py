@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .multi_scale import binary_msiou as binary_msiou
     from .multi_scale import msiou_curve as msiou_curve
     from .online import OnlineMetrics as OnlineMetrics
+    from .pair import Pair as Pair
     from .structure import s_measure as s_measure
     from .thinning import skeleton as skeleton
     from .threshold import adaptive_f as adaptive_f
@@ -34,6 +35,7 @@ else:
         {
             "Evaluator": "evaluator",
             "OnlineMetrics": "online",
+            "Pair": "pair",
             "adaptive_msiou": "multi_scale",
             "adaptive_measure": "threshold",
             "adaptive_f": "threshold",

@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 from math import fsum, isnan, nan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checking import choice, unknown
+from ..records import Metric
+from ..registry import list_components
 from . import dis
 from .binary import cut_above_128
-from .boundary import boundary_iou, mean_boundary_accuracy
 from .correction import hce
 from .measures import MEASURES, Confusion
-from .multi_scale import at_adaptive, at_half
 from .pair import Pair
-from .structure import structure
-from .weighted import weighted
+from .per_image import RECORDS, record_of
 
-OF_IMAGE: dict[str, Callable[[Pair], float]] = {
-    "mae": lambda pair: pair.absolute_error,
-    "mse": lambda pair: pair.squared_error,
-    "s_measure": structure,
-    "weighted_f": weighted,
-    "adaptive_msiou": at_adaptive,
-    "binary_msiou": at_half,
-    "hce": lambda pair: hce(pair.prediction, pair.foreground, normalize=pair.normalize, skeleton=pair.skeleton).total,
-    "boundary_iou": lambda pair: boundary_iou(pair.prediction, pair.foreground),
-    "mba": lambda pair: mean_boundary_accuracy(pair.prediction, pair.foreground),
-}
-DEFINITIONS = {
-    "mae": "mean absolute difference between prediction and binary mask, averaged over images",
-    "mse": "mean squared difference between prediction and binary mask, averaged over images",
-    "s_measure": "structure measure (Fan et al., 2017), alpha 0.5, averaged over images",
-    "weighted_f": "weighted F-measure (Margolin et al., 2014), beta squared 1, averaged over images",
-    "hce": "human correction effort (Qin et al., 2022), gamma 5, epsilon 2, averaged over images",
-    "boundary_iou": "Boundary IoU (Cheng et al., 2021) above level 128, averaged over images where it is defined",
-    "mba": "mean boundary accuracy (CascadePSP, 2020) above level 128, averaged over images where it is defined",
-    "adaptive_msiou": "multi-scale IoU (Ahmadzadeh et al., 2021) at the adaptive threshold, averaged over images",
-    "binary_msiou": "multi-scale IoU (Ahmadzadeh et al., 2021) at one half, averaged over images",
-}
 DIS_DEFINITIONS = {
     "mae": "mean absolute difference between prediction and grey mask, averaged over images",
     "max_f": "best F, beta squared 0.3, of precision and recall that are averaged over images first; 255 thresholds",
@@ -61,16 +38,18 @@ OF_MEASURE = {
 }
 FAST = ("mae", "max_f", "mean_f", "adaptive_f", "s_measure", "max_e", "mean_e", "adaptive_e")
 PAPER = (*FAST, "weighted_f", "hce")
-ALL = tuple(dict.fromkeys((*PAPER, *OF_IMAGE, *(name for names in OF_MEASURE.values() for name in names))))
+CURVES = frozenset(name for names in OF_MEASURE.values() for name in names)
+"""Metrics of curves and confusions, such as `max_f`; all others are functions of one image."""
+ALL = tuple(dict.fromkeys((*PAPER, *RECORDS, *(name for names in OF_MEASURE.values() for name in names))))
 GROUPS = {"fast": FAST, "paper": PAPER, "all": ALL, "msiou": ("adaptive_msiou", "binary_msiou"), **OF_MEASURE}
 PROTOCOLS = {"pysodmetrics": ALL, "dis": ("mae", "max_f", "hce")}
 
 
 class Evaluator:
-    """Collects image after image and gives the numbers that papers print.
+    """Average of metrics over a data set, image by image: the numbers that papers print.
 
-    It remembers sums and the table of each image's numbers, no images. Each image counts alike, whatever its
-    size. It can be pickled, and what several processes have seen can be merged.
+    It keeps sums and each image's numbers, not the images. Each image counts alike, whatever its size. It can be
+    pickled, and the evaluators of several processes can be merged.
 
     Metrics, by name:
 
@@ -84,6 +63,7 @@ class Evaluator:
     - `overall_f`: F of all images' pixels together, cut at one half; here large images count more.
     - The same five of each of `MEASURES`: `max_iou`, `mean_dice`, `adaptive_e`, `binary_ber` and so on; there is no
       `overall_e`.
+    - Metrics of plugins, by the names of `list_components("metrics")`.
 
     Groups: `"fast"` is mae, max_f, mean_f, adaptive_f, s_measure, max_e, mean_e and adaptive_e, which one pass over
     the pixels gives; `"paper"` adds weighted_f and hce, which cost some ten times as much each; `"all"` is
@@ -180,13 +160,17 @@ class Evaluator:
         return {measure: total / self.count for measure, total in self._sums.items() if measure in MEASURES}
 
     def definitions(self) -> dict[str, str]:
-        """Metric -> a line that says how it is taken, to stand beside the numbers."""
-        known = DIS_DEFINITIONS if self.protocol == "dis" else DEFINITIONS
+        """Return one line for each metric that says how it is computed."""
         lines = {}
         for metric in self.metrics:
             variant, _, measure = metric.partition("_")
             name = {"f": "F (beta squared 0.3)", "e": "the E-measure", "iou": "IoU"}.get(measure, measure)
-            lines[metric] = known[metric] if metric in known else OF_VARIANT[variant].format(name)
+            if self.protocol == "dis":
+                lines[metric] = DIS_DEFINITIONS[metric]
+            elif metric in CURVES:
+                lines[metric] = OF_VARIANT[variant].format(name)
+            else:
+                lines[metric] = _record(metric).definition
         return lines
 
     def degenerate(self) -> dict[str, int]:
@@ -206,15 +190,15 @@ class Evaluator:
             if {f"max_{measure}", f"mean_{measure}"} & set(self.metrics)
             or (measure in ("precision", "recall") and {"max_f", "mean_f"} & set(self.metrics))
         }
-        if any(metric.startswith("overall_") for metric in self.metrics):
+        if any(metric.startswith("overall_") for metric in CURVES.intersection(self.metrics)):
             curves["overall"] = np.array(pair.binary)
         return curves
 
     def _of_image(self, metric: str, pair: Pair, curves: dict[str, NDArray[Any]]) -> float:
         if self.protocol == "dis":
             return _dis_of_image(metric, pair, curves)
-        if metric in OF_IMAGE:
-            return OF_IMAGE[metric](pair)
+        if metric not in CURVES:
+            return _record(metric).of_pair(pair)
         variant, measure = metric.split("_", 1)
         if variant in ("max", "mean"):
             return _extreme(variant, curves[measure])
@@ -224,9 +208,9 @@ class Evaluator:
         variant, _, measure = metric.partition("_")
         if metric == "max_f" and self.protocol == "dis":
             return dis.best_f(self._sums["precision, recall"] / self.count, offset=1e-8)
-        if variant == "overall":
+        if metric in CURVES and variant == "overall":
             return float(MEASURES[measure](Confusion(*self._sums["overall"])))
-        if variant in ("max", "mean"):
+        if metric in CURVES and variant in ("max", "mean"):
             return _extreme(variant, self._sums[measure] / self.count)
         defined = [row[metric] for row in self._rows if not isnan(row[metric])]
         return fsum(defined) / len(defined) if defined else nan
@@ -246,20 +230,27 @@ def _extreme(variant: str, curve: NDArray[np.float64]) -> float:
     return float(curve.max() if variant == "max" else curve.mean())
 
 
+def _record(name: str) -> Metric:
+    record = record_of(name)
+    if record is None:  # of a plugin that this process does not have
+        raise unknown(f"metric {name!r}", name, list_components("metrics"), listed="installed")
+    return record
+
+
 def _expanded(metrics: Sequence[str], protocol: str) -> tuple[str, ...]:
-    """The metrics that names and groups stand for, each once."""
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}; got {protocol!r}")
+    """Expand names and groups to metrics, each once."""
+    choice("protocol", protocol, PROTOCOLS)
     if isinstance(metrics, str):
         raise TypeError(f"metrics must be a sequence of names; got {metrics!r}; write ({metrics!r},)")
     known = PROTOCOLS[protocol]
     expanded: list[str] = []
     for name in metrics:
-        if name not in known and name not in GROUPS:
-            close = get_close_matches(name, (*known, *GROUPS), n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
-            raise ValueError(f"no metric {name!r} in protocol {protocol!r}; {hint}")
-        expanded += [one for one in GROUPS.get(name, (name,)) if one in known]
+        plugins: list[str] = []
+        if name not in known and name not in GROUPS and protocol == "pysodmetrics":
+            plugins = list_components("metrics")
+        if name not in (*known, *GROUPS, *plugins):
+            raise unknown(f"metric {name!r} in protocol {protocol!r}", name, (*known, *plugins, *GROUPS))
+        expanded += [one for one in GROUPS.get(name, (name,)) if one in known or one in plugins]
     if not expanded:
         raise ValueError(f"metrics must name at least one that protocol {protocol!r} has: {', '.join(known)}")
     return tuple(dict.fromkeys(expanded))

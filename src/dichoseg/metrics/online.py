@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import fsum, isnan, nan
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..contracts import Logits, Mask
+from ..records import Metric
 from .measures import Confusion, f_measure, iou
+from .pair import Pair
 
 
 class OnlineMetrics:
@@ -21,11 +27,17 @@ class OnlineMetrics:
       b = 0.3, foreground of the mask above 0.5. An image whose mask is empty has F = 0.
     - `quick_iou`: intersection over union at grey level 128, averaged over images; 0 where both are empty.
 
-    A logit that is NaN makes `quick_mae` NaN, and is background for the other two.
+    A logit that is NaN makes `quick_mae` NaN, and is background for the others.
+
+    Args:
+        metrics: Further metrics of single images, computed from the probability rounded to 8 bits; they get the keys
+            `quick_<name>`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Sequence[Metric] = ()) -> None:
+        self.metrics = tuple(metrics)
         self.count = 0
+        self._values: dict[str, list[float]] = {metric.name: [] for metric in self.metrics}
         self._mae = 0.0
         self._curve = np.zeros(256)
         self._iou = 0.0
@@ -45,23 +57,43 @@ class OnlineMetrics:
         self._curve += f_measure(confusion).sum(axis=0)
         self._iou += float(iou(confusion)[:, 255 - 128].sum())
         self.count += len(mask)
+        if self.metrics:
+            shape = (len(mask), *mask.shape[-2:])
+            levels = (probability.nan_to_num() * 255).round().byte().view(shape).cpu().numpy()
+            foreground = (target > 0.5).view(shape).cpu().numpy()
+            for pair in map(_pair, levels, foreground):
+                for metric in self.metrics:
+                    self._values[metric.name].append(float(metric.of_pair(pair)))
 
     def merge(self, other: OnlineMetrics) -> None:
-        """Add the batches that another one has seen."""
+        """Add the batches of another one, with the same metrics."""
         self._mae += other._mae
         self._curve += other._curve
         self._iou += other._iou
         self.count += other.count
+        for name, values in other._values.items():
+            self._values[name] += values
 
     def compute(self) -> dict[str, float]:
-        """The averages so far. ValueError before the first batch."""
+        """Return the averages so far; raise a ValueError before the first batch."""
         if self.count == 0:
             raise ValueError("nothing to average: update(logits, mask) comes first")
         return {
             "quick_mae": self._mae / self.count,
             "quick_max_f": float(self._curve.max()) / self.count,
             "quick_iou": self._iou / self.count,
+            **{f"quick_{name}": _mean(values) for name, values in self._values.items()},
         }
+
+
+def _pair(levels: NDArray[np.uint8], foreground: NDArray[np.bool_]) -> Pair:
+    return Pair(levels, foreground, normalize=False)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Average over the images for which the metric is defined; NaN if there are none."""
+    defined = [value for value in values if not isnan(value)]
+    return fsum(defined) / len(defined) if defined else nan
 
 
 def _level_counts(probability: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:

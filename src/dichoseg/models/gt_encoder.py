@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..blocks import SideHeads, spatial_size
+from ..blocks import spatial_size
 from ..contracts import FeatureInfo, Features, Heads, Image, Logits, Model, Prediction
 from ..encoders.rsu import RSUEncoder
+from ..heads.side import SideHeads
 from ..preprocessing import Preprocessing
 
 

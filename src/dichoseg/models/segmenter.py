@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..blocks import SideHeads, spatial_size
+from ..blocks import spatial_size
 from ..contracts import Decoder, Encoder, Features, Heads, Image, Logits, Model, Prediction
+from ..heads.side import SideHeads
 from ..preprocessing import Preprocessing
 
 

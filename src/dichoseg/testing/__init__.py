@@ -1,7 +1,7 @@
 """Checks that a part keeps to the contract: for plugins and for dichoseg's own parts alike.
 
-Each check takes what builds the part, as an entry point does (a class, or a function), tries the part on small random
-data, and raises a `ConformanceError` at the first thing that is wrong. Random state is left as it was found.
+Each check takes a class or function that builds the part, as an entry point does, tries the part on small random
+data, and raises a `ConformanceError` at the first violation. Random state is restored afterwards.
 
 `check_decoder(MyDecoder)`, `check_loss(lambda: MyLoss(gamma=0.5))`
 """
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from .common import ConformanceError as ConformanceError
     from .decoder import check_decoder as check_decoder
     from .encoder import check_encoder as check_encoder
+    from .heads import check_heads as check_heads
     from .loss import check_loss as check_loss
+    from .metric import check_metric as check_metric
     from .model import check_model as check_model
+    from .objective import check_objective as check_objective
+    from .published import check_published as check_published
 else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
@@ -25,7 +29,11 @@ else:
             "check_augmentation": "augmentation",
             "check_decoder": "decoder",
             "check_encoder": "encoder",
+            "check_heads": "heads",
             "check_loss": "loss",
+            "check_metric": "metric",
             "check_model": "model",
+            "check_objective": "objective",
+            "check_published": "published",
         },
     )

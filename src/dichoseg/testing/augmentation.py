@@ -10,9 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..augmentations.gpu import Augmentation
-from ..contracts import Image, Mask
-from ..training.loading import seeded
+from ..contracts import Augmentation, Image, Mask
+from ..runtime.seeding import seeded
 from .common import attempt, build, difference, require, shapes
 
 SLACK = 1e-3

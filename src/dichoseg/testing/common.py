@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
-from ..contracts import FeatureInfo, Preprocessing
+from ..contracts import FeatureInfo, Features, Mask, Preprocessing
 
 T = TypeVar("T")
 
@@ -151,3 +152,38 @@ def check_finite(name: str, tensors: Sequence[Tensor]) -> None:
             f"{tensor.dtype} with {int((~tensor.isfinite()).sum())} that are not, in result {index}",
             "look for divisions, logarithms and roots of what may be 0",
         )
+
+
+FEATURE_INFOS = (
+    FeatureInfo((4, 4, 8, 8, 12, 12), (2, 4, 8, 16, 32, 64)),  # IS-Net's strides
+    FeatureInfo((4, 8, 8, 8), (1, 2, 4, 8)),  # from the image's own size on, as U²-Net
+    FeatureInfo((4, 8, 12, 16), (4, 8, 16, 32)),  # most backbones of timm
+    FeatureInfo((4, 8, 8, 12, 12), (2, 4, 8, 16, 16)),  # EGNet's ResNet: the last two are of one size
+    FeatureInfo((6, 8), (4, 16)),  # as few as two, four times apart
+)
+"""Channels and strides of common encoders."""
+
+
+def draw_features(
+    info: FeatureInfo, size: tuple[int, int], *, rounded: Callable[[float], int] = math.ceil, batch: int = 2
+) -> Features:
+    """Draw random features of an image of (height, width) `size`, their sides rounded up or down."""
+    return tuple(
+        torch.randn(batch, channels, *(max(1, rounded(side / stride)) for side in size))
+        for channels, stride in zip(*info, strict=True)
+    )
+
+
+def draw_masks(size: tuple[int, int]) -> Iterator[tuple[str, Mask]]:
+    """Yield batches of two masks (2, 1, H, W), by their kind."""
+    height, width = size
+    rows, columns = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    disc = (rows - 0.2) ** 2 + (columns + 0.1) ** 2 < 0.3
+    strip = (rows - columns / 2).abs() < 0.1
+    pixel = torch.zeros(2, 1, height, width)
+    pixel[:, :, height // 2, width // 3] = 1
+    yield "hard", torch.stack([disc, strip])[:, None].float()
+    yield "soft", torch.rand(2, 1, height, width)
+    yield "empty", torch.zeros(2, 1, height, width)
+    yield "full", torch.ones(2, 1, height, width)
+    yield "one-pixel", pixel

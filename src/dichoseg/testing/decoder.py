@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 
-from ..blocks import SideHeads, spatial_size
+from ..blocks import spatial_size
 from ..contracts import Decoder, FeatureInfo, Features
-from ..training.loading import seeded
+from ..heads.side import SideHeads
+from ..runtime.seeding import seeded
 from .common import (
+    FEATURE_INFOS,
     TOLERANCE,
     attempt,
     build,
@@ -20,19 +22,12 @@ from .common import (
     check_features,
     check_kind,
     difference,
+    draw_features,
     require,
 )
+from .heads import check_heads_prediction
 from .module import Subject, check_module
-from .prediction import check_answer, check_form, check_prediction
 
-FEATURE_INFOS = (
-    FeatureInfo((4, 4, 8, 8, 12, 12), (2, 4, 8, 16, 32, 64)),  # IS-Net's strides
-    FeatureInfo((4, 8, 8, 8), (1, 2, 4, 8)),  # from the image's own size on, as U²-Net
-    FeatureInfo((4, 8, 12, 16), (4, 8, 16, 32)),  # most backbones of timm
-    FeatureInfo((4, 8, 8, 12, 12), (2, 4, 8, 16, 16)),  # EGNet's ResNet: the last two are of one size
-    FeatureInfo((6, 8), (4, 16)),  # as few as two, four times apart
-)
-"""What encoders announce, in channels and strides."""
 _OWN_SIZE = "resize to the skip's own size, always: resize(feature, spatial_size(skip)), both of dichoseg.blocks"
 
 
@@ -69,16 +64,6 @@ def check_decoder(
             _check_for(info, make, size)
 
 
-def draw_features(
-    info: FeatureInfo, size: tuple[int, int], *, rounded: Callable[[float], int] = math.ceil, batch: int = 2
-) -> Features:
-    """Random features of an image of (height, width) `size`, their sides rounded up or down."""
-    return tuple(
-        torch.randn(batch, channels, *(max(1, rounded(side / stride)) for side in size))
-        for channels, stride in zip(*info, strict=True)
-    )
-
-
 def _check_for(info: FeatureInfo, make: Callable[[FeatureInfo], Decoder], size: tuple[int, int]) -> None:
     change = "take any number of features, or name the encoders that it is for: check_decoder(feature_infos=...)"
     decoder = build("decoder", make, info, change=change)
@@ -92,7 +77,11 @@ def _check_for(info: FeatureInfo, make: Callable[[FeatureInfo], Decoder], size: 
     _check_coarsest(name, decoder, features)
     _check_mixed_dtypes(name, decoder, features)
     _check_trace(name, decoder, info, size)
-    _check_heads(name, decoder, features, size)
+    with attempt(name, "making a prediction by its heads", "default_heads builds heads from its feature_info"):
+        heads = (type(decoder).default_heads or SideHeads)(decoder.feature_info)
+        with torch.no_grad():
+            decoded = decoder.eval()(features)
+        check_heads_prediction(f"{name}, {type(heads).__name__}", heads, decoded, size)
 
 
 def _run(decoder: Any, inputs: Features) -> Features:
@@ -170,21 +159,6 @@ def _check_trace(name: str, decoder: Decoder, info: FeatureInfo, size: tuple[int
                 f"a difference of {apart:.2g}",
                 change,
             )
-
-
-@torch.no_grad()
-def _check_heads(name: str, decoder: Decoder, features: Features, size: tuple[int, int]) -> None:
-    """Its heads make a prediction of its features."""
-    make_heads = type(decoder).default_heads or SideHeads
-    with attempt(name, "making a prediction by its heads", "default_heads builds heads from its feature_info"):
-        heads = make_heads(decoder.feature_info).eval()
-        decoded = decoder.eval()(features)
-        prediction = heads(decoded, size)
-        logits = heads.logits(decoded, size)
-    where = f"{name}, {type(heads).__name__}"
-    check_form(where, prediction, batch=2, size=size)
-    check_prediction(where, prediction)
-    check_answer(where, prediction, logits, "heads.logits(features, size)")
 
 
 def _listed(sizes: Sequence[tuple[int, int]]) -> str:

@@ -10,7 +10,7 @@ import torch
 
 from ..blocks import spatial_size
 from ..contracts import Encoder, Features, Image
-from ..training.loading import seeded
+from ..runtime.seeding import seeded
 from .common import (
     attempt,
     build,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Logits, Mask
-from ..losses.objectives import Loss
-from ..training.loading import seeded
-from .common import attempt, build, require
+from ..contracts import Logits, Loss, Mask
+from ..runtime.seeding import seeded
+from .common import attempt, build, draw_masks, require
 
 _STABLE = "compute it by F.binary_cross_entropy_with_logits, logsigmoid or softplus, and keep divisors away from 0"
 _FULL = "compute inside of `with full_precision(logits, mask) as (logits, mask):` of dichoseg.blocks"
@@ -62,9 +61,9 @@ def check_loss(
         loss = build("loss", make, change="give each argument a default; to check a plain function: lambda: my_loss")
         name = getattr(loss, "__name__", type(loss).__name__)
         require(callable(loss), name, "something to call with (logits, mask)", f"a {name}", "give it a forward")
-        masks = {what: mask.to(device) for what, mask in _masks(size)}
+        masks = {what: mask.to(device) for what, mask in draw_masks(size)}
         for each in (size, (size[1] - 1, size[0])):
-            for what, mask in _masks(each):
+            for what, mask in draw_masks(each):
                 _check_numbers(name, loss, what, mask.to(device))
         _check_memory(name, loss, masks["hard"])
         _check_precision(name, loss, masks["hard"])
@@ -79,21 +78,6 @@ def check_loss(
         if isinstance(loss, nn.Module):  # a plain function need not be
             with attempt(name, "copying and pickling it", "keep no lambdas, local functions or results in attributes"):
                 pickle.loads(pickle.dumps(copy.deepcopy(loss)))
-
-
-def _masks(size: tuple[int, int]) -> Iterator[tuple[str, Mask]]:
-    """Batches of two masks (2, 1, H, W), by what they are."""
-    height, width = size
-    rows, columns = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
-    disc = (rows - 0.2) ** 2 + (columns + 0.1) ** 2 < 0.3
-    strip = (rows - columns / 2).abs() < 0.1
-    pixel = torch.zeros(2, 1, height, width)
-    pixel[:, :, height // 2, width // 3] = 1
-    yield "hard", torch.stack([disc, strip])[:, None].float()
-    yield "soft", torch.rand(2, 1, height, width)
-    yield "empty", torch.zeros(2, 1, height, width)
-    yield "full", torch.ones(2, 1, height, width)
-    yield "one-pixel", pixel
 
 
 def _check_numbers(name: str, loss: Loss, what: str, mask: Mask) -> None:

@@ -12,11 +12,10 @@ from typing import Any
 import torch
 
 from ..contracts import Features, Image, Model
-from ..data import SyntheticDataset
 from ..inference import Predictor
-from ..models import load_model, save_model
+from ..runtime.seeding import seeded
 from ..training import fit
-from ..training.loading import seeded
+from ..weights import load_model, save_model
 from .common import (
     TOLERANCE,
     attempt,
@@ -30,7 +29,7 @@ from .common import (
     shapes,
 )
 from .module import Subject, check_copies, check_evaluation, check_gradients, check_places
-from .prediction import check_answer, check_form, check_prediction
+from .prediction import check_final_logits, check_form, check_prediction
 
 
 def check_model(make: Callable[[], Model], *, size: tuple[int, int] = (65, 97), side: int = 96) -> None:
@@ -93,7 +92,7 @@ def _check_prediction(name: str, model: Model, image: Image) -> None:
     check_form(name, prediction, batch=len(image), size=size)
     check_features(f"{name}, features", prediction.features, model.feature_info, batch=len(image))
     check_prediction(name, prediction)
-    check_answer(name, prediction, model.logits(image), "logits(image)")
+    check_final_logits(name, prediction, model.logits(image), "logits(image)")
     features = model.features(image)
     apart = difference(features, prediction.features)
     require(
@@ -153,7 +152,7 @@ def _check_training(name: str, model: Model, side: int) -> None:
     with attempt(name, "a step of fit", "it trains a batch of two by the model's default objective"):
         history = fit(
             model,
-            SyntheticDataset(2, size=side),
+            [(torch.rand(3, side, side), (torch.rand(1, side, side) > 0.5).float()) for _ in range(2)],
             optimizer=functools.partial(torch.optim.SGD, lr=0.1),
             epochs=1,
             batch_size=2,

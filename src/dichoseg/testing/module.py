@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..blocks import outline
 from ..contracts import Features
+from ..tracing import outline
 from .common import TOLERANCE, attempt, check_finite, difference, require
 
 

@@ -23,6 +23,13 @@ def check_form(name: str, prediction: Any, *, batch: int, size: tuple[int, int])
         "return Prediction(logits, side_logits, edge_logits, features) of dichoseg.contracts",
     )
     require(
+        isinstance(prediction.extras, dict),
+        name,
+        "a dict in extras",
+        f"a {type(prediction.extras).__name__}",
+        "leave it out, or pass further named outputs as a dict",
+    )
+    require(
         isinstance(prediction.logits, Tensor) and prediction.logits.shape == (batch, 1, *size),
         name,
         f"logits at the image's size, {(batch, 1, *size)}",
@@ -62,7 +69,7 @@ def check_prediction(name: str, prediction: Prediction) -> None:
         )
 
 
-def check_answer(name: str, prediction: Prediction, logits: Logits, what: str) -> None:
+def check_final_logits(name: str, prediction: Prediction, logits: Logits, what: str) -> None:
     """The answer alone is that of the whole prediction."""
     apart = difference([logits], [prediction.logits])
     require(

@@ -1,10 +1,9 @@
 """Training: `fit`, one loop that trains any model, and what it reads, checks and writes.
 
-`loop` is the loop, `step` what it repeats, `processes` who takes a step together, and `validation` what follows an
-epoch; `loading` makes batches of samples; `checks` finds what would waste the run and says so; `checkpoint` is what a
-run needs to go on; `run_folder` writes weights, history, curves and contact sheets; `schedules`, `callbacks`,
-`parameters` and `recomputation` are what can be chosen; `gt_encoder` trains the network on masks that supervises
-another one.
+`loop` is the loop, `step` its step, `processes` the ranks that take it together, and `validation` follows an epoch;
+`batches` loads samples; `checks` are sanity checks; `checkpoint` is the state of a run; `run_folder` writes weights,
+history, curves and contact sheets; `schedules`, `callbacks`, `parameters` and `recomputation` are options; `two_stage`
+trains the GT encoder that supervises another network.
 """
 
 from typing import TYPE_CHECKING
@@ -12,9 +11,11 @@ from typing import TYPE_CHECKING
 from .._lazy import attach
 
 if TYPE_CHECKING:
+    from ..batch_norm import calibrate_batch_norm as calibrate_batch_norm
+    from ..batch_norm import freeze_batch_norm as freeze_batch_norm
+    from ..batch_norm import is_uncalibrated as is_uncalibrated
     from .callbacks import EarlyStopping as EarlyStopping
     from .callbacks import TensorBoard as TensorBoard
-    from .gt_encoder import fit_gt_encoder as fit_gt_encoder
     from .loop import fit as fit
     from .parameters import freeze as freeze
     from .parameters import parameter_groups as parameter_groups
@@ -22,18 +23,22 @@ if TYPE_CHECKING:
     from .schedules import constant as constant
     from .schedules import cosine as cosine
     from .schedules import step_decay as step_decay
+    from .two_stage import fit_gt_encoder as fit_gt_encoder
 else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
         {
             "EarlyStopping": "callbacks",
             "TensorBoard": "callbacks",
+            "calibrate_batch_norm": "..batch_norm",
             "checkpoint_activations": "recomputation",
             "constant": "schedules",
             "cosine": "schedules",
             "fit": "loop",
-            "fit_gt_encoder": "gt_encoder",
+            "fit_gt_encoder": "two_stage",
             "freeze": "parameters",
+            "freeze_batch_norm": "..batch_norm",
+            "is_uncalibrated": "..batch_norm",
             "parameter_groups": "parameters",
             "step_decay": "schedules",
         },

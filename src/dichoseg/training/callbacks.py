@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from ..contracts import Model
+from .selection import DEFAULT_BEST, VALIDATION, higher_is_better, score_key
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _OF_THE_RUN = ("learning_rate", "images_per_second", "busy", "memory_gb", "seconds")
-_OF_VALIDATION = ("val_", "quick_")
 
 
 @final
@@ -84,7 +84,8 @@ class EarlyStopping:
 
     Args:
         patience: Epochs in a row without a better score, after which training ends.
-        metric: A name in the history. One that ends in `loss` or `mae` gets better by falling, any other by rising.
+        metric: Key in the history, or the name of a registered metric that `fit(best=...)` computes. Whether it
+            improves by rising is up to the metric; a key that ends in `loss` or `mae` improves by falling.
         at_least: By how much a score must be better than the best so far to count.
 
     Raises:
@@ -95,15 +96,15 @@ class EarlyStopping:
     best_epoch: int
     waited: int
 
-    def __init__(self, patience: int, *, metric: str = "quick_max_f", at_least: float = 0.0) -> None:
+    def __init__(self, patience: int, *, metric: str = DEFAULT_BEST, at_least: float = 0.0) -> None:
         if patience < 1:
             raise ValueError(f"patience must be 1 epoch or more; got {patience}")
         if not at_least >= 0:
             raise ValueError(f"at_least must be 0 or more; got {at_least}")
         self.patience = patience
-        self.metric = metric
+        self.metric = score_key(metric)[0]
         self.at_least = at_least
-        self.falls = metric.endswith(("loss", "mae"))
+        self.falls = not higher_is_better(self.metric)
         self._forget()
 
     def __call__(self, model: Model, row: Row) -> bool:
@@ -113,7 +114,7 @@ class EarlyStopping:
             ValueError: A row without the metric.
         """
         if self.metric not in row:
-            hint = " (validation scores need val_data)" if self.metric.startswith(_OF_VALIDATION) else ""
+            hint = " (validation scores need val_data)" if self.metric.startswith(VALIDATION) else ""
             raise ValueError(
                 f"EarlyStopping finds no {self.metric!r} in the epoch's row{hint}; it has {', '.join(row)}"
             )
@@ -154,4 +155,4 @@ class EarlyStopping:
 def _group(name: str) -> str:
     if name in _OF_THE_RUN:
         return "run"
-    return "validation" if name.startswith(_OF_VALIDATION) else "loss"
+    return "validation" if name.startswith(VALIDATION) else "loss"

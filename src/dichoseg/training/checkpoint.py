@@ -5,26 +5,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 
 from ..contracts import Model, Objective, Samples, length
 from ..data.folder import FolderDataset
-from ..models.weights.writing import write_state
+from ..runtime.files import write_state
 from .run_folder import STATE, Row
 from .step import Stepper
 
-FORMAT_VERSION = 2
-ECHO = 2.0
-"""Seconds within which a second signal is taken for the first one's echo."""
+FORMAT_VERSION = 3
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -154,46 +146,3 @@ def _parts(stepper: Stepper) -> dict[str, Any]:
     if any(parameter.requires_grad for parameter in stepper.objective.parameters()):
         parts["objective"] = stepper.objective
     return parts
-
-
-class _Wish:
-    """A handler that takes a signal for a wish to stop, and tells the one around it, if any."""
-
-    def __init__(self) -> None:
-        self.since: float | None = None
-        found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        # None is a handler of another language's, such as a launcher's, which could not be put back
-        self.before: dict[int, Any] = {number: handler for number, handler in found.items() if handler is not None}
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        outer = self.before[number]
-        if isinstance(outer, _Wish):
-            outer(number, frame)
-        elif self.since is not None and now - self.since > ECHO:
-            signal.signal(number, outer)
-            signal.raise_signal(number)
-        self.since = now if self.since is None else self.since
-
-    def asked(self) -> bool:
-        return self.since is not None
-
-
-@contextmanager
-def stoppable(enabled: bool) -> Iterator[Callable[[], bool]]:
-    """Take the first Ctrl-C or SIGTERM for a wish to stop, which the function that this yields tells.
-
-    A second one does what it did before, unless it comes within `ECHO` seconds: a launcher passes on what its processes
-    have had already. Off the main thread, where Python gives no signals, nothing is taken.
-    """
-    if not enabled or threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    wish = _Wish()
-    for number in wish.before:
-        signal.signal(number, wish)
-    try:
-        yield wish.asked
-    finally:
-        for number, handler in wish.before.items():
-            signal.signal(number, handler)

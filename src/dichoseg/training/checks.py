@@ -12,11 +12,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..batch_norm import is_uncalibrated
 from ..blocks import spatial_size
-from ..contracts import Mask, Model, Samples, length, whole_number
-from ..inference.memory import is_out_of_memory
-from ..models.weights.batch_norm import is_uncalibrated
-from .loading import seeded
+from ..checking import whole
+from ..contracts import Mask, Model, Samples, length
+from ..runtime.memory import is_out_of_memory
+from ..runtime.seeding import seeded
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +32,7 @@ def check_whole_numbers(*, least: int = 1, **numbers: int | None) -> None:
     """Refuse arguments, by their names, that are no whole numbers or below `least`; None is left to its meaning."""
     for name, number in numbers.items():
         if number is not None:
-            whole_number(name, number, least=least)
-
-
-def check_function(name: str, value: object, example: str) -> None:
-    """Refuse an argument that cannot be called, such as the name of what was meant."""
-    if value is not None and not callable(value):
-        raise TypeError(f"{name} must be a function, such as {example}; got {value!r}")
+            whole(name, number, least=least)
 
 
 def check_validation(data: Samples, name: str = "val_data") -> None:
@@ -60,7 +55,7 @@ def check_batch_norm(model: Model) -> None:
         raise ValueError(
             "the model's batch norms pass everything through, since its file had them folded into the convolutions; in "
             "train mode they would normalise, and the weights would be lost: first call calibrate_batch_norm(model, "
-            "images) with one batch, or freeze_batch_norm(model), both in dichoseg.models.weights"
+            "images) with one batch, or freeze_batch_norm(model), both in dichoseg.training"
         )
 
 
@@ -163,7 +158,7 @@ def warn_of_single_images(model: Model, samples: int, batch_size: int, processes
 @torch.no_grad()
 def check_batch_of_one(model: Model, device: torch.device) -> None:
     """Refuse a batch of one where batch norm would see one value per channel."""
-    size = model.preprocessing.size
+    size = model.preprocessing.height_width
     if size is None:
         return
     single: list[str] = []
@@ -176,13 +171,13 @@ def check_batch_of_one(model: Model, device: torch.device) -> None:
     ]
     try:
         model.eval()
-        model.features(torch.zeros(1, model.preprocessing.channels, size, size, device=device))
+        model.features(torch.zeros(1, model.preprocessing.channels, *size, device=device))
     finally:
         for hook in hooks:
             hook.remove()
     if single:
         raise ValueError(
-            f"a batch of one image of {size}x{size} pixels leaves batch norm a single value per channel (in "
+            f"a batch of one image of {size[0]}x{size[1]} pixels leaves batch norm a single value per channel (in "
             f"{single[0]}); use another batch size, so that no batch holds one image alone, more images, or larger ones"
         )
 

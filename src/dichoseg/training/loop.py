@@ -18,19 +18,21 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Dataset, Subset
 from tqdm import tqdm
 
-from ..augmentations.gpu import Augmentation
-from ..contracts import Model, Objective, Samples, length, unwrapped
-from ..inference.memory import most_memory_used
-from ..inference.prepare import choose_device
-from ..losses.objectives import default_objective
-from .checkpoint import Reached, load_checkpoint, save_checkpoint, settings, stoppable
+from ..checking import function
+from ..contracts import Augmentation, Model, Objective, Samples, length, unwrapped
+from ..objectives.default import default_objective
+from ..runtime.device import TrainingPrecision, autocast_dtype, choose_device
+from ..runtime.memory import most_memory_used
+from ..runtime.seeding import seeded
+from ..runtime.signals import stoppable
+from .batches import batches, prepare
+from .checkpoint import Reached, load_checkpoint, save_checkpoint, settings
 from .checks import (
     FirstEpoch,
     check_batch_norm,
     check_batch_of_one,
     check_batch_size,
     check_finite,
-    check_function,
     check_precision,
     check_validation,
     check_whole_numbers,
@@ -40,11 +42,11 @@ from .checks import (
     tell_overfitting,
     warn_of_single_images,
 )
-from .loading import batches, prepare, seeded
 from .processes import joined
 from .run_folder import Row, RunFolder
 from .schedules import cosine
-from .step import Precision, Stepper, half_precision, placed
+from .selection import DEFAULT_BEST, VALIDATION, higher_is_better, score_key
+from .step import Stepper, placed
 from .validation import validate
 
 logger = logging.getLogger(__name__)
@@ -68,7 +70,7 @@ def fit(
     schedule: MakeSchedule = cosine,
     clip_norm: float | None = 1.0,
     ema: float | None = None,
-    precision: Precision = "auto",
+    precision: TrainingPrecision = "auto",
     device: str | torch.device | None = None,
     workers: int = 0,
     seed: int = 0,
@@ -76,6 +78,7 @@ def fit(
     out: str | Path | None = None,
     resume: bool = False,
     on_epoch: OnEpoch | Sequence[OnEpoch] | None = None,
+    best: str = DEFAULT_BEST,
     progress: bool = True,
 ) -> list[Row]:
     """Train a model.
@@ -92,7 +95,7 @@ def fit(
     that makes up most of the loss, batches of one image beside live batch norm.
 
     Args:
-        model: Trained in place. Afterwards it holds the best weights by `quick_max_f`, or the last without
+        model: Model to train in place. Afterwards it holds the best weights by `best`, or the last without
             `val_data`, and is on the device and in the mode in which it came.
         train_data: A map-style data set of `Sample` or of (image, mask) pairs, images in [0, 1].
         objective: What to minimise. Default: `DeepSupervision(BCELoss())`, and `EdgeSupervision()` beside it for a
@@ -123,6 +126,10 @@ def fit(
             stopped, bit for bit. To train on from some weights is another thing: `create_model(name, weights=...)`.
         on_epoch: Called after each epoch with the model, in eval mode, and the epoch's row, or several such; where one
             returns True, training ends. One that has a method `resume` gets the rows of a resumed run in it.
+        best: Score that decides which epoch's weights are the best: a key of the epoch's row, after `on_epoch` has
+            added to it, or the name of a registered metric, such as `"mba"`, which validation then computes as
+            `quick_mba`. Whether it improves by rising or falling is up to the metric; a key that ends in `loss` or
+            `mae` improves by falling.
         progress: Whether to show a bar on a terminal.
 
     Returns:
@@ -140,9 +147,9 @@ def fit(
     check_whole_numbers(workers=workers, seed=seed, least=0)
     if objective is not None and not isinstance(objective, Objective):
         raise TypeError(f"objective must be an Objective, such as DeepSupervision(loss); got {objective!r}")
-    check_function("augmentation", augmentation, "gpu_augmentation('isnet')")
-    check_function("optimizer", optimizer, "functools.partial(torch.optim.SGD, lr=0.1)")
-    check_function("schedule", schedule, "dichoseg.training.cosine")
+    function("augmentation", augmentation, "gpu_augmentation('isnet')")
+    function("optimizer", optimizer, "functools.partial(torch.optim.SGD, lr=0.1)")
+    function("schedule", schedule, "dichoseg.training.cosine")
     if clip_norm is not None and not clip_norm > 0:
         raise ValueError(f"clip_norm must be above 0, or None; got {clip_norm}")
     if ema is not None and not 0 < ema < 1:
@@ -163,13 +170,16 @@ def fit(
     objective = default_objective(model) if objective is None else objective
     objective.check(model)
     check_batch_norm(model)
+    best_key, best_metric = score_key(best)
+    if val_data is None and best != DEFAULT_BEST and best_key.startswith(VALIDATION):
+        raise ValueError(f"best={best!r} is a validation score, which needs val_data")
     if resume and out is None:
         raise ValueError("resume=True goes on with the run in `out`; got no out")
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise ValueError("the model has no parameter that takes a gradient; is all of it frozen?")
     kind = choose_device(device, parameters[0].device)
-    dtype = half_precision(precision, kind)
+    dtype = autocast_dtype(precision, kind)
     check_precision(model, dtype)
     if val_data is not None:
         check_validation(val_data, "val_data" if overfit_batches is None else "the batches to overfit")
@@ -213,6 +223,7 @@ def fit(
             accumulate=accumulate,
             seed=seed,
             ema=ema,
+            best=best_key,
         )
         if run is not None:
             run.path.mkdir(parents=True, exist_ok=True)
@@ -299,7 +310,13 @@ def fit(
             row: Row = {"epoch": epoch, **means, "learning_rate": rate}
             if val_data is not None:
                 scores = validate(
-                    stepper, val_data, batch_size=batch_size, workers=workers, device=target, stop_asked=stop_asked
+                    stepper,
+                    val_data,
+                    batch_size=batch_size,
+                    workers=workers,
+                    device=target,
+                    metrics=() if best_metric is None else (best_metric,),
+                    stop_asked=stop_asked,
                 )
                 if scores is None:  # a resumed run has no step left in this epoch, and validates
                     reached.step, reached.totals = steps, totals
@@ -313,23 +330,21 @@ def fit(
                 "seconds": time.perf_counter() - started,
             }
             history.append(row)
-            written = set(row)
-            improved = row.get("quick_max_f", -math.inf) > reached.best_score
-            if improved:
-                reached.best_score = row["quick_max_f"]
-                best_state = {key: value.detach().cpu().clone() for key, value in stepper.averaged.state_dict().items()}
             stepper.averaged.eval()
             if processes.leads:
                 shown = {name: value for name, value in grouped(row).items() if name != "epoch"}
                 logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
-                if run is not None:
-                    run.write(stepper.averaged, history, improved=improved, train_data=train_data, val_data=val_data)
                 answers = [callback(stepper.averaged, row) for callback in callbacks]
                 reached.ended = any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
             row |= {name: _plain(value) for name, value in processes.from_first(row).items()}
-            if run is not None and processes.leads and set(row) != written:
-                run.write_history(history)
             reached.ended = processes.from_first(reached.ended)
+            score = _score(row, best_key, required=val_data is not None or best != DEFAULT_BEST)
+            improved = score > reached.best_score
+            if improved:
+                reached.best_score = score
+                best_state = {key: value.detach().cpu().clone() for key, value in stepper.averaged.state_dict().items()}
+            if run is not None and processes.leads:
+                run.write(stepper.averaged, history, improved=improved, train_data=train_data, val_data=val_data)
             reached.epoch, reached.step, reached.totals = epoch + 1, 0, {}
             save()
             if reached.ended:
@@ -348,6 +363,15 @@ def fit(
 def adamw(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """AdamW with learning rate 1e-3, in one kernel: the default optimiser of `fit`."""
     return torch.optim.AdamW(parameters, lr=1e-3, fused=True)
+
+
+def _score(row: Row, key: str, *, required: bool) -> float:
+    """Return an epoch's score, such that higher is better; -inf without validation."""
+    if key not in row:
+        if required:
+            raise ValueError(f"best={key!r} is not in the epoch's row; it has {', '.join(row)}")
+        return -math.inf
+    return row[key] if higher_is_better(key) else -row[key]
 
 
 def _plain(value: float) -> float:

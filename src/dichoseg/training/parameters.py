@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..models.weights.batch_norm import freeze_batch_norm
+from ..batch_norm import freeze_batch_norm
 
 
 def freeze(part: nn.Module) -> None:
@@ -15,7 +15,7 @@ def freeze(part: nn.Module) -> None:
 
     `freeze(model.encoder); fit(model, data)` trains the rest. What is random in train mode, such as dropout, stays so.
     `part.requires_grad_(True)` lets its weights learn again; its batch norms stay frozen, as by
-    `dichoseg.models.weights.freeze_batch_norm`. A saved model is loaded with live ones, unless all of it is frozen.
+    `dichoseg.training.freeze_batch_norm`. A saved model is loaded with live ones, unless all of it is frozen.
 
     Args:
         part: Changed in place, batch norms inside it replaced. An optimiser that is there already is to be made anew.

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from ..contracts import Image, Mask, Model, Samples, length
 from ..inference.predictor import Predictor
-from ..models.weights.card import ModelCard
-from ..models.weights.layout import WEIGHTS_FILE
-from ..models.weights.saved import save_model
-from ..models.weights.writing import write_atomically, write_state
+from ..runtime.files import write_atomically, write_state
+from ..runtime.seeding import seeded
 from ..visualize import contact_sheet, error_map, learning_curves, thumbnail
+from ..weights.card import ModelCard
+from ..weights.format import WEIGHTS_FILE
+from ..weights.saving import save_model
 from .checks import grouped
-from .loading import seeded
 
 Row = dict[str, float]
 """One epoch: `epoch`, `loss`, each term by its name; with validation data `val_loss` and the validation scores; and

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, TypeAlias, cast, final
+from typing import TypeAlias, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -13,27 +13,12 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
-from ..contracts import Image, Mask, Model, Objective
-from ..inference.prepare import uses_bfloat16
-from .loading import CHANNELS_LAST
+from ..contracts import Image, Mask, Model, Objective, Target
+from ..runtime.device import CHANNELS_LAST
 from .processes import Processes
 
 MOST_LEFT_OUT = 50
 Check: TypeAlias = Callable[[dict[str, float]], None]
-Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
-
-
-def half_precision(precision: Precision, device: torch.device) -> torch.dtype | None:
-    """The type of autocast that a precision means on a device; None where it means float32.
-
-    Raises:
-        ValueError: No precision.
-    """
-    if precision == "float16":
-        return torch.float16
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise ValueError(f"precision must be auto, float32, bfloat16 or float16; got {precision!r}")
-    return torch.bfloat16 if uses_bfloat16(precision, device) else None
 
 
 @contextmanager
@@ -178,4 +163,4 @@ class _Terms(nn.Module):
     def forward(self, image: Image, mask: Mask) -> dict[str, Tensor]:
         with self.autocast:
             prediction = self.model(image)
-        return self.objective.terms(prediction, mask)
+        return self.objective.terms(prediction, Target(mask, image))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
-from ..contracts import Samples, length
+from ..contracts import Samples, Target, length
 from ..metrics.online import OnlineMetrics
-from .loading import batches, prepare
+from ..records import Metric
+from .batches import batches, prepare
 from .run_folder import Row
 from .step import Stepper
 
@@ -22,23 +23,25 @@ def validate(
     batch_size: int,
     workers: int,
     device: torch.device,
+    metrics: Sequence[Metric] = (),
     stop_asked: Callable[[], bool] = lambda: False,
 ) -> Row | None:
-    """Score what a stepper's model, or its average, makes of a validation set, at the network's size.
+    """Score a stepper's model, or its average, on a validation set, at the network's size.
 
-    Its processes share the batches, and all of them get the scores of one process to the last digit.
+    The ranks share the batches, and all of them get the scores of a single process to the last digit.
 
     Args:
-        stepper: Left in eval mode.
+        stepper: Stepper, left in eval mode.
         data: Samples or plain pairs.
-        batch_size: Images per batch.
-        workers: Processes that load.
-        device: Where the model is.
-        stop_asked: Whether to give up, asked before each batch.
+        batch_size: Number of images per batch.
+        workers: Number of worker processes that load data.
+        device: Device of the model.
+        metrics: Further metrics for `OnlineMetrics`.
+        stop_asked: Function that returns whether to give up, called before each batch.
 
     Returns:
-        `val_loss`, the objective in eval mode, averaged over images, and the scores of `OnlineMetrics`. None where any
-        of the processes was asked to stop.
+        `val_loss`, the objective in eval mode, averaged over images, and the scores of `OnlineMetrics`; None if any
+        rank was asked to stop.
     """
     model, processes = stepper.averaged, stepper.processes
     model.eval()
@@ -50,13 +53,13 @@ def validate(
         image, mask = prepare(model, image, mask, None, device)
         with stepper.autocast:
             prediction = model(image)
-        metrics = OnlineMetrics()
-        metrics.update(prediction.logits, mask)
-        own.append((float(stepper.objective(prediction, mask)) * len(image), metrics))
+        scores = OnlineMetrics(metrics)
+        scores.update(prediction.logits, mask)
+        own.append((float(stepper.objective(prediction, Target(mask, image))) * len(image), scores))
     if processes.any(stop_asked()):
         return None
     # in the order of the data, so that the sums are one process's to the last digit
-    loss, total = 0.0, OnlineMetrics()
+    loss, total = 0.0, OnlineMetrics(metrics)
     for turn in itertools.zip_longest(*processes.gather(own)):
         for part in turn:
             if part is not None:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..augmentations.blur_patches import Patch, RandomBlurPatches
-from ..augmentations.gpu import Augmentation, Compose
+from ..augmentations.compose import Compose
 from ..blocks import spatial_size
-from ..contracts import Image, Mask, Sample
+from ..contracts import Augmentation, Image, Mask, Sample
 from ..data.folder import Transform
 from ..preprocessing import Preprocessing
 from .overlays import Box
@@ -48,14 +47,6 @@ def prepared(
     boxes = boxes_of(patches, *sample.mask.shape[-2:])
     moved = (Box(box.top * down, box.left * across, box.bottom * down, box.right * across) for box in boxes)
     return Draw(image, mask, tuple(moved))
-
-
-@contextmanager
-def seeded(*key: int) -> Iterator[None]:
-    """Torch's generator in a state that is a function of `key` alone; the state found is put back."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
-        yield
 
 
 @contextmanager

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..blocks import edge_band, spatial_size
+from ..blocks import spatial_size
 from ..contracts import Image, Mask
+from ..masks import edge_band
 from .sheet import Colour, Picture, pixelated, thumbnail
 
 EDGE: Colour = (1, 0.1, 0.6)  # two colours that are rare in photographs

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image as PillowImage
 
-from ..augmentations.gpu import Augmentation
-from ..blocks import edge_band
-from ..contracts import Sample, Samples
+from ..contracts import Augmentation, Sample, Samples
 from ..data.folder import FolderDataset, Transform
 from ..data.report import DataReport
+from ..masks import edge_band
 from ..preprocessing import Preprocessing
-from .draws import Draw, augmented, blurs_at_the_end, prepared, seeded, watched
+from ..runtime.seeding import seeded
+from .draws import Draw, augmented, blurs_at_the_end, prepared, watched
 from .overlays import EDGE, PATCH, draw_picture, edge_pictures, pixels
 from .sheet import TILE, contact_sheet, thumbnail
 

@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from PIL import Image as PillowImage
 from torch import Tensor, nn
 
-from ..blocks import edge_band, evaluating, resize, spatial_size
+from ..blocks import resize, spatial_size
 from ..contracts import Decoder, Features, Image, Logits, Mask, Model, Prediction
+from ..masks import edge_band
+from ..tracing import evaluating
 from .overlays import pixels
 from .sheet import TILE, Picture, labelled_sheet, pixelated
 

@@ -1,1 +1,1 @@
-"""An example plugin: a decoder, a loss, an augmentation and a model for dichoseg."""
+"""An example plugin for dichoseg: one part of each kind, and a published network."""

@@ -1,0 +1,100 @@
+"""Augmentations made of others: in a row, for some images, and Kornia's on image and mask together."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ..checking import number
+from ..contracts import Augmentation, Image, Mask
+from .batch import check_batch, check_functions
+
+
+class Compose(nn.Module):
+    """Apply augmentations one after the other.
+
+    `input_scale` is the product of theirs.
+
+    Args:
+        *augmentations: Any `(image, mask) -> (image, mask)`.
+
+    Raises:
+        TypeError: Something that is no function.
+    """
+
+    def __init__(self, *augmentations: Augmentation) -> None:
+        super().__init__()
+        check_functions(augmentations)
+        self.augmentations = augmentations
+        self.modules_inside = nn.ModuleList(part for part in augmentations if isinstance(part, nn.Module))
+        self.input_scale = 1.0
+        for part in augmentations:
+            self.input_scale *= getattr(part, "input_scale", 1.0)
+
+    def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
+        """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both augmented."""
+        for augmentation in self.augmentations:
+            image, mask = augmentation(image, mask)
+        return image, mask
+
+
+class RandomApply(nn.Module):
+    """Apply an augmentation to some images of a batch, drawn each for itself, and leave the others as they are.
+
+    The others cost nothing. Kornia's own `p` computes every image and then throws away what was not drawn.
+
+    Args:
+        augmentation: Any `(image, mask) -> (image, mask)` that keeps the size.
+        p: Probability, per image.
+
+    Raises:
+        ValueError: A probability outside of 0 to 1, or an augmentation that crops.
+    """
+
+    def __init__(self, augmentation: Augmentation, p: float = 0.5) -> None:
+        super().__init__()
+        check_functions([augmentation])
+        if getattr(augmentation, "input_scale", 1.0) != 1:
+            raise ValueError("an augmentation that crops must crop all images of a batch; Compose takes it as it is")
+        self.augmentation = augmentation
+        self.p = number("p", p, high=1)
+
+    def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
+        """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both, augmented where they were drawn."""
+        check_batch(image, mask)
+        drawn = (torch.rand(len(image)) < self.p).nonzero()[:, 0].tolist()
+        if len(drawn) == 0:
+            return image, mask
+        images, masks = list(image), list(mask)
+        changed = self.augmentation(*(torch.stack([parts[place] for place in drawn]) for parts in (images, masks)))
+        for place, new_image, new_mask in zip(drawn, *changed, strict=True):
+            images[place], masks[place] = new_image.to(image.dtype), new_mask.to(mask.dtype)
+        return torch.stack(images), torch.stack(masks)
+
+
+class KorniaAugmentation(nn.Module):
+    """Kornia augmentations on image and mask together, in float32, outside of autocast.
+
+    Masks are resampled bilinearly where a transform resamples, so that soft edges stay soft.
+
+    Args:
+        *transforms: Kornia 2D augmentations, such as `kornia.augmentation.RandomHorizontalFlip(p=0.5)`.
+    """
+
+    def __init__(self, *transforms: nn.Module) -> None:
+        super().__init__()
+        from kornia.augmentation import AugmentationSequential
+        from kornia.constants import DataKey, Resample
+
+        self.pipeline = AugmentationSequential(
+            *transforms,
+            data_keys=["input", "mask"],
+            extra_args={DataKey.MASK: {"resample": Resample.BILINEAR, "align_corners": True}},
+        )
+
+    def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
+        """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both augmented."""
+        check_batch(image, mask)
+        with torch.autocast(image.device.type, enabled=False):
+            augmented, moved = self.pipeline(image.float(), mask.float())
+        return augmented, moved

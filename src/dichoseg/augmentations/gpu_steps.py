@@ -1,0 +1,119 @@
+"""The steps of `gpu_augmentation`, each by its name in `Steps`."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from . import presets
+from .blur_patches import RandomBlurPatches
+from .compose import KorniaAugmentation, RandomApply
+from .crop import RandomCrop
+from .elastic import RandomElastic
+from .rotate90 import RandomRotate90
+
+
+def input_scale(factor: float) -> RandomCrop:
+    """Random crop."""
+    return RandomCrop(factor)
+
+
+def rotate90(p: float) -> RandomRotate90:
+    """Random quarter turns."""
+    return RandomRotate90(p)
+
+
+def elastic(p: float) -> RandomElastic:
+    """Elastic deformation."""
+    return RandomElastic(p, nodes=presets.ELASTIC_NODES, shift=presets.ELASTIC_SHIFT)
+
+
+def horizontal_flip(p: float) -> RandomApply:
+    """Horizontal flip."""
+    import kornia.augmentation as kornia
+
+    return _apply(kornia.RandomHorizontalFlip(p=1.0), p)
+
+
+def vertical_flip(p: float) -> RandomApply:
+    """Vertical flip."""
+    import kornia.augmentation as kornia
+
+    return _apply(kornia.RandomVerticalFlip(p=1.0), p)
+
+
+def affine(p: float) -> RandomApply:
+    """Zoom and rotation; beyond the image lies its reflection."""
+    import kornia.augmentation as kornia
+
+    affine = kornia.RandomAffine(
+        presets.ROTATION, scale=presets.ZOOM, padding_mode="reflection", align_corners=True, p=1.0
+    )
+    return _apply(affine, p)
+
+
+def clahe(p: float) -> RandomApply:
+    """Adaptive histogram equalization of the luma."""
+    from .clahe import RandomLumaClahe
+
+    return _apply(RandomLumaClahe(presets.CLIP_LIMIT, presets.TILES, p=1.0), p)
+
+
+def brightness_contrast(p: float) -> RandomApply:
+    """Change of brightness and contrast."""
+    import kornia.augmentation as kornia
+
+    return _apply(kornia.ColorJiggle(presets.BRIGHTNESS, presets.CONTRAST, p=1.0), p)
+
+
+def gamma(p: float) -> RandomApply:
+    """Change of gamma."""
+    import kornia.augmentation as kornia
+
+    return _apply(kornia.RandomGamma(presets.GAMMA, p=1.0), p)
+
+
+def color_jitter(p: float) -> RandomApply:
+    """Change of brightness, contrast, saturation and hue."""
+    import kornia.augmentation as kornia
+
+    return _apply(kornia.ColorJitter(*presets.COLOR_JITTER, p=1.0), p)
+
+
+def grayscale(p: float) -> RandomApply:
+    """Conversion to gray."""
+    import kornia.augmentation as kornia
+
+    return _apply(kornia.RandomGrayscale(p=1.0), p)
+
+
+def gaussian_blur(p: float) -> RandomApply:
+    """Blur of the whole image."""
+    import kornia.augmentation as kornia
+
+    window = (presets.BLUR_KERNEL, presets.BLUR_KERNEL)
+    return _apply(kornia.RandomGaussianBlur(window, presets.BLUR_SIGMA, p=1.0), p)
+
+
+def salt_pepper(p: float) -> RandomApply:
+    """White and black pixels."""
+    import kornia.augmentation as kornia
+
+    amount = (presets.SALT_PEPPER, presets.SALT_PEPPER)
+    return _apply(kornia.RandomSaltAndPepperNoise(amount, (0.5, 0.5), p=1.0), p)
+
+
+def jpeg(p: float) -> RandomApply:
+    """JPEG compression."""
+    import kornia.augmentation as kornia
+
+    return _apply(kornia.RandomJPEG(presets.JPEG_QUALITY, p=1.0), p)
+
+
+def blur_patches(patches: int) -> RandomBlurPatches:
+    """Blurred patches on the border of every image."""
+    return RandomBlurPatches(patches)
+
+
+def _apply(transform: nn.Module, p: float) -> RandomApply:
+    """Apply a Kornia transform to images that are drawn with probability `p`."""
+    return RandomApply(KorniaAugmentation(transform), p)

@@ -1,0 +1,63 @@
+"""`dichoseg list`."""
+
+from __future__ import annotations
+
+import functools
+from typing import Annotated, Any
+
+import typer
+
+from .. import registry
+
+
+def list_(
+    group: Annotated[
+        str | None, typer.Argument(metavar="GROUP", help=", ".join(registry.GROUPS) + ". Default: all.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Import each, and show what is broken.")] = False,
+) -> None:
+    """List the installed components: the name to ask for each by, and the package and the version it comes from."""
+    groups = {each: registry.components(each) for each in (registry.GROUPS if group is None else (group,))}
+    names = {each: set(registry.list_components(each)) for each in groups}
+    width = max((len(name) for each in names.values() for name in each), default=0) + 2
+    broken = 0
+    for each, installed in groups.items():
+        typer.echo(each)
+        for component in installed:
+            qualified = f"{component.package}/{component.name}"
+            name = qualified if qualified in names[each] else component.name
+            line = f"  {name:{width}}{component.package} {component.version}".rstrip()
+            if check:
+                state, is_usable = _state(component)
+                broken += not is_usable
+                line += f"  {state}"
+            typer.echo(line)
+    if broken:
+        typer.echo(f"{broken} cannot be used; their packages are to be mended or removed. All others work.", err=True)
+        raise typer.Exit(1)
+
+
+def _state(component: registry.Component) -> tuple[str, bool]:
+    """Return the state of a component, in a line, and whether it can be used."""
+    try:
+        loaded = component.load()
+        _check_conformance(component, loaded)
+    except (ImportError, TypeError, AssertionError) as error:
+        return " ".join(str(error).split()), False
+    other_version = component.other_version()
+    return (f"ok, but {other_version}" if other_version else "ok"), True
+
+
+def _check_conformance(component: registry.Component, loaded: Any) -> None:
+    """Run the conformance check of groups whose parts are built from their name alone, in a moment."""
+    from .. import testing
+    from ..models.make import make_model
+
+    if component.group == "heads":
+        testing.check_heads(loaded)
+    elif component.group == "objectives":
+        testing.check_objective(loaded)
+    elif component.group == "metrics":
+        testing.check_metric(loaded)
+    elif component.group == "published":
+        testing.check_published(functools.partial(make_model, f"{component.package}/{component.name}"), loaded)

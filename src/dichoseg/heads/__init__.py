@@ -1,0 +1,21 @@
+"""Heads: `(features, image size) -> Prediction`, built from a `FeatureInfo`."""
+
+from typing import TYPE_CHECKING
+
+from .._lazy import attach
+
+if TYPE_CHECKING:
+    from .edge_guided import EdgeGuidedHeads as EdgeGuidedHeads
+    from .refined import RefinedHeads as RefinedHeads
+    from .side import FusedHeads as FusedHeads
+    from .side import SideHeads as SideHeads
+else:
+    __getattr__, __dir__, __all__ = attach(
+        __name__,
+        {
+            "EdgeGuidedHeads": "edge_guided",
+            "FusedHeads": "side",
+            "RefinedHeads": "refined",
+            "SideHeads": "side",
+        },
+    )

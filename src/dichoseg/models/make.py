@@ -1,0 +1,45 @@
+"""From a name to a model; no file is read."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+from ..contracts import Model
+from ..registry import load_component, make_component
+
+
+def make_model(name: str, **recipe: Any) -> Model:
+    """Make a model by name, and keep the name and the arguments in `model.recipe`.
+
+    `dichoseg.create_model` makes a model and fills it with weights.
+
+    Args:
+        name: A name in `list_components("models")`.
+        **recipe: Arguments of the named recipe, as plain JSON values. `pretrained` is passed on to the encoder of a
+            recipe that has `encoder_args` and no `pretrained` of its own.
+
+    Raises:
+        ValueError: The name or an argument is unknown.
+        TypeError: An argument is not a plain value, or a component makes something that is not of its kind.
+        ImportError: A component is installed but broken.
+    """
+    accepted = inspect.signature(load_component("models", name)).parameters
+    if "pretrained" in recipe and "pretrained" not in accepted and "encoder_args" in accepted:
+        recipe["encoder_args"] = {**(recipe.get("encoder_args") or {}), "pretrained": recipe.pop("pretrained")}
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
+    unknown = sorted(set(recipe) - set(accepted))
+    if unknown and not takes_all:
+        raise ValueError(
+            f"model {name!r} takes no {', '.join(unknown)}; its arguments: {', '.join(accepted) or 'none'}"
+        )
+    try:
+        plain = json.loads(json.dumps(recipe))
+    except TypeError as error:
+        raise TypeError(
+            f"create_model takes names and plain values ({error}); compose objects with Segmenter(encoder, decoder)"
+        ) from error
+    model: Model = make_component("models", name, **recipe)
+    model.recipe = {"name": name, **plain}
+    return model

@@ -1,0 +1,145 @@
+"""What `predict_files` writes: a mask or a cut-out, as the bytes of a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from torch import Tensor
+
+from ..data.decoding import eight_bits, image_tensor, is_deep, open_image
+from ..inference.predictor import to_uint8
+from .cutout import bounding_box, cut_out, parse_colour
+
+Format: TypeAlias = Literal["png", "webp", "jpg"]
+
+CUTOUT_OPTIONS: dict[str, dict[str, Any]] = {
+    "png": {"format": "PNG", "compress_level": 4},  # 6 would take more than twice the time for 6 % less
+    "webp": {"format": "WEBP", "quality": 95, "alpha_quality": 100},
+    "jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},  # coarser colour would be a halo around the foreground
+}
+MASK_OPTIONS: dict[str, dict[str, Any]] = {
+    "png": {"format": "PNG"},
+    "webp": {"format": "WEBP", "lossless": True},
+    "jpg": {"format": "JPEG", "quality": 95},
+}
+LARGEST_SIDE = {"webp": 16383, "jpg": 65500}
+"""Where a format has a limit, in pixels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedPhotograph:
+    """A photograph as a predictor takes it, and what its cut-out keeps of its file."""
+
+    pixels: NDArray[np.uint8] | Tensor
+    """(H, W, 3) of 8 bits; or, of a file with more, (3, H, W) float in [0, 1]."""
+    kept: dict[str, Any]
+    """`icc_profile` and `dpi`, where the file has them, as Pillow's `save` takes them."""
+
+    @classmethod
+    def read(cls, path: Path) -> OpenedPhotograph:
+        """Read a file; raises what `read_image` does."""
+        picture = open_image(path)
+        kept = {"icc_profile": _rgb_profile(picture), "dpi": _resolution(picture)}
+        pixels = image_tensor(picture) if is_deep(picture) else eight_bits(picture)
+        return cls(pixels, {name: value for name, value in kept.items() if value is not None})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """What is made of a prediction; the arguments are those of `predict_files`, and their errors."""
+
+    cutout: bool
+    background: str | None
+    format: Format
+    threshold: float | None
+    crop: bool
+    estimate: bool = True
+    """Whether a cut-out's colours are estimated, as in `cut_out`."""
+    threads: int | None = None
+    """For files, and for the estimate."""
+
+    def __post_init__(self) -> None:
+        """Check the values once, where they enter."""
+        if self.format not in MASK_OPTIONS:
+            raise ValueError(f"format must be one of {', '.join(MASK_OPTIONS)}; got {self.format!r}")
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold must be a probability from 0 to 1; got {self.threshold}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads must be 1 or more; got {self.threads}")
+        if self.background is not None:
+            parse_colour(self.background)
+            if not self.cutout:
+                raise ValueError("background goes behind a cut-out; ask for one by cutout=True (--cutout)")
+        elif self.cutout and self.format == "jpg":
+            raise ValueError(
+                "a jpg file has no alpha channel for a cut-out; choose png or webp, or a background such as white"
+            )
+
+    def encoded(self, photograph: OpenedPhotograph, probability: NDArray[np.float32]) -> bytes:
+        """Make the result's file.
+
+        Raises:
+            ValueError: A side is longer than the format holds.
+        """
+        mask = self._mask(probability)
+        box = bounding_box(mask) if self.crop else (0, 0, mask.shape[1], mask.shape[0])
+        self._check_size(box[2] - box[0], box[3] - box[1])
+        if self.cutout:
+            background = None if self.background is None else parse_colour(self.background)
+            picture = cut_out(
+                _eight_bits(photograph.pixels),
+                mask,
+                background=background,
+                estimate=self.estimate,
+                threads=self.threads,
+            )
+            options = CUTOUT_OPTIONS[self.format] | photograph.kept
+        else:
+            picture = PillowImage.fromarray(mask)
+            options = MASK_OPTIONS[self.format]
+        if self.crop:
+            picture = picture.crop(box)
+        buffer = io.BytesIO()
+        picture.save(buffer, **options)
+        return buffer.getvalue()
+
+    def _check_size(self, width: int, height: int) -> None:
+        limit = LARGEST_SIDE.get(self.format)
+        if limit is not None and max(width, height) > limit:
+            raise ValueError(
+                f"the result has {width}x{height} pixels; a {self.format} file holds at most {limit} a side, "
+                "a png file more"
+            )
+
+    def _mask(self, probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+        if self.threshold is None:
+            return to_uint8(probability)
+        return (probability >= self.threshold).astype(np.uint8) * np.uint8(255)
+
+
+def _eight_bits(pixels: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8]:
+    if isinstance(pixels, torch.Tensor):
+        return np.ascontiguousarray((pixels * 255).round().byte().permute(1, 2, 0).numpy())
+    return pixels
+
+
+def _rgb_profile(picture: PillowImage.Image) -> bytes | None:
+    """The ICC profile, if it is one of RGB, as the pixels are by now; one of CMYK or grey would be wrong for them."""
+    profile = picture.info.get("icc_profile") or b""
+    return profile if profile[16:20] == b"RGB " else None
+
+
+def _resolution(picture: PillowImage.Image) -> tuple[float, float] | None:
+    """Dots per inch, across and down, if they make sense and fit into the 16 bits that JPEG has for them."""
+    try:
+        across, down = (float(value) for value in picture.info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if 1 <= across <= 65535 and 1 <= down <= 65535 else None

@@ -1,0 +1,49 @@
+"""Records that packages register: files of published networks, and metrics. Importable without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+Names: TypeAlias = dict[str, str]
+"""The authors' name of each module with parameters -> dichoseg's, in the order of the authors' files."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Published:
+    """How the published files of one network name its tensors.
+
+    Registered under the model's name in the entry-point group `dichoseg.published`, it lets `load_model`,
+    `load_weights` and `convert_weights` recognize such files and read them into the model.
+
+    Args:
+        names: The authors' name of each module with parameters -> the model's, in the order of the authors' files.
+        convert: Function of a state dict, after renaming, that returns the model's own: for what renaming cannot do,
+            such as splitting or transposing tensors. A module whose tensors it changes has any name of the plugin's
+            choice in `names`.
+        unused: Ends of keys that the files hold, but the network does not use.
+        in_order: Whether the files name their convolutions in the order in which they run, so that graphs that number
+            their tensors can be read.
+    """
+
+    names: Names
+    convert: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None
+    unused: tuple[str, ...] = ()
+    in_order: bool = False
+
+
+class Metric(NamedTuple):
+    """A metric of single images, averaged over a data set.
+
+    Registered under its name in the entry-point group `dichoseg.metrics`, it is computed by name in `evaluate`,
+    `Evaluator`, `fit(best=...)` and `dichoseg evaluate`.
+    """
+
+    name: str
+    """Key in results: a Python identifier."""
+    of_pair: Callable[[Any], float]
+    """Function of a `dichoseg.metrics.Pair`; NaN leaves the image out of the average."""
+    higher_is_better: bool = True
+    definition: str = ""
+    """One line that says how the metric is computed."""

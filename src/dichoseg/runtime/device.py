@@ -1,0 +1,71 @@
+"""Choice of device and precision."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import torch
+
+Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
+"""Precisions of inference."""
+TrainingPrecision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
+"""Precisions of training; float16 needs a gradient scaler."""
+CHANNELS_LAST = {"cpu", "cuda"}
+"""Device types on which convolutions are faster in channels-last layout."""
+
+
+def choose_device(device: str | torch.device | None, home: torch.device) -> torch.device:
+    """Return the requested device; by default CUDA, else Apple's MPS if available, else `home`.
+
+    Raises:
+        ValueError: torch cannot use the requested device here.
+    """
+    if device is not None:
+        return usable_device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps") if torch.backends.mps.is_available() else home
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """Return a device by its name; raise a one-line ValueError if torch does not know it or cannot use it here."""
+    try:
+        found = torch.device(device)
+    except RuntimeError:  # torch's own message lists twenty device types
+        raise ValueError(f"device must be one such as cpu, cuda, cuda:1 or mps; got {device!r}") from None
+    try:
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"torch cannot use device {found} here: {str(error).splitlines()[0]}") from None
+    return found
+
+
+def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
+    """Return whether a precision means bfloat16 on a device; `"auto"` does where the hardware has it natively.
+
+    Raises:
+        ValueError: Unknown precision.
+    """
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"precision must be auto, float32 or bfloat16; got {precision!r}")
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    return False
+
+
+def autocast_dtype(precision: TrainingPrecision, device: torch.device) -> torch.dtype | None:
+    """Return the autocast dtype that a precision means on a device; None for float32.
+
+    Raises:
+        ValueError: Unknown precision.
+    """
+    if precision == "float16":
+        return torch.float16
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"precision must be auto, float32, bfloat16 or float16; got {precision!r}")
+    return torch.bfloat16 if uses_bfloat16(precision, device) else None

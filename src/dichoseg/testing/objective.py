@@ -1,0 +1,163 @@
+"""The check of objectives."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..contracts import Image, Mask, Objective, Prediction, Target
+from ..runtime.seeding import seeded
+from .common import attempt, build, check_kind, draw_masks, require
+
+_TARGET = "terms(prediction, target) gets a Target since dichoseg 0.2: its mask is target.mask"
+
+
+def check_objective(
+    make: Callable[[], Objective],
+    *,
+    predict: Callable[[Image], Prediction] | None = None,
+    size: tuple[int, int] = (65, 97),
+) -> None:
+    """Check that an objective keeps to the contract.
+
+    - `terms(prediction, target)` takes a `Target`, also without an image or with a clear ValueError, and returns named
+      scalars that are finite, with a finite gradient, for hard, soft, empty and full masks and for a mask of one pixel.
+    - The objective is the sum of its terms, and also takes a bare mask.
+    - Pixel weights are used, or refused by a ValueError.
+    - Its inputs are not changed, and repeated calls give the same values. It can be copied and pickled.
+
+    Args:
+        make: Class or function without arguments that builds the objective.
+        predict: Function, such as a model, that makes predictions of images (B, 3, H, W). Default: random logits, side
+            logits, edge logits and features; an objective for a model with `extras` needs that model.
+        size: Height and width of the masks, best odd.
+
+    Raises:
+        ConformanceError: The first violation.
+        TypeError: `make` is an objective, not a class or function that builds one.
+    """
+    with seeded(0):
+        objective = build("objective", make)
+        name = type(objective).__name__
+        check_kind(name, objective, Objective)
+        image = torch.rand(2, 3, *size)
+        for what, mask in draw_masks(size):
+            _check_terms(f"{name} on {what} masks", objective, _prediction(predict, image), Target(mask, image))
+        masks = dict(draw_masks(size))
+        _check_sum(name, objective, _prediction(predict, image), image, masks["hard"])
+        _check_bare_mask(name, objective, _prediction(predict, image), masks["hard"])
+        _check_weight(name, objective, _prediction(predict, image), Target(masks["hard"], image))
+        with attempt(name, "copying and pickling it", "keep no lambdas, local functions or results in attributes"):
+            pickle.loads(pickle.dumps(copy.deepcopy(objective)))
+
+
+def _prediction(predict: Callable[[Image], Prediction] | None, image: Image) -> Prediction:
+    if predict is not None:
+        return predict(image)
+    height, width = image.shape[-2:]
+
+    def draw(channels: int, stride: int) -> Tensor:
+        return torch.randn(len(image), channels, -(-height // stride), -(-width // stride), requires_grad=True)
+
+    return Prediction(
+        draw(1, 1), (draw(1, 2), draw(1, 4)), (draw(1, 1),), (draw(4, 2), draw(8, 4)), {"check_objective": draw(1, 1)}
+    )
+
+
+def _tensors(prediction: Prediction) -> list[Tensor]:
+    extras = [value for value in prediction.extras.values() if isinstance(value, Tensor)]
+    return [prediction.logits, *prediction.side_logits, *prediction.edge_logits, *prediction.features, *extras]
+
+
+def _check_terms(where: str, objective: Objective, prediction: Prediction, target: Target) -> None:
+    """Named finite scalars, with a finite gradient."""
+    before = [tensor.detach().clone() for tensor in (*_tensors(prediction), target.mask)]
+    with attempt(where, "terms(prediction, target)", _TARGET):
+        terms: Any = objective.terms(prediction, target)
+    require(
+        isinstance(terms, dict) and bool(terms) and all(isinstance(name, str) for name in terms),
+        where,
+        "a dict of named terms",
+        "an empty dict" if terms == {} else f"a {type(terms).__name__}",
+        "return {'name': scalar}, one item for each logged term",
+    )
+    for name, value in terms.items():
+        require(
+            isinstance(value, Tensor) and value.ndim == 0 and bool(value.isfinite()),
+            where,
+            f"a finite scalar tensor for {name!r}",
+            f"{value!r:.80}",
+            "average over pixels, then over the batch; keep divisors away from 0",
+        )
+    total = torch.stack(list(terms.values())).sum()
+    require(
+        total.requires_grad, where, "terms with a gradient", "none", "do not detach or threshold the prediction's maps"
+    )
+    leaves = [tensor for tensor in _tensors(prediction) if tensor.requires_grad]
+    with attempt(where, "the backward pass", "do not change in place what a gradient needs"):
+        gradients = torch.autograd.grad(total, leaves, allow_unused=True)
+    reached = [gradient for gradient in gradients if gradient is not None]
+    require(
+        bool(reached) and all(bool(gradient.isfinite().all()) for gradient in reached),
+        where,
+        "a finite gradient for the prediction",
+        "none" if not reached else "values that are not finite",
+        "compute in float32, and keep divisors and logarithms away from 0",
+    )
+    after = [tensor.detach() for tensor in (*_tensors(prediction), target.mask)]
+    require(
+        all(map(torch.equal, before, after)), where, "inputs that are not changed", "changed ones", "work on copies"
+    )
+
+
+@torch.no_grad()
+def _check_sum(name: str, objective: Objective, prediction: Prediction, image: Image, mask: Mask) -> None:
+    """The objective is the sum of its terms, whenever it is called."""
+    target = Target(mask, image)
+    wanted = float(sum(objective.terms(prediction, target).values()))
+    for value in (float(objective(prediction, target)), float(objective(prediction, target))):
+        require(
+            abs(value - wanted) <= 1e-4 * max(abs(wanted), 1e-2),
+            name,
+            f"the sum of its terms, {wanted:.6g}, whenever it is called",
+            f"{value:.6g}",
+            "leave forward as it is, and keep no running state",
+        )
+
+
+def _check_bare_mask(name: str, objective: Objective, prediction: Prediction, mask: Mask) -> None:
+    """A target without image works, or is refused."""
+    try:
+        objective(prediction, mask)
+    except ValueError:
+        return
+    except Exception as error:
+        require(
+            False,
+            name,
+            "an objective that takes a bare mask, or refuses a target without image by a ValueError",
+            f"{type(error).__name__}: {error}",
+            "raise ValueError('... needs Target(image=...)') if target.image is None",
+        )
+
+
+@torch.no_grad()
+def _check_weight(name: str, objective: Objective, prediction: Prediction, target: Target) -> None:
+    """Pixel weights are used or refused."""
+    plain = float(objective(prediction, target))
+    try:
+        weighted = float(objective(prediction, target._replace(weight=torch.zeros_like(target.mask))))
+    except ValueError:
+        return
+    require(
+        weighted != plain,
+        name,
+        "pixel weights that are used, or refused by a ValueError",
+        "the same value with all weights 0",
+        "take the mask by target.unweighted_mask(self), which refuses weights, or multiply by target.weight",
+    )

@@ -1,0 +1,50 @@
+"""Dry runs of a model: its outline without weights, on the meta device."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from .contracts import Image, Model, Prediction
+
+M = TypeVar("M", bound=nn.Module)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode inside the block; restore each module's own mode afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def outline(model: M) -> M:
+    """Copy a model without its weights, in eval mode, to the meta device, where a forward pass is almost free."""
+    memo: dict[int, object] = {id(value): nn.Parameter(value.to("meta"), False) for value in model.parameters()}
+    memo |= {id(value): value.to("meta") for value in model.buffers()}
+    return copy.deepcopy(model, memo).eval()
+
+
+def blank_image(model: Model) -> Image:
+    """Return an input of the model's own size, or 64 pixels, on the meta device: for its `outline`."""
+    height, width = model.preprocessing.height_width or (64, 64)
+    return torch.zeros(1, model.preprocessing.channels, height, width, device="meta")
+
+
+@torch.no_grad()
+def predicts_edges(model: Model) -> bool | None:
+    """Return whether a model's predictions have `edge_logits`; None if its outline cannot be run."""
+    try:
+        prediction: Prediction = outline(model)(blank_image(model))
+    except Exception:  # a model may use operators that the meta device lacks; training will tell
+        return None
+    return bool(prediction.edge_logits)

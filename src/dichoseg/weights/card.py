@@ -1,0 +1,86 @@
+"""The model card: what a saved model says of itself, for people and for the Hugging Face hub."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..contracts import Model
+from ..runtime.files import write_text
+from .format import CARD_FILE
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What a model card says beyond the model itself.
+
+    Args:
+        data: What it was trained on, as a sentence or two.
+        scores: Metric -> value.
+        evaluated_on: What the scores were taken on.
+        license: Of the weights: an identifier of the Hugging Face hub, such as `"apache-2.0"`. Weights inherit what
+            their training data allows.
+        notes: Anything else, such as where the weights came from.
+    """
+
+    data: str = ""
+    scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    evaluated_on: str = ""
+    license: str = "unknown"
+    notes: str = ""
+
+
+def write_card(model: Model, folder: Path, card: ModelCard) -> None:
+    """Write the card of a model that lies in a folder."""
+    write_text(folder / CARD_FILE, card_text(model, card))
+
+
+def card_text(model: Model, card: ModelCard) -> str:
+    """A model card in Markdown, with the fields that the Hugging Face hub reads at its head."""
+    from huggingface_hub import ModelCardData
+
+    name = (model.recipe or {}).get("name", type(model).__name__)
+    fields = ModelCardData(
+        library_name="dichoseg",
+        pipeline_tag="image-segmentation",
+        license=card.license,
+        tags=["dichoseg", "dichotomous-image-segmentation", "background-removal"],
+    )
+    parameters = sum(value.numel() for value in model.parameters())
+    recipe = "Composed of objects." if model.recipe is None else _fields(model.recipe)
+    load = "load_model(folder)" if model.recipe else "load_model(folder, model=mine)"
+    use = 'mask = dichoseg.predict(model, "photo.jpg")  # (H, W) in [0, 1]'
+    if model.preprocessing.source == "mask":
+        use = "objective = dichoseg.objectives.IntermediateSupervision(model)"
+    sections = {
+        "Use": f"```python\nimport dichoseg\n\nmodel = dichoseg.{load}\n{use}\n```",
+        "Recipe": f"{recipe}\n\n{parameters:,} parameters.",
+        "Preprocessing": _fields(model.preprocessing.to_dict()),
+        "Data": card.data or "Not stated.",
+        "Scores": _table(card),
+        "Licence": f"Of the weights: {card.license}.",
+    }
+    if card.notes:
+        sections["Notes"] = card.notes
+    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
+    return f"---\n{fields.to_yaml()}\n---\n\n# {name}\n\n{_summary(model)}\n\n{body}\n"
+
+
+def _summary(model: Model) -> str:
+    if model.preprocessing.source == "mask":
+        return "A GT encoder: it takes masks, and supervises a network for photographs in training."
+    return "Separates the foreground of a photograph from its background; made with dichoseg."
+
+
+def _fields(values: Mapping[str, object]) -> str:
+    return "\n".join(f"- {name}: `{json.dumps(value)}`" for name, value in values.items())
+
+
+def _table(card: ModelCard) -> str:
+    if not card.scores:
+        return "Not stated."
+    rows = "\n".join(f"| `{name}` | {value:.4f} |" for name, value in card.scores.items())
+    on = f"On {card.evaluated_on}.\n\n" if card.evaluated_on else ""
+    return f"{on}| metric | value |\n|---|---|\n{rows}"

@@ -1,0 +1,53 @@
+"""Find the folder of a saved model, on this machine or on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .format import CONFIG_FILE, WEIGHTS_FILE
+
+
+def local_folder(source: str | Path) -> Path | None:
+    """Return the folder of a saved model on this machine, or None.
+
+    That is the folder itself, a run's `best`, else `last`, or the folder of a weights file.
+    """
+    path = Path(source)
+    for candidate in (path, path / "best", path / "last"):
+        if (candidate / CONFIG_FILE).is_file():
+            return candidate
+    config = path.parent / CONFIG_FILE  # other libraries use these file names too
+    if path.name == WEIGHTS_FILE and config.is_file() and b'"dichoseg"' in config.read_bytes():
+        return path.parent
+    return None
+
+
+def find_folder(source: str | Path, *, revision: str | None = None) -> Path:
+    """Return the folder of a saved model: one on this machine, or one downloaded from the hub.
+
+    Raises:
+        FileNotFoundError: It is neither a folder with a model nor a hub id that can be downloaded.
+        ValueError: A revision was given for a local folder.
+    """
+    folder = local_folder(source)
+    if folder is not None:
+        if revision is not None:
+            raise ValueError(f"{source} is on this machine, where there are no revisions; got revision={revision!r}")
+        return folder
+    if Path(source).exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(source)):
+        raise FileNotFoundError(f"no model at {source}: wanted a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        fetched = snapshot_download(str(source), revision=revision, allow_patterns=[WEIGHTS_FILE, CONFIG_FILE])
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        wanted = f"{source}, revision {revision}" if revision else str(source)
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise FileNotFoundError(
+            f"no model at {wanted}: there is no such folder, and the Hugging Face hub did not give it ({reason})"
+        ) from error
+    if not (Path(fetched) / CONFIG_FILE).is_file():
+        raise FileNotFoundError(f"the hub's {source} holds no dichoseg model: it has no {CONFIG_FILE}")
+    return Path(fetched)

@@ -1,0 +1,284 @@
+"""Make a model and fill it from a file or a folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..batch_norm import freeze_batch_norm, is_frozen
+from ..contracts import Model
+from ..models.make import make_model
+from ..preprocessing import Preprocessing
+from .card import ModelCard
+from .format import WEIGHTS_FILE, read_config
+from .hub import find_folder, local_folder
+from .matching import Match, best_match, weights_of
+from .reading import StoredWeights, listed, read_weights
+from .recognition import looks_like
+from .saving import save_model
+
+logger = logging.getLogger(__name__)
+
+
+class Conversion(NamedTuple):
+    """Result of `convert_weights`."""
+
+    model: Model
+    stored: StoredWeights
+
+
+def create_model(
+    name: str,
+    *,
+    encoder: str | None = None,
+    decoder: str | None = None,
+    heads: str | None = None,
+    pretrained: bool = False,
+    weights: str | Path | None = None,
+    size: int | tuple[int, int] | None = None,
+    preprocessing: Preprocessing | None = None,
+    **recipe: Any,
+) -> Model:
+    """Make a model by name.
+
+    `create_model("isnet", encoder="timm:convnext_tiny", pretrained=True, decoder="fpn(channels=64)", size=512)`
+
+    The name and the arguments are kept in `model.recipe`, so that `save_model` and `load_model` can rebuild the model.
+
+    Args:
+        name: A name in `list_components("models")`.
+        encoder: Name of the encoder, for a recipe that takes one, such as `"isnet"`. Default: the recipe's own.
+        decoder: Name of the decoder.
+        heads: Name of the heads.
+        pretrained: Whether the encoder starts from its published weights, which a timm encoder downloads.
+        weights: Weights to start from: a file or folder that `dichoseg.weights.load_weights` reads, such as the
+            authors' `.pth` of a published network, an `.onnx` of one, or a saved model, whose preprocessing is taken
+            over. A model from an `.onnx` file mostly needs `calibrate_batch_norm` before it can be trained.
+        size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
+        preprocessing: Preprocessing that replaces all of the model's own, normalization included.
+        **recipe: Further arguments of the named recipe, as plain JSON values. For `"isnet"`: `encoder_args` and
+            `decoder_args`, dicts of arguments.
+
+    Raises:
+        ValueError: A name or an argument is unknown, or the weights do not fit; the message names what would.
+        TypeError: An argument is not a plain value, or a component makes something that is not of its kind.
+        ImportError: A component is installed but broken, or an `.onnx` file is given without onnx.
+        FileNotFoundError: The weights do not exist.
+    """
+    parts = {"encoder": encoder, "decoder": decoder, "heads": heads, "pretrained": pretrained or None}
+    model = make_model(name, **{part: value for part, value in parts.items() if value is not None}, **recipe)
+    if weights is not None:
+        load_weights(model, weights)
+    model.preprocessing = (preprocessing or model.preprocessing).with_size(size)
+    return model
+
+
+def load_weights(model: Model, path: str | Path) -> StoredWeights:
+    """Fill a model from a file, or from the folder of a saved model or of a run.
+
+    Reads dichoseg's own `.safetensors`; the authors' `.pth` of a published network, bare or wrapped
+    (`{"state_dict": ...}`, names behind `module.`, `net.`, `_orig_mod.`), with or without `num_batches_tracked`;
+    Lightning's `.ckpt`; and `.onnx`. If a graph's batch norms are folded into its convolutions, those of the model
+    pass their input through; `is_uncalibrated(model)` then returns True.
+
+    The preprocessing of a folder, and of a graph that dichoseg exported, is taken over. A graph without side heads
+    leaves those of the model as they are, which is logged.
+
+    Args:
+        model: Model to fill in place. It keeps its device, dtype and mode.
+        path: Path of the file or folder.
+
+    Returns:
+        The contents of the file.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ImportError: An `.onnx` file is given without onnx.
+        ValueError: The file is unreadable, holds anything but tensors or values that are not finite, or does not fit;
+            the message names the first differences and the network that the file looks like. The model is unchanged.
+    """
+    path = Path(path)
+    folder = find_folder(path) if path.is_dir() else local_folder(path)
+    if folder is None:
+        stored = read_weights(path)
+        fill(model, stored)
+        if stored.config is not None:
+            model.preprocessing = Preprocessing.from_dict(stored.config["preprocessing"])
+        return stored
+    preprocessing = Preprocessing.from_dict(read_config(folder)["preprocessing"])
+    stored = read_weights(folder / WEIGHTS_FILE)
+    fill(model, stored)
+    model.preprocessing = preprocessing
+    return stored
+
+
+def load_model(
+    source: str | Path,
+    *,
+    model: Model | None = None,
+    size: int | tuple[int, int] | None = None,
+    revision: str | None = None,
+) -> Model:
+    """Load a model that `save_model` or `fit` wrote, or that a published network's file holds.
+
+    No code from a folder or a file is executed.
+
+    Args:
+        source: A folder, a run's folder (its best weights are used, else the last), a Hugging Face hub id such as
+            `"name/model"`, or a file such as `u2net.pth` or `isnet-general-use.onnx`, whose network is recognized.
+        model: For a model composed of objects: the same composition, whose weights and preprocessing are filled in.
+        size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
+        revision: Branch, tag or commit on the hub. Default: its main branch.
+
+    Returns:
+        The model in eval mode, on the CPU.
+
+    Raises:
+        FileNotFoundError: `source` is neither a file, nor a folder with a model, nor a hub id that can be downloaded.
+        ValueError: The files hold no model or do not fit together, a part comes from a package that is not installed
+            (the message names it), or the model was composed of objects and `model` is missing.
+    """
+    path = Path(source)
+    if path.is_file() and local_folder(path) is None:
+        if revision is not None:
+            raise ValueError(f"{path} is on this machine, where there are no revisions; got revision={revision!r}")
+        if model is None:
+            model = from_file(path)[0]
+        else:
+            load_weights(model, path)
+    else:
+        model = _from_folder(find_folder(source, revision=revision), model)
+    model.preprocessing = model.preprocessing.with_size(size)
+    return model.eval()
+
+
+def convert_weights(
+    source: str | Path, folder: str | Path, *, name: str | None = None, license: str = "unknown"
+) -> Conversion:
+    """Recognize the published network that a file holds, and save it as a model of dichoseg.
+
+    Args:
+        source: A file that `load_weights` reads.
+        folder: New or empty folder for the model.
+        name: Name of the network, as in `list_components("models")`. Default: recognized by the file's keys and shapes.
+        license: License of the weights, for the model card: an identifier of the Hugging Face hub, such as
+            `"apache-2.0"`.
+
+    Returns:
+        The model, with its published preprocessing, and the contents of the file.
+
+    Raises:
+        FileExistsError: The folder is not empty.
+        ValueError: The file holds no published network, or not the named one. Nothing is written.
+    """
+    source, folder = Path(source), Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} already holds something; wanted a new folder for the model")
+    if source.is_dir() or local_folder(source) is not None:
+        raise ValueError(f"{source} is a folder or a saved model, for load_model; wanted a foreign file of weights")
+    model, stored, left = from_file(source, name=name)
+    notes = f"Converted from `{source.name}` ({stored.kind})."
+    if left:
+        notes += f" It held no side heads: {len(left)} tensors of other heads are new and untrained."
+    save_model(model, folder, card=ModelCard(license=license, notes=notes))
+    return Conversion(model.eval(), stored)
+
+
+def from_file(path: Path, *, name: str | None = None) -> tuple[Model, StoredWeights, list[str]]:
+    """Make the published network that a file holds, or the model that dichoseg exported to it.
+
+    Args:
+        path: A file that `load_weights` reads.
+        name: Name of the network. Default: recognized by the file's keys and shapes.
+
+    Returns:
+        The model, with its published preprocessing; the contents of the file; names of the tensors that it lacks,
+        because it holds no side heads.
+
+    Raises:
+        ValueError: The file holds no published network, or not the named one.
+    """
+    stored = read_weights(path)
+    config = stored.config
+    if config is not None and config["recipe"] is not None and name is None:
+        model = make_model(**config["recipe"])
+        left = fill(model, stored)
+        _configure(model, config)
+        return model, stored, left
+    if name is None:
+        name, _ = looks_like(stored)
+        if name is None:
+            held = f"{len(stored.state)} tensors ({listed(list(stored.state))})"
+            raise ValueError(f"{path} ({stored.kind}) holds none of the published networks; got {held}")
+    model = make_model(name)
+    return model, stored, fill(model, stored)
+
+
+def fill(model: Model, stored: StoredWeights) -> list[str]:
+    """Fill a model from the contents of a file, as `load_weights` does.
+
+    Returns:
+        Names of the tensors that the file lacks, because it holds no side heads.
+    """
+    match = best_match(model, stored)
+    if match.differences:
+        raise ValueError(_misfit(model, stored, match))
+    if match.others:
+        logger.warning(
+            "%s also holds %d tensors of something else, which are ignored (%s, ...)",
+            stored.path,
+            len(match.others),
+            match.others[0],
+        )
+    left = sorted(weights_of(model) - set(match.state))
+    if left:
+        logger.log(
+            logging.WARNING if stored.config is None else logging.INFO,  # intended in our own exports
+            "%s was exported without side heads; %d tensors of other heads keep their present values (%s, ...)",
+            stored.path,
+            len(left),
+            left[0],
+        )
+    model.load_state_dict(match.state, strict=False)
+    return left
+
+
+def _from_folder(folder: Path, model: Model | None) -> Model:
+    """Make, or only fill, the model that was saved in a folder."""
+    config = read_config(folder)
+    if model is None:
+        if config["recipe"] is None:
+            raise ValueError(
+                f"{folder} holds a model that was composed of objects; compose it again and "
+                "load_model(path, model=mine)"
+            )
+        try:
+            model = make_model(**config["recipe"])
+        except ValueError as error:
+            raise ValueError(f"the model in {folder} cannot be made: {error}") from error
+    fill(model, read_weights(folder / WEIGHTS_FILE))
+    _configure(model, config)
+    return model
+
+
+def _configure(model: Model, config: Mapping[str, Any]) -> None:
+    """Apply the preprocessing, and the frozen batch norm, of a configuration."""
+    model.preprocessing = Preprocessing.from_dict(config["preprocessing"])
+    if config.get("frozen_batch_norm") and not is_frozen(model):
+        freeze_batch_norm(model)
+
+
+def _misfit(model: Model, stored: StoredWeights, match: Match) -> str:
+    wanted = (model.recipe or {}).get("name") or type(model).__name__
+    parts = {"missing": match.missing, "unexpected": match.unexpected, "other shapes": match.reshaped}
+    differences = "; ".join(f"{label} {len(keys)} ({listed(keys)})" for label, keys in parts.items() if keys)
+    name, whole = looks_like(stored)
+    if name is None:
+        likeness = "it looks like none of the published networks"
+    elif whole:
+        likeness = f"it holds {name}: create_model({name!r}, weights=...)"
+    else:
+        likeness = f"it looks like {name}, changed or in part"
+    return f"{stored.path} ({stored.kind}) does not fit this model ({wanted}): {differences}; {likeness}"

@@ -1,0 +1,126 @@
+"""Tensors out of a file, whatever wrote it; nothing in it is ever run."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .format import METADATA_KEY, checked_config
+from .onnx_graph import Layer, read_onnx
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "params")
+
+
+class StoredWeights(NamedTuple):
+    """What a file holds."""
+
+    path: Path
+    kind: str
+    """For people, such as `ONNX, 16-bit`."""
+    state: dict[str, Tensor]
+    """Tensors by the file's own names; of a graph those of the layers that have one."""
+    layers: tuple[Layer, ...] = ()
+    """Of an ONNX graph, also those that lost their names when batch norm was folded into them."""
+    config: dict[str, Any] | None = None
+    """Recipe and preprocessing, where dichoseg exported the graph."""
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether this is an ONNX file."""
+        return bool(self.layers)
+
+
+def read_weights(path: Path) -> StoredWeights:
+    """Read a `.safetensors`, `.onnx`, or torch file (`.pth`, `.pt`, `.ckpt`, also of the old format).
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: A file that cannot be read, that holds anything but tensors, or values that are not finite.
+        ImportError: An ONNX file without onnx.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights at {path}")
+    if path.suffix.lower() == ".onnx":
+        stored = _read_graph(path)
+    elif path.suffix.lower() == ".safetensors":
+        stored = StoredWeights(path, "safetensors", _read_safetensors(path))
+    else:
+        stored = StoredWeights(path, "torch checkpoint", _read_torch(path))
+    named = [*stored.state.items()]
+    named += [(f"convolution {layer.number}", value) for layer in stored.layers for value in layer.tensors.values()]
+    for key, value in named:
+        _check(path, key, value)
+    return stored
+
+
+def _check(path: Path, key: str, value: Tensor) -> None:
+    """Refuse what cannot be a weight."""
+    if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_complex():
+        kind = "meta" if value.is_meta else f"{value.dtype} ({value.layout})"
+        raise ValueError(f"{path} holds something else than plain numbers: {key} is {kind}")
+    if value.is_floating_point() and not value.float().isfinite().all():
+        raise ValueError(f"{path} holds values that are not finite, first in {key}")
+
+
+def _read_graph(path: Path) -> StoredWeights:
+    graph = read_onnx(path)
+    state: dict[str, Tensor] = {}
+    for layer in graph.layers:
+        for leaf, value in layer.tensors.items() if layer.name is not None else ():
+            key = f"{layer.name}.{leaf}"
+            if key in state and not torch.equal(state[key], value):
+                raise ValueError(f"{path} holds two layers called {layer.name}, with different weights")
+            state[key] = value
+    noted = graph.metadata.get(METADATA_KEY)
+    config = None if noted is None else checked_config(noted, f"the metadata of {path}")
+    return StoredWeights(path, f"ONNX, {graph.precision}", state, graph.layers, config)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a readable safetensors file, or not all of it: {error}") from error
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle can fail in any way
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        code = f"; it holds {found[1]}" if found else ""
+        raise ValueError(
+            f"{path} is not a whole checkpoint of tensors alone, the only kind that is read "
+            f"({type(error).__name__}{code}); its author can save one with torch.save(model.state_dict(), path)"
+        ) from error
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    if not isinstance(content, Mapping) or not content:
+        raise ValueError(f"{path} holds no dictionary of tensors; got {_described(content)}")
+    others = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if others:
+        raise ValueError(f"{path} holds no dictionary of tensors alone; {listed(others)} are none")
+    return {str(key): value for key, value in content.items()}
+
+
+def _described(content: Any) -> str:
+    return "an empty dictionary" if isinstance(content, Mapping) else type(content).__name__
+
+
+def listed(keys: list[str]) -> str:
+    """The first of some keys, for a message."""
+    return ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")

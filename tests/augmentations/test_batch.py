@@ -1,0 +1,79 @@
+import kornia.augmentation as K
+import pytest
+import torch
+
+from dichoseg.augmentations import (
+    Compose,
+    KorniaAugmentation,
+    RandomApply,
+    RandomBlurPatches,
+    RandomBorderCrop,
+    RandomCrop,
+    RandomElastic,
+    RandomRotate90,
+    RandomScaleCrop,
+    cpu_augmentation,
+    gpu_augmentation,
+)
+
+IMAGE, MASK = torch.zeros(2, 3, 8, 9), torch.zeros(2, 1, 8, 9)
+ALL = {
+    "Kornia": KorniaAugmentation(K.RandomHorizontalFlip()),
+    "apply": RandomApply(RandomRotate90(), 1.0),
+    "blur": RandomBlurPatches(),
+    "border crop": RandomBorderCrop(),
+    "crop": RandomCrop(),
+    "elastic": RandomElastic(1.0),
+    "preset": gpu_augmentation("isnet"),
+    "rotate": RandomRotate90(1.0),
+    "scale crop": RandomScaleCrop(),
+}
+
+
+@pytest.mark.parametrize("augmentation", ALL.values(), ids=ALL)
+def test_error_what_is_no_batch(augmentation):
+    for image, mask, got in (
+        (IMAGE[0], MASK[0], r"got \(3, 8, 9\) and \(1, 8, 9\)"),
+        (IMAGE, MASK[:, 0], r"got \(2, 3, 8, 9\) and \(2, 8, 9\)"),
+        (IMAGE, MASK[..., 1:], r"masks \(B, 1, H, W\) of one size; got"),
+        (IMAGE, MASK[:1], "an augmentation takes images"),
+        (IMAGE[:0], MASK[:0], r"got \(0, 3, 8, 9\)"),
+    ):
+        with pytest.raises(ValueError, match=got):
+            augmentation(image, mask)
+    with pytest.raises(TypeError, match=r"floats in \[0, 1\]; got torch.uint8 and torch.float32 \(divide bytes by 255"):
+        augmentation(IMAGE.byte(), MASK)
+    with pytest.raises(TypeError, match="got torch.float32 and torch.int64"):
+        augmentation(IMAGE, MASK.long())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("augmentation", ALL.values(), ids=ALL)
+def test_shape_floats_of_any_kind_and_masks_of_bool(augmentation, dtype):
+    wanted = tuple(part.shape for part in augmentation(IMAGE, MASK))
+    for mask in (MASK.to(dtype), MASK.bool()):
+        image, mask = augmentation(IMAGE.to(dtype), mask)
+        assert (image.shape, mask.shape) == wanted
+        assert image.is_floating_point()
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "message"),
+    [
+        (lambda: RandomElastic(-1), ValueError, "p must be a number from 0 to 1; got -1"),
+        (lambda: RandomRotate90(float("nan")), ValueError, "p must be a number from 0 to 1; got nan"),
+        (lambda: RandomApply(RandomRotate90(), "a"), TypeError, "p must be a number; got 'a'"),
+        (lambda: RandomApply(None), TypeError, "an augmentation is a function of image and mask, .*; got None"),
+        (lambda: Compose(RandomCrop(), "isnet"), TypeError, "an augmentation is a function .*; got 'isnet'"),
+        (lambda: RandomCrop("a"), TypeError, "input_scale must be a number; got 'a'"),
+        (lambda: RandomScaleCrop(float("inf")), ValueError, "input_scale must be a finite number, 1 or more; got inf"),
+        (lambda: RandomBlurPatches(2.5), TypeError, "patches must be an int; got 2.5"),
+        (lambda: RandomBlurPatches(size=3), ValueError, r"size must be a range \(low, high\) above 0, .*; got 3"),
+        (lambda: RandomBlurPatches(kernel=(0.1,)), ValueError, r"kernel must be a range .*; got \(0.1,\)"),
+        (lambda: gpu_augmentation(horizontal_flip="a"), TypeError, "horizontal_flip must be a number; got 'a'"),
+        (lambda: cpu_augmentation("isnet", size=32.5), TypeError, "size must be an int; got 32.5"),
+    ],
+)
+def test_error_arguments(make, kind, message):
+    with pytest.raises(kind, match=message):
+        make()

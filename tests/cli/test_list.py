@@ -1,0 +1,69 @@
+import re
+import sys
+from importlib import metadata
+
+import pytest
+
+from dichoseg import cli
+
+from .conftest import RUNNER
+
+
+@pytest.fixture
+def plugins(tmp_path, monkeypatch):
+    """Packages that share names, some of which are broken, or built for another dichoseg."""
+    packages = {
+        "plugin-a": ("soft = plugin_a:Soft\nbce = plugin_a:Soft", "class Soft: pass", ""),
+        "plugin-b": ("soft = plugin_b:Soft\nlist = plugin_c:LIST", "from dichoseg.losses import NoSuchLoss", ">=2"),
+        "plugin-c": ("list = plugin_c:LIST", "LIST = []", ""),
+        "plugin-d": ("late = plugin_d:Late", "class Late: pass", ">=2"),
+        "plugin-e": ("lines = plugin_e:Late", "raise RuntimeError('one\\n  two')", ""),
+    }
+    for package, (lines, code, versions) in packages.items():
+        info = tmp_path / f"{package.replace('-', '_')}-1.5.dist-info"
+        info.mkdir()
+        head = f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.5\nRequires-Dist: dichoseg{versions}\n"
+        (info / "METADATA").write_text(head)
+        (info / "entry_points.txt").write_text(f"[dichoseg.losses]\n{lines}\n")
+        (tmp_path / f"{package.replace('-', '_')}.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    for module in ("plugin_a", "plugin_b", "plugin_c", "plugin_d", "plugin_e"):
+        sys.modules.pop(module, None)
+
+
+def test_value_list():
+    result = RUNNER.invoke(cli.app, ["list", "--check"])
+    assert result.exit_code == 0
+    assert "isnet_deconv_gt_encoder" in result.output
+    (line,) = (line for line in result.output.splitlines() if line.startswith("  edge_bce "))
+    assert line.split() == ["edge_bce", "dichoseg", metadata.version("dichoseg"), "ok"]
+
+
+def test_value_list_says_by_which_name_and_from_where(plugins):
+    result = RUNNER.invoke(cli.app, ["list", "losses"])
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.output.splitlines()]
+    assert lines[0] == ["losses"]
+    assert ["bce", "dichoseg", metadata.version("dichoseg")] in lines
+    for package, name in (("plugin-a", "bce"), ("plugin-a", "soft"), ("plugin-b", "soft")):
+        assert [f"{package}/{name}", package, "1.5"] in lines
+    assert "plugin_a" not in sys.modules, "listing imports nothing"
+
+
+def test_error_list_check_tells_what_is_broken(plugins):
+    result = RUNNER.invoke(cli.app, ["list", "losses", "--check"])
+    assert result.exit_code == 1
+    told = {words[0]: " ".join(words[3:]) for words in (line.split() for line in result.stdout.splitlines()[1:])}
+    assert told["edge_bce"] == told["plugin-a/soft"] == "ok"
+    built_for = f"was built for dichoseg>=2; this is {metadata.version('dichoseg')}"
+    assert re.search(
+        f"plugin-b, cannot be imported: .*cannot import name 'NoSuchLoss'.*; plugin-b {built_for}: install versions",
+        told["plugin-b/soft"],
+    )
+    assert told["plugin-c/list"].endswith(
+        "plugin-c, cannot be used: plugin_c:LIST is neither a class nor a function, but a list"
+    )
+    assert told["late"] == f"ok, but plugin-d {built_for}"
+    assert told["lines"].endswith("cannot be imported: RuntimeError: one two")
+    assert "4 cannot be used" in result.stderr

@@ -1,0 +1,181 @@
+import dataclasses
+import logging
+import re
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dichoseg import GTEncoder, cli, save_model
+from dichoseg.data.folder import images_and_others
+from dichoseg.photographs import planning
+
+from .conftest import RUNNER, run_cli
+
+
+def test_error_bad_file_in_predict(small_isnet, tmp_path, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's, so that the log is shown as it is to a user
+    save_model(small_isnet, tmp_path / "m")
+    (tmp_path / "bad.png").write_text("x")
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "good.png")
+    result = RUNNER.invoke(
+        cli.app,
+        [
+            "predict",
+            str(tmp_path / "m"),
+            str(tmp_path / "bad.png"),
+            str(tmp_path / "good.png"),
+            "--out",
+            str(tmp_path / "o"),
+        ],
+    )
+    assert result.exit_code == 1
+    assert result.stderr.count("bad.png is not an image that can be read\n") == result.output.count("bad.png") == 1
+    assert result.stdout.endswith("; 1 failed\n")
+    assert (tmp_path / "o/good.png").exists()
+
+
+def test_error_predict_into_the_photographs(data, small_isnet):
+    save_model(small_isnet, data / "model")
+    Image.new("RGB", (64, 64)).save(data / "photo.png")
+    before = (data / "photo.png").read_bytes()
+    result = run_cli("predict", data / "model", data / "photo.png", "--out", data)
+    assert "photo.png is a photograph that is read and would be overwritten" in str(result.exception)
+    assert (data / "photo.png").read_bytes() == before
+
+
+def test_error_predict_with_a_gt_encoder(data, small_isnet):
+    save_model(GTEncoder.like(small_isnet), data / "gt")
+    result = run_cli("predict", data / "gt", data / "train/im", "--out", data / "masks")
+    assert "this is a GT encoder, which takes masks" in str(result.exception)
+
+
+def test_value_predict_options(data, small_isnet, monkeypatch):
+    save_model(small_isnet, data / "m")
+    monkeypatch.setitem(sys.modules, "pymatting", None)
+    arguments = ("predict", data / "m", data / "train/im", "--out", data / "o", "--device", "cpu", "--threads", 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        result = run_cli(*arguments, "--cutout", "--background", "#00ff00", "--format", "jpg", "--size", 32)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^5 written to .*/o, [0-9.]+ images/s$", result.output, re.MULTILINE)
+    names = sorted(path.name for path in (data / "train/im").iterdir())
+    assert sorted(path.name for path in (data / "o").iterdir()) == names
+    (data / "o" / names[0]).unlink()
+    result = run_cli(*arguments, "--format", "jpg", "--resume", "--threshold", 0.5, "--crop")
+    assert re.search("1 written to .* images/s; 4 skipped that were there", result.output)
+    assert run_cli(*arguments, "--threshold", 1.5).exit_code == 2
+    assert "a jpg file has no alpha channel" in str(run_cli(*arguments, "--cutout", "--format", "jpg").exception)
+
+
+def test_value_predict_options_are_the_functions(data, small_isnet, monkeypatch):
+    seen = {}
+
+    def write_results(predictor, plan):
+        seen.update(
+            dataclasses.asdict(plan.rendering),
+            sources=sorted(path for path, _ in plan.remaining),
+            size=predictor.model.preprocessing.size,
+            threads_of_torch=torch.get_num_threads(),
+        )
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dichoseg.photographs.job.write_results", write_results)
+    save_model(small_isnet, data / "m")
+    arguments = ("predict", data / "m", data / "train/im", "--out", data / "o")
+    before = torch.get_num_threads()
+    options = "--cutout --background red --format webp --resume --threshold 0.25 --crop --size 96 --threads 3"
+    result = run_cli(*arguments, *options.split())
+    assert torch.get_num_threads() == before
+    assert seen == {
+        "cutout": True, "background": "red", "format": "webp", "threshold": 0.25, "crop": True, "estimate": True,
+        "threads": 3, "size": 96, "threads_of_torch": 3, "sources": sorted((data / "train/im").iterdir()),
+    }  # fmt: skip
+    assert result.exit_code == 130
+    assert f"stopped; what is in {data / 'o'} stays, and --resume goes on from there" in result.output
+    run_cli(*arguments)
+    assert seen["size"] == 64
+    assert seen["threads_of_torch"] == before
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ("", {"device": torch.device("cpu"), "precision": "auto", "flips": False, "sharpen": False, "normalize": None}),
+        ("--device meta", {"device": torch.device("meta")}),
+        ("--precision float32", {"precision": "float32"}),
+        ("--precision bfloat16", {"precision": "bfloat16"}),
+        ("--flips", {"flips": True}),
+        ("--sharpen", {"sharpen": True}),
+        ("--normalize", {"normalize": "minmax"}),
+    ],
+)
+def test_value_predict_options_are_the_predictors(data, small_isnet, monkeypatch, options, wanted):
+    seen = {}
+
+    def predictor(model, **options):
+        seen.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dichoseg.inference.Predictor", predictor)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    monkeypatch.setattr("dichoseg.runtime.memory.keep_memory", lambda: seen.update(kept=True))
+    save_model(small_isnet, data / "m")
+    result = run_cli("predict", data / "m", data / "train/im", "--out", data / "o", *options.split())
+    assert result.exit_code == 130, result.exception
+    assert wanted.items() <= seen.items()
+    assert seen["kept"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("none.jpg --out o", "no photograph or folder at none.jpg"),
+        ("train/im --out o --cutout --format jpg", "a jpg file has no alpha channel"),
+        ("train/im --out o --cutout --background whitish", "a background is a colour such as white .* got 'whitish'"),
+        ("train/im --out o --background white", "background goes behind a cut-out"),
+        ("train/im --out train/im --format jpg", "is a photograph that is read and would be overwritten"),
+        ("train/im --out photo.png", "photo.png is a file; wanted a folder for the results"),
+        ("train/im --out o --device foo", "device must be one such as cpu, cuda, cuda:1 or mps; got 'foo'$"),
+        ("train/im --out o --device fpga", "torch cannot use device fpga here: [^\n]+$"),
+    ],
+)
+def test_error_predict_before_a_model_is_loaded(data, monkeypatch, options, message):
+    Image.new("RGB", (9, 9)).save(data / "photo.png")
+    monkeypatch.setattr("dichoseg.weights.load_model", lambda name: pytest.fail("half a minute of loading"))
+    monkeypatch.chdir(data)
+    result = run_cli("predict", "m", *options.split())
+    assert isinstance(result.exception, ValueError | OSError)
+    assert re.search(message, str(result.exception))
+    assert not (data / "o").exists()
+
+
+def test_error_predict_into_a_folder_that_cannot_be_made(data, small_isnet, monkeypatch):
+    save_model(small_isnet, data / "m")
+
+    def mkdir(path, *arguments, **options):
+        raise FileNotFoundError(2, "No such file or directory", str(path))  # as below /proc
+
+    monkeypatch.setattr("pathlib.Path.mkdir", mkdir)
+    result = run_cli("predict", data / "m", data / "train/im", "--out", data / "o")
+    assert str(result.exception) == f"{data / 'o'} cannot be made: No such file or directory; " + (
+        "wanted a folder for the results"
+    )
+
+
+def test_value_predict_tells_what_is_passed_over_once(data, small_isnet, caplog, monkeypatch):
+    save_model(small_isnet, data / "m")
+    (data / "train/im/p.heic").write_text("")
+    listed = []
+    monkeypatch.setattr(planning, "images_and_others", lambda path: listed.append(path) or images_and_others(path))
+    result = run_cli("predict", data / "m", data / "train/im", "--out", data / "o", "--device", "cpu")
+    assert result.output.endswith("; 1 passed over that are no photographs\n")
+    assert len([message for message in caplog.messages if ".heic files (1)" in message]) == 1
+    assert listed == [data / "train/im"]

@@ -1,0 +1,58 @@
+import json
+
+import pytest
+import torch
+
+from dichoseg import evaluate, load_model, save_model
+from dichoseg.cli.run_scores import score_run
+from dichoseg.data import open_folders
+
+
+@pytest.fixture
+def run(data, small_isnet):
+    """A run whose best model is not its last one, and its data."""
+    save_model(small_isnet, data / "run/best")
+    with torch.no_grad():
+        for head in small_isnet.heads.sides:
+            head.weight.neg_()
+    save_model(small_isnet, data / "run/last")
+    return data / "run", *open_folders(data, val_fraction=0.4)
+
+
+def rows(*course):
+    return [
+        {"epoch": epoch, "loss": 1.0, "quick_max_f": value, "quick_mae": 0.5}
+        for epoch, value in enumerate(course, start=1)
+    ]
+
+
+def test_value_both_models_are_scored_and_say_so(run, capsys):
+    folder, training, validation = run
+    score_run(folder, rows(0.2, 0.9, 0.3), training, validation, torch.device("cpu"), best="quick_max_f")
+    scores = json.loads((folder / "scores.json").read_text())
+    for name in ("last", "best"):
+        assert scores[name] == evaluate(load_model(folder / name), validation)
+        card = (folder / name / "README.md").read_text()
+        assert "On 2 validation images at their masks' own size." in card
+        assert f"| `mae` | {scores[name]['mae']:.4f} |" in card
+    assert scores["last"] != scores["best"]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["validation", "last", "best"]
+
+
+def test_value_the_last_model_is_scored_once_where_it_is_the_best(run, monkeypatch):
+    folder, training, validation = run
+    scored = []
+    monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or {"mae": 0.5})
+    score_run(folder, rows(0.2, 0.9), training, validation, torch.device("cpu"), best="quick_max_f")
+    assert len(scored) == 1
+    score_run(folder, rows(0.9, 0.9), training, validation, torch.device("cpu"), best="quick_max_f")
+    assert len(scored) == 3, "of equals, the first is the best, as in fit"
+
+
+def test_value_the_best_by_another_score(run, monkeypatch):
+    folder, training, validation = run
+    scored = []
+    monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or {"mae": 0.5})
+    course = [row | {"quick_mae": mae} for row, mae in zip(rows(0.9, 0.2), (0.3, 0.1), strict=True)]
+    score_run(folder, course, training, validation, torch.device("cpu"), best="mae")
+    assert len(scored) == 1, "the last epoch has the lowest error"

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from dichoseg import list_components, load_component
+from dichoseg.metrics import Evaluator, Pair
+from dichoseg.metrics.per_image import RECORDS, record_of
+from dichoseg.records import Metric
+
+PREDICTION = np.tile(np.arange(97, dtype=np.uint8) * 2, (65, 1))
+MASK = np.zeros((65, 97), bool)
+MASK[10:50, 40:80] = True
+
+
+def test_value_registered_records_are_the_built_in_ones():
+    assert set(RECORDS) == set(list_components("metrics"))
+    for name, record in RECORDS.items():
+        assert load_component("metrics", name) is record
+        assert record.name == name
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_value_evaluator_averages_the_record(name):
+    evaluator = Evaluator(metrics=[name])
+    evaluator.update(PREDICTION, MASK)
+    assert evaluator.compute() == {name: pytest.approx(record_of(name).of_pair(Pair(PREDICTION, MASK)))}
+    assert evaluator.definitions() == {name: record_of(name).definition}
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A package with metrics whose names look like those of curves."""
+    (tmp_path / "extra-1.0.dist-info").mkdir()
+    (tmp_path / "extra-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1.0\n")
+    (tmp_path / "extra-1.0.dist-info/entry_points.txt").write_text(
+        "[dichoseg.metrics]\nmax_area = extra_metrics:MAX\noverall_area = extra_metrics:OVERALL\n"
+    )
+    (tmp_path / "extra_metrics.py").write_text(
+        "from dichoseg.records import Metric\n"
+        "def area(pair): return float(pair.foreground.mean())\n"
+        "MAX = Metric('max_area', area, definition='area')\n"
+        "OVERALL = Metric('overall_area', area, False, 'area')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return Metric
+
+
+def test_value_metrics_of_a_plugin_by_name(plugin):
+    names = ["max_area", "overall_area", "mae", "max_f", "overall_f"]
+    both, first, second = (Evaluator(metrics=names) for _ in range(3))
+    for mask, one in ((MASK, first), (~MASK, second)):
+        both.update(PREDICTION, mask)
+        one.update(PREDICTION, mask)
+    first.merge(second)
+    assert first.compute() == both.compute()
+    assert both.compute()["max_area"] == both.compute()["overall_area"] == pytest.approx(0.5)
+    assert both.definitions()["max_area"] == "area"
+    assert record_of("overall_area").higher_is_better is False
+
+
+def test_error_unknown_metric():
+    with pytest.raises(ValueError, match="no metric 'mab' in protocol 'pysodmetrics'; did you mean 'mba'"):
+        Evaluator(metrics=["mab"])
+    with pytest.raises(ValueError, match="no metric 'mba' in protocol 'dis'"):
+        Evaluator(metrics=["mba"], protocol="dis")
+    assert record_of("nothing") is None

@@ -1,0 +1,78 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from dichoseg.photographs.planning import plan_files
+from dichoseg.photographs.rendering import Rendering
+
+
+def rendering(format="png"):
+    return Rendering(cutout=False, background=None, format=format, threshold=None, crop=False)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Three photographs, as far as their names go, one of them in a subfolder, and something else."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in/sub").mkdir(parents=True)
+    (tmp_path / "empty").mkdir()
+    for name in ("a.jpg", "b.png", "sub/c.webp", "d.heic"):
+        (tmp_path / "in" / name).write_text("")
+    return tmp_path
+
+
+def test_value_photographs_and_their_results(folder):
+    plan = plan_files(["in"], Path("out"), rendering("webp"), resume=False)
+    assert plan.remaining == tuple(
+        (Path("in", name), Path("out", result))
+        for name, result in (("a.jpg", "a.webp"), ("b.png", "b.webp"), ("sub/c.webp", "sub/c.webp"))
+    )
+    assert (plan.out, plan.rendering.format, plan.skipped, plan.passed_over) == (Path("out"), "webp", 0, 1)
+    assert plan.notes == ("1 passed over in in: .heic files (1); such as in/d.heic",)
+    assert not Path("out").exists()
+
+
+def test_value_resume_leaves_what_is_there(folder):
+    Path("out").mkdir()
+    Path("out/b.png").write_text("")
+    assert len(plan_files(["in"], Path("out"), rendering(), resume=False).remaining) == 3
+    plan = plan_files(["in"], Path("out"), rendering(), resume=True)
+    assert [path.name for path, _ in plan.remaining] == ["a.jpg", "c.webp"]
+    assert plan.skipped == 1
+
+
+def test_value_results_within_the_photographs_are_none(folder):
+    Path("in/out").mkdir()
+    Path("in/out/a.png").write_text("")
+    plan = plan_files(["in"], Path("in/out"), rendering(), resume=False)
+    assert len(plan.remaining) == 3
+    assert plan.notes[0] == "1 files in in/out are taken for results, not for photographs"
+
+
+def test_value_single_photographs_keep_their_names_alone(folder):
+    plan = plan_files(["in/sub/c.webp", Path("in/a.jpg")], Path("out"), rendering(), resume=False)
+    assert [str(result) for _, result in plan.remaining] == ["out/c.png", "out/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("sources", "out", "kind", "message"),
+    [
+        ("in", "out", TypeError, r"sources takes a list of paths, such as \['in'\]; got 'in'"),
+        ([], "out", ValueError, "sources is empty"),
+        (["none.jpg"], "out", FileNotFoundError, "no photograph or folder at none.jpg"),
+        (["in", "empty"], "out", ValueError, "no photographs in empty"),
+        (["in", "in/a.jpg"], "out", ValueError, "in/a.jpg and in/a.jpg would both be written to out/a.png"),
+        (["in"], "in", ValueError, "in/b.png is a photograph that is read and would be overwritten"),
+        (["in"], "in/d.heic", NotADirectoryError, "in/d.heic is a file; wanted a folder for the results"),
+    ],
+)
+def test_error_sources_and_results(folder, sources, out, kind, message):
+    with pytest.raises(kind, match=message):
+        plan_files(sources, Path(out), rendering(), resume=False)
+
+
+def test_error_folder_that_may_not_be_written_to(folder, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(PermissionError, match="you may not write to; wanted to make out/masks in it"):
+        plan_files(["in"], Path("out/masks"), rendering(), resume=False)
