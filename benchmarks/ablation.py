@@ -49,13 +49,11 @@ from torch.utils.data import Subset
 
 import dichoseg
 from dichoseg.augmentations import Compose, RandomBlurPatches, gpu_augmentation
-from dichoseg.augmentations.gpu import Augmentation
-from dichoseg.contracts import Model, Objective, Samples
+from dichoseg.contracts import Augmentation, Model, Objective, Samples
 from dichoseg.data import open_folders
 from dichoseg.decoders import DeconvDecoder, RSUDecoder
 from dichoseg.encoders import RSUEncoder
 from dichoseg.losses import BCELoss, EdgeBCELoss, EdgeMapBCELoss
-from dichoseg.models.isnet import ISNET_INPUT
 from dichoseg.objectives import DeepSupervision, IntermediateSupervision, WeightedSum
 from dichoseg.runtime.device import uses_bfloat16
 from dichoseg.runtime.files import write_json
@@ -267,7 +265,7 @@ def make_network(options: argparse.Namespace, ideas: Sequence[str], train_data: 
     widths = SMALL_WIDTHS if options.network == "small" else {}
     encoder = RSUEncoder(**widths)
     decoder = RSUDecoder(encoder.feature_info, **{name: values[1:] for name, values in widths.items()})
-    preprocessing = dataclasses.replace(ISNET_INPUT, size=options.size)
+    preprocessing = dichoseg.Preprocessing(size=options.size, antialias=False, to_uint8=True)  # IS-Net's
     deconv = [idea for idea in ideas if idea.startswith("deconv")]
     if deconv:
         enlarging = DeconvDecoder(encoder.feature_info, nonlinear=deconv == ["deconv-nonlinear"], decoder=decoder)

@@ -17,7 +17,7 @@ from dichoseg.augmentations import (
 
 # --8<-- [end:imports]
 # --8<-- [start:preset]
-# what is not given is the preset's
+# other steps keep the preset's settings
 augmentation = gpu_augmentation("strong", jpeg=0.5, blur_patches=5)
 # --8<-- [end:preset]
 image, mask, _ = dichoseg.SyntheticDataset(1, size=160)[0]
@@ -25,7 +25,7 @@ larger, smaller = image[None], augmentation(image[None], mask[None])[0]
 print("strong:", tuple(larger.shape), "->", tuple(smaller.shape))
 
 # --8<-- [start:patches]
-# the default is hard boxes, on the borders of all objects
+# default: hard-edged boxes on the borders of all objects
 patches = RandomBlurPatches(8, kind="motion", feather=0.5, p=0.7)
 anywhere = RandomBlurPatches(
     8,
@@ -44,7 +44,7 @@ for blurs in (patches, anywhere, as_published):
 
 # --8<-- [start:crop]
 augmentation = Compose(
-    RandomBorderCrop(2.0, share=0.5),  # of images twice as large, as fit loads them
+    RandomBorderCrop(2.0, share=0.5),  # fit loads images twice as large
     gpu_augmentation("strong", input_scale=1),
 )
 # --8<-- [end:crop]

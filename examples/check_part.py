@@ -1,4 +1,4 @@
-"""Check a part of your own against the contract, and read what is wrong with it."""
+"""Check a decoder of your own against the contract, and read the errors."""
 
 # --8<-- [start:check]
 import torch
@@ -10,7 +10,7 @@ from dichoseg.testing import ConformanceError, check_decoder
 
 
 class MyDecoder(Decoder):
-    """Doubles the coarsest feature again and again, and joins each on the way."""
+    """Decoder that doubles the coarsest feature repeatedly and adds each finer one."""
 
     def __init__(self, feature_info: FeatureInfo) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class MyDecoder(Decoder):
         self.layers = nn.ModuleList(layers)
 
     def forward(self, features: Features) -> Features:
-        """The encoder's features -> one."""
+        """Return one feature, at the finest stride."""
         skips = [layer(x) for layer, x in zip(self.layers, features, strict=True)]
         joined = skips[-1]
         for skip in skips[-2::-1]:
@@ -27,7 +27,7 @@ class MyDecoder(Decoder):
         return (joined,)
 
     def enlarge(self, feature: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        """The way that fails wherever a backbone has rounded."""
+        """Double the size, which fails if the backbone has rounded a size."""
         return nn.functional.interpolate(feature, scale_factor=2)
 
 
@@ -40,10 +40,10 @@ except ConformanceError as error:
 
 # --8<-- [start:mended]
 class Mended(MyDecoder):
-    """The same, at any size and for any strides."""
+    """Decoder that works at any size and with any strides."""
 
     def enlarge(self, feature: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        """To the skip's own size."""
+        """Resize to the skip's own size."""
         return resize(feature, spatial_size(skip))
 
 

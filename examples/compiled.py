@@ -1,4 +1,4 @@
-"""A model that torch.compile compiles, in training and for photographs."""
+"""Train and predict with a model that torch.compile compiles."""
 
 import dichoseg
 
@@ -16,11 +16,11 @@ model = dichoseg.create_model(
     encoder_args=small,
     preprocessing=dichoseg.Preprocessing(size=64),
 )
-# "eager" traces alone; leave the backend out to have kernels made as well
+# "eager" only traces; leave the backend out to generate kernels too
 model.compile(backend="eager")
 history = dichoseg.fit(model, scenes, epochs=1, batch_size=2)
 # --8<-- [end:compile]
 print(f"loss {history[-1]['loss']:.3f}")
-print(next(iter(model.state_dict())))  # named as ever
+print(next(iter(model.state_dict())))  # names do not change
 mask = dichoseg.predict(model, scenes[0].image)
 print(mask.shape)

@@ -1,4 +1,4 @@
-"""Score folders of predictions: one as papers do, two side by side."""
+"""Score one folder of predictions as papers do, and two side by side."""
 
 import tempfile
 from pathlib import Path
@@ -34,5 +34,5 @@ print({name: round(value, 3) for name, value in scores.items()})
 predictions = {"sharp": folder / "sharp", "soft": folder / "soft"}
 comparison = compare_folders(predictions, folder / "masks")
 print(comparison.text())
-comparison.write(folder / "scores")  # as the command line does with --out
+comparison.write(folder / "scores")  # the same files as --out
 # --8<-- [end:evaluate]

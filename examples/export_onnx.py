@@ -52,9 +52,9 @@ difference = np.abs(np.asarray(mask) / 255 - wanted).max()
 print(f"without dichoseg: {difference:.1g} from predict")
 
 # --8<-- [start:read]
-again = dichoseg.load_model(folder / "model.onnx")  # the file has its recipe
+again = dichoseg.load_model(folder / "model.onnx")  # the file contains the recipe
 
-file = folder / "any.onnx"  # or, where you make the network yourself
+file = folder / "any.onnx"  # or create the network yourself
 other = dichoseg.create_model("isnet", encoder_args=small, weights=file)
 # --8<-- [end:read]
 difference = np.abs(dichoseg.predict(again, folder / "photo.png") - wanted).max()

@@ -1,12 +1,12 @@
-"""Fine-tune published weights, an ONNX file among them, on images and masks of yours.
+"""Fine-tune published weights, including ONNX files, on your own images and masks.
 
     python examples/finetune_published.py isnet-general-use.onnx data --out runs/fine
-    python examples/finetune_published.py --smoke  # seconds, on drawn scenes
+    python examples/finetune_published.py --smoke  # seconds, on synthetic scenes
 
-`data` holds train and val. Scores the network on data/val at its own size, trains it on
-at most --images images of data/train at a smaller one, averages the last weights with
-the published ones, and scores it again at its own size. The validation images choose
-nothing.
+`data` contains train and val. The script scores the network on data/val at its own
+size, trains it on up to --images images of data/train at a smaller size, averages the
+last weights with the published ones, and scores it again at its own size. The
+validation images are not used to select anything.
 """
 
 import argparse
@@ -39,23 +39,25 @@ parser.add_argument(
 parser.add_argument(
     "data", type=Path, nargs="?", help="folder with train and val, each with im and gt"
 )
-parser.add_argument("--out", type=Path, help="a new folder for the run")
+parser.add_argument("--out", type=Path, help="new folder for the run")
 parser.add_argument(
-    "--name", default="isnet", help="the network that the weights are of"
+    "--name", default="isnet", help="name of the network of the weights"
 )
-parser.add_argument("--images", type=int, default=200, help="training images")
+parser.add_argument("--images", type=int, default=200, help="number of training images")
 parser.add_argument(
-    "--size", type=int, default=384, help="side of the training images, in pixels"
+    "--size", type=int, default=384, help="side of the training images in pixels"
 )
 parser.add_argument("--epochs", type=int, default=12)
 parser.add_argument("--learning-rate", type=float, default=3e-5)
 parser.add_argument(
-    "--freeze-batch-norm", action="store_true", help="rather than to calibrate it"
+    "--freeze-batch-norm",
+    action="store_true",
+    help="freeze batch norm instead of calibrating it",
 )
 parser.add_argument(
     "--smoke",
     action="store_true",
-    help="a step on drawn scenes, from weights of a new network",
+    help="run one step on synthetic scenes, from a new network's weights",
 )
 options = parser.parse_args()
 logging.basicConfig(format="%(message)s", level=logging.INFO)
@@ -74,7 +76,7 @@ if options.smoke:
     torch.save(dichoseg.create_model("isnet").state_dict(), options.weights)
     options.size, options.epochs, preprocessing = 64, 1, dichoseg.Preprocessing(size=96)
 elif not (options.weights and options.data and options.out):
-    parser.error("wanted WEIGHTS, DATA and --out OUT, or --smoke")
+    parser.error("expected WEIGHTS, DATA and --out OUT, or --smoke")
 else:
     training, validation = open_folders(options.data)
     if validation is None:
@@ -91,7 +93,7 @@ model = dichoseg.create_model(
     weights=options.weights,
     preprocessing=preprocessing,
 )
-own = model.preprocessing  # the published size and normalisation came with the name
+own = model.preprocessing  # the published size and normalization
 # --8<-- [end:load]
 before = dichoseg.evaluate(model, val_data, metrics=("fast",), progress=True)
 
@@ -102,9 +104,7 @@ if options.freeze_batch_norm:
 elif is_uncalibrated(model):  # an ONNX file folds batch norm into the convolutions
     spread = range(0, len(train_data), max(1, len(train_data) // 16))
     images = torch.cat([smaller.resize(train_data[index][0][None]) for index in spread])
-    calibrate_batch_norm(
-        model, smaller.normalize(images)
-    )  # the function stays as it is
+    calibrate_batch_norm(model, smaller.normalize(images))  # the maps do not change
 # --8<-- [end:calibrate]
 
 # --8<-- [start:train]

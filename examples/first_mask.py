@@ -1,8 +1,7 @@
-"""A first mask: published weights, photographs, their masks and cut-outs, and sheets.
+"""Create first masks and cut-outs with published weights, and contact sheets of them.
 
-Run it where `isnet-general-use`, a saved model, and the folder `photographs` are.
-Elsewhere a small network without training and drawn scenes take their place, in a new
-folder.
+Run it in a folder that contains `isnet-general-use`, a saved model, and `photographs`.
+Otherwise it uses a small untrained network and synthetic scenes, in a new folder.
 """
 
 # --8<-- [start:dataclasses]
@@ -60,12 +59,12 @@ print(predict_files(predictor, ["photographs"], "cut-outs", cutout=True).text())
 
 # --8<-- [start:look]
 def pixels(*path: str) -> NDArray[np.float32]:
-    """What a picture holds, in [0, 1]."""
+    """Read a picture as floats in [0, 1]."""
     return np.asarray(np.asarray(Image.open(Path(*path))) / 255, np.float32)
 
 
 def on_squares(cut_out: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A cut-out (H, W, 4) on grey squares, where it is transparent."""
+    """Put a cut-out (H, W, 4) on gray squares."""
     dark = (np.indices(cut_out.shape[:2]) // 16).sum(axis=0)[..., None] % 2
     squares = 0.92 - 0.12 * dark
     colours, alpha = cut_out[..., :3], cut_out[..., 3:]

@@ -1,4 +1,4 @@
-"""A model in the Hugging Face layout: saved with its card, and loaded again."""
+"""Save a model with its card in the Hugging Face layout, and load it again."""
 
 import tempfile
 from pathlib import Path
@@ -41,7 +41,7 @@ print(read.data.library_name, read.data.license, read.data.pipeline_tag)
 # --8<-- [end:card]
 
 # --8<-- [start:load]
-again = dichoseg.load_model(folder)  # or "name/fine-isnet", once it is on the hub
+again = dichoseg.load_model(folder)  # or "name/fine-isnet" after the upload
 image = held_out[0].image
 difference = abs(dichoseg.predict(again, image) - dichoseg.predict(model, image)).max()
 # --8<-- [end:load]

@@ -1,4 +1,4 @@
-"""The home page's lines: published weights, and a network of one's own."""
+"""Code of the home page: published weights, and a network of your own."""
 
 import os
 import tempfile
@@ -13,9 +13,8 @@ from dichoseg.objectives import DeepSupervision, WeightedSum
 
 # --8<-- [end:imports]
 
-os.chdir(
-    tempfile.mkdtemp()
-)  # where drawn scenes and a small network without training stand in
+# synthetic scenes and a small untrained network stand in
+os.chdir(tempfile.mkdtemp())
 for folder in ("data/im", "data/gt", "photographs"):
     Path(folder).mkdir(parents=True)
 for image, truth, name in (
@@ -43,7 +42,7 @@ mask = dichoseg.predict(published, "photographs/chelsea.png")  # (H, W) in [0, 1
 data = dichoseg.FolderDataset("data/im", "data/gt")
 training, validation = data.split(0.2, seed=0)
 model = dichoseg.create_model("isnet", encoder="timm:resnet18", decoder="fpn")
-model.preprocessing = published.preprocessing  # its size and normalisation
+model.preprocessing = published.preprocessing  # its size and normalization
 loss = WeightedSum(
     bce=(1.0, DeepSupervision(BCELoss())),
     edge=(0.5, DeepSupervision(EdgeBCELoss())),

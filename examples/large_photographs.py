@@ -1,4 +1,4 @@
-"""Masks of photographs that are much larger than the network's input."""
+"""Predict masks of photographs that are much larger than the network's input."""
 
 # --8<-- [start:imports]
 import dataclasses
@@ -54,7 +54,7 @@ mask = predictor(photograph)  # (H, W) in [0, 1], at the photograph's own size
 print(mask.shape)
 
 # --8<-- [start:folder]
-# Pillow then reads up to twice as many; for files that you trust
+# for files that you trust: Pillow then reads up to twice as many pixels
 Image.MAX_IMAGE_PIXELS = 250_000_000
 done = predict_files(predictor, [folder / "im"], folder / "masks", threads=1)
 print(done.text())

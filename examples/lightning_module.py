@@ -1,4 +1,4 @@
-"""A model and an objective of dichoseg in a LightningModule."""
+"""Train a model with an objective of dichoseg in a LightningModule."""
 
 import tempfile
 from pathlib import Path
@@ -12,11 +12,11 @@ from dichoseg.contracts import Image, Mask, Model, Objective, Target
 from dichoseg.losses import BCELoss
 from dichoseg.objectives import DeepSupervision
 
-Batch = tuple[Image, Mask, object]  # the last are the names
+Batch = tuple[Image, Mask, object]  # the third item is the names
 
 
 class Segmentation(lightning.LightningModule):
-    """Trains a model against an objective."""
+    """LightningModule that trains a model with an objective."""
 
     def __init__(
         self, model: Model, objective: Objective, *, rate: float = 1e-3
@@ -28,18 +28,18 @@ class Segmentation(lightning.LightningModule):
         self.augmentation = dichoseg.augmentations.gpu_augmentation("isnet")
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
-        """Augment on the device, and log each term of the loss by its name."""
+        """Augment on the device, and return the loss."""
         image, mask, _ = batch
         image, mask = self.augmentation(image, mask)
         return self.loss(image, mask, "train")
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Log the loss of images as they are."""
+        """Log the loss on images without augmentation."""
         image, mask, _ = batch
         self.loss(image, mask, "val")
 
     def loss(self, image: Image, mask: Mask, stage: str) -> torch.Tensor:
-        """The sum of the objective's terms."""
+        """Log each term of the objective by its name, and return their sum."""
         net_input = self.model.preprocessing.normalize(image)
         terms = self.objective.terms(self.model(net_input), Target(mask, net_input))
         loss = torch.stack(list(terms.values())).sum()
@@ -49,7 +49,7 @@ class Segmentation(lightning.LightningModule):
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW on the model alone."""
+        """Return AdamW for the model's parameters only."""
         return torch.optim.AdamW(self.model.parameters(), lr=self.rate)
 
 

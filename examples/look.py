@@ -1,7 +1,7 @@
-"""Look at what network and loss see: edge band, augmentation, side outputs.
+"""Draw contact sheets of the edge band, of augmentation and of side outputs.
 
-`python examples/look.py --long` trains long enough to see something in the side
-outputs: some minutes on two cores.
+`python examples/look.py --long` trains long enough for informative side outputs: a few
+minutes on two cores.
 """
 
 import functools
@@ -60,7 +60,7 @@ for name, (decoder, decoder_args) in decoders.items():
 # --8<-- [start:side-outputs]
 # or read_image(path), read_mask(path)
 image, mask, _ = dichoseg.SyntheticDataset(8, size=128, seed=7)[0]
-# or of one model: side_outputs(model, image)
+# or for one model: side_outputs(model, image)
 sheet = dichoseg.visualize.side_outputs(models, image, mask)
 sheet.save(folder / "side_outputs.png")
 # --8<-- [end:side-outputs]

@@ -1,4 +1,4 @@
-"""Measure one map against its mask, and keep quick scores over batches."""
+"""Compute metrics of one map, and quick scores over batches."""
 
 import torch
 
@@ -28,7 +28,7 @@ scores = {
 }
 # --8<-- [end:one]
 # --8<-- [start:curves]
-# (256,), one value for each threshold, the highest first
+# (256,), one value per threshold, highest first
 f = metrics.f_curve(prediction, mask)
 e = metrics.e_measure(prediction, mask)
 precision = metrics.measure_curve(prediction, mask, "precision")

@@ -1,4 +1,4 @@
-"""Other libraries' augmentations: Kornia's, and albumentations' in the workers."""
+"""Augment with Kornia, and with albumentations in the workers."""
 
 import tempfile
 from pathlib import Path
@@ -47,16 +47,16 @@ augmentation = Compose(
         K.RandomPerspective(0.3, p=0.5),
         K.ColorJiggle(0.2, 0.2, 0.2, 0.05, p=0.8),
     ),
-    # images that it leaves out cost nothing
+    # skipped images cost nothing
     RandomApply(KorniaAugmentation(K.RandomMotionBlur(5, 45.0, 0.5, p=1.0)), p=0.3),
-    RandomBlurPatches(5),  # one of dichoseg's behind them
+    RandomBlurPatches(5),  # then one of dichoseg's
 )
 history = dichoseg.fit(model, data, augmentation=augmentation, epochs=1, batch_size=2)
 # --8<-- [end:kornia]
 print(f"Kornia: loss {history[-1]['loss']:.3f}")
 
 # --8<-- [start:albumentations]
-transform = SeededTransform(  # an A.Compose that fit's seed governs in every worker
+transform = SeededTransform(  # an A.Compose that follows fit's seed in every worker
     A.RandomScale(scale_limit=0.2, p=0.5),
     A.HorizontalFlip(p=0.5),
     A.Perspective(scale=(0.02, 0.08), p=0.5),

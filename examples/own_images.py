@@ -1,4 +1,4 @@
-"""Train on images and masks as people have them: look, mend, train, score."""
+"""Train on your own images and masks: check, fix, train, score."""
 
 import copy
 import logging
@@ -39,7 +39,7 @@ model = dichoseg.create_model(
 
 # --8<-- [start:report]
 dataset = dichoseg.FolderDataset(folder / "im", folder / "gt", strict=False)
-report = dataset.report()  # files without a partner, too: with strict=True, errors
+report = dataset.report()  # lists unpaired files, which are errors if strict=True
 print(report)
 # --8<-- [end:report]
 
@@ -50,14 +50,14 @@ dataset = dichoseg.FolderDataset(
     strict=False,
     resize_masks=True,
 )
-# what is still unusable is left out, by name
+# exclude the samples that are still unusable
 dataset = dataset.without(dataset.report().unusable)
 training, validation = dataset.split(0.25, seed=0)
 # --8<-- [end:mend]
 
 # --8<-- [start:overfit]
 trial = copy.deepcopy(model)  # the model itself stays untrained
-# 50 epochs or so tell
+# about 50 epochs are needed in practice
 dichoseg.fit(trial, training, overfit_batches=1, epochs=3, batch_size=4)
 # --8<-- [end:overfit]
 
@@ -75,7 +75,7 @@ print(dichoseg.evaluate(model, validation))
 # --8<-- [end:train]
 
 # --8<-- [start:cpu-augmentation]
-# the size is the model's
+# size is the model's
 training.transform = dichoseg.augmentations.cpu_augmentation("dis_tuning", size=64)
 dichoseg.fit(model, training, val_data=validation, epochs=1, batch_size=3, workers=1)
 # --8<-- [end:cpu-augmentation]

@@ -1,7 +1,7 @@
-"""A network of objects, step by step: put together, trained, supervised, kept.
+"""Compose a network of objects step by step, train it, supervise it and save it.
 
-`python examples/own_network.py --long` gives the numbers of the tutorial: three minutes
-of one core.
+`python examples/own_network.py --long` prints the numbers of the tutorial, in three
+minutes on one core.
 """
 
 # --8<-- [start:standard]
@@ -25,14 +25,14 @@ from dichoseg.encoders import RSUEncoder, TimmEncoder
 
 logging.basicConfig(format="%(message)s", level=logging.INFO)
 # --8<-- [end:imports]
-os.chdir(tempfile.mkdtemp())  # what is written below goes there
+os.chdir(tempfile.mkdtemp())  # files are written there
 length, epochs, trial_epochs = (192, 10, 60) if "--long" in sys.argv else (8, 1, 2)
 torch.manual_seed(0)
 
 
 # --8<-- [start:encoder]
 def small_encoder() -> RSUEncoder:
-    """Four stages of residual U-blocks."""
+    """Create an encoder with four stages of residual U-blocks."""
     return RSUEncoder(
         channels=(16, 32, 48, 64),
         mid_channels=(8, 16, 24, 32),
@@ -42,7 +42,7 @@ def small_encoder() -> RSUEncoder:
 
 
 encoder = small_encoder()
-image = torch.rand(2, 3, 65, 97)  # of any size
+image = torch.rand(2, 3, 65, 97)  # any size
 features = encoder(image)
 print(encoder.feature_info)
 print([tuple(feature.shape) for feature in features])
@@ -65,7 +65,7 @@ print([tuple(logits.shape) for logits in prediction.side_logits])
 
 # --8<-- [start:network]
 def network(encoder: Encoder) -> dichoseg.Segmenter:
-    """A feature pyramid on any encoder, for images of 96 pixels."""
+    """Create a feature pyramid on any encoder, for images of 96 pixels."""
     decoder = FPNDecoder(encoder.feature_info, channels=32)
     heads = dichoseg.SideHeads(decoder.feature_info)
     model = dichoseg.Segmenter(encoder, decoder, heads)

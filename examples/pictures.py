@@ -1,4 +1,4 @@
-"""Pictures of one's own: contact sheets of predictions, errors, borders, and curves."""
+"""Draw contact sheets of predictions, errors and outlines, and plot curves."""
 
 import tempfile
 from pathlib import Path

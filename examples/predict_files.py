@@ -1,4 +1,4 @@
-"""Write the masks of a folder of photographs, and then cut-outs of them."""
+"""Write masks of a folder of photographs, then cut-outs."""
 
 import tempfile
 from pathlib import Path
@@ -39,7 +39,7 @@ print(masks.text())
 cut_outs = predict_files(
     predictor,
     [folder / "photographs"],
-    folder / "cut-outs",  # indoors and outdoors again: subfolders are kept
+    folder / "cut-outs",  # subfolders are kept: indoors and outdoors
     cutout=True,
     format="webp",
     crop=True,

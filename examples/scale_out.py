@@ -1,4 +1,4 @@
-"""Training with rates, averages, less memory, an early end, on many processes."""
+"""Train with parameter groups, averaged weights, less memory and early stopping."""
 
 import functools
 import tempfile
@@ -31,19 +31,19 @@ model = dichoseg.create_model(
 )
 
 # --8<-- [start:memory]
-checkpoint_activations(model)  # compute more, keep less
+checkpoint_activations(model)  # recompute activations to save memory
 # --8<-- [end:memory]
 
 
 # --8<-- [start:rates]
 def optimizer(_: object) -> torch.optim.Optimizer:
-    """AdamW, and a tenth of its rate for the encoder, which has learnt already."""
+    """Return AdamW, with a tenth of its learning rate for the trained encoder."""
     groups = parameter_groups(model, 1e-3, encoder=0.1, weight_decay=1e-2)
     return torch.optim.AdamW(groups, fused=True)
 
 
 def tell(_: torch.nn.Module, row: dict[str, float]) -> None:
-    """Show how fast an epoch went."""
+    """Print the speed of an epoch."""
     speed, busy = row["images_per_second"], row["busy"]
     print(f"epoch {row['epoch']:.0f}: {speed:.1f} images/s, busy {busy:.0%}")
 
@@ -56,16 +56,16 @@ history = dichoseg.fit(
     schedule=functools.partial(cosine, warmup=2),
     ema=0.9,
     batch_size=2,
-    accumulate=2,  # steps of four images
+    accumulate=2,  # four images per step
     epochs=3,
     on_epoch=[EarlyStopping(5), tell],
     out=run,
-    resume=True,  # goes on where it stopped, or starts
+    resume=True,  # continue where the run stopped, or start it
 )
 # --8<-- [end:rates]
 
 # --8<-- [start:freeze]
-freeze(model.get_submodule("encoder"))  # its batch norm as well
+freeze(model.get_submodule("encoder"))  # includes its batch norm
 dichoseg.fit(model, train_data, epochs=1, batch_size=4)
 # --8<-- [end:freeze]
 print({name: round(value, 3) for name, value in history[-1].items()})

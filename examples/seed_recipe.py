@@ -1,19 +1,19 @@
-"""The tuning of IS-Net that dichoseg grew out of, end to end, at its own length.
+"""Complete, full-length tuning of IS-Net that dichoseg grew out of.
 
     python examples/seed_recipe.py data --out runs/seed  # im and gt, or train and val
-    python examples/seed_recipe.py --smoke               # seconds, on drawn scenes
+    python examples/seed_recipe.py --smoke               # seconds, on synthetic scenes
 
-1. The deconv GT encoder learns the masks: batches of 14, 487 epochs or a validation
-   loss of 0.20.
-2. The deconv network learns the images against it: 339 epochs, cross-entropy with the
-   mask on all seven maps, a second one on the mask's edge, and the squared error of six
-   features.
+1. Train the deconv GT encoder on the masks: batches of 14, for 487 epochs or until a
+   validation loss of 0.20.
+2. Train the deconv network on the images for 339 epochs. The loss is the cross-entropy
+   of all seven maps, the cross-entropy on the mask's edge, and the squared error
+   between six features and those of the GT encoder.
 
-Both see flips, quarter turns, crops from 1280 to 1024 pixels, elastic deformation and
-photometric changes; the images also five blurred patches on their border. Differs from
-the tuning's own code in what that code gets wrong: images are RGB, not BGR; losses take
-logits; the GT encoder stays frozen in eval mode; an image without foreground is no
-error.
+Both use flips, quarter turns, crops from 1280 to 1024 pixels, elastic deformation and
+photometric changes; images also get five blurred patches on the mask's border. Differs
+from the tuning's own code where that code is wrong: images are RGB, not BGR; losses
+take logits; the GT encoder stays frozen in eval mode; an image without foreground is
+not an error.
 """
 
 import argparse
@@ -36,15 +36,21 @@ parser = argparse.ArgumentParser(
 parser.add_argument(
     "data", type=Path, nargs="?", help="folder with im and gt, or with train and val"
 )
-parser.add_argument("--out", type=Path, help="a new folder for both runs")
+parser.add_argument("--out", type=Path, help="new folder for both runs")
 parser.add_argument(
-    "--size", type=int, default=1024, help="side of the networks' input, in pixels"
+    "--size", type=int, default=1024, help="side of the networks' input in pixels"
 )
-parser.add_argument("--batch-size", type=int, default=4, help="of the image network")
-parser.add_argument("--workers", type=int, default=4, help="processes that load data")
-parser.add_argument("--device", help="such as cuda")
 parser.add_argument(
-    "--smoke", action="store_true", help="a few steps on drawn scenes of 64 pixels"
+    "--batch-size", type=int, default=4, help="batch size of the image network"
+)
+parser.add_argument(
+    "--workers", type=int, default=4, help="number of processes that load data"
+)
+parser.add_argument("--device", help="device, such as cuda")
+parser.add_argument(
+    "--smoke",
+    action="store_true",
+    help="run a few steps on synthetic scenes of 64 pixels",
 )
 options = parser.parse_args()
 train_data: dichoseg.contracts.Samples
@@ -57,7 +63,7 @@ if options.smoke:
     out = options.out or Path(tempfile.mkdtemp())
     size, workers, gt_encoder_epochs, epochs = 64, 0, 2, 1
 elif options.data is None or options.out is None:
-    parser.error("wanted DATA and --out OUT, or --smoke")
+    parser.error("expected DATA and --out OUT, or --smoke")
 else:
     training, validation = open_folders(options.data)
     train_data, val_data = (
@@ -73,7 +79,7 @@ else:
 
 
 def create(name: str) -> dichoseg.contracts.Model:
-    """Make one of the two networks, for the chosen size."""
+    """Create one of the two networks for the chosen size."""
     preprocessing = dichoseg.Preprocessing(
         size=size,
         mean=(0.0,),

@@ -1,4 +1,4 @@
-"""An encoder of segmentation_models_pytorch in a dichoseg network."""
+"""Use an encoder of segmentation_models_pytorch in a dichoseg network."""
 
 import dataclasses
 
@@ -11,9 +11,9 @@ from dichoseg.testing import check_encoder
 
 
 class SMPEncoder(Encoder):
-    """An encoder of segmentation_models_pytorch, without image and empty features."""
+    """Encoder of segmentation_models_pytorch, without image and empty features."""
 
-    # of most of its weights
+    # used by most of its weights
     preprocessing = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
     def __init__(self, name: str, *, weights: str | None = None) -> None:
@@ -27,12 +27,12 @@ class SMPEncoder(Encoder):
         )
 
     def forward(self, image: Image) -> Features:
-        """(B, 3, H, W) -> one feature for each stage."""
+        """(B, 3, H, W) -> one feature per stage."""
         features = self.backbone(image)
         return tuple(features[index] for index in self.kept)
 
 
-encoder = SMPEncoder("resnet18")  # weights="imagenet" fetches them
+encoder = SMPEncoder("resnet18")  # weights="imagenet" downloads weights
 decoder = dichoseg.decoders.DeconvDecoder(encoder.feature_info, channels=16)
 model = dichoseg.Segmenter(encoder, decoder)
 # --8<-- [end:encoder]

@@ -1,4 +1,4 @@
-"""Swap the loss: one of dichoseg's beside one of your own."""
+"""Swap the loss: combine one of dichoseg's with one of your own."""
 
 # --8<-- [start:loss]
 import torch
@@ -9,7 +9,7 @@ from dichoseg.objectives import DeepSupervision, WeightedSum
 
 
 def dice_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Dice loss, a mean over images; any function of logits and mask will do."""
+    """Return the Dice loss, averaged over images."""
     probability = logits.sigmoid()
     overlap = (probability * mask).sum(dim=(1, 2, 3))
     total = (probability + mask).sum(dim=(1, 2, 3))

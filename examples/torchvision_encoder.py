@@ -1,4 +1,4 @@
-"""The stages of a torchvision network as an encoder."""
+"""Use the stages of a torchvision network as an encoder."""
 
 import dataclasses
 
@@ -13,9 +13,9 @@ from dichoseg.testing import check_encoder
 
 
 class StagesEncoder(Encoder):
-    """The stages of a network one after the other, and what each gives."""
+    """Encoder that runs stages in sequence and returns the output of each."""
 
-    # of torchvision's weights
+    # used by torchvision's weights
     preprocessing = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
     def __init__(self, *stages: nn.Module) -> None:
@@ -30,7 +30,7 @@ class StagesEncoder(Encoder):
         )
 
     def forward(self, image: Image) -> Features:
-        """(B, 3, H, W) -> one feature for each stage."""
+        """(B, 3, H, W) -> one feature per stage."""
         features = [image]
         for stage in self.stages:
             features.append(stage(features[-1]))
@@ -41,7 +41,7 @@ class StagesEncoder(Encoder):
 
 
 # --8<-- [start:network]
-network = resnet18()  # weights="DEFAULT" fetches ImageNet's
+network = resnet18()  # weights="DEFAULT" downloads ImageNet weights
 stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
 first = nn.Sequential(stem, network.layer1)
 encoder = StagesEncoder(first, network.layer2, network.layer3, network.layer4)
@@ -59,7 +59,7 @@ print(f"loss {history[-1]['loss']:.3f}")
 
 # --8<-- [start:check]
 def mobilenet() -> StagesEncoder:
-    """Another network, cut where its size halves."""
+    """Create an encoder from another network, split where the size halves."""
     layers = mobilenet_v3_small().features
     return StagesEncoder(layers[:1], layers[1:2], layers[2:4], layers[4:9], layers[9:])
 

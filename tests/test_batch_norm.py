@@ -91,7 +91,7 @@ def test_value_frozen_stays_as_it_is(varied_isnet, tmp_path):
         (torch.rand(2, 1, 64, 64), r"got \(2, 1, 64, 64\)"),
         (torch.zeros(2, 3, 64, 64, dtype=torch.uint8), "of torch.uint8"),
         (torch.full((2, 3, 64, 64), float("nan")), "not finite"),
-        (torch.rand(1, 3, 8, 8), "one value per channel, which has no variance; take more images"),
+        (torch.rand(1, 3, 8, 8), "one value per channel, which has no variance; use more images"),
     ],
 )
 def test_error_images_leave_the_model_alone(varied_isnet, images, message):

@@ -97,7 +97,7 @@ def test_error_bad_values():
         Preprocessing(resize_policy="crop")
     with pytest.raises(ValueError, match="size must be 1 or more; got 0"):
         Preprocessing(size=0)
-    with pytest.raises(ValueError, match="knows no colour"):
+    with pytest.raises(ValueError, match="unknown preprocessing keys: colour"):
         Preprocessing.from_dict({"colour": 1})
 
 

@@ -1,4 +1,4 @@
-"""Batch norm of loaded models: folded, calibrated, frozen."""
+"""Calibration and freezing of batch norm in loaded models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tracing import evaluating
 
 
 def identity_statistics(running_var: Tensor, eps: float) -> dict[str, Tensor]:
-    """The values with which a batch norm passes its input through: what a folded file leaves for it to do.
+    """Return the values that make a batch norm pass its input through, as needed after loading a folded file.
 
     The variance is 1 - eps, not 1, since batch norm adds eps again.
     """
@@ -27,31 +27,31 @@ def identity_statistics(running_var: Tensor, eps: float) -> dict[str, Tensor]:
 
 
 def is_uncalibrated(model: nn.Module) -> bool:
-    """Whether a model holds live batch norms that do nothing but add a bias, as a folded file leaves them.
+    """Return whether a model has live batch norms that only add a bias, as after loading a folded file.
 
-    Such a model is right in eval mode; in train mode it would normalise what was never meant to be normalised. A new
-    model's batch norms differ: their variance is 1, not 1 - eps.
+    Such a model is correct in eval mode only: in train mode these batch norms would normalize. In a new model their
+    variance is 1, not 1 - eps.
     """
     return any(_is_identity(module) for module in _live_batch_norms(model))
 
 
 @torch.no_grad()
 def calibrate_batch_norm(model: Model, images: Image) -> None:
-    """Give every batch norm the statistics of its input on a batch, and leave the model's function as it is.
+    """Set every batch norm to the statistics of its input on a batch, without changing the model's function.
 
-    A file whose batch norms are folded into its convolutions (ONNX mostly) leaves batch norms that do nothing. In
-    train mode they would normalise all the same, and the function would be lost. This sets mean and variance to those
-    of each batch norm's input, and weight and bias to what undoes them: in eval mode the function is the same for any
-    image, and in train mode for this batch. Then `fit` can train the model.
+    A file whose batch norms are folded into its convolutions (mostly ONNX) leaves batch norms that do nothing. In train
+    mode they would normalize all the same, and change the function. This sets mean and variance to those of each batch
+    norm's input, and weight and bias so that they undo this: in eval mode the function is unchanged for any image, in
+    train mode for this batch. Then `fit` can train the model.
 
     Args:
-        model: Any model with live batch norm; changed in place. It stays on its device and in its mode.
-        images: One batch (B, C, H, W) of what the model takes, normalised, at the size to be trained at; the more and
-            the more various the images, the better the statistics. Eight photographs will do.
+        model: Model with live batch norm; changed in place. It keeps its device and its mode.
+        images: Batch (B, C, H, W) of the model's normalized input, at the size for training. More, and more varied,
+            images give better statistics; eight photographs are enough.
 
     Raises:
-        ValueError: No batch norm to calibrate, or a batch that is not one of images, not finite, or so small that a
-            batch norm sees one value per channel; the model is unchanged then.
+        ValueError: There is no batch norm to calibrate, or the batch has another shape, is not finite, or is so small
+            that a batch norm sees one value per channel. The model is unchanged.
     """
     channels = model.preprocessing.channels
     if images.ndim != 4 or images.shape[1] != channels or not images.is_floating_point() or not len(images):
@@ -77,17 +77,18 @@ def calibrate_batch_norm(model: Model, images: Image) -> None:
 
 
 def freeze_batch_norm(model: nn.Module) -> None:
-    """Replace every batch norm (of two dimensions) by one that stays as it is, also in train mode.
+    """Replace every 2-D batch norm by a frozen one, whose values do not change in train mode.
 
-    It is usual for small batches, it is how EGNet trains, and it lets a model from a folded file be trained without
-    `calibrate_batch_norm`. The names in the `state_dict` stay, without the counters; `save_model` and `load_model` keep
-    the model frozen, and `create_model(name, weights=folder)` makes one with live batch norm of the same weights.
+    This is common for small batches, EGNet is trained this way, and a model from a folded file can then be trained
+    without `calibrate_batch_norm`. The names in the `state_dict` are kept, except for the counters. `save_model` and
+    `load_model` keep the model frozen; `create_model(name, weights=folder)` makes one with live batch norm from the
+    same weights.
 
     Args:
-        model: Changed in place.
+        model: Model to change in place.
 
     Raises:
-        ValueError: No live batch norm.
+        ValueError: There is no live batch norm, or one has no running statistics.
     """
     from timm.layers import freeze_batch_norm_2d
 
@@ -100,7 +101,7 @@ def freeze_batch_norm(model: nn.Module) -> None:
 
 
 def is_frozen(model: nn.Module) -> bool:
-    """Whether a model has batch norms, and all of them are frozen; one that is frozen in part is saved as live."""
+    """Return whether a model has batch norms and all are frozen; a partly frozen model is saved as live."""
     has_statistics = any(isinstance(getattr(module, "running_var", None), Tensor) for module in model.modules())
     return has_statistics and not _live_batch_norms(model)
 
@@ -120,18 +121,18 @@ def _is_identity(norm: _BatchNorm) -> bool:
 def _calibrate(norm: _BatchNorm, features: Tensor) -> None:
     if features.numel() == features.shape[1]:
         raise ValueError(
-            "the batch leaves a batch norm one value per channel, which has no variance; take more images, or larger"
+            "a batch norm gets one value per channel, which has no variance; use more images, or larger ones"
         )
-    # by batch norm's own kernel, whose sums in float32 are coarse: train mode will take the same on this batch
+    # with batch norm's own kernel, whose float32 sums are coarse: train mode computes the same on this batch
     mean, variance = torch.zeros_like(norm.bias), torch.ones_like(norm.bias)
     F.batch_norm(features, mean, variance, training=True, momentum=1.0, eps=norm.eps)
     count = features.numel() // features.shape[1]
-    variance = variance * ((count - 1) / count)  # the kernel keeps the unbiased one, and normalises by the other
+    variance = variance * ((count - 1) / count)  # the kernel stores the unbiased one, and normalizes by the other
     running_mean, running_var = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     gain = norm.weight.double() / (running_var.double() + norm.eps).sqrt()
     offset = norm.bias.double() - gain * running_mean.double()
     running_mean.copy_(mean)
     running_var.copy_(variance)
-    # of the rounded values, since these are what eval mode will use
+    # from the rounded values, since eval mode uses these
     norm.weight.copy_(gain * (running_var.double() + norm.eps).sqrt())
     norm.bias.copy_(offset + gain * running_mean.double())

@@ -1,4 +1,4 @@
-"""Layers that several folders use: convolution blocks, residual U-blocks, resizing."""
+"""Layers that several packages share: convolution blocks, residual U-blocks, resizing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._lazy import attach
 def resize(features: Tensor, size: tuple[int, int], *, align_corners: bool = False) -> Tensor:
     """Resize (B, C, h, w) bilinearly to `size`, (height, width).
 
-    Never compares sizes first: a comparison would be frozen into an exported graph.
+    Sizes are never compared first, because an exported graph would freeze the comparison.
     """
     resized = F.interpolate(features, size, mode="bilinear", align_corners=align_corners)
     learns = resized.requires_grad and not torch.compiler.is_compiling()
@@ -26,20 +26,20 @@ def resize(features: Tensor, size: tuple[int, int], *, align_corners: bool = Fal
 
 
 def _channels_last(gradient: Tensor) -> Tensor:
-    """In one piece: of a slice, such as `torch.cat` hands back, PyTorch's CPU kernel is many times slower."""
+    """Copy a gradient if it is a slice, as from `torch.cat`, for which PyTorch's CPU kernel is many times slower."""
     return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def spatial_size(tensor: Tensor) -> tuple[int, int]:
-    """Height and width of a (B, C, H, W) tensor."""
-    return cast("tuple[int, int]", tensor.shape[-2:])  # in quotes for torch 2.6, which exports no generic alias
+    """Return the height and width of a (B, C, H, W) tensor."""
+    return cast("tuple[int, int]", tensor.shape[-2:])  # quoted, since torch 2.6 cannot export a generic alias
 
 
 @contextmanager
 def full_precision(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Leave autocast and raise half precision to float32; float64 stays float64.
 
-    All tensors get the first one's precision, so that a float32 mask meets float64 logits.
+    All tensors get the precision of the first, so that a float32 mask matches float64 logits.
     """
     dtype = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
     with torch.autocast(tensors[0].device.type, enabled=False):
@@ -47,7 +47,7 @@ def full_precision(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution with bias, batch norm, ReLU; keeps the size at stride 1, rounds it up otherwise.
+    """Convolution with bias, batch norm and ReLU; sizes are kept at stride 1 and rounded up otherwise.
 
     Args:
         in_channels: Channels of the input.
@@ -86,11 +86,11 @@ class RSU(nn.Module):
         in_channels: Channels of the input.
         mid_channels: Channels inside the U.
         out_channels: Channels of the output, which has the input's size.
-        depth: Convolutions on the way down, the dilated one at the bottom included: 7 for RSU-7.
-        dilated: Use dilations 1, 2, 4, ... in place of pooling: RSU-4F is `depth=4, dilated=True`.
+        depth: Number of convolutions on the way down, including the dilated one at the bottom: 7 for RSU-7.
+        dilated: Whether to use dilations 1, 2, 4, ... instead of pooling: RSU-4F is `depth=4, dilated=True`.
 
     Raises:
-        ValueError: A depth below 2.
+        ValueError: The depth is below 2.
     """
 
     def __init__(
@@ -127,9 +127,9 @@ class RSU(nn.Module):
 
 
 def rsu_stage(in_channels: int, mid_channels: int, out_channels: int, *, index: int) -> RSU:
-    """Make the RSU that U²-Net and IS-Net use at stage `index`, 0 being the finest.
+    """Make the RSU that U²-Net and IS-Net use at stage `index`; 0 is the finest.
 
-    Depth 7, 6, 5, 4, and from the fifth stage on 4 with dilations in place of pooling (U²-Net, table 1).
+    Depth 7, 6, 5, 4, and from the fifth stage on 4 with dilations instead of pooling (U²-Net, table 1).
     """
     return RSU(in_channels, mid_channels, out_channels, depth=max(7 - index, 4), dilated=index > 3)
 

@@ -1,4 +1,4 @@
-"""The demonstration: a small IS-Net learns to cut out drawn scenes, within minutes, on any machine."""
+"""Demo: train a small IS-Net on synthetic scenes, within minutes, on any machine."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ def run_demo(
     held_out: int = 48,
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
-    """Train a small IS-Net on `SyntheticDataset` and compare it with what needs no learning.
+    """Train a small IS-Net on `SyntheticDataset` and compare it with constant baselines.
 
     Writes `scores.json`, `contact_sheet.png` (image, mask, before, after, on held-out scenes) and the run itself
     below `out`.
 
     Args:
-        out: A new folder.
-        epochs: Passes over the training scenes.
-        scenes: Training scenes.
+        out: New folder for the results.
+        epochs: Number of passes over the training scenes.
+        scenes: Number of training scenes.
         size: Side of the scenes and of the network's input, in pixels.
-        held_out: Scenes to score on, never trained on.
-        seed: Of weights, scenes and training.
+        held_out: Number of scenes to score on, never trained on.
+        seed: Seed of weights, scenes and training.
 
     Returns:
         Scores on the held-out scenes of `before`, `after`, `centre prior` and `all black`.
 
     Raises:
-        FileExistsError: `out` already holds something.
-        RuntimeError: The trained network does not beat the centre prior and the all-black mask.
+        FileExistsError: `out` is not empty.
+        RuntimeError: The trained network does not beat both baselines, `centre prior` and `all black`.
     """
-    out = RunFolder(out).path  # refuses one that holds something
+    out = RunFolder(out).path  # raises if it is not empty
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = create_model("isnet", encoder_args=SMALL_ISNET, size=size)

@@ -1,4 +1,4 @@
-"""Edges and objects of masks."""
+"""Edges and objects in masks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .contracts import Mask
 def edge_band(mask: Mask, width: int = 3) -> Mask:
     """Mark the pixels around the border between foreground and background: dilation minus erosion.
 
-    The mask is cut at 0.5 first. The window is `width` by `width` pixels, so 3 marks the pixel on either side of
-    the border, 5 two on either side. What lies outside of the image counts as neither.
+    The mask is thresholded at 0.5 first. The window is `width` by `width` pixels, so 3 marks the pixel on either side
+    of the border, 5 marks two on either side. The outside of the image counts as neither.
 
     Args:
-        mask: (B, 1, H, W) in [0, 1].
+        mask: Mask (B, 1, H, W) in [0, 1].
         width: Side of the window of dilation and erosion, in pixels; odd, at least 3.
 
     Returns:
-        (B, 1, H, W) of zeros and ones, in the mask's type.
+        (B, 1, H, W) of zeros and ones, in the mask's dtype.
     """
     hard = (mask > 0.5).to(mask.dtype)
     dilated = F.max_pool2d(hard, width, stride=1, padding=width // 2)
@@ -32,15 +32,15 @@ def edge_band(mask: Mask, width: int = 3) -> Mask:
 def mask_edges(mask: Mask, *, threshold: float = 128 / 255) -> Mask:
     """Mark the pixels where a mask's gradient is not zero: both sides of each border, about 2 pixels wide.
 
-    The edge label of EGNet (arXiv:1908.08297): the mask is cut at `threshold` first, the gradient is the central
+    This is the edge label of EGNet (arXiv:1908.08297). The mask is thresholded first; the gradient is the central
     difference, one-sided at the image's border.
 
     Args:
-        mask: (B, 1, H, W) in [0, 1].
-        threshold: Values above it are foreground.
+        mask: Mask (B, 1, H, W) in [0, 1].
+        threshold: Threshold above which values are foreground.
 
     Returns:
-        (B, 1, H, W) of zeros and ones, in the mask's type.
+        (B, 1, H, W) of zeros and ones, in the mask's dtype.
     """
     hard = (mask > threshold).float()
     padded = F.pad(hard, (1, 1, 1, 1), mode="replicate")
@@ -50,7 +50,7 @@ def mask_edges(mask: Mask, *, threshold: float = 128 / 255) -> Mask:
 
 
 def border(inside: Tensor) -> Tensor:
-    """Pixels with a neighbour on the other side of the border: bool (B, H, W) -> bool (B, H, W)."""
+    """Mark pixels with a neighbor on the other side of the border: bool (B, H, W) -> bool (B, H, W)."""
     rows = inside[:, 1:] != inside[:, :-1]
     columns = inside[:, :, 1:] != inside[:, :, :-1]
     edge = torch.zeros_like(inside)
@@ -62,7 +62,7 @@ def border(inside: Tensor) -> Tensor:
 
 
 def largest_object(inside: Tensor) -> Tensor:
-    """The object whose outline encloses most, its holes filled: bool (H, W) -> bool (H, W). Runs on the CPU."""
+    """Return the object with the largest enclosed area, holes filled: bool (H, W) -> bool (H, W). Runs on the CPU."""
     import cv2
 
     pixels = inside.cpu().numpy().astype(np.uint8)

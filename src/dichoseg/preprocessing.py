@@ -165,7 +165,7 @@ class Preprocessing:
         """Read the values that `to_dict` wrote; raise a ValueError for an unknown key."""
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
-            raise ValueError(f"preprocessing knows no {', '.join(unknown)}; was it saved by a newer dichoseg?")
+            raise ValueError(f"unknown preprocessing keys: {', '.join(unknown)}; was it saved by a newer dichoseg?")
         return cls(**values)
 
     def _interpolate(self, image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -45,6 +45,6 @@ def predicts_edges(model: Model) -> bool | None:
     """Return whether a model's predictions have `edge_logits`; None if its outline cannot be run."""
     try:
         prediction: Prediction = outline(model)(blank_image(model))
-    except Exception:  # a model may use operators that the meta device lacks; training will tell
+    except Exception:  # a model may use operators that the meta device lacks
         return None
     return bool(prediction.edge_logits)

@@ -10,7 +10,7 @@ def test_value_evaluate_folders_side_by_side(data):
     arguments = ("evaluate", data / "a", data / "b", data / "train/gt", "--workers", 0, "--skeletons", data / "s")
     result = run_cli(*arguments, "--out", data / "scores")
     assert result.exit_code == 0, result.output
-    assert "b less a, with 95 % intervals over 5 images" in result.output
+    assert "b minus a, with 95 % intervals over 5 images" in result.output
     assert json.loads((data / "scores/scores.json").read_text())["scores"]["a"]["all"]["max_f"] == 1
     assert "wanted one folder of predictions or more" in str(run_cli("evaluate", data / "a").exception)
     (data / "a/extra.png").write_bytes(min((data / "a").iterdir()).read_bytes())

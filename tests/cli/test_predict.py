@@ -69,7 +69,7 @@ def test_value_predict_options(data, small_isnet, monkeypatch):
     assert sorted(path.name for path in (data / "o").iterdir()) == names
     (data / "o" / names[0]).unlink()
     result = run_cli(*arguments, "--format", "jpg", "--resume", "--threshold", 0.5, "--crop")
-    assert re.search("1 written to .* images/s; 4 skipped that were there", result.output)
+    assert re.search(r"1 written to .* images/s; 4 skipped \(already written\)", result.output)
     assert run_cli(*arguments, "--threshold", 1.5).exit_code == 2
     assert "a jpg file has no alpha channel" in str(run_cli(*arguments, "--cutout", "--format", "jpg").exception)
 
@@ -139,8 +139,8 @@ def test_value_predict_options_are_the_predictors(data, small_isnet, monkeypatch
     [
         ("none.jpg --out o", "no photograph or folder at none.jpg"),
         ("train/im --out o --cutout --format jpg", "a jpg file has no alpha channel"),
-        ("train/im --out o --cutout --background whitish", "a background is a colour such as white .* got 'whitish'"),
-        ("train/im --out o --background white", "background goes behind a cut-out"),
+        ("train/im --out o --cutout --background whitish", "background must be a color such as white .* got 'whitish'"),
+        ("train/im --out o --background white", "background is for cut-outs only"),
         ("train/im --out train/im --format jpg", "is a photograph that is read and would be overwritten"),
         ("train/im --out photo.png", "photo.png is a file; wanted a folder for the results"),
         ("train/im --out o --device foo", "device must be one such as cpu, cuda, cuda:1 or mps; got 'foo'$"),
@@ -176,6 +176,6 @@ def test_value_predict_tells_what_is_passed_over_once(data, small_isnet, caplog,
     listed = []
     monkeypatch.setattr(planning, "images_and_others", lambda path: listed.append(path) or images_and_others(path))
     result = run_cli("predict", data / "m", data / "train/im", "--out", data / "o", "--device", "cpu")
-    assert result.output.endswith("; 1 passed over that are no photographs\n")
+    assert result.output.endswith("; 1 ignored (not photographs)\n")
     assert len([message for message in caplog.messages if ".heic files (1)" in message]) == 1
     assert listed == [data / "train/im"]

@@ -41,5 +41,5 @@ def test_error_fixed_size_and_unknown_names():
         TimmEncoder("swin_tiny_patch4_window7_224", embed_dim=24, depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2))
     with pytest.raises(ValueError, match="timm has no backbone 'resnet5O'"):
         TimmEncoder("resnet5O")
-    with pytest.raises(ValueError, match="timm cannot make 'test_resnet.none' with its features: Invalid pretrained"):
+    with pytest.raises(ValueError, match="timm cannot create 'test_resnet.none' with features: Invalid pretrained"):
         TimmEncoder("test_resnet.none", pretrained=True)

@@ -76,7 +76,7 @@ def test_value_text():
     lines = comparison(("mae", "max_f"), count=3).text().splitlines()
     assert lines[0].split() == ["predictions", "masks", "images", "mae", "max_f"]
     assert lines[1].split()[:3] == ["good", "all", "3"]
-    assert lines[3] == "bad less good, with 95 % intervals over 3 images:"
+    assert lines[3] == "bad minus good, with 95 % intervals over 3 images:"
     assert "max_f: -" in lines[5]
 
 

@@ -113,7 +113,7 @@ def test_error_files_that_miss(root):
     assert len(comparison.images) == 5
     assert comparison.counts()["masks without prediction"] == 1
     write(root / "gt2/other.png", np.zeros((4, 4), np.uint8))
-    with pytest.raises(ValueError, match="no prediction has a mask of its name"):
+    with pytest.raises(ValueError, match="no prediction has a mask of the same name"):
         compare_folders({"a": root / "a"}, root / "gt2", allow_missing=True)
 
 
@@ -126,7 +126,7 @@ def test_error_file_that_cannot_be_read(root, workers):
 
 
 def test_error_arguments(root, tmp_path):
-    with pytest.raises(ValueError, match="one folder of predictions or more; got none"):
+    with pytest.raises(ValueError, match="at least one folder of predictions; got none"):
         compare_folders({}, root / "gt")
     with pytest.raises(ValueError, match="workers must be 0 or more; got -1"):
         evaluate_folders(root / "a", root / "gt", workers=-1)

@@ -120,7 +120,7 @@ def test_error_a_file_that_differs(found, says):
     assert largest_difference(lambda image: wanted[0].probability + 5e-4, wanted) == pytest.approx(5e-4, rel=1e-3)
     with pytest.raises(RuntimeError, match=says):
         largest_difference(lambda image: found, wanted)
-    with pytest.raises(RuntimeError, match="none is written; try without half"):
+    with pytest.raises(RuntimeError, match="no file is written; try without half"):
         largest_difference(lambda image: found, wanted, suspect="half")
 
 

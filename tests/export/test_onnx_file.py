@@ -113,7 +113,7 @@ def test_value_a_network_with_layer_norm(tmp_path):
 
 def test_value_a_model_of_native_size(isnet, tmp_path):
     at(isnet, None)
-    with pytest.raises(ValueError, match="at their own size: say size=, or dynamic=True"):
+    with pytest.raises(ValueError, match="at their native size: set size=, or dynamic=True"):
         export_onnx(isnet, tmp_path / "model.onnx")
     assert export_onnx(isnet, tmp_path / "dynamic.onnx", dynamic=True) < 1e-4
     assert export_onnx(isnet, tmp_path / "fixed.onnx", size=65) < 1e-4
@@ -273,7 +273,7 @@ def test_error_onnxruntime_does_not_run_the_file(isnet, tmp_path, monkeypatch):
 
 
 def test_error_what_is_refused(isnet, tmp_path):
-    with pytest.raises(ValueError, match="rembg-dis gives images of 1024 pixels and no others: leave out dynamic"):
+    with pytest.raises(ValueError, match="rembg-dis gives images of 1024 pixels only: leave out dynamic"):
         export_onnx(isnet, tmp_path / "model.onnx", preset="rembg-dis", dynamic=True)
     with pytest.raises(ValueError, match="preset must be one of"):
         export_onnx(isnet, tmp_path / "model.onnx", preset="u2net")

@@ -31,14 +31,14 @@ def test_value_a_timm_network(foreign, tmp_path):
 def test_error_what_is_refused(isnet, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="does not take images of 32 by 32 pixels"):
         export_program(Grey(sides=(64,)), tmp_path / "model.pt2", size=32)
-    with pytest.raises(ValueError, match="a program has one size: say size="):
+    with pytest.raises(ValueError, match="a program has one size: set size="):
         export_program(at(Grey(), None), tmp_path / "model.pt2")
     monkeypatch.setattr(
         program,
         "compute_references",
         lambda *_: [Reference(torch.zeros(1, 3, 64, 64), torch.full((1, 1, 64, 64), 2.0))],
     )
-    with pytest.raises(RuntimeError, match="none is written"):
+    with pytest.raises(RuntimeError, match="no file is written"):
         export_program(Grey(), tmp_path / "model.pt2")
     assert list(tmp_path.iterdir()) == []
 

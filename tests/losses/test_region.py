@@ -106,7 +106,7 @@ def test_value_sums_in_float32(loss, dtype, disc):
 @pytest.mark.parametrize("loss", [IoULoss(), DiceLoss()], ids=named)
 @pytest.mark.parametrize("shape", [(2, 65, 97), (1, 1, 65, 97), (2, 1, 1, 1)])
 def test_error_a_mask_that_would_be_broadcast(loss, shape):
-    with pytest.raises(ValueError, match=r"must have one shape; got \(2, 1, 65, 97\) and \("):
+    with pytest.raises(ValueError, match=r"must have the same shape; got \(2, 1, 65, 97\) and \("):
         loss(torch.zeros(2, 1, 65, 97), torch.zeros(shape))
 
 

@@ -63,7 +63,7 @@ def test_error_foreground():
 @pytest.mark.parametrize("cut", [cut_above_128, lambda *pair: cut_at_half(*pair, normalize=True)])
 def test_error_pair(cut):
     for dtype in (np.uint8, np.bool_, np.float64):
-        with pytest.raises(ValueError, match=r"of one size; got \(3, 4\) and \(4, 3\)"):
+        with pytest.raises(ValueError, match=r"of the same size; got \(3, 4\) and \(4, 3\)"):
             cut(np.zeros((3, 4), dtype), np.zeros((4, 3), bool))
     with pytest.raises(TypeError, match="prediction must be uint8 or float; got int64"):
         cut(np.zeros((3, 4), np.int64), np.zeros((3, 4), bool))

@@ -104,5 +104,5 @@ def test_error_width():
 
 @pytest.mark.parametrize("function", [boundary_iou, mean_boundary_accuracy])
 def test_error_sizes(function):
-    with pytest.raises(ValueError, match=r"of one size; got \(3, 4\) and \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"of the same size; got \(3, 4\) and \(4, 3\)"):
         function(np.zeros((3, 4)), np.zeros((4, 3), bool))

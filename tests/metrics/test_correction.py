@@ -148,5 +148,5 @@ def test_error_skeleton():
 
 
 def test_error_sizes():
-    with pytest.raises(ValueError, match=r"of one size; got \(60, 60\) and \(60, 59\)"):
+    with pytest.raises(ValueError, match=r"of the same size; got \(60, 60\) and \(60, 59\)"):
         hce(SQUARE, SQUARE[:, 1:])

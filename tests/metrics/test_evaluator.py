@@ -134,14 +134,14 @@ def test_error_nothing_to_average():
     evaluator = filled(random_pairs(1))
     evaluator.reset()
     for empty in (evaluator, Evaluator()):
-        with pytest.raises(ValueError, match="nothing to average: update"):
+        with pytest.raises(ValueError, match="nothing to average; call update"):
             empty.compute()
 
 
 def test_error_image_changes_nothing():
     evaluator = filled(random_pairs(1))
     before = evaluator.compute()
-    with pytest.raises(ValueError, match="of one size"):
+    with pytest.raises(ValueError, match="of the same size"):
         evaluator.update(np.zeros((3, 4)), np.zeros((4, 3), bool))
     assert evaluator.compute() == before
 

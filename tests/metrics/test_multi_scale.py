@@ -95,5 +95,5 @@ def test_shape_curve():
 
 
 def test_error_inputs():
-    with pytest.raises(ValueError, match="of one size"):
+    with pytest.raises(ValueError, match="of the same size"):
         binary_msiou(np.zeros((4, 5)), np.zeros((4, 4), bool))

@@ -1,10 +1,12 @@
 import math
+import pickle
 
 import numpy as np
 import pytest
 import torch
 
 from dichoseg.metrics import Evaluator, OnlineMetrics
+from dichoseg.records import Metric
 
 
 def on_levels(*shape):
@@ -97,12 +99,12 @@ def test_value_same_on_a_gpu():
 
 
 def test_error_nothing_to_average():
-    with pytest.raises(ValueError, match="nothing to average: update"):
+    with pytest.raises(ValueError, match="nothing to average; call update"):
         OnlineMetrics().compute()
 
 
 def test_error_sizes():
-    with pytest.raises(ValueError, match=r"of one size; got \(2, 1, 8, 8\) and \(2, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"same shape; got \(2, 1, 8, 8\) and \(2, 8, 8\)"):
         OnlineMetrics().update(torch.zeros(2, 1, 8, 8), torch.zeros(2, 8, 8))
 
 
@@ -111,3 +113,20 @@ def test_shape_counts_add_up():
     metrics.update(on_levels(3, 1, 65, 97), scattered(3, 1, 65, 97))
     assert metrics.count == 3
     assert np.isfinite(list(metrics.compute().values())).all()
+
+
+def test_value_further_metrics_are_averaged_where_they_are_defined():
+    logits = torch.tensor([[4.0, -4.0], [-4.0, -4.0]])[:, None, None, :].expand(2, 1, 3, 2)
+    mask = torch.tensor([[1.0, 0.0], [0.0, 0.0]])[:, None, None, :].expand(2, 1, 3, 2)
+    area = Metric("area", lambda pair: float(pair.values.mean()) if pair.foreground.any() else math.nan)
+    count = Metric("count", lambda pair: float(pair.foreground.sum()))
+    online, other = OnlineMetrics([area, count]), OnlineMetrics([area, count])
+    online.update(logits[:1], mask[:1])
+    other.update(logits[1:], mask[1:])
+    online.merge(pickle.loads(pickle.dumps(other)))
+    scores = online.compute()
+    assert scores["quick_count"] == 1.5
+    assert scores["quick_area"] == pytest.approx((250 / 255 + 5 / 255) / 2, abs=1e-6), "8 bits, not stretched"
+    nothing = OnlineMetrics([area])
+    nothing.update(logits[1:], mask[1:])
+    assert math.isnan(nothing.compute()["quick_area"])

@@ -144,7 +144,7 @@ def test_value_type_is_float():
 
 
 def test_error_inputs():
-    with pytest.raises(ValueError, match="of one size"):
+    with pytest.raises(ValueError, match="of the same size"):
         s_measure(np.zeros((4, 5)), np.zeros((4, 4), bool))
     with pytest.raises(TypeError, match="mask must be uint8 or bool"):
         s_measure(np.zeros((4, 4)), np.zeros((4, 4)))

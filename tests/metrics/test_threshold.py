@@ -167,14 +167,14 @@ def test_shape_curve():
 
 def test_error_measure():
     for function in (measure_curve, adaptive_measure, binary_measure):
-        with pytest.raises(ValueError, match="no measure 'f1'; there are f, e, iou"):
+        with pytest.raises(ValueError, match="no measure 'f1'; known: f, e, iou"):
             function(np.zeros((2, 2)), np.zeros((2, 2), bool), "f1")
 
 
 @pytest.mark.parametrize("metric", [mae, mse, f_curve, adaptive_f])
 def test_error_inputs(metric):
     mask = np.zeros((4, 4), np.uint8)
-    with pytest.raises(ValueError, match=r"of one size; got \(4, 5\) and \(4, 4\)"):
+    with pytest.raises(ValueError, match=r"of the same size; got \(4, 5\) and \(4, 4\)"):
         metric(np.zeros((4, 5)), mask)
     with pytest.raises(ValueError, match=r"two \(H, W\) arrays .* got \(1, 4, 4\) and \(1, 4, 4\)"):
         metric(np.zeros((1, 4, 4)), mask[None])

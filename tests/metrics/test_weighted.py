@@ -90,7 +90,7 @@ def test_value_one_pixel_and_constant_prediction(position, value):
 
 
 def test_error_inputs():
-    with pytest.raises(ValueError, match="of one size"):
+    with pytest.raises(ValueError, match="of the same size"):
         weighted_f_measure(np.zeros((4, 5)), np.zeros((4, 4), bool))
     with pytest.raises(TypeError, match="prediction must be uint8 or float"):
         weighted_f_measure(np.zeros((4, 4), int), np.zeros((4, 4), bool))

@@ -33,7 +33,7 @@ def test_value_published_preprocessing():
     ("arguments", "message"),
     [
         ({"name": "isnett"}, "did you mean 'isnet'"),
-        ({"name": "isnet", "encodr": "rsu"}, "takes no encodr; its arguments: encoder, decoder, heads"),
+        ({"name": "isnet", "encodr": "rsu"}, "takes no argument encodr; its arguments: encoder, decoder, heads"),
         ({"name": "isnet", "encoder": "convnext_tiny"}, "no 'convnext_tiny' .*timm's .* is 'timm:convnext_tiny'$"),
         ({"name": "isnet", "encoder": "resnet50.a1_in1k"}, "'timm:resnet50.a1_in1k'$"),
         ({"name": "isnet", "encoder": "rsv"}, "no 'rsv' in dichoseg.encoders; did you mean 'rsu'"),

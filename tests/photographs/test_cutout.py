@@ -193,5 +193,5 @@ def test_value_colours(text, colour):
 
 @pytest.mark.parametrize("text", ["", "none", "#12345", "#11223344"])
 def test_error_colours(text):
-    with pytest.raises(ValueError, match=f"a background is a colour such as white or #f0f0f0; got '{text}'"):
+    with pytest.raises(ValueError, match=f"background must be a color such as white or #f0f0f0; got '{text}'"):
         parse_colour(text)

@@ -107,10 +107,10 @@ def test_value_resume(photographs, tmp_path):
     predictor = Disc()
     predicted = predict_files(predictor, [photographs], tmp_path / "out", resume=True)
     assert (predicted.written, predicted.skipped, predictor.count) == (3, 1, 3)
-    assert "; 1 skipped that were there" in predicted.text()
+    assert "; 1 skipped (already written)" in predicted.text()
     assert (tmp_path / "out/b.png").read_bytes() == b"as it is"
     predicted = predict_files(predictor, [photographs], tmp_path / "out", resume=True)
-    assert predicted.text() == f"0 written to {tmp_path / 'out'}; 4 skipped that were there"
+    assert predicted.text() == f"0 written to {tmp_path / 'out'}; 4 skipped (already written)"
     assert predict_files(predictor, [photographs], tmp_path / "out").written == 4
     assert (tmp_path / "out/b.png").read_bytes() != b"as it is"
 
@@ -120,7 +120,7 @@ def test_value_results_within_the_photographs(photographs, caplog):
         assert predict_files(Disc(), [photographs], photographs / "masks").written == 4
     assert files(photographs / "masks") == ["a.png", "b.png", "c.png", "sub/a.png"]
     assert [record.message for record in caplog.records] == [
-        f"4 files in {photographs / 'masks'} are taken for results, not for photographs"
+        f"4 files in {photographs / 'masks'} are treated as results, not as photographs"
     ]
 
 
@@ -133,15 +133,15 @@ def test_value_what_is_passed_over_is_told(photographs, caplog):
     (photographs / "masks/log.txt").write_text("")
     predicted = predict_files(Disc(), [photographs], photographs / "masks")
     assert (predicted.written, predicted.passed_over) == (4, 6)
-    assert predicted.text().endswith("; 6 passed over that are no photographs")
+    assert predicted.text().endswith("; 6 ignored (not photographs)")
     assert caplog.messages == [
-        f"6 passed over in {photographs}: .heic files (2), files without an ending (1), links that lead nowhere (1), "
+        f"6 ignored in {photographs}: .heic files (2), files without an extension (1), broken links (1), "
         f"links to folders (1), .txt files (1); such as {photographs / 'IMG_1'}"
     ]
     assert predict_files(Disc(), [photographs / "b.png"], photographs / "one").passed_over == 0
     for path in photographs.rglob("*.*"):
         path.unlink()
-    with pytest.raises(ValueError, match=r"no photographs in .*in; 2 passed over in .*without an ending \(1\)"):
+    with pytest.raises(ValueError, match=r"no photographs in .*in; 2 ignored in .*without an extension \(1\)"):
         predict_files(Disc(), [photographs], photographs / "masks")
 
 
@@ -163,13 +163,13 @@ def test_error_a_photograph_beside_those_that_are_read(photographs):
     (photographs / "a.png").write_bytes((photographs / "b.png").read_bytes())
     before = {path: path.read_bytes() for path in photographs.rglob("*.*")}
     for source, out in (("a.jpg", photographs), ("a.jpg", photographs / "sub/..")):
-        with pytest.raises(ValueError, match=r"a.png lies beside the photographs, .*choose another .*\(--resume\)"):
+        with pytest.raises(ValueError, match=r"a.png is next to the photographs, .*choose another .*\(--resume\)"):
             predict_files(Disc(), [photographs / "c.webp", photographs / source], out)
     assert {path: path.read_bytes() for path in photographs.rglob("*.*")} == before
     predicted = predict_files(Disc(), [photographs / "c.webp", photographs / "a.jpg"], photographs, resume=True)
     assert (predicted.written, predicted.skipped) == (1, 1)
     assert {path: path.read_bytes() for path in before} == before
-    with pytest.raises(ValueError, match=r"a.png lies beside|c.png lies beside"):
+    with pytest.raises(ValueError, match=r"a.png is next to|c.png is next to"):
         predict_files(Disc(), [photographs / "c.webp", photographs / "a.jpg"], photographs)
 
 
@@ -306,7 +306,7 @@ def test_error_full_disk(photographs, tmp_path, monkeypatch, number, caplog):
     Image.new("L", (9, 9)).save(photographs / "d.png")
     monkeypatch.setattr(Path, "write_bytes", write_bytes)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)  # a bar that is shown does not close steps
-    with pytest.raises(OSError, match=rf"{os.strerror(number)}; what is written stays, and .*d.png") as caught:
+    with pytest.raises(OSError, match=rf"{os.strerror(number)}; results so far are kept; .*d.png") as caught:
         predict_files(Disc(fail), [photographs], tmp_path / "out", threads=1)
     assert not workers(), "none is left, also while the error is held"
     assert caught.value.errno == number

@@ -29,7 +29,7 @@ def test_value_photographs_and_their_results(folder):
         for name, result in (("a.jpg", "a.webp"), ("b.png", "b.webp"), ("sub/c.webp", "sub/c.webp"))
     )
     assert (plan.out, plan.rendering.format, plan.skipped, plan.passed_over) == (Path("out"), "webp", 0, 1)
-    assert plan.notes == ("1 passed over in in: .heic files (1); such as in/d.heic",)
+    assert plan.notes == ("1 ignored in in: .heic files (1); such as in/d.heic",)
     assert not Path("out").exists()
 
 
@@ -47,7 +47,7 @@ def test_value_results_within_the_photographs_are_none(folder):
     Path("in/out/a.png").write_text("")
     plan = plan_files(["in"], Path("in/out"), rendering(), resume=False)
     assert len(plan.remaining) == 3
-    assert plan.notes[0] == "1 files in in/out are taken for results, not for photographs"
+    assert plan.notes[0] == "1 files in in/out are treated as results, not as photographs"
 
 
 def test_value_single_photographs_keep_their_names_alone(folder):

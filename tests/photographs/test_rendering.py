@@ -136,9 +136,9 @@ def test_error_options():
         ValueError, match="a jpg file has no alpha channel for a cut-out; choose png or webp, or a back"
     ):
         rendering(cutout=True, format="jpg")
-    with pytest.raises(ValueError, match="background goes behind a cut-out; ask for one by cutout=True"):
+    with pytest.raises(ValueError, match="background is for cut-outs only; choose cutout=True"):
         rendering(background="white")
-    with pytest.raises(ValueError, match="a background is a colour .* got 'whitish'"):
+    with pytest.raises(ValueError, match="background must be a color .* got 'whitish'"):
         rendering(cutout=True, background="whitish")
 
 
@@ -154,7 +154,7 @@ def test_error_the_format_cannot_hold_it(format, limit, turned, options):
 
     assert max(encode(limit).size) == limit
     size = f"1x{limit + 1}" if turned else f"{limit + 1}x1"
-    with pytest.raises(ValueError, match=f"the result has {size} pixels; a {format} file holds at most {limit} a side"):
+    with pytest.raises(ValueError, match=f"has {size} pixels; a {format} file holds at most {limit} per side"):
         encode(limit + 1)
     assert max(encode(limit + 1, format="png").size) == limit + 1
     assert max(encode(limit + 1, crop=True).size) == 4, "cropped, it fits"

@@ -161,15 +161,15 @@ class NoAugmentation:
         (TooBright, r"wanted the image in \[0, 1\]; got .* to 1.2; clamp\(0, 1\)"),
         (MaskBelowZero, r"wanted the mask in \[0, 1\]; got -0.09"),
         (Doubles, "wanted the image in torch.float32 on cpu; got torch.float64 on cpu"),
-        (ChangesInput, "wanted inputs that stay as they are; got changed ones; clone before"),
-        (FillsMask, "wanted masks that stay empty where all are empty; got values up to 1; fill"),
+        (ChangesInput, "wanted inputs that are not changed; got changed ones; clone before"),
+        (FillsMask, "wanted masks that stay empty if all are empty; got values up to 1; fill"),
         (Numpy, "wanted the same result after the same torch.manual_seed; .*draw from torch"),
         (Python, "wanted the same result after the same torch.manual_seed; .*draw from torch"),
-        (BlackImages, "wanted an image that still shows something; got a constant one in all draws"),
+        (BlackImages, "wanted an image that is not constant; got a constant one in all draws"),
         (SeveralOnly, "batch of 1 at 64x64: the augmentation fails with IndexError"),
         (NeedsP, "NeedsP: building it without arguments fails with TypeError.*lambda: my_augmentation"),
-        (Hides, "a correlation of 0.5 or more where both were one pattern; .*lower likeness="),
-        (NoAugmentation, r"wanted something to call with \(image, mask\); got a NoAugmentation"),
+        (Hides, "a correlation of 0.5 or more if both were the same pattern; .*lower likeness="),
+        (NoAugmentation, r"wanted a callable that takes \(image, mask\); got a NoAugmentation"),
     ],
 )
 def test_error_says_what_to_change(part, message):
@@ -203,7 +203,7 @@ def test_error_seldom_wrong_needs_draws():
 
 
 def test_error_finished_augmentation():
-    with pytest.raises(TypeError, match="check_augmentation takes what builds the augmentation"):
+    with pytest.raises(TypeError, match="check_augmentation takes a class or function that builds the augmentation"):
         check_augmentation(Good())
 
 

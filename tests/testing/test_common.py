@@ -27,7 +27,9 @@ def test_value_attempt_keeps_the_cause():
 
 
 def test_error_build():
-    with pytest.raises(TypeError, match="check_loss takes what builds the loss.*got a finished int"):
+    with pytest.raises(
+        TypeError, match="check_loss takes a class or function that builds the .*got an instance of int"
+    ):
         build("loss", 3)
     assert build("loss", lambda *values: values, 1, 2) == (1, 2)
 

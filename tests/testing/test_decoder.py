@@ -161,15 +161,15 @@ def test_value_sound_decoders_pass(part):
             "NoDecoder for strides .*wanted a Decoder; .*derive it from dichoseg.contracts.Decoder",
         ),
         (TwoOnly, r"building it from FeatureInfo\(channels=\(4, 4, .*ValueError: TwoOnly.*feature_infos="),
-        (OtherChannels, "make both tell the same"),
-        (NeverResizes, r"forward on features of 33x49, 17x25.*RuntimeError.*where sizes do not fit, resize to the"),
-        (ChangesSkips, "wanted inputs that stay as they are"),
+        (OtherChannels, "make the two agree"),
+        (NeverResizes, r"forward on features of 33x49, 17x25.*RuntimeError.*if sizes do not fit, always resize"),
+        (ChangesSkips, "wanted inputs that are not changed"),
         (IgnoresCoarsest, "wanted a gradient for the coarsest feature; got none; use it, or the encoder's last stage"),
         (MixesTypes, "bfloat16 autocast, with features of two dtypes, fails with .*one dtype"),
         (WrongStride, "wanted about 65 by 97 for feature 0 of stride 1; got 33x49 from features of 33x49, 17x25"),
         (FixedSize, "never compare sizes or turn them into numbers, which is frozen in an exported file"),
         (WithOtherAnswer, r"OtherAnswer: wanted heads.logits\(features, size\) to give the logits of the prediction"),
-        (WithRepeating, r"Repeating: wanted an answer that is not repeated in side_logits; got side_logits\[0\]"),
+        (WithRepeating, r"Repeating: wanted final logits that are not repeated in side_logits; got side_logits\[0\]"),
         (
             WithSmall,
             r"Small: wanted logits at the image's size, \(2, 1, 65, 97\); got a tensor of shape \(2, 1, 32, 48\)",
@@ -200,5 +200,5 @@ def test_value_options():
 
 
 def test_error_finished_decoder():
-    with pytest.raises(TypeError, match="check_decoder takes what builds the decoder"):
+    with pytest.raises(TypeError, match="check_decoder takes a class or function that builds the decoder"):
         check_decoder(Good(*TWO))

@@ -122,7 +122,7 @@ class NeedsName(Good):
         (OneFeature, r"wanted 2 features, as feature_info.channels \(4, 8\) says; got 1 of shapes"),
         (
             OtherChannels,
-            r"with channels \(4, 16\).*got \[\(2, 4, 34, 50\), \(2, 8, 17, 25\)\]; make both tell the same",
+            r"with channels \(4, 16\).*got \[\(2, 4, 34, 50\), \(2, 8, 17, 25\)\]; make the two agree",
         ),
         (CoarsestFirst, "they come coarsest first: reverse them"),
         (ChannelsLast, r"channels-last needs feature.permute\(0, 3, 1, 2\)"),
@@ -182,7 +182,7 @@ def test_value_options():
 
 
 def test_error_finished_encoder():
-    with pytest.raises(TypeError, match=r"check_encoder takes what builds the encoder.*Good, or lambda: Good\(...\)"):
+    with pytest.raises(TypeError, match=r"check_encoder takes a class or function that .*Good, or lambda: Good\(...\)"):
         check_encoder(Good())
 
 

@@ -84,5 +84,5 @@ def test_error_says_what_to_change(heads, message):
 
 
 def test_error_finished_heads():
-    with pytest.raises(TypeError, match="check_heads takes what builds the heads"):
+    with pytest.raises(TypeError, match="check_heads takes a class or function that builds the heads"):
         check_heads(Good(TWO[0]))

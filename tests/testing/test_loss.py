@@ -161,10 +161,10 @@ class NoLoss:
     [
         (
             PerPixel,
-            r"PerPixel, random logits of about 3 in float32, hard mask of 65x97: wanted one number, a tensor of ",
+            r"PerPixel, random logits of about 3 in float32, hard mask of 65x97: wanted a scalar, a tensor of ",
         ),
         (PerPixel, r"shape \(\); got shape \(2, 1, 65, 97\); average each image, then the batch: errors.flatten\(1\)"),
-        (Number, "wanted one number, .*got a float"),
+        (Number, "wanted a scalar, .*got a float"),
         (Rounds, "wanted a loss with a gradient; got one without; do not detach, round, threshold"),
         (
             Logarithm,
@@ -173,21 +173,21 @@ class NoLoss:
         (EmptyDividesByZero, "empty mask of 65x97: wanted a finite loss; got nan; .*keep divisors away from 0"),
         (InfiniteSlope, "right logits .*wanted a finite gradient; got [0-9]+ values that are not"),
         (StaysHalf, "in bfloat16, .*wanted a loss in float32; got bfloat16; compute inside of `with full_precision"),
-        (SumsInHalf, "SumsInHalf of logits in bfloat16: wanted .*, as of the same logits in float32; got"),
+        (SumsInHalf, "SumsInHalf of logits in bfloat16: wanted .*, as for the same logits in float32; got"),
         (SingleOnly, "in float64, .*wanted a loss in float64; got float32; .*full_precision"),
-        (ChangesLogits, "wanted logits and mask that stay as they are; got changed ones"),
-        (ChangesMask, "wanted logits and mask that stay as they are; got changed ones"),
-        (OverTheBatch, "for a batch of two images, the mean of their losses .* and .*per_image=False, and says so"),
+        (ChangesLogits, "wanted logits and mask that are not changed; got changed ones"),
+        (ChangesMask, "wanted logits and mask that are not changed; got changed ones"),
+        (OverTheBatch, "for a batch of two images, the mean of their losses .* and .*per_image=False, and document it"),
         (Sums, "for a batch of two images, the mean of their losses"),
         (Reversed, "on a hard mask: wanted less for the right answer than for its opposite; got 20 and 3"),
-        (EdgeOnly, "on a full mask: wanted less for the right answer.*checked with answer="),
+        (EdgeOnly, "on a full mask: wanted less for the right answer.*check a loss .* with answer="),
         (Counts, "Counts: wanted the same value whenever it is called; got .* and then .*; .*a resumed run differs"),
         (Detaches, "on a hard mask: wanted a gradient that is the slope of the loss, .*no detach.*smooth=False"),
         (InPlace, "the backward pass fails with RuntimeError: one of the variables needed"),
         (KeepsLambda, "copying and pickling it fails with .*keep no lambdas"),
         (SquareOnly, "the loss fails with RuntimeError.*of any size"),
         (NeedsGamma, "NeedsGamma: building it without arguments fails with TypeError.*lambda: my_loss"),
-        (NoLoss, r"wanted something to call with \(logits, mask\); got a NoLoss; give it a forward"),
+        (NoLoss, r"wanted a callable that takes \(logits, mask\); got a NoLoss; give it a forward"),
     ],
 )
 def test_error_says_what_to_change(part, message):
@@ -212,7 +212,7 @@ def test_value_options():
 
 
 def test_error_finished_loss():
-    with pytest.raises(TypeError, match="check_loss takes what builds the loss, .*: Good, or lambda"):
+    with pytest.raises(TypeError, match="check_loss takes a class or function that .*: Good, or lambda"):
         check_loss(Good())
     with pytest.raises(ConformanceError, match="plain_function: building it without arguments fails.*lambda: my_loss"):
         check_loss(plain_function)

@@ -162,7 +162,7 @@ class OddSizesFail(Good):
         ),
         (SideList, r"wanted a tuple of tensors in side_logits; got a list of \[\(2, 1, 33, 49\)\]; pass a tuple"),
         (WideSide, r"wanted maps of one channel, \(2, 1, h, w\), in side_logits; got \[\(2, 4, 33, 49\), "),
-        (Repeats, r"wanted an answer that is not repeated in side_logits; got side_logits\[1\] equal to logits"),
+        (Repeats, r"wanted final logits that are not repeated in side_logits; got side_logits\[1\] equal to logits"),
         (NoFeatures, r"NoFeatures, features: wanted 2 features, .*; got 0 of shapes \[\]"),
         (OtherLogits, r"wanted logits\(image\) to give the logits of the prediction, in eval mode; got a difference"),
         (OtherFeatures, r"wanted features\(image\) to give the features of the prediction"),
@@ -194,5 +194,5 @@ def test_value_sound_models_pass():
 
 
 def test_error_finished_model():
-    with pytest.raises(TypeError, match="check_model takes what builds the model"):
+    with pytest.raises(TypeError, match="check_model takes a class or function that builds the model"):
         check_model(Good())

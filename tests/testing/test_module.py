@@ -152,7 +152,7 @@ def check(part):
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (ChangesInput, "wanted inputs that stay as they are; got changed ones; .*in place"),
+        (ChangesInput, "wanted inputs that are not changed; got changed ones; .*in place"),
         (AlwaysDrops, "wanted the same result twice in eval mode; .*pass self.training to dropout"),
         (BatchStatistics, "an image alone and in a batch of two, in eval mode; .*never with the batch's"),
         (BatchOfTwoOnly, "a batch of one, in eval mode, fails with RuntimeError: shape.*take any batch size"),
@@ -163,8 +163,8 @@ def check(part):
         (KeepsResults, "copy.deepcopy of it fails with RuntimeError.*keep no results between calls"),
         (KeepsLambda, "pickling it fails with .*keep no lambdas or local functions"),
         (CountsItself, "wanted a copy.deepcopy that computes the same; got a difference of 1"),
-        (HiddenNumbers, "from another one that has loaded its state_dict; .*buffers with register_buffer"),
-        (OtherLayers, "load_state_dict of another one's fails with RuntimeError.*twice must give the same layers"),
+        (HiddenNumbers, "from another instance that has loaded its state_dict; .*buffers with register_buffer"),
+        (OtherLayers, "load_state_dict from another instance fails with RuntimeError.*twice must give the same layers"),
         (MixesTypes, "running under bfloat16 autocast fails with .*one dtype before they are joined"),
         (PlainTensor, "wanted tensors that follow it to another device; got plain attributes: first.kernel; .*buffer"),
         (OwnDevice, r"running on another device \(meta\) fails with .*keep tensors in buffers"),

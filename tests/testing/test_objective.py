@@ -119,5 +119,5 @@ def test_error_says_what_to_change(objective, message):
 
 
 def test_error_a_finished_objective():
-    with pytest.raises(TypeError, match="check_objective takes what builds the objective"):
+    with pytest.raises(TypeError, match="check_objective takes a class or function that builds the objective"):
         check_objective(Good())

@@ -125,13 +125,13 @@ def test_value_captions(tmp_path):
 def test_error_nothing_to_show(tmp_path):
     dataset = folder(tmp_path, [square()])
     report = dataset.report()
-    with pytest.raises(ValueError, match="one row or more and no fewer than 0 draws; got 0 and 3"):
+    with pytest.raises(ValueError, match="at least 1 row and 0 draws; got 0 and 3"):
         data_sheet(dataset, rows=0)
     with pytest.raises(ValueError, match="got 10 and -1"):
         data_sheet(dataset, draws=-1)
     with pytest.raises(ValueError, match="the data set has no samples"):
         data_sheet([])
-    with pytest.raises(TypeError, match="a report tells of a FolderDataset; got one of SyntheticDataset"):
+    with pytest.raises(TypeError, match="a report needs a FolderDataset as data; got a SyntheticDataset"):
         data_sheet(SyntheticDataset(1), report)
     (tmp_path / "im/0.png").write_text("no picture")
     with pytest.raises(ValueError, match="none of the 1 samples can be used"):

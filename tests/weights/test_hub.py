@@ -12,7 +12,7 @@ def test_value_folder_run_and_revision(small_isnet, tmp_path):
     assert find_folder(tmp_path / "run") == tmp_path / "run/last"
     save_model(small_isnet, tmp_path / "run/best")
     assert find_folder(tmp_path / "run") == tmp_path / "run/best"
-    with pytest.raises(ValueError, match="where there are no revisions; got revision='v1'"):
+    with pytest.raises(ValueError, match="so it has no revisions; got revision='v1'"):
         load_model(tmp_path / "run", revision="v1")
 
 
@@ -47,7 +47,7 @@ def test_value_hub_model_from_the_cache(small_isnet, tmp_path):
 def test_error_hub_without_a_network(tmp_path):
     done = from_hub(tmp_path)
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("FileNotFoundError: no model at someone/cutter: there is no such folder, and the Hugging")
+    assert last.startswith("FileNotFoundError: no model at someone/cutter: the folder does not exist, and the Hugging")
 
 
 def test_error_folders(tmp_path, monkeypatch):

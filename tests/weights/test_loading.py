@@ -347,7 +347,7 @@ def test_value_file_of_a_published_network(tmp_path):
     assert loaded.recipe == {"name": "u2netp"}
     assert not loaded.training
     assert torch.equal(loaded.heads.fuse.weight, model.heads.fuse.weight)
-    with pytest.raises(ValueError, match="is on this machine, where there are no revisions"):
+    with pytest.raises(ValueError, match="is on this machine, so it has no revisions"):
         load_model(tmp_path / "w.pth", revision="v1")
 
 

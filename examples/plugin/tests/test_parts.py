@@ -1,4 +1,4 @@
-"""The plugin's parts keep to dichoseg's contract, and are found by their names."""
+"""Tests that the plugin's parts follow dichoseg's contract and are found by name."""
 
 import functools
 

@@ -1,9 +1,9 @@
 """Augmentations: `(image, mask) -> (image, mask)`, batched, on the tensors' device, image in [0, 1].
 
-They run before normalization. One that crops declares `input_scale`, the factor by which its input is larger
-than its output; `fit` loads images that much larger.
+They run before normalization. An augmentation that crops declares `input_scale`, the ratio of its input size to its
+output size; `fit` loads images that much larger.
 
-Transforms that run in the data loader's workers are built by `cpu_augmentation`, for the `transform=` of a data set.
+`cpu_augmentation` builds transforms that run in the data loader's workers, for the `transform=` of a data set.
 """
 
 from typing import TYPE_CHECKING

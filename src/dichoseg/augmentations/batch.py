@@ -30,7 +30,7 @@ def check_batch(image: Image, mask: Mask) -> None:
 
 
 def check_functions(augmentations: Sequence[object]) -> None:
-    """Raise a TypeError for an augmentation that cannot be called, such as its name."""
+    """Raise a TypeError if an augmentation is not callable, such as the name of one."""
     for part in augmentations:
         if not callable(part):
             raise TypeError(f"an augmentation is a function of image and mask, such as RandomRotate90(); got {part!r}")

@@ -21,10 +21,10 @@ Unit = Literal["fraction", "pixels"]
 
 
 class Patch(NamedTuple):
-    """One patch: the pixel in its middle, its side, and the blur's reach, in pixels; then how it blurs.
+    """One patch: its center pixel, its side and the radius of the blur in pixels, and the kind of blur.
 
-    `angle` is the direction of a motion blur, in radians clockwise from the row, and `feather` the share of the way
-    from the patch's edges to its middle over which the blur sets in.
+    `angle` is the direction of a motion blur, in radians clockwise from the row. `feather` is the fraction of the
+    distance from the patch's edges to its center over which the blur fades in.
     """
 
     row: int
@@ -37,37 +37,37 @@ class Patch(NamedTuple):
 
 
 class RandomBlurPatches(nn.Module):
-    """Blur square patches centred on the mask's border, so that the network must find the edge without sharpness.
+    """Random blurred square patches on the mask's border, so that the network must find the edge without sharpness.
 
-    Every image that is drawn gets exactly `patches` of them, their places, sizes and blurs drawn independently; an
-    image without a border (an empty or a full mask) stays as it is, unless patches may lie anywhere. The mask is
-    never touched. Patches that reach beyond the image are cut there. What lies outside of the image counts in no
-    average, and a soft edge fades between the image and its blur, so nothing darkens.
+    Every selected image gets exactly `patches` patches, with independently drawn positions, sizes and blurs. An image
+    without a border (an empty or a full mask) stays unchanged, unless `where="anywhere"`. The mask is never changed.
+    Patches that extend beyond the image are clipped. Pixels outside of the image do not count in averages, and
+    feathered edges blend the image with its blur, so nothing darkens.
 
-    Randomness comes from a generator of its own: `generator`, or a fresh one at each call, seeded by one draw
-    from torch's global generator, so that `torch.manual_seed` repeats it.
+    Random numbers come from `generator`, or from a new generator at each call, seeded by one draw from torch's global
+    generator, so that results are reproducible with `torch.manual_seed`.
 
     Source: the "random blur" tuning of IS-Net (box blur, at least five patches, on the largest contour). Differs from
-    its code in the exact count, in sizes that are drawn independently, and, unless asked, in using every border.
+    its code: the count is exact, sizes are drawn independently, and all borders are used by default.
 
     Args:
-        patches: Patches per image.
+        patches: Number of patches per image.
         size: Smallest and largest side of a patch.
-        kernel: Smallest and largest side of the box that averages, or length of the motion; at least 3 pixels, rounded
-            to an odd number. A Gaussian has the standard deviation of that box, about 0.29 of its side.
+        kernel: Smallest and largest side of the averaging box, or length of the motion; at least 3 pixels, rounded
+            to an odd number. A Gaussian has the std of that box, about 0.29 of its side.
         unit: Whether `size` and `kernel` are a `"fraction"` of the image's shorter side or a number of `"pixels"`.
-        where: Patches are centred on the `"border"` or on any pixel, `"anywhere"`.
-        objects: Whose border: that of `"all"` objects and of their holes, or the outer one of the `"largest"` object
-            alone, the one whose outline encloses most.
-        kind: `"box"`, `"gaussian"`, or `"motion"` along a line of random direction.
-        feather: Share of the way from a patch's edges to its middle over which the blur sets in, linearly: 0 for hard
-            edges, 1 for patches that are fully blurred in their middle alone.
-        p: Probability, per image, that it gets its patches.
-        generator: Where to draw from; its device is the CPU.
+        where: Position of the patches' centers: on the `"border"`, or on any pixel, `"anywhere"`.
+        objects: Objects whose border is used: `"all"` objects with their holes, or only the outer border of the
+            `"largest"` object, the one whose outline encloses the largest area.
+        kind: Kind of blur: `"box"`, `"gaussian"`, or `"motion"` along a line of random direction.
+        feather: Fraction of the distance from a patch's edges to its center over which the blur fades in linearly: 0
+            for hard edges, 1 for patches that are fully blurred only in their center.
+        p: Probability that an image gets patches.
+        generator: Random generator, on the CPU.
 
     Raises:
-        ValueError: A negative count, a range that is not one, a share or a probability outside of 0 to 1, an unknown
-            word, or the largest object's border where patches lie anywhere.
+        ValueError: A value is out of range, a choice is unknown, or `objects="largest"` is combined with
+            `where="anywhere"`.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class RandomBlurPatches(nn.Module):
         self.generator = generator
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
-        """Image (B, C, H, W) in [0, 1] and its mask (B, 1, H, W) -> blurred copy, the same mask."""
+        """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> blurred copy of the image, the same mask."""
         check_batch(image, mask)
         generator = self.generator
         if generator is None:
@@ -120,7 +120,7 @@ class RandomBlurPatches(nn.Module):
         return blurred, mask
 
     def places(self, inside: Tensor) -> Tensor:
-        """Pixels on which patches may be centred: bool (B, H, W), true in the foreground -> bool (B, H, W)."""
+        """Mark the pixels on which patches may be centered: bool (B, H, W), true is foreground -> bool (B, H, W)."""
         if self.where == "anywhere":
             return torch.ones_like(inside)
         if self.objects == "largest":
@@ -128,9 +128,9 @@ class RandomBlurPatches(nn.Module):
         return border(inside)
 
     def draw(self, places: Tensor, generator: torch.Generator) -> list[Patch]:
-        """Draw the patches of one image, centred on the pixels that are true in `places` (H, W).
+        """Draw the patches of one image, centered on pixels that are true in `places` (H, W).
 
-        `forward` calls it once for each image, in order, with what `places` says; so two generators of one state
+        `forward` calls it once per image, in order, with the result of `places`, so two generators in the same state
         give the same patches.
         """
         width, shorter = places.shape[1], min(places.shape)
@@ -155,7 +155,7 @@ class RandomBlurPatches(nn.Module):
 
 
 def blur(target: Tensor, source: Tensor, patch: Patch) -> None:
-    """Blur one patch of `target` (C, H, W), averaging the untouched `source` around it; both float or both uint8."""
+    """Blur one patch of `target` (C, H, W), averaging the unchanged `source` around it; both float or both uint8."""
     height, width = source.shape[-2:]
     first_row, first_column = patch.row - patch.side // 2, patch.column - patch.side // 2
     top, left = max(first_row, 0), max(first_column, 0)
@@ -163,7 +163,7 @@ def blur(target: Tensor, source: Tensor, patch: Patch) -> None:
     reach = _gaussian_reach(patch.radius) if patch.kind == "gaussian" else patch.radius
     outer_top, outer_left = max(top - reach, 0), max(left - reach, 0)
     region = source[:, outer_top : bottom + reach, outer_left : right + reach].float()
-    averaged = _average(region, patch).clamp(region.min(), region.max())  # running sums round
+    averaged = _average(region, patch).clamp(region.min(), region.max())  # running sums have rounding errors
     averaged = averaged[:, top - outer_top : bottom - outer_top, left - outer_left : right - outer_left]
     place = target[:, top:bottom, left:right]
     if patch.feather > 0:
@@ -174,7 +174,7 @@ def blur(target: Tensor, source: Tensor, patch: Patch) -> None:
 
 
 def _average(region: Tensor, patch: Patch) -> Tensor:
-    """Blur (C, H, W) as the patch says; pixels outside of the region do not count."""
+    """Apply a patch's blur to (C, H, W); pixels outside of the region do not count."""
     if patch.kind == "gaussian":
         return _gaussian_blur(region, patch.radius)
     if patch.kind == "motion":
@@ -188,13 +188,13 @@ def _box_blur(region: Tensor, radius: int) -> Tensor:
 
 
 def _gaussian_blur(region: Tensor, radius: int) -> Tensor:
-    """Average (C, H, W) with the Gaussian of a box's standard deviation, cut at its reach."""
+    """Average (C, H, W) with a truncated Gaussian of the box's std."""
     down, across = (_gaussian_weights(side, radius, region.device) for side in region.shape[-2:])
-    return down @ region @ across.T  # two products of matrices: the cost hardly knows the radius
+    return down @ region @ across.T  # two matrix products, nearly independent of the radius
 
 
 def _gaussian_weights(side: int, radius: int, device: torch.device) -> Tensor:
-    """What each pixel of a line takes from each other: (side, side), whose rows add up to 1."""
+    """Return the weights of all pixels of a line for each pixel: (side, side), rows add up to 1."""
     places = torch.arange(side, device=device)
     distances = (places[:, None] - places).abs()
     weights = torch.exp(-distances.square() / (2 * _variance(radius))) * (distances <= _gaussian_reach(radius))
@@ -202,19 +202,20 @@ def _gaussian_weights(side: int, radius: int, device: torch.device) -> Tensor:
 
 
 def _gaussian_reach(radius: int) -> int:
-    """Three standard deviations, in pixels."""
+    """Return three stds of the Gaussian, in pixels."""
     return math.ceil(3 * math.sqrt(_variance(radius)))
 
 
 def _variance(radius: int) -> float:
-    """Variance of the places of the pixels in a line of 2 * radius + 1."""
+    """Return the variance of the positions of 2 * radius + 1 pixels in a line."""
     return radius * (radius + 1) / 3
 
 
 def _motion_blur(region: Tensor, radius: int, angle: float) -> Tensor:
     """Average (C, H, W) over a straight line of pixels of length 2 * radius + 1.
 
-    Columns are shifted until the lines are rows, averaged as the box is, and shifted back: the cost knows no radius.
+    Columns are shifted until the lines are rows, averaged as in the box blur, and shifted back. The cost does not
+    depend on the radius.
     """
     down, across = math.sin(angle), math.cos(angle)
     if abs(down) > abs(across):
@@ -233,7 +234,7 @@ def _motion_blur(region: Tensor, radius: int, angle: float) -> Tensor:
 
 
 def _running_mean(region: Tensor, radius: int, *, dim: int) -> Tensor:
-    """Average along one dimension, from differences of a running sum: the cost knows no radius."""
+    """Average along one dimension by differences of a running sum, at a cost independent of the radius."""
     length = region.shape[dim]
     places = torch.arange(length, device=region.device)
     first, last = (places - radius).clamp(min=0), (places + radius + 1).clamp(max=length)
@@ -243,7 +244,7 @@ def _running_mean(region: Tensor, radius: int, *, dim: int) -> Tensor:
 
 
 def _ramp(side: int, feather: float, device: torch.device) -> Tensor:
-    """From nearly 0 at both ends to 1 in the middle: (side,)."""
+    """Return weights that rise from nearly 0 at both ends to 1 in the middle: (side,)."""
     places = torch.arange(side, device=device)
-    distance = torch.minimum(places, side - 1 - places) + 0.5  # from the pixel's middle to the nearer end
+    distance = torch.minimum(places, side - 1 - places) + 0.5  # from the pixel's center to the nearer end
     return (distance / (feather * side / 2)).clamp(max=1)

@@ -1,4 +1,4 @@
-"""Augmentations made of others: in a row, for some images, and Kornia's on image and mask together."""
+"""Wrappers: augmentations in sequence, on a random part of the batch, and from Kornia."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .batch import check_batch, check_functions
 
 
 class Compose(nn.Module):
-    """Apply augmentations one after the other.
+    """Sequence of augmentations.
 
-    `input_scale` is the product of theirs.
+    Its `input_scale` is the product of theirs.
 
     Args:
         *augmentations: Any `(image, mask) -> (image, mask)`.
 
     Raises:
-        TypeError: Something that is no function.
+        TypeError: An augmentation is not callable.
     """
 
     def __init__(self, *augmentations: Augmentation) -> None:
@@ -39,28 +39,28 @@ class Compose(nn.Module):
 
 
 class RandomApply(nn.Module):
-    """Apply an augmentation to some images of a batch, drawn each for itself, and leave the others as they are.
+    """Augmentation of randomly selected images of a batch; the others stay unchanged.
 
-    The others cost nothing. Kornia's own `p` computes every image and then throws away what was not drawn.
+    Unselected images cost nothing. Kornia's own `p` computes every image and discards the unselected results.
 
     Args:
         augmentation: Any `(image, mask) -> (image, mask)` that keeps the size.
-        p: Probability, per image.
+        p: Probability that an image is selected.
 
     Raises:
-        ValueError: A probability outside of 0 to 1, or an augmentation that crops.
+        ValueError: The probability is not between 0 and 1, or the augmentation crops.
     """
 
     def __init__(self, augmentation: Augmentation, p: float = 0.5) -> None:
         super().__init__()
         check_functions([augmentation])
         if getattr(augmentation, "input_scale", 1.0) != 1:
-            raise ValueError("an augmentation that crops must crop all images of a batch; Compose takes it as it is")
+            raise ValueError("an augmentation that crops must crop all images of a batch; pass it to Compose directly")
         self.augmentation = augmentation
         self.p = number("p", p, high=1)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
-        """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both, augmented where they were drawn."""
+        """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both, augmented if selected."""
         check_batch(image, mask)
         drawn = (torch.rand(len(image)) < self.p).nonzero()[:, 0].tolist()
         if len(drawn) == 0:
@@ -73,9 +73,9 @@ class RandomApply(nn.Module):
 
 
 class KorniaAugmentation(nn.Module):
-    """Kornia augmentations on image and mask together, in float32, outside of autocast.
+    """Kornia augmentations of image and mask together, in float32, outside of autocast.
 
-    Masks are resampled bilinearly where a transform resamples, so that soft edges stay soft.
+    If a transform resamples, masks are resampled bilinearly, so that soft edges stay soft.
 
     Args:
         *transforms: Kornia 2D augmentations, such as `kornia.augmentation.RandomHorizontalFlip(p=0.5)`.

@@ -1,4 +1,4 @@
-"""Augmentation in the data loader's workers, through albumentations: for the `transform=` of a data set."""
+"""Augmentation presets for the data loader's workers, through albumentations."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ def cpu_augmentation(
 ) -> SeededTransform:
     """Build the recipe of `gpu_augmentation` for the workers: `FolderDataset(transform=cpu_augmentation("isnet"))`.
 
-    Resizes each pair to `input_scale * size` pixels (by area where it shrinks, else bilinearly, masks
-    too, so that soft edges stay soft), crops `size` at random and takes the other steps, through albumentations and
-    with the same settings. `fit` seeds it, as `SeededTransform` describes. It can be pickled.
+    Resizes each pair to `input_scale * size` pixels, by area if it shrinks, else bilinearly. Masks are resized in the
+    same way, so that soft edges stay soft. Then crops a random window of `size` and applies the other steps through
+    albumentations, with the same settings. `fit` seeds it, as described at `SeededTransform`. It can be pickled.
 
     Args:
         preset: A preset of `gpu_augmentation`.
-        size: Size of the result in pixels: (height, width), or an int for a square. The model's size avoids a second
-            resizing.
+        size: Size of the result in pixels: (height, width), or an int for a square. Use the model's size to avoid a
+            second resizing.
         **changes: Values that replace the preset's, by the names of `dichoseg.augmentations.Steps`.
 
     Raises:
-        ValueError: There is no such preset or step, or a value is out of range.
+        ValueError: The preset or a step is unknown, or a value is out of range.
     """
     height, width = (whole("size", side, least=1) for side in (size if isinstance(size, tuple) else (size, size)))
     steps = choose(preset, changes)

@@ -1,4 +1,4 @@
-"""The steps of `cpu_augmentation`, as albumentations transforms, each by its name in `Steps`."""
+"""Steps of `cpu_augmentation`: albumentations transforms, each built by a function with its name in `Steps`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import asks the network for newer versions
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import checks for updates over the network
 
 import albumentations as A
 import cv2
@@ -20,9 +20,9 @@ from .elastic import displacement
 
 
 class Resize(A.Resize):  # type: ignore[misc]
-    """albumentations' transform, by area along the sides that shrink, then bilinearly along those that grow.
+    """albumentations' transform that resizes by area along shrinking sides, then bilinearly along growing ones.
 
-    Its own choice of one method for both sides leaves steps if one shrinks and the other grows.
+    The original uses one method for both sides, which shows steps if one shrinks and the other grows.
     """
 
     def apply(self, img: NDArray[np.uint8], **params: Any) -> NDArray[np.uint8]:
@@ -37,7 +37,7 @@ class Resize(A.Resize):  # type: ignore[misc]
 
 
 class _Elastic(A.ElasticTransform):  # type: ignore[misc]
-    """albumentations' transform with the displacement of `RandomElastic`, which gives the reasons."""
+    """albumentations' transform with the displacement of `RandomElastic`, where the reasons are given."""
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         """Draw the source position of each pixel, in pixels."""
@@ -52,32 +52,32 @@ class _Elastic(A.ElasticTransform):  # type: ignore[misc]
 
 
 def crop(height: int, width: int) -> A.BasicTransform:
-    """Random crop."""
+    """Crop at random."""
     return A.RandomCrop(height, width)
 
 
 def rotate90(p: float) -> A.BasicTransform:
-    """Random quarter turns."""
+    """Rotate by random quarter turns."""
     return A.RandomRotate90(p)
 
 
 def elastic(p: float) -> A.BasicTransform:
-    """Elastic deformation."""
+    """Deform elastically."""
     return _Elastic(mask_interpolation=cv2.INTER_LINEAR, border_mode=cv2.BORDER_REFLECT, p=p)
 
 
 def horizontal_flip(p: float) -> A.BasicTransform:
-    """Horizontal flip."""
+    """Flip horizontally."""
     return A.HorizontalFlip(p)
 
 
 def vertical_flip(p: float) -> A.BasicTransform:
-    """Vertical flip."""
+    """Flip vertically."""
     return A.VerticalFlip(p)
 
 
 def affine(p: float) -> A.BasicTransform:
-    """Zoom and rotation; beyond the image lies its reflection."""
+    """Zoom and rotate, with reflection padding."""
     return A.Affine(
         scale=presets.ZOOM,
         rotate=(-presets.ROTATION, presets.ROTATION),
@@ -89,46 +89,46 @@ def affine(p: float) -> A.BasicTransform:
 
 
 def clahe(p: float) -> A.BasicTransform:
-    """Adaptive histogram equalization of the lightness."""
+    """Equalize the histogram of the lightness adaptively."""
     return A.CLAHE(presets.CLIP_LIMIT, presets.TILES, p)
 
 
 def brightness_contrast(p: float) -> A.BasicTransform:
-    """Change of brightness and contrast."""
+    """Change brightness and contrast."""
     return A.RandomBrightnessContrast(presets.BRIGHTNESS, presets.CONTRAST, p=p)
 
 
 def gamma(p: float) -> A.BasicTransform:
-    """Change of gamma."""
+    """Change gamma."""
     low, high = presets.GAMMA
     return A.RandomGamma((100 * low, 100 * high), p=p)
 
 
 def color_jitter(p: float) -> A.BasicTransform:
-    """Change of brightness, contrast, saturation and hue."""
+    """Change brightness, contrast, saturation and hue."""
     return A.ColorJitter(*presets.COLOR_JITTER, p=p)
 
 
 def grayscale(p: float) -> A.BasicTransform:
-    """Conversion to gray."""
+    """Convert to gray."""
     return A.ToGray(p=p)
 
 
 def gaussian_blur(p: float) -> A.BasicTransform:
-    """Blur of the whole image."""
+    """Blur the whole image."""
     return A.GaussianBlur((presets.BLUR_KERNEL, presets.BLUR_KERNEL), presets.BLUR_SIGMA, p=p)
 
 
 def salt_pepper(p: float) -> A.BasicTransform:
-    """White and black pixels."""
+    """Add salt-and-pepper noise."""
     return A.SaltAndPepper((presets.SALT_PEPPER, presets.SALT_PEPPER), (0.5, 0.5), p=p)
 
 
 def jpeg(p: float) -> A.BasicTransform:
-    """JPEG compression."""
+    """Compress as JPEG."""
     return A.ImageCompression(quality_range=presets.JPEG_QUALITY, p=p)
 
 
 def blur_patches(patches: int) -> A.BasicTransform:
-    """Blurred patches on the border of every image."""
+    """Blur patches on the border of every image."""
     return BlurPatchesTransform(patches)

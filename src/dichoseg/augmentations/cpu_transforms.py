@@ -1,4 +1,4 @@
-"""albumentations transforms: a seeded pipeline, and the CPU's versions of augmentations that albumentations lacks."""
+"""albumentations transforms: a seeded pipeline, and augmentations that albumentations lacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import asks the network for newer versions
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import checks for updates over the network
 
 import albumentations as A
 from albumentations.augmentations.crops.transforms import BaseCrop
@@ -23,12 +23,12 @@ from .crop import windows
 
 
 class SeededTransform:
-    """An albumentations pipeline that follows `torch.manual_seed`: for the `transform=` of a data set.
+    """albumentations pipeline that is seeded by `torch.manual_seed`, for the `transform=` of a data set.
 
-    albumentations' own `Compose` ignores global random state, so that under `fit` its results would depend on the
-    number of workers and no run could be repeated. This one draws a seed from torch's global generator at each
-    call. Its transforms share one generator: `Compose.set_random_seed` would give each its own with the same seed,
-    and transforms of one probability would then always act together.
+    albumentations' own `Compose` ignores the global random state. Its results under `fit` would depend on the number
+    of workers, and runs would not be reproducible. This pipeline draws a seed from torch's global generator at each
+    call. Its transforms share one generator: `Compose.set_random_seed` would give each its own generator with the same
+    seed, and transforms with the same probability would always act together.
 
     Args:
         *transforms: albumentations transforms, such as `albumentations.HorizontalFlip(p=0.5)`.
@@ -47,22 +47,22 @@ class SeededTransform:
 class BlurPatchesTransform(A.ImageOnlyTransform):  # type: ignore[misc]
     """`RandomBlurPatches` as an albumentations transform, for any `albumentations.Compose`.
 
-    Needs a `mask` beside the image and never touches it. A mask whose largest value is 1 counts as one in [0, 1],
-    any other as one in [0, 255]. The image keeps its type, uint8 or float32.
+    Needs a `mask` in addition to the image and never changes it. A mask whose largest value is at most 1 is read as
+    [0, 1], any other as [0, 255]. The image keeps its dtype, uint8 or float32.
 
     Args:
-        patches: Patches per image.
+        patches: Number of patches per image.
         size: Smallest and largest side of a patch.
-        kernel: Smallest and largest side of the box that averages, or length of the motion.
+        kernel: Smallest and largest side of the averaging box, or length of the motion.
         unit: Whether `size` and `kernel` are a `"fraction"` of the image's shorter side or a number of `"pixels"`.
-        where: Patches are centred on the `"border"` or on any pixel, `"anywhere"`.
-        objects: Whose border: that of `"all"` objects or of the `"largest"` alone.
-        kind: `"box"`, `"gaussian"` or `"motion"`.
-        feather: Share of the way from a patch's edges to its middle over which the blur sets in.
-        p: Probability that an image gets its patches.
+        where: Position of the patches' centers: on the `"border"`, or on any pixel, `"anywhere"`.
+        objects: Objects whose border is used: `"all"`, or only the `"largest"`.
+        kind: Kind of blur: `"box"`, `"gaussian"` or `"motion"`.
+        feather: Fraction of the distance from a patch's edges to its center over which the blur fades in.
+        p: Probability that an image gets patches.
 
     Raises:
-        ValueError: As `RandomBlurPatches`.
+        ValueError: As in `RandomBlurPatches`.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class BlurPatchesTransform(A.ImageOnlyTransform):  # type: ignore[misc]
 
     @property
     def targets_as_params(self) -> list[str]:
-        """What albumentations must be given beside the image."""
+        """Targets that albumentations needs in addition to the image."""
         return ["mask"]
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
@@ -114,18 +114,19 @@ class BlurPatchesTransform(A.ImageOnlyTransform):  # type: ignore[misc]
 class BorderCropTransform(BaseCrop):  # type: ignore[misc]
     """`RandomBorderCrop` as an albumentations transform, for any `albumentations.Compose`.
 
-    Needs a `mask` beside the image. A mask whose largest value is 1 counts as one in [0, 1], any other as one in
-    [0, 255]. albumentations' own `CropNonEmptyMaskIfExists` asks for less: one pixel of the foreground, which lies
-    inside of a large object more often than at its border.
+    Needs a `mask` in addition to the image. A mask whose largest value is at most 1 is read as [0, 1], any other as
+    [0, 255]. albumentations' own `CropNonEmptyMaskIfExists` requires only one pixel of the foreground, which is more
+    often inside a large object than at its border.
 
     Args:
         height: Height of the window, in pixels.
-        width: Width of the window.
-        share: Border pixels that a window must contain, over the most that any window contains.
+        width: Width of the window, in pixels.
+        share: Number of border pixels that a window must contain, as a fraction of the largest number that any window
+            contains.
         p: Probability that an image is cropped.
 
     Raises:
-        ValueError: A window without pixels or larger than the image, or a share outside of 0 to 1.
+        ValueError: The window has no pixels or is larger than the image, or `share` is not between 0 and 1.
     """
 
     def __init__(self, height: int, width: int, *, share: float = 0.5, p: float = 1.0) -> None:
@@ -138,7 +139,7 @@ class BorderCropTransform(BaseCrop):  # type: ignore[misc]
 
     @property
     def targets_as_params(self) -> list[str]:
-        """What albumentations must be given beside the image."""
+        """Targets that albumentations needs in addition to the image."""
         return ["mask"]
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
@@ -155,6 +156,6 @@ class BorderCropTransform(BaseCrop):  # type: ignore[misc]
 
 
 def _inside(mask: NDArray[Any]) -> Tensor:
-    """The foreground of a mask (H, W) or (H, W, 1) in [0, 1] or [0, 255]: bool (H, W)."""
+    """Return the foreground, bool (H, W), of a mask (H, W) or (H, W, 1) in [0, 1] or [0, 255]."""
     half = 0.5 if mask.max() <= 1 else 127.5
     return torch.from_numpy(mask.reshape(*mask.shape[:2], -1)[..., 0] > half)

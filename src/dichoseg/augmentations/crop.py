@@ -1,4 +1,4 @@
-"""Random crops: anywhere, or where the border between foreground and background is in view."""
+"""Random crops: uniform, or containing enough of the border between foreground and background."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .batch import check_batch
 
 
 class RandomCrop(nn.Module):
-    """Cut a random window out of each image and mask: `1 / input_scale` of their size.
+    """Random crop of each image and mask to `1 / input_scale` of their size.
 
     Args:
-        input_scale: Size of the input over size of the output, 1 or more: 1.25 for 1280 -> 1024.
+        input_scale: Ratio of the input's size to the output's, 1 or more: 1.25 for 1280 -> 1024.
 
     Raises:
-        ValueError: A scale below 1.
+        ValueError: The scale is below 1.
     """
 
     def __init__(self, input_scale: float = 1.25) -> None:
@@ -28,7 +28,7 @@ class RandomCrop(nn.Module):
         self.input_scale = number("input_scale", input_scale, low=1)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
-        """Image (B, C, H, W) and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""
+        """Image (B, C, H, W) and mask (B, 1, H, W) -> both cropped alike, sides divided by `input_scale`."""
         check_batch(image, mask)
         height, width = image.shape[-2:]
         new_height, new_width = round(height / self.input_scale), round(width / self.input_scale)
@@ -38,20 +38,20 @@ class RandomCrop(nn.Module):
 
 
 class RandomBorderCrop(nn.Module):
-    """Cut a random window out of each image and mask that has enough of the mask's border in view.
+    """Random crop of each image and mask that contains enough of the mask's border.
 
-    For thin or small objects, which a uniform crop often misses. The window is drawn evenly among all that contain at
-    least `share` as many border pixels as the best of them, so where the object fits into a window, among those that
-    show `share` of its border. A mask without border (empty or full) is cropped evenly, as `RandomCrop` does. `fit`
-    loads images `input_scale` times as large as the model's size.
+    For thin or small objects, which a uniform crop often misses. The window is drawn uniformly from all windows that
+    contain at least `share` times as many border pixels as the best window. If the object fits into a window, these
+    are the windows that show `share` of its border. A mask without a border (empty or full) is cropped uniformly, as
+    in `RandomCrop`. `fit` loads images `input_scale` times as large as the model's size.
 
     Args:
-        input_scale: Size of the input over size of the output, 1 or more: 1.25 for 1280 -> 1024.
-        share: Border pixels that a window must contain, over the most that any window contains: 0 crops evenly, 1
-            takes one of the best.
+        input_scale: Ratio of the input's size to the output's, 1 or more: 1.25 for 1280 -> 1024.
+        share: Number of border pixels that a window must contain, as a fraction of the largest number that any window
+            contains: 0 crops uniformly, 1 selects one of the best windows.
 
     Raises:
-        ValueError: A scale below 1, or a share outside of 0 to 1.
+        ValueError: The scale is below 1, or `share` is not between 0 and 1.
     """
 
     def __init__(self, input_scale: float = 1.25, *, share: float = 0.5) -> None:
@@ -60,7 +60,7 @@ class RandomBorderCrop(nn.Module):
         self.share = number("share", share, high=1)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
-        """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""
+        """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both cropped alike, sides divided by `input_scale`."""
         check_batch(image, mask)
         height, width = (round(side / self.input_scale) for side in image.shape[-2:])
         tops, lefts = [], []
@@ -74,19 +74,19 @@ class RandomBorderCrop(nn.Module):
 
 
 def windows(edge: Tensor, height: int, width: int, share: float) -> Tensor:
-    """Where the upper left corner of a window may lie: border pixels, bool (H, W) -> bool (H-height+1, W-width+1)."""
+    """Mark the allowed upper left corners of a window: border pixels (H, W) -> bool (H-height+1, W-width+1)."""
     counts = _sliding_sum(_sliding_sum(edge.int(), width, dim=1), height, dim=0)
     return counts >= share * counts.max()
 
 
 def cut(batch: Tensor, tops: Sequence[int], lefts: Sequence[int], height: int, width: int) -> Tensor:
-    """One window out of each image: (B, C, H, W) and their upper left corners -> (B, C, height, width)."""
+    """Cut one window out of each image: (B, C, H, W) and upper left corners -> (B, C, height, width)."""
     windows = zip(batch, tops, lefts, strict=True)
     return torch.stack([one[:, top : top + height, left : left + width] for one, top, left in windows])
 
 
 def _sliding_sum(values: Tensor, length: int, *, dim: int) -> Tensor:
-    """Sums of `length` neighbours along one dimension, which becomes shorter by `length - 1`."""
+    """Sum `length` neighbors along one dimension, which becomes shorter by `length - 1`."""
     sums = values.cumsum(dim, dtype=torch.int32)
     sums = torch.cat([torch.zeros_like(sums.narrow(dim, 0, 1)), sums], dim=dim)
     places = sums.shape[dim] - length

@@ -1,4 +1,4 @@
-"""The steps of `gpu_augmentation`, each by its name in `Steps`."""
+"""Steps of `gpu_augmentation`, each built by a function with its name in `Steps`."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from .rotate90 import RandomRotate90
 
 
 def input_scale(factor: float) -> RandomCrop:
-    """Random crop."""
+    """Crop at random."""
     return RandomCrop(factor)
 
 
 def rotate90(p: float) -> RandomRotate90:
-    """Random quarter turns."""
+    """Rotate by random quarter turns."""
     return RandomRotate90(p)
 
 
 def elastic(p: float) -> RandomElastic:
-    """Elastic deformation."""
+    """Deform elastically."""
     return RandomElastic(p, nodes=presets.ELASTIC_NODES, shift=presets.ELASTIC_SHIFT)
 
 
 def horizontal_flip(p: float) -> RandomApply:
-    """Horizontal flip."""
+    """Flip horizontally."""
     import kornia.augmentation as kornia
 
     return _apply(kornia.RandomHorizontalFlip(p=1.0), p)
 
 
 def vertical_flip(p: float) -> RandomApply:
-    """Vertical flip."""
+    """Flip vertically."""
     import kornia.augmentation as kornia
 
     return _apply(kornia.RandomVerticalFlip(p=1.0), p)
 
 
 def affine(p: float) -> RandomApply:
-    """Zoom and rotation; beyond the image lies its reflection."""
+    """Zoom and rotate, with reflection padding."""
     import kornia.augmentation as kornia
 
     affine = kornia.RandomAffine(
@@ -52,42 +52,42 @@ def affine(p: float) -> RandomApply:
 
 
 def clahe(p: float) -> RandomApply:
-    """Adaptive histogram equalization of the luma."""
+    """Equalize the histogram of the luma adaptively."""
     from .clahe import RandomLumaClahe
 
     return _apply(RandomLumaClahe(presets.CLIP_LIMIT, presets.TILES, p=1.0), p)
 
 
 def brightness_contrast(p: float) -> RandomApply:
-    """Change of brightness and contrast."""
+    """Change brightness and contrast."""
     import kornia.augmentation as kornia
 
     return _apply(kornia.ColorJiggle(presets.BRIGHTNESS, presets.CONTRAST, p=1.0), p)
 
 
 def gamma(p: float) -> RandomApply:
-    """Change of gamma."""
+    """Change gamma."""
     import kornia.augmentation as kornia
 
     return _apply(kornia.RandomGamma(presets.GAMMA, p=1.0), p)
 
 
 def color_jitter(p: float) -> RandomApply:
-    """Change of brightness, contrast, saturation and hue."""
+    """Change brightness, contrast, saturation and hue."""
     import kornia.augmentation as kornia
 
     return _apply(kornia.ColorJitter(*presets.COLOR_JITTER, p=1.0), p)
 
 
 def grayscale(p: float) -> RandomApply:
-    """Conversion to gray."""
+    """Convert to gray."""
     import kornia.augmentation as kornia
 
     return _apply(kornia.RandomGrayscale(p=1.0), p)
 
 
 def gaussian_blur(p: float) -> RandomApply:
-    """Blur of the whole image."""
+    """Blur the whole image."""
     import kornia.augmentation as kornia
 
     window = (presets.BLUR_KERNEL, presets.BLUR_KERNEL)
@@ -95,7 +95,7 @@ def gaussian_blur(p: float) -> RandomApply:
 
 
 def salt_pepper(p: float) -> RandomApply:
-    """White and black pixels."""
+    """Add salt-and-pepper noise."""
     import kornia.augmentation as kornia
 
     amount = (presets.SALT_PEPPER, presets.SALT_PEPPER)
@@ -103,17 +103,17 @@ def salt_pepper(p: float) -> RandomApply:
 
 
 def jpeg(p: float) -> RandomApply:
-    """JPEG compression."""
+    """Compress as JPEG."""
     import kornia.augmentation as kornia
 
     return _apply(kornia.RandomJPEG(presets.JPEG_QUALITY, p=1.0), p)
 
 
 def blur_patches(patches: int) -> RandomBlurPatches:
-    """Blurred patches on the border of every image."""
+    """Blur patches on the border of every image."""
     return RandomBlurPatches(patches)
 
 
 def _apply(transform: nn.Module, p: float) -> RandomApply:
-    """Apply a Kornia transform to images that are drawn with probability `p`."""
+    """Apply a Kornia transform to images selected with probability `p`."""
     return RandomApply(KorniaAugmentation(transform), p)

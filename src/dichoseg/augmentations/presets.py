@@ -1,6 +1,6 @@
-"""Presets: which steps act, how often, and how strongly; one table for the CPU and the GPU.
+"""Presets: the steps, their probabilities and their strengths, shared by CPU and GPU.
 
-A step is one row of `Steps` and a function of its name in `gpu_steps` and in `cpu_steps`.
+A step is an entry of `Steps` and a function with the same name in `gpu_steps` and in `cpu_steps`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BRIGHTNESS = 0.2
 CONTRAST = 0.2
 """Largest change of the contrast, up or down, as a fraction."""
 GAMMA = (0.8, 1.2)
-"""Smallest and largest exponent."""
+"""Smallest and largest exponent of gamma."""
 CLIP_LIMIT = (1.0, 4.0)
 """Smallest and largest clip limit of CLAHE."""
 TILES = (8, 8)
@@ -32,24 +32,24 @@ ROTATION = 15.0
 COLOR_JITTER = ((0.5, 1.5), (0.5, 1.5), (0.0, 2.0), (-0.05, 0.05))
 """Factors of brightness, contrast and saturation; shift of the hue, as a fraction of a turn."""
 BLUR_SIGMA = (0.5, 1.5)
-"""Smallest and largest standard deviation of a Gaussian blur, in pixels."""
+"""Smallest and largest std of the Gaussian blur, in pixels."""
 BLUR_KERNEL = 9
-"""Side of the Gaussian window, in pixels: three standard deviations either way."""
+"""Side of the Gaussian window, in pixels: three stds either way."""
 SALT_PEPPER = 0.0015
-"""Fraction of the pixels that become white or black."""
+"""Fraction of pixels that become white or black."""
 JPEG_QUALITY = (50, 95)
-"""Lowest and highest quality of the compression."""
+"""Lowest and highest JPEG quality."""
 
 
 class Steps(TypedDict, total=False):
-    """The steps of an augmentation, in the order in which they act. Zero leaves a step out.
+    """Steps of an augmentation, in the order in which they are applied. Zero leaves a step out.
 
-    All values are probabilities per image, except `input_scale`, a factor, and `blur_patches`, a number. Photometric
+    All values are probabilities per image, except `input_scale`, a factor, and `blur_patches`, a count. Photometric
     steps leave the mask unchanged.
     """
 
     input_scale: float
-    """Size of the loaded images over the output's: a random crop. 1 crops nothing."""
+    """Random crop: ratio of the loaded images' size to the output's. 1 means no crop."""
     rotate90: float
     """Random number of quarter turns."""
     elastic: float
@@ -73,7 +73,7 @@ class Steps(TypedDict, total=False):
     gaussian_blur: float
     """Blur of the whole image. Images must be larger than 4 pixels."""
     salt_pepper: float
-    """White and black pixels."""
+    """Salt-and-pepper noise."""
     jpeg: float
     """JPEG compression."""
     blur_patches: int
@@ -107,14 +107,14 @@ PRESETS: dict[str, Steps] = {
 
 
 def choose(preset: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the steps of a preset that act, with changes applied, in the order in which they act.
+    """Return the active steps of a preset, with changes applied, in the order in which they are applied.
 
     Args:
         preset: A name in `PRESETS`.
         changes: Values that replace the preset's, by step; None changes nothing.
 
     Raises:
-        ValueError: There is no such preset or step (the message names the nearest), or a value is out of range.
+        ValueError: The preset or a step is unknown (the message names the nearest), or a value is out of range.
         TypeError: A value is not a number.
     """
     if preset == "dis-tuning":

@@ -11,16 +11,16 @@ from .batch import check_batch
 
 
 class RandomRotate90(nn.Module):
-    """Turn image and mask by a random number of quarter turns, exactly, without resampling.
+    """Random rotation of image and mask by quarter turns, exact, without resampling.
 
-    As albumentations' transform of that name: no turn is among the four that are drawn. A batch of images that
-    are not square turns by half turns only, since its shape must stay.
+    As in albumentations' transform of that name, zero turns is one of the four outcomes. If the images are not
+    square, only half turns are used, because the shape of the batch must not change.
 
     Args:
-        p: Probability, per image, that a turn is drawn.
+        p: Probability that a number of turns is drawn for an image.
 
     Raises:
-        ValueError: A probability outside of 0 to 1.
+        ValueError: The probability is not between 0 and 1.
     """
 
     def __init__(self, p: float = 0.5) -> None:
@@ -28,7 +28,7 @@ class RandomRotate90(nn.Module):
         self.p = number("p", p, high=1)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
-        """Image (B, C, H, W) and mask (B, 1, H, W) -> both turned alike."""
+        """Image (B, C, H, W) and mask (B, 1, H, W) -> both rotated alike."""
         check_batch(image, mask)
         count = len(image)
         step = 1 if image.shape[-2] == image.shape[-1] else 2

@@ -1,4 +1,4 @@
-"""Windows of many sizes out of larger images."""
+"""Random crops of random size."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .batch import check_batch
 
 
 class RandomScaleCrop(nn.Module):
-    """Cut a random window of a random size out of each image and mask, and bring it to one size.
+    """Random crop of random size of each image and mask, resized to one size.
 
-    The window's side lies between the output's, where it shows the input's full detail, and the whole input's; its
-    logarithm is uniform. So a network that is trained at a small size meets objects at the scales at which a larger
-    input will show them. `fit` loads images `input_scale` times as large as the model's size.
+    The window's side lies between the output's, which shows the input's full detail, and the whole input's; its
+    logarithm is uniformly distributed. A network trained at a small size thus sees objects at the scales that they
+    have in a larger input. `fit` loads images `input_scale` times as large as the model's size.
 
     Args:
-        input_scale: Side of the input over side of the output, 1 or more.
+        input_scale: Ratio of the input's side to the output's, 1 or more.
 
     Raises:
-        ValueError: A scale below 1.
+        ValueError: The scale is below 1.
     """
 
     def __init__(self, input_scale: float = 2.0) -> None:
@@ -30,10 +30,10 @@ class RandomScaleCrop(nn.Module):
         self.input_scale = number("input_scale", input_scale, low=1)
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
-        """Image (B, C, H, W) and mask (B, 1, H, W) -> both cut alike, sides divided by `input_scale`."""
+        """Image (B, C, H, W) and mask (B, 1, H, W) -> both cropped alike, sides divided by `input_scale`."""
         check_batch(image, mask)
         height, width = (max(1, round(side / self.input_scale)) for side in image.shape[-2:])
-        wide = torch.promote_types(image.dtype, torch.float32)  # the CPU antialiases nothing in 16 bits
+        wide = torch.promote_types(image.dtype, torch.float32)  # no antialiasing in 16 bits on the CPU
         both = torch.cat([image.to(wide), mask.to(wide)], dim=1)
         windows = [F.interpolate(self._window(one), (height, width), mode="bilinear", antialias=True) for one in both]
         cut = torch.cat(windows).clamp(0, 1)

@@ -128,7 +128,8 @@ def make_transform(preset: str | None, size: int | tuple[int, int]) -> Transform
         return None
     from ..augmentations import cpu_augmentation
 
-    return cpu_augmentation(preset, size=size)
+    name = registry.ComponentName.parse(preset)
+    return cpu_augmentation(name.name, size=size, **name.keywords)
 
 
 def encoder_of(network: Model, option: str) -> nn.Module:

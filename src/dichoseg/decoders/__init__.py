@@ -1,4 +1,4 @@
-"""Decoders: `Features -> Features`, built from a `FeatureInfo`, with one of their own."""
+"""Decoders: `Features -> Features`, built from a `FeatureInfo`, with a `feature_info` of their own."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Deconv upsampling: coarse features enlarged to the second one's size by transposed convolutions."""
+"""Decoders that enlarge coarse features to the second one's size by transposed convolutions."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from .rsu import RSUDecoder
 
 
 class DeconvEnlarger(Decoder):
-    """Enlarge features 2, 3, ... to feature 1's size by transposed convolutions, and join each with feature 1.
+    """Decoder that enlarges features 2, 3, ... to feature 1's size and concatenates each with feature 1.
 
-    A ratio of 2^n takes n transposed convolutions (kernel 2, stride 2) with nothing between them, a ratio of 1 a
-    1x1 convolution. The result is resized to feature 1's own size (a size that is not a multiple rounds
-    differently), joined with it and passed through two 3x3 convolutions with batch norm and ReLU.
+    A ratio of 2^n uses n transposed convolutions (kernel 2, stride 2) with nothing between them, a ratio of 1 uses a
+    1x1 convolution. The result is resized to feature 1's own size (sizes that are not multiples round differently),
+    concatenated with it and passed through two 3x3 convolutions with batch norm and ReLU.
 
-    Source: the "DECONV_TO_D2" tuning of IS-Net. Differs from its published code, which fails at sizes that are
-    not multiples of 64, in that resize; at multiples of 64 the function is the same.
+    Source: the "DECONV_TO_D2" tuning of IS-Net. Differs in that resize: the published code fails at sizes that are
+    not multiples of 64. At multiples of 64 the function is the same.
 
-    With nothing between them the steps are one linear map: together no more than a single transposed convolution of
-    kernel and stride 2^n. `nonlinear` puts batch norm and ReLU behind each; that is ours, not the tuning's.
+    With nothing between them, the steps form one linear map, equivalent to a single transposed convolution of kernel
+    and stride 2^n. `nonlinear` adds batch norm and ReLU after each; the tuning does not have this option.
 
     Args:
-        feature_info: The features that come in; features 0 and 1 pass unchanged.
+        feature_info: Channels and strides of the input features; features 0 and 1 pass unchanged.
         channels: Channels of the enlarged features.
-        nonlinear: Whether batch norm and ReLU follow each step, the 1x1 convolution of a ratio of 1 included. The
-            weights of the one do not fit the other.
+        nonlinear: Whether batch norm and ReLU follow each step, including the 1x1 convolution of a ratio of 1. The
+            weights of one setting do not fit the other.
 
     Raises:
-        ValueError: Fewer than two features, or a stride that is no power of two times the second one's.
+        ValueError: Fewer than two features, or a stride that is not a power of two times the second one.
     """
 
     def __init__(self, feature_info: FeatureInfo, *, channels: int = 64, nonlinear: bool = False) -> None:
@@ -68,17 +68,16 @@ class DeconvEnlarger(Decoder):
 
 
 class DeconvDecoder(Decoder):
-    """A top-down decoder, and its coarse results enlarged by transposed convolutions.
+    """Top-down decoder whose coarse features are enlarged by transposed convolutions.
 
-    The enlarged features are what the heads and intermediate supervision see, so that fine detail survives into
-    the side outputs. (The published deconv network keeps the enlargement behind the features instead:
-    `create_model("isnet_deconv")`.)
+    The heads and intermediate supervision receive the enlarged features, so fine detail survives into the side
+    outputs. In the published network, `create_model("isnet_deconv")`, only the heads receive them.
 
     Args:
-        feature_info: The encoder's features.
+        feature_info: Channels and strides of the encoder's features.
         channels: Channels of the enlarged features.
         nonlinear: Whether batch norm and ReLU follow each step of the enlargement; the tuning has neither.
-        decoder: The top-down decoder before the enlargement. Default: `RSUDecoder(feature_info)`.
+        decoder: Top-down decoder before the enlargement. Default: `RSUDecoder(feature_info)`.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class DeconvDecoder(Decoder):
         self.feature_info = self.enlarger.feature_info
 
     def forward(self, features: Features) -> Features:
-        """The encoder's features -> decoded ones, from the third on at the second one's size."""
+        """The encoder's features -> decoded features, the third and later ones at the second one's size."""
         enlarged: Features = self.enlarger(self.decoder(features))
         return enlarged
 

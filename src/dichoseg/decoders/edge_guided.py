@@ -13,29 +13,27 @@ from ..heads.edge_guided import EdgeGuidedHeads, kernel_size, pointwise, three_c
 
 
 class EdgeGuidedDecoder(Decoder):
-    """Salient features from the coarsest up, and an edge feature from the finest one and the coarsest result.
+    """Decoder with a top-down path for salient features and a branch for an edge feature.
 
-    The features come out as (edge, salient 1, salient 2, ...), each at its skip's size: the result of feature 0
-    is the edge feature, which takes its location from the coarsest salient one. Everything is sums and
-    convolutions with ReLU, three per feature with kernels 3, 3, 5, ..., 5, 7; there is no batch norm. Resizing is
-    bilinear with aligned corners.
+    Returns (edge, salient 1, salient 2, ...), each at its skip's size. The edge feature is computed from feature 0
+    and the coarsest salient feature, which gives it the object's location. All layers are sums and convolutions with
+    ReLU, three per feature with kernels 3, 3, 5, ..., 5, 7, without batch norm. Resizing is bilinear with aligned
+    corners.
 
     Source: EGNet (arXiv:1908.08297), its extraction of salient object and of non-local salient edge features;
-    exactly the published network on the published backbones. Differs in how it starts: weights keep the signal's
-    size (He et al., arXiv:1502.01852) and the last layer of each head is normal with deviation 0.01, both with
-    bias 0. The published 0.01 for all assumes the published backbones, and lets the signal vanish in narrow
-    decoders.
+    exactly the published network on the published backbones. Differs in initialization: weights preserve the scale
+    of the signal (He et al., arXiv:1502.01852) and the last layer of each head is normal with std 0.01, both with
+    bias 0. The published 0.01 everywhere assumes the published backbones; in narrow decoders, the signal vanishes.
 
     Args:
-        feature_info: The encoder's features; at least two.
-        channels: Width of each feature after projection. Default: 128, 256, then 512, as published; narrower
-            ones make a much smaller network.
-        project: Whether 1x1 convolutions bring the features to these widths, as EGNet does for its ResNet; its
-            VGG has them already. Without, the widths are the encoder's own.
+        feature_info: Channels and strides of the encoder's features; at least two.
+        channels: Width of each feature after projection. Default: 128, 256, then 512, as published; smaller widths
+            make a much smaller network.
+        project: Whether 1x1 convolutions bring the features to these widths, as in EGNet on ResNet. EGNet on VGG
+            needs no projection. If False, the widths are the encoder's own.
 
     Raises:
-        ValueError: Fewer than two features, a number of widths that differs from theirs, or widths without
-            projection.
+        ValueError: Fewer than two features, a wrong number of `channels`, or `channels` with `project=False`.
     """
 
     default_heads: ClassVar[Callable[[FeatureInfo], Heads] | None] = EdgeGuidedHeads

@@ -1,4 +1,4 @@
-"""A feature pyramid: the lightest way from a large backbone's features to a mask."""
+"""Feature pyramid: the lightest decoder for the features of a large backbone."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from ..contracts import Decoder, FeatureInfo, Features
 
 
 class FPNDecoder(Decoder):
-    """Project each feature to one width, add them up from the coarsest to the finest, and convolve each sum.
+    """Feature pyramid: features projected to one width, summed from coarsest to finest, and convolved.
 
-    A 1x1 convolution projects; the sum of what is coarser is resized to the next feature's own size and added; a 3x3
-    convolution with batch norm and ReLU makes a feature of each sum. The sums on the way up stay linear. It is cheap
-    beside a large backbone, and asks nothing of its features: any number, any strides.
+    A 1x1 convolution projects each feature; the sum of the coarser ones is resized to the feature's own size and
+    added; a 3x3 convolution with batch norm and ReLU turns each sum into an output feature. The running sum stays
+    linear. The decoder is cheap compared with a large backbone, and accepts any number of features at any strides.
 
-    Source: feature pyramid networks (arXiv:1612.03144), section 3. Differs in three ways: the published 3x3
-    convolution is linear, because layers of a detector follow it, and here a single convolution does, with which a
-    linear one would collapse; resizing is bilinear rather than nearest; and the width is 128 (the paper's is 256).
+    Source: feature pyramid networks (arXiv:1612.03144), section 3. Differs in three ways: the 3x3 convolutions are
+    not linear, because only a single convolution follows them, with which a linear one would collapse (in the paper,
+    layers of a detector follow); resizing is bilinear, not nearest; and the width is 128 (256 in the paper).
 
     Args:
-        feature_info: The encoder's features.
-        channels: Channels of every feature that comes out. Three quarters of the decoder's work is at the finest one,
-            and grows with the square of its channels.
+        feature_info: Channels and strides of the encoder's features.
+        channels: Channels of every output feature. Three quarters of the decoder's work is at the finest feature, and
+            the work grows with the square of the channels.
     """
 
     def __init__(self, feature_info: FeatureInfo, *, channels: int = 128) -> None:
@@ -32,7 +32,7 @@ class FPNDecoder(Decoder):
         self.smooth = nn.ModuleList(ConvNormAct(channels, channels) for _ in feature_info.channels)
 
     def forward(self, features: Features) -> Features:
-        """The encoder's features -> one feature each, at the same sizes."""
+        """The encoder's features -> one output feature each, at the same sizes."""
         finer = list(zip(self.lateral, self.smooth, features, strict=True))
         lateral, smooth, coarsest = finer.pop()
         total = lateral(coarsest)

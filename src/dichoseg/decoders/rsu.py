@@ -1,4 +1,4 @@
-"""The decoder of U²-Net and IS-Net: residual U-blocks on the way up."""
+"""The decoder of U²-Net and IS-Net: residual U-blocks from coarse to fine."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ..contracts import Decoder, FeatureInfo, Features
 
 
 class RSUDecoder(Decoder):
-    """A residual U-block per stage, each on the deeper stage's result, enlarged, beside the encoder's feature.
+    """Decoder with one residual U-block per stage, applied to the enlarged deeper feature and the encoder's skip.
 
     With the default widths it is exactly the decoder of IS-Net (arXiv:2203.03041) and U²-Net (arXiv:2005.09007).
     The coarsest feature passes unchanged.
 
     Args:
-        feature_info: The encoder's features; at least two.
-        channels: Output channels of each stage but the coarsest, finest first. Default: the encoder's,
-            moved one stage deeper, the first twice: (c0, c0, c1, c2, ...).
+        feature_info: Channels and strides of the encoder's features; at least two.
+        channels: Output channels of each stage except the coarsest, finest first. Default: the encoder's channels
+            shifted by one stage, the first repeated: (c0, c0, c1, c2, ...).
         mid_channels: Channels inside each of these stages. Default: half of `channels`, a quarter in the first.
 
     Raises:
-        ValueError: Fewer than two features, or lengths that do not fit them.
+        ValueError: Fewer than two features, or a wrong number of `channels` or `mid_channels`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Encoders: `Image -> Features`, finest first, with a `feature_info` that says their channels and strides."""
+"""Encoders: `Image -> Features`, finest first, with a `feature_info` that holds their channels and strides."""
 
 from typing import TYPE_CHECKING
 

@@ -10,19 +10,19 @@ from ..contracts import Encoder, FeatureInfo, Features, Image
 from ..preprocessing import Preprocessing
 
 CAFFE_INPUT = Preprocessing(size=None, channel_order="bgr", scale="byte", mean=(104.00699, 116.66877, 122.67892))
-INPUT_DEVIATION = 64  # about; divides the first random weights, so that a new network's features are near 1
+INPUT_DEVIATION = 64  # approximate; divides the first random weights to bring a new network's features near 1
 
 
 class CaffeResNet50Encoder(Encoder):
-    """The ResNet-50 of EGNet (arXiv:1908.08297): timm's, changed to Caffe's layout, with frozen batch norms.
+    """ResNet-50 of EGNet (arXiv:1908.08297): timm's `resnet50` in Caffe's layout, with frozen batch norms.
 
-    Channels 64, 256, 512, 1024, 2048 at strides 2, 4, 8, 16, 16; any image size goes in. It differs from timm's
-    `resnet50` in the first block of stages 2 and 3, where the first 1x1 convolution has the stride, in the last
-    stage, which keeps the resolution and has dilation 2 in every block, and in the stem's pooling, which rounds
-    sizes up. The input is BGR in 0..255 minus a mean, at the photograph's own size.
+    Channels 64, 256, 512, 1024, 2048 at strides 2, 4, 8, 16, 16; any image size. Differs from timm's `resnet50`: in
+    the first block of stages 2 and 3, the first 1x1 convolution has the stride; the last stage keeps the resolution
+    and has dilation 2 in every block; the stem's pooling rounds sizes up. The input is BGR in 0..255 minus a mean, at
+    the photograph's own size.
 
-    It holds the published weights. Until they are loaded, its batch norms are frozen at their initial values and
-    normalise nothing, so to train from other weights take `TimmEncoder("resnet50", pretrained=True)`.
+    It is meant for the published weights. Until they are loaded, its batch norms are frozen at their initial values
+    and normalize nothing. To train from other weights, use `TimmEncoder("resnet50", pretrained=True)`.
     """
 
     preprocessing = CAFFE_INPUT
@@ -32,7 +32,7 @@ class CaffeResNet50Encoder(Encoder):
         from timm.layers import freeze_batch_norm_2d
 
         super().__init__()
-        # a gain of zero, timm's default for the last norm of a block, would be frozen too
+        # timm initializes the last norm of a block to zero gain, which would be frozen too
         backbone = timm.create_model("resnet50", features_only=True, output_stride=16, zero_init_last=False)
         backbone.conv1.weight.data.div_(INPUT_DEVIATION)
         backbone.maxpool.ceil_mode = True
@@ -43,17 +43,17 @@ class CaffeResNet50Encoder(Encoder):
         self.feature_info = FeatureInfo(backbone.feature_info.channels(), backbone.feature_info.reduction())
 
     def forward(self, image: Image) -> Features:
-        """(B, 3, H, W) -> the stem's feature and one per stage."""
+        """(B, 3, H, W) -> one feature of the stem and one per stage."""
         return tuple(self.backbone(image))
 
 
 class VGG16Encoder(Encoder):
-    """The VGG-16 of EGNet (arXiv:1908.08297), with three more convolutions behind it.
+    """VGG-16 of EGNet (arXiv:1908.08297), followed by three more convolutions.
 
     Channels 128, 256, 512, 512, 512 at strides 2, 4, 8, 16, 32: conv2_2, conv3_3, conv4_3, conv5_3, and a last
-    pooling with three 3x3 convolutions without bias. Any image size goes in. Pooling is 3x3 with stride 2, where
-    timm's `vgg16` has 2x2; the convolutions are the same, `convs.<index>` being its `features.<index>`. The
-    input is BGR in 0..255 minus a mean, at the photograph's own size.
+    pooling with three 3x3 convolutions without bias. Any image size. Pooling is 3x3 with stride 2, 2x2 in timm's
+    `vgg16`; the convolutions are the same: `convs.<index>` here is `features.<index>` there. The input is BGR in
+    0..255 minus a mean, at the photograph's own size.
     """
 
     preprocessing = CAFFE_INPUT

@@ -1,4 +1,4 @@
-"""An encoder whose features have the image itself beside them."""
+"""Encoder that concatenates the image's own pixels to its features."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from ..contracts import Encoder, FeatureInfo, Features, Image
 
 
 class PatchInjectionEncoder(Encoder):
-    """Another encoder's features, each with the image's own pixels beside it, none of them averaged away.
+    """Features of another encoder, each concatenated with the image's pixels at full resolution.
 
-    For a feature of stride s the image is cut into s by s patches of the feature's size, which are stacked as
-    channels and passed through two 3x3 convolutions. Any decoder takes the result: one that joins its skips by
-    concatenation, such as `RSUDecoder`, sees feature and patches at each of its stages.
+    For a feature of stride s, the image is cut into s by s patches of the feature's size, which are stacked as
+    channels and passed through two 3x3 convolutions. Any decoder accepts the result. A decoder that concatenates its
+    skips, such as `RSUDecoder`, sees feature and patches at each stage.
 
-    Source: the inward reference of BiRefNet (arXiv:2401.03407). Differs: the patches enter with the encoder's
-    feature rather than inside of the decoder, and at the encoder's strides alone; batch norm and ReLU follow each
-    convolution; an image whose sides are no multiples of the stride is resized to the next ones of the feature.
+    Source: the inward reference of BiRefNet (arXiv:2401.03407). Differs: the patches are joined to the encoder's
+    features, not inside the decoder, and only at the encoder's strides; batch norm and ReLU follow each convolution;
+    an image whose sides are not multiples of the stride is resized to the feature's size times the stride.
 
-    As published, patch (i, j) is the image's part in row i and column j of that grid, so one place of the stack holds
-    pixels from all over the image.
+    As published, patch (i, j) is the image's part in row i and column j of that grid, so one position of the stack
+    holds pixels from all over the image.
 
     Args:
         encoder: Any encoder, with its preprocessing.
-        channels: Channels beside each feature. The first convolution has 27 s² weights for each of them: at stride
-            64, with 16 channels, 1.8 million.
+        channels: Number of channels added to each feature. The first convolution has 27 s² weights for each of them:
+            at stride 64, with 16 channels, 1.8 million.
 
     Raises:
         ValueError: `channels` below 1.
@@ -47,7 +47,7 @@ class PatchInjectionEncoder(Encoder):
         )
 
     def forward(self, image: Image) -> Features:
-        """(B, C, H, W), normalised -> the encoder's features with `channels` more each."""
+        """(B, C, H, W), normalized -> the encoder's features with `channels` more channels each."""
         features = self.encoder(image)
         return tuple(
             torch.cat([feature, embed(_patches(image, spatial_size(feature), stride))], dim=1)

@@ -11,7 +11,7 @@ from ..contracts import Encoder, FeatureInfo, Features, Image
 
 
 class RSUEncoder(Encoder):
-    """Stages of residual U-blocks with max pooling between them; any image size goes in.
+    """Stages of residual U-blocks with max pooling between them, for any image size.
 
     The defaults are IS-Net's (arXiv:2203.03041); U²-Net's encoder (arXiv:2005.09007) is
     `strides=(1, 2, 4, 8, 16, 32)`.
@@ -20,15 +20,15 @@ class RSUEncoder(Encoder):
         in_channels: Channels of the image; 1 for a mask.
         channels: Output channels of each stage, finest first.
         mid_channels: Channels inside each stage's U.
-        strides: Image side over feature side of each stage. The first is the stem's; a ratio of 1 between two
-            stages pools nothing.
-        stem_channels: Channels of the strided convolution before the first stage. There is no such convolution
-            where the first stride is 1.
-        stem_norm: Whether batch norm and ReLU follow the stem, as in IS-Net's GT encoder. IS-Net's own has
+        strides: Image side over feature side of each stage. The first is the stem's; stages with equal strides have
+            no pooling between them.
+        stem_channels: Channels of the strided convolution before the first stage, which is left out if the first
+            stride is 1.
+        stem_norm: Whether batch norm and ReLU follow the stem, as in IS-Net's GT encoder. IS-Net's own stem has
             neither.
 
     Raises:
-        ValueError: Lengths that differ, or strides that do not divide one another.
+        ValueError: Lengths differ, or strides do not divide one another.
     """
 
     def __init__(

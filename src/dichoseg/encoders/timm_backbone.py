@@ -17,11 +17,11 @@ from ..tracing import evaluating
 
 
 class TimmEncoder(Encoder):
-    """A timm backbone that gives the features of its stages.
+    """timm backbone that returns the features of its stages.
 
-    Channels and strides are timm's own `feature_info`, proved by one dry run at construction. Features come as
-    (B, C, h, w), also from backbones that work channels-last. A backbone that refuses a size is fed the next
-    size that it takes, by resizing the image, never by padding it.
+    Channels and strides are timm's own `feature_info`, verified by a dry run at construction. Features are
+    (B, C, h, w), also from backbones that work channels-last. If a backbone does not accept a size, the image is
+    resized, never padded, to the next size that it accepts.
 
     Args:
         name: A name that `timm.create_model` knows, such as `"convnext_tiny"`.
@@ -29,8 +29,8 @@ class TimmEncoder(Encoder):
         **timm_args: Further arguments of `timm.create_model`, such as `out_indices`.
 
     Raises:
-        ValueError: timm does not know the name, the backbone gives no feature pyramid, or it takes one fixed
-            size only; the message says which argument helps.
+        ValueError: timm does not know the name, the backbone has no feature pyramid, or it accepts only one fixed
+            size; the message names the argument that helps.
     """
 
     def __init__(self, name: str, *, pretrained: bool = False, **timm_args: Any) -> None:
@@ -40,8 +40,8 @@ class TimmEncoder(Encoder):
         except RuntimeError as error:
             if not timm.is_model(name.split(".")[0].split("/")[-1]):
                 near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:4]
-                raise ValueError(f"timm has no backbone {name!r}; near it: {', '.join(near) or 'none'}") from error
-            raise ValueError(f"timm cannot make {name!r} with its features: {error}") from error
+                raise ValueError(f"timm has no backbone {name!r}; similar: {', '.join(near) or 'none'}") from error
+            raise ValueError(f"timm cannot create {name!r} with features: {error}") from error
         info = self.backbone.feature_info
         self.feature_info = FeatureInfo(info.channels(), info.reduction())
         config: Mapping[str, Any] = getattr(self.backbone, "pretrained_cfg", {})
@@ -60,7 +60,7 @@ class TimmEncoder(Encoder):
         return tuple(features)
 
     def _find_size_multiple(self, name: str, config: Mapping[str, Any], *, in_channels: int) -> int:
-        """The smallest step of sizes that the backbone takes, found by trying; also sees the layout."""
+        """Find by trial the smallest multiple of sides that the backbone accepts, and detect its layout."""
         coarsest = self.feature_info.strides[-1]
         native = config.get("input_size", (3, 224, 224))[-1]
         refusal: Exception | None = None
@@ -77,8 +77,8 @@ class TimmEncoder(Encoder):
             self._check(name, features, size)
             return multiple
         raise ValueError(
-            f"timm's {name!r} takes {native}x{native} pixels only ({refusal}); pass what makes it flexible, such as "
-            "strict_img_size=False (Swin), dynamic_img_size=True (ViT) or img_size=..."
+            f"timm's {name!r} takes {native}x{native} pixels only ({refusal}); pass an argument that makes it "
+            "flexible, such as strict_img_size=False (Swin), dynamic_img_size=True (ViT) or img_size=..."
         ) from refusal
 
     @torch.no_grad()

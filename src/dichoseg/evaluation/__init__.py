@@ -1,4 +1,4 @@
-"""Evaluation: scores as papers print them, of a model or of predictions on disk; models side by side; failures."""
+"""Evaluation of a model or of predictions on disk, as in papers: scores, comparisons and failures."""
 
 from typing import TYPE_CHECKING
 

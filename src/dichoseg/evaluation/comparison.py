@@ -1,4 +1,4 @@
-"""What came of scoring folders: numbers by folder and subfolder, differences with their uncertainty, files."""
+"""Results of scoring folders: metrics by folder and subfolder, differences with their uncertainty, and files."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ RESAMPLES = 2000
 
 
 class Note(NamedTuple):
-    """Something about one file that a reader of the numbers should know."""
+    """Remark about one file that matters for reading the scores."""
 
     kind: str
     message: str
 
 
 class Difference(NamedTuple):
-    """A metric's paired difference to the first folder, with a bootstrap interval of 95 % over images."""
+    """Paired difference of a metric to the first folder, with a 95 % bootstrap interval over images."""
 
     value: float
     low: float
@@ -40,13 +40,13 @@ class Difference(NamedTuple):
 
 @final
 class Comparison:
-    """The scores of one or several folders of predictions on the same masks.
+    """Scores of one or several folders of predictions on the same masks.
 
     Args:
         images: Names of the images.
-        evaluators: What a folder is called -> one evaluator per image, which has seen that image alone.
-        notes: What was met on the way.
-        files: What a folder is called -> (prediction, mask) of each image.
+        evaluators: Folder's name -> one evaluator per image, which holds only that image.
+        notes: Remarks about single files.
+        files: Folder's name -> (prediction, mask) of each image.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Comparison:
         self._differences: dict[int, dict[str, dict[str, Difference]]] = {}
 
     def subsets(self) -> dict[str, list[int]]:
-        """Subfolder -> the images in it, and `"all"`; `"all"` alone where there are no subfolders."""
+        """Return subfolder or `"all"` -> indices of its images; only `"all"` if all images are in one folder."""
         parts: dict[str, list[int]] = {}
         for index, name in enumerate(self.images):
             parts.setdefault(name.rpartition("/")[0] or ".", []).append(index)
@@ -72,7 +72,7 @@ class Comparison:
         return everything if len(parts) == 1 else {**parts, **everything}
 
     def merged(self, name: str, images: Sequence[int]) -> Evaluator:
-        """One evaluator that has seen some of a folder's images."""
+        """Merge the evaluators of some of a folder's images."""
         first = self.evaluators[name][images[0]]
         whole = Evaluator(metrics=first.metrics, protocol=first.protocol, normalize=first.normalize)
         for index in images:
@@ -80,32 +80,32 @@ class Comparison:
         return whole
 
     def scores(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Folder -> subfolder or `"all"` -> metric -> value."""
+        """Return folder -> subfolder or `"all"` -> metric -> value."""
         return {
             name: {subset: self.merged(name, images).compute() for subset, images in self.subsets().items()}
             for name in self.evaluators
         }
 
     def differences(self, *, seed: int = 0) -> dict[str, dict[str, Difference]]:
-        """Folder, but for the first -> metric -> its difference to the first folder, on the same images.
+        """Return folder, except the first -> metric -> difference to the first folder, on the same images.
 
-        The interval is that of 2000 resamples of the images. `overall_` metrics, which pool pixels, and the `"dis"`
-        protocol's `max_f` have none. They are computed once for each seed.
+        The interval is computed from 2000 resamples of the images. `overall_` metrics, which pool pixels, and the
+        `"dis"` protocol's `max_f` are left out. Results are cached for each seed.
 
         Args:
-            seed: Of the resamples.
+            seed: Random seed of the resamples.
         """
         if seed not in self._differences:
             self._differences[seed] = self._resampled(seed)
         return self._differences[seed]
 
     def counts(self) -> dict[str, int]:
-        """How many files each note was made of, and how many masks or predictions are degenerate."""
+        """Count the notes of each kind, and the degenerate masks and predictions."""
         whole = self.merged(next(iter(self.evaluators)), range(len(self.images)))
         return {**dict(Counter(note.kind for note in self.notes)), **whole.degenerate()}
 
     def text(self) -> str:
-        """The numbers for a terminal: a row per folder and subfolder, the differences, and what was met on the way."""
+        """Format the results for a terminal: a row per folder and subfolder, the differences, and the counts."""
         scores = self.scores()
         metrics = list(next(iter(scores.values()))[ALL])
         rows = [["predictions", "masks", "images", *metrics]]
@@ -117,7 +117,7 @@ class Comparison:
             ]
         lines = _aligned(rows)
         for name, differences in self.differences().items():
-            lines.append(f"{name} less {next(iter(scores))}, with 95 % intervals over {len(self.images)} images:")
+            lines.append(f"{name} minus {next(iter(scores))}, with 95 % intervals over {len(self.images)} images:")
             lines += [
                 f"  {metric}: {difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"
                 for metric, difference in differences.items()
@@ -128,9 +128,9 @@ class Comparison:
     def write(self, out: str | Path) -> None:
         """Write `scores.json`, `per_image.csv`, `curves.png` and `extremes.jpg` into a folder.
 
-        Each file is written whole or not at all. The curves, of F and of precision over recall, need an F-measure
-        among the metrics; `extremes.jpg`, the images of each folder with the largest and with the smallest mean
-        absolute error, needs `mae`.
+        Each file is written atomically. `curves.png`, with the curves of F and of precision over recall, requires
+        `max_f` or `mean_f`. `extremes.jpg`, with the images of each folder that have the largest and the smallest mean
+        absolute error, requires `mae`.
         """
         folder = Path(out)
         folder.mkdir(parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ class Comparison:
             return {}
         count = len(self.images)
         weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES) / count
-        weights = np.concatenate([np.full((1, count), 1 / count), weights])  # the first row is the set itself
+        weights = np.concatenate([np.full((1, count), 1 / count), weights])  # first row: the set itself
         base = self._statistics(first, weights)
         result = {}
         for name in others:
@@ -175,7 +175,7 @@ class Comparison:
         return result
 
     def _statistics(self, name: str, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        """Each metric under each row of weights over the images."""
+        """Compute each metric under each row of weights over the images."""
         evaluators = self.evaluators[name]
         rows = [evaluator.table()[0] for evaluator in evaluators]
         of_images = [evaluator.curves() for evaluator in evaluators]
@@ -190,11 +190,11 @@ class Comparison:
                 statistics[metric] = curves.max(axis=1) if variant == "max" else curves.mean(axis=1)
             else:
                 values = np.array([float(row[metric]) for row in rows])
-                counted = ~np.isnan(values)  # an image whose value is undefined does not count
+                counted = ~np.isnan(values)  # images with an undefined value are left out
                 if counted.any():
                     chosen = weights[:, counted]
                     total = chosen.sum(axis=1)
-                    total[total == 0] = np.nan  # a resample of undefined images alone
+                    total[total == 0] = np.nan  # resamples of only undefined images
                     statistics[metric] = chosen @ values[counted] / total
         return statistics
 
@@ -207,7 +207,7 @@ class Comparison:
                 writer.writerows({"predictions": name, **evaluator.table()[0]} for evaluator in evaluators)
 
     def _extremes(self, rows: int = 5) -> PillowImage.Image:
-        """A contact sheet of each folder's worst and best images, by mean absolute error."""
+        """Draw a contact sheet of each folder's worst and best images by mean absolute error."""
         pictures, captions = [], []
         for name, evaluators in self.evaluators.items():
             errors = [float(evaluator.table()[0]["mae"]) for evaluator in evaluators]
@@ -234,7 +234,7 @@ def _number(value: float) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of columns: the first two to the left, numbers to the right."""
+    """Format rows as lines of aligned columns: the first two to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -1,4 +1,4 @@
-"""Scores of the files in one or several folders of predictions against a folder of masks."""
+"""Scoring of one or several folders of predictions against a folder of masks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .comparison import Comparison, Note
 from .skeletons import cached_skeleton
 
 LARGEST_BACKGROUND = 128
-"""Levels of a mask above it are foreground."""
+"""Highest background level of a mask."""
 
 
 class _Task(NamedTuple):
@@ -47,25 +47,24 @@ def evaluate_folders(
     workers: int = 0,
     progress: bool = False,
 ) -> dict[str, float]:
-    """Score a folder of predictions against a folder of masks: the numbers that papers print.
+    """Score a folder of predictions against a folder of masks, with the metrics that papers report.
 
-    `compare_folders` gives more: several folders side by side, subfolders, each image, plots.
+    `compare_folders` does more: several folders side by side, subfolders, single images, plots.
 
     Args:
-        predictions: Folder of grey maps, each with its mask's name, whatever the extension.
-        masks: Folder of masks, read as `read_mask` does.
-        mask_suffix: What the masks' names have behind those of the predictions, such as `"_mask"`; other files in
-            their folder are passed over.
-        metrics: As for `Evaluator`, and so are the next two.
-        protocol: `"pysodmetrics"`, or `"dis"`.
-        normalize: Whether each prediction is stretched to [0, 1] first.
-        workers: Processes beside this one; they change no result. A script that uses some needs
+        predictions: Folder of grayscale predictions, each with its mask's name and any extension.
+        masks: Folder of masks, read as by `read_mask`.
+        mask_suffix: Suffix that the masks' names add to those of the predictions, such as `"_mask"`; other files in
+            the folder of masks are ignored.
+        metrics: Names and groups of metrics, as in `Evaluator`.
+        protocol: `"pysodmetrics"` or `"dis"`, as in `Evaluator`.
+        normalize: Whether to min-max normalize each prediction to [0, 1] first.
+        workers: Number of additional processes, which does not affect the results. A script that uses them needs
             `if __name__ == "__main__":`.
-        progress: Whether to show a bar on a terminal.
+        progress: Whether to show a progress bar on a terminal.
 
     Raises:
-        ValueError: A prediction without mask or a mask without prediction, a file that cannot be read; the message
-            names it.
+        ValueError: A prediction has no mask, a mask has no prediction, or a file cannot be read; the message names it.
     """
     comparison = compare_folders(
         {"predictions": predictions},
@@ -95,26 +94,26 @@ def compare_folders(
 ) -> Comparison:
     """Score several folders of predictions against the same masks.
 
-    A prediction of another size than its mask is resized to it, bilinearly, as papers do, and counted.
+    A prediction whose size differs from its mask's is resized bilinearly, as in papers, and counted.
 
     Args:
-        predictions: What to call each folder -> the folder.
-        masks: As for `evaluate_folders`, and so are the next four.
-        mask_suffix: What masks' names have behind their predictions'.
-        metrics: Names and groups of metrics.
-        protocol: How they are taken.
-        normalize: Whether each prediction is stretched to [0, 1] first.
-        allow_missing: Score what has both a mask and a prediction in every folder, and count the rest, in place of
-            an error.
-        skeletons: Folder that keeps the masks' skeletons for the next time, if HCE is wanted; None keeps none.
-        workers: As for `evaluate_folders`, and so is the last.
-        progress: Whether to show a bar on a terminal.
+        predictions: Name of each folder -> path of the folder.
+        masks: Folder of masks, as in `evaluate_folders`.
+        mask_suffix: Suffix that the masks' names add to those of the predictions.
+        metrics: Names and groups of metrics, as in `Evaluator`.
+        protocol: `"pysodmetrics"` or `"dis"`, as in `Evaluator`.
+        normalize: Whether to min-max normalize each prediction to [0, 1] first.
+        allow_missing: Whether to skip and count files without a mask, or without a prediction in every folder, instead
+            of raising an error.
+        skeletons: Folder that caches the masks' skeletons, which HCE needs; None disables the cache.
+        workers: Number of additional processes, as in `evaluate_folders`.
+        progress: Whether to show a progress bar on a terminal.
 
     Raises:
-        ValueError: No folder of predictions, or what `evaluate_folders` refuses.
+        ValueError: There is no folder of predictions, or a file is unpaired or unreadable, as in `evaluate_folders`.
     """
     if not predictions:
-        raise ValueError("compare_folders needs one folder of predictions or more; got none")
+        raise ValueError("compare_folders needs at least one folder of predictions; got none")
     settings = _Settings(
         Evaluator(metrics=metrics, protocol=protocol, normalize=normalize).metrics,
         protocol,
@@ -147,7 +146,7 @@ def compare_folders(
 def _tasks(
     folders: Sequence[Path], masks: Path, *, mask_suffix: str, allow_missing: bool
 ) -> tuple[list[_Task], tuple[Note, ...]]:
-    """One task for each mask that has a prediction in every folder."""
+    """Return one task for each mask that has a prediction in every folder, and notes about the other files."""
     wanted = files_by_name(masks, suffix=mask_suffix)
     found = [files_by_name(folder) for folder in folders]
     notes: list[Note] = []
@@ -164,9 +163,9 @@ def _tasks(
     if notes and not (allow_missing and names):
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         raise ValueError(
-            f"{notes[0].message}{more}; allow_missing=True (--allow-missing) scores what has both"
+            f"{notes[0].message}{more}; allow_missing=True (--allow-missing) scores only files that have both"
             if names
-            else f"no prediction has a mask of its name: {notes[0].message}{more}"
+            else f"no prediction has a mask of the same name: {notes[0].message}{more}"
         )
     return [_Task(name, wanted[name], tuple(files[name] for files in found)) for name in names], tuple(notes)
 
@@ -179,18 +178,18 @@ def _run(
     if workers == 0:
         yield from map(score, tasks)
         return
-    # spawned: a forked child inherits threads of OpenCV and torch that do not exist in it
+    # spawn: a forked child does not have the threads of OpenCV and torch whose state it inherits
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(score, tasks)
 
 
 def _score(task: _Task, *, settings: _Settings) -> tuple[list[Evaluator], list[Note]]:
-    """Score every folder's prediction of one mask."""
+    """Score the predictions of all folders for one mask."""
     notes: list[Note] = []
     picture = open_image(task.mask)
     mask = (mask_tensor(picture, task.mask, foreground=None)[0].numpy() * 255).round().astype(np.uint8)
     if picture.mode == "L" and picture.getextrema()[1] == 1:
-        notes.append(Note("masks of 0 and 1", f"{task.mask} is taken for black and white"))
+        notes.append(Note("masks of 0 and 1", f"{task.mask} is read as black and white"))
     skeleton = None
     if "hce" in settings.metrics and settings.skeletons is not None:
         skeleton = cached_skeleton(mask > LARGEST_BACKGROUND, settings.skeletons)

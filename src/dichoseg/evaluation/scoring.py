@@ -1,4 +1,4 @@
-"""From a model to its scores on a data set."""
+"""Scoring of a model on a data set."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ..metrics.evaluator import Evaluator
 def evaluate(
     model: Model, dataset: Samples, *, metrics: Sequence[str] = ("paper",), progress: bool = False
 ) -> dict[str, float]:
-    """Score a model on a data set, at the masks' native size, with the numbers that papers print.
+    """Score a model on a data set, at the masks' native size, with the metrics that papers report.
 
     Each prediction is rounded to 8 bits first, as `dichoseg predict` writes it, so that scoring the written files
-    gives the same numbers.
+    gives the same values.
 
     Args:
-        model: Any model.
+        model: Model to score.
         dataset: Samples, or plain (image, mask) pairs: (3, H, W) and (1, H, W) in [0, 1].
-        metrics: Names and groups, as for `dichoseg.metrics.Evaluator`, which defines them; `("fast",)` leaves out
-            `weighted_f` and `hce`, the slow ones.
-        progress: Whether to show a bar on a terminal.
+        metrics: Names and groups of metrics, as in `dichoseg.metrics.Evaluator`, which defines them; `("fast",)` leaves
+            out `weighted_f` and `hce`, which are slow.
+        progress: Whether to show a progress bar on a terminal.
 
     Returns:
-        The value of each metric, by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
+        Value of each metric, by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
         `adaptive_e`, `weighted_f` and `hce`.
 
     Raises:
-        ValueError: An empty data set.
+        ValueError: The data set is empty.
     """
     samples = length(dataset)
     if samples == 0:

@@ -1,4 +1,4 @@
-"""Skeletons of masks on disk, by content: HCE's slowest step, the same for every model on one set."""
+"""Cache of mask skeletons on disk, by content: HCE's slowest step, the same for every model on one data set."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ..metrics.thinning import skeleton
 from ..runtime.files import write_atomically
 
 VERSION = 1
-"""Part of each file's name; another algorithm would get another number."""
+"""Part of each file's name; changes with the algorithm."""
 
 
 def default_cache() -> Path:
-    """Where skeletons are kept unless somebody says otherwise: below `$XDG_CACHE_HOME`, or `~/.cache`."""
+    """Return the default folder of cached skeletons: below `$XDG_CACHE_HOME`, or `~/.cache`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dichoseg" / "skeletons"
 
 
 def cached_skeleton(mask: NDArray[np.bool_], folder: Path) -> NDArray[np.bool_]:
-    """The skeleton of a mask (H, W), from the folder where it is there, else computed and kept there.
+    """Return the skeleton of a mask (H, W) from the folder, or compute it and store it there.
 
-    A file is named after the mask's pixels and shape, and is written whole or not at all, so that any number of
-    processes may share a folder. One that cannot be read is computed anew, and one that cannot be written, such as in a
-    home that is read-only, is not kept.
+    Files are named by a hash of the mask's pixels and shape, and written atomically, so that any number of processes
+    can share a folder. If a file cannot be read, the skeleton is computed again; if it cannot be written, such as in a
+    read-only home, it is not stored.
     """
     digest = hashlib.blake2b(repr((VERSION, mask.shape)).encode(), digest_size=16)
     digest.update(np.packbits(mask).data)

@@ -1,7 +1,7 @@
 """Export: a model as one file for other programs, compared with the model before it is written.
 
-`network` is what such a file computes, `onnx_file` writes ONNX, `program` writes torch.export's `.pt2`, `destination`
-is where they go. Both formats compute probabilities: the sigmoid is inside, once, and the side heads are left out.
+`network` defines the computation of such a file, `onnx_file` writes ONNX, `program` writes torch.export's `.pt2`. Both
+formats compute probabilities: they include the sigmoid and leave out the side heads.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What an exported file computes, and how far it is from the model."""
+"""Computation of an exported file, and its comparison with the model."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ TOOLS = {
     "rembg-dis": Preprocessing(size=1024, scale="image_max", mean=(0.5,), std=(1.0,)),
     "rembg-u2net": Preprocessing(size=320, scale="image_max", mean=IMAGENET_MEAN, std=IMAGENET_STD),
 }
-"""Preset -> what the tool does to a photograph before it runs a file; its resizing filter is Lanczos, though."""
+"""Preset -> preprocessing of the tool that runs the file, except that the tool resizes with Lanczos."""
 TOLERANCE = 1e-3
 REFERENCE_SIZE = 256
-"""Side of the image to compare on, if the model has no size of its own, in pixels."""
+"""Side in pixels of the image to compare on, if the model has no fixed size."""
 
 
 class Export(NamedTuple):
-    """What is exported of a model."""
+    """Module to export, with its preprocessing."""
 
     module: nn.Module
     """Image -> probability (B, 1, H, W), in eval mode, on the CPU."""
     network: Model
-    """The model inside: a copy whose preprocessing has the size that was asked for."""
+    """Copy of the model inside the module; its preprocessing has the requested size."""
     preprocessing: Preprocessing
-    """How the module's image is made of a photograph."""
+    """Preprocessing that turns a photograph into the module's input."""
 
 
 def prepare_export(model: Model, *, size: int | tuple[int, int] | None = None, preset: Preset | None = None) -> Export:
-    """Copy a model, and wrap it in the sigmoid and the conversions that a preset's tool needs.
+    """Copy a model and add the sigmoid and the conversions that a preset's tool needs.
 
     Raises:
         TypeError: `model` is not a model.
@@ -51,7 +51,7 @@ def prepare_export(model: Model, *, size: int | tuple[int, int] | None = None, p
     """
     model = unwrapped(model)
     if model.preprocessing.source == "mask":
-        raise ValueError("this is a GT encoder, which takes masks and serves training alone; export the model itself")
+        raise ValueError("this is a GT encoder, which takes masks and is for training only; export the model itself")
     if preset is not None:
         choice("preset", preset, TOOLS)
     network = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
@@ -69,10 +69,10 @@ def prepare_export(model: Model, *, size: int | tuple[int, int] | None = None, p
 
 
 class Probability(nn.Module):
-    """Image -> probability (B, 1, H, W) in [0, 1].
+    """Model with its sigmoid: image -> probability (B, 1, H, W) in [0, 1].
 
     Args:
-        network: The model that gives the logits.
+        network: Model that computes the logits.
     """
 
     def __init__(self, network: Model) -> None:
@@ -80,19 +80,19 @@ class Probability(nn.Module):
         self.network = network
 
     def forward(self, image: Image) -> Tensor:
-        """The sigmoid of the answer alone."""
+        """Return the sigmoid of the final logits."""
         return self.network.logits(image).sigmoid()
 
 
 class InTool(nn.Module):
-    """Image as a tool prepares it -> probability (B, 1, H, W) at the image's size.
+    """Network for a tool's preprocessing: image -> probability (B, 1, H, W) at the image's size.
 
-    The tool's mean and standard deviation give way to the network's, with its scale and its channel order, and the
-    network runs at its own size. That the tool has divided each image by its largest value stays.
+    The tool's mean and std are replaced by the network's, with its scale and its channel order, and the network runs at
+    its own size. The tool's division of each image by its largest value is not undone.
 
     Args:
-        probability: The network with its sigmoid.
-        tool: The tool's preprocessing, of a fixed size.
+        probability: Network with its sigmoid.
+        tool: Preprocessing of the tool, with a fixed size.
     """
 
     factor: Tensor
@@ -118,7 +118,7 @@ class InTool(nn.Module):
         self.normalizes = bool((factor != 1).any() or (offset != 0).any())
 
     def forward(self, image: Image) -> Tensor:
-        """Prepare the image as the network needs it, run it, and bring the map back to the image's size."""
+        """Convert the image to the network's preprocessing, run the network, and resize the map to the image's size."""
         if self.swaps_channels:
             image = image.flip(1)
         if self.normalizes:
@@ -126,22 +126,22 @@ class InTool(nn.Module):
         if self.inner_size == self.outer_size:
             return cast(Tensor, self.probability(image))
         shrinking = [max(1, outer // inner) for outer, inner in zip(self.outer_size, self.inner_size, strict=True)]
-        image = F.avg_pool2d(image, shrinking)  # so that no pixel is left out
+        image = F.avg_pool2d(image, shrinking)  # so that every pixel counts
         return resize(self.probability(resize(image, self.inner_size)), self.outer_size)
 
 
 class Reference(NamedTuple):
-    """An image, and what the model makes of it."""
+    """Image, and the model's probability for it."""
 
     image: Image
     probability: Tensor
 
 
 def compute_references(export: Export, shapes: Sequence[tuple[int, int, int]]) -> list[Reference]:
-    """Run the model on a smooth random image in each (batch, height, width).
+    """Run the model on a smooth random image of each shape (batch, height, width).
 
     Raises:
-        ValueError: The model does not take a size.
+        ValueError: The model does not support a size.
     """
     noise = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     made = []
@@ -162,16 +162,16 @@ def compute_references(export: Export, shapes: Sequence[tuple[int, int, int]]) -
 def largest_difference(
     run: Callable[[Image], Tensor], wanted: Sequence[Reference], *, tolerance: float = TOLERANCE, suspect: str = ""
 ) -> float:
-    """How far a file is from the model, in probability.
+    """Return the largest difference in probability between a file and the model.
 
     Args:
-        run: What the file makes of an image.
-        wanted: What it should make of some.
-        tolerance: How far it may be.
-        suspect: The option that is at fault then, for the message.
+        run: Function that runs the file on an image.
+        wanted: Images, and the model's probabilities for them.
+        tolerance: Largest allowed difference.
+        suspect: Name of the option to blame in the error message.
 
     Raises:
-        RuntimeError: Further than `tolerance`, or values that are not finite.
+        RuntimeError: The difference is larger than `tolerance`, or values are not finite.
     """
     largest = 0.0
     for image, probability in wanted:
@@ -179,8 +179,8 @@ def largest_difference(
         difference = float((found - probability).abs().max()) if found.shape == probability.shape else math.inf
         if not difference <= tolerance:
             raise RuntimeError(
-                f"the file would not do what the model does: on an image of {image.shape[2]} by {image.shape[3]} "
-                f"pixels their probabilities differ by {difference:.2g}, more than {tolerance}, so none is written"
+                f"the file would differ from the model: on an image of {image.shape[2]} by {image.shape[3]} "
+                f"pixels their probabilities differ by {difference:.2g}, more than {tolerance}, so no file is written"
                 + (f"; try without {suspect}" if suspect else "")
             )
         largest = max(largest, difference)

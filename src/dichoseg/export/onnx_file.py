@@ -1,4 +1,4 @@
-"""A model as an ONNX file."""
+"""Export of a model as an ONNX file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 OPSET = 17
 HALF_TOLERANCE = 1e-2
-"""Ten times what float16 weights do to a trained IS-Net at 1024 pixels, 1e-3; float32 does 1e-6 and less there."""
+"""Ten times the difference of a trained IS-Net with float16 weights at 1024 pixels, 1e-3; float32: 1e-6 or less."""
 LARGEST_HALF = float(np.finfo(np.float16).max)
 _WRAPPERS = re.compile(r"^(probability\.)?(network\.)?")
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -41,40 +41,40 @@ def export_onnx(
     preset: Preset | None = None,
     half: bool = False,
 ) -> float:
-    """Write a model as an ONNX file, for onnxruntime and the tools that use it, rembg among them.
+    """Write a model as an ONNX file, for onnxruntime and the tools that use it, such as rembg.
 
     The file has one input, `image` (1, 3, H, W) float32, and one output, `probability` (1, 1, H, W) float32 in [0, 1].
-    Its metadata say under `dichoseg`, in JSON, how the model is made and how its input is prepared: `load_model(path)`
-    reads it back where all weights belong to convolutions and batch norms, as those of the published networks do.
+    Its metadata describe under `dichoseg`, in JSON, how the model is made and how its input is preprocessed.
+    `load_model(path)` reads the file back if all weights belong to convolutions and batch norms, as in the published
+    networks.
 
-    Without a preset the file takes what the model takes, a photograph prepared by `model.preprocessing`. A preset
-    names a tool that prepares photographs in its own way whatever the model needs, and the file turns the one into the
-    other: it undoes the tool's mean and standard deviation, applies the model's scale, mean, standard deviation and
-    channel order, runs the network at the model's own size, and gives the map at the tool's. So any model works there.
-    Two things cannot be undone: the tool has divided each photograph by its largest value, which brightens dark ones,
-    and has stretched it to a square by its own filter.
+    Without a preset, the file takes the model's input, a photograph preprocessed by `model.preprocessing`. A preset
+    names a tool with a preprocessing of its own, which the file converts to the model's: it undoes the tool's mean and
+    std, applies the model's scale, mean, std and channel order, runs the network at the model's own size, and returns
+    the map at the tool's size. So any model works in the tool. Two steps cannot be undone: the tool divides each
+    photograph by its largest value, which brightens dark ones, and stretches it to a square with its own filter.
 
     Args:
-        model: Any model that takes images. It stays as it is, in its mode and on its device.
-        path: The file, written whole or not at all; nothing lies beside it. One that is there is replaced.
+        model: Any model that takes images. It is not changed and keeps its mode and device.
+        path: Path of the file, without external data, written completely or not at all. An existing one is replaced.
         size: Size of the network's input in pixels: (height, width), or an int for a square. Default: the model's own.
-        dynamic: Leave batch, height and width open. A tool has one size, so there it makes no sense.
+        dynamic: Whether to leave batch, height and width open. Not for a preset, because its tool has a fixed size.
         preset: `"rembg-dis"` for rembg's `dis_custom`, which gives 1024 pixels; `"rembg-u2net"` for `u2net_custom`,
             which gives 320.
-        half: Store the weights of convolutions and linear layers as float16, which halves the file. They are cast to
-            float32 as the file is loaded, so speed, memory and everything computed are those of float32.
+        half: Whether to store the weights of convolutions and linear layers as float16, which halves the file. They are
+            cast to float32 when the file is loaded, so speed, memory and all computations are those of float32.
 
     Returns:
-        The largest difference between the file's probability and the model's, on a random image, and if `dynamic` also
-        on two in a batch at an odd size.
+        Largest difference between the file's probability and the model's on a random image, and if `dynamic` also on a
+        batch of two at an odd size.
 
     Raises:
-        TypeError, ValueError: Something that is not a model, one that takes masks, one that does not take this size, an
-            unknown preset, or options that do not go together.
-        OSError: No folder for the file, a folder in its place, or no permission to write it.
+        TypeError, ValueError: The model is not a model, takes masks or does not support the size, the preset is
+            unknown, or the options do not go together.
+        OSError: The file's folder does not exist, `path` is a folder, or there is no permission to write.
         ImportError: onnx or onnxruntime is not installed.
-        RuntimeError: onnxruntime does not run the file, or the file would differ from the model by more than 1e-3 (with
-            `half` 1e-2); none is written then.
+        RuntimeError: onnxruntime cannot run the file, or the file would differ from the model by more than 1e-3 (with
+            `half` 1e-2). No file is written then.
     """
     try:
         import onnx
@@ -85,12 +85,10 @@ def export_onnx(
     check_destination(path)
     export = prepare_export(model, size=size, preset=preset)
     if dynamic and preset is not None:
-        raise ValueError(
-            f"{preset} gives images of {export.preprocessing.size} pixels and no others: leave out dynamic"
-        )
+        raise ValueError(f"{preset} gives images of {export.preprocessing.size} pixels only: leave out dynamic")
     shape = export.preprocessing.height_width or ((REFERENCE_SIZE, REFERENCE_SIZE) if dynamic else None)
     if shape is None:
-        raise ValueError("the model takes photographs at their own size: say size=, or dynamic=True for any size")
+        raise ValueError("the model takes photographs at their native size: set size=, or dynamic=True for any size")
     odd = (2, shape[0] * 3 // 4 | 1, shape[1] * 5 // 4 | 1)
     wanted = compute_references(export, [(1, *shape), *([odd] if dynamic else [])])
     file = _traced(export.module, wanted[0].image, dynamic=dynamic)
@@ -98,7 +96,7 @@ def export_onnx(
     onnx.helper.set_model_props(file, {METADATA_KEY: json.dumps({**config_of(export.network), "preset": preset})})
     content = file.SerializeToString()
     difference = largest_difference(_runner(content), wanted, suspect="dynamic" if dynamic else "")
-    if half:  # compared twice, so that an error can say which option is to blame
+    if half:  # compared twice, so that an error names the option to blame
         _halve_weights(file.graph)
         content = file.SerializeToString()
         difference = largest_difference(_runner(content), wanted, tolerance=HALF_TOLERANCE, suspect="half")
@@ -107,17 +105,17 @@ def export_onnx(
 
 
 def _traced(module: nn.Module, image: Image, *, dynamic: bool) -> onnx.ModelProto:
-    """The graph of a module, batch norm folded. Tracing follows pooling that rounds up through open sizes."""
+    """Trace a module with batch norm folded; tracing supports ceil-mode pooling at dynamic sizes."""
     import onnx
 
     axes = {0: "batch", 2: "height", 3: "width"}
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that tracing is old, and what it freezes: the comparison finds that
+        warnings.simplefilter("ignore")  # of deprecation, and of frozen values, which the comparison finds
         torch.onnx.export(
             module,
             (image,),
-            buffer,  # type: ignore[arg-type]  # its annotation has paths alone
+            buffer,  # type: ignore[arg-type]  # annotated for paths only
             dynamo=False,
             opset_version=OPSET,
             input_names=["image"],
@@ -128,7 +126,7 @@ def _traced(module: nn.Module, image: Image, *, dynamic: bool) -> onnx.ModelProt
 
 
 def _name_weights(graph: onnx.GraphProto, network: Model) -> None:
-    """Call weights what the model calls them: the exporter puts wrappers before names, and numbers what it folds."""
+    """Rename weights as in the model: the exporter adds wrappers' names, and numbers folded weights."""
     modules = [name for name, _ in network.named_modules() if name]
     names = {tensor.name: _WRAPPERS.sub("", tensor.name) for tensor in graph.initializer}
     for node in graph.node:
@@ -136,7 +134,7 @@ def _name_weights(graph: onnx.GraphProto, network: Model) -> None:
         if node.op_type not in ("Conv", "ConvTranspose") or node.input[1].endswith(".weight") or path is None:
             continue
         path = _WRAPPERS.sub("", path)
-        # a module of which another method than forward was called, such as heads.logits, is missing in the path
+        # a module whose called method is not forward, such as heads.logits, is missing in the path
         fitting = [name for name in modules if name == path] or [name for name in modules if name.endswith(f".{path}")]
         if len(fitting) == 1 and f"{fitting[0]}.weight" not in names.values():
             parts = zip(node.input[1:], ("weight", "bias"), strict=False)
@@ -148,7 +146,7 @@ def _name_weights(graph: onnx.GraphProto, network: Model) -> None:
 
 
 def _halve_weights(graph: onnx.GraphProto) -> None:
-    """Store weights as float16, each with a cast that gives it back under its name."""
+    """Store weights as float16, each with a cast to float32 under its original name."""
     from onnx import TensorProto, helper, numpy_helper
 
     weights = {node.input[1] for node in graph.node if node.op_type in _WEIGHTED}
@@ -164,7 +162,7 @@ def _halve_weights(graph: onnx.GraphProto) -> None:
 
 
 def _runner(content: bytes) -> Callable[[Image], Tensor]:
-    """Image -> probability through onnxruntime, on as many threads as torch uses."""
+    """Return a function image -> probability that runs onnxruntime with torch's number of threads."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -178,7 +176,7 @@ def _runner(content: bytes) -> Callable[[Image], Tensor]:
     def run(image: Image) -> Tensor:
         try:
             return torch.from_numpy(session().run(None, {"image": image.numpy()})[0])
-        except Exception as error:  # onnxruntime's own have no common base
+        except Exception as error:  # onnxruntime's errors have no common base class
             raise RuntimeError(
                 f"onnxruntime does not run the file on an image of shape {tuple(image.shape)}: {error}"
             ) from error

@@ -1,4 +1,4 @@
-"""A model as a program of torch.export."""
+"""Export of a model as a program of torch.export."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from .network import compute_references, largest_difference, prepare_export
 def export_program(model: Model, path: str | Path, *, size: int | tuple[int, int] | None = None) -> float:
     """Write a model as a `.pt2` file of torch.export, which torch runs without dichoseg.
 
-    The program takes what the model takes, a photograph prepared by `model.preprocessing`, (1, 3, H, W) float32, and
-    gives its probability (1, 1, H, W) in [0, 1]: `torch.export.load(path).module()(image)`. Size and batch are fixed.
-    The extra file `dichoseg` in it says in JSON how the model is made and how its input is prepared.
+    The program takes a photograph preprocessed by `model.preprocessing`, (1, 3, H, W) float32, and returns its
+    probability (1, 1, H, W) in [0, 1]: `torch.export.load(path).module()(image)`. Size and batch are fixed. The extra
+    file `dichoseg` in it describes in JSON how the model is made and how its input is preprocessed.
 
     Args:
-        model: Any model that takes images. It stays as it is, in its mode and on its device.
-        path: The file, written whole or not at all. One that is there is replaced.
+        model: Any model that takes images. It is not changed and keeps its mode and device.
+        path: Path of the file, written completely or not at all. An existing one is replaced.
         size: Size of the image in pixels: (height, width), or an int for a square. Default: the model's own.
 
     Returns:
-        The largest difference between the file's probability and the model's, on a random image.
+        Largest difference between the file's probability and the model's on a random image.
 
     Raises:
-        TypeError, ValueError: Something that is not a model, one that takes masks, or one that does not take this size.
-        OSError: No folder for the file, a folder in its place, or no permission to write it.
-        RuntimeError: The file would differ from the model by more than 1e-3; none is written then.
+        TypeError, ValueError: The model is not a model, takes masks or does not support the size.
+        OSError: The file's folder does not exist, `path` is a folder, or there is no permission to write.
+        RuntimeError: The file would differ from the model by more than 1e-3. No file is written then.
     """
     path = Path(path)
     check_destination(path)
     export = prepare_export(model, size=size)
     shape = export.preprocessing.height_width
     if shape is None:
-        raise ValueError("the model takes photographs at their own size, and a program has one size: say size=")
+        raise ValueError("the model takes photographs at their native size, but a program has one size: set size=")
     wanted = compute_references(export, [(1, *shape)])
     program = torch.export.export(export.module, (wanted[0].image,))
     buffer = io.BytesIO()

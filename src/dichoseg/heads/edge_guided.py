@@ -1,4 +1,4 @@
-"""The heads of EGNet, in which an edge feature guides every scale."""
+"""Heads of EGNet, in which an edge feature guides every scale."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from ..contracts import FeatureInfo, Features, Heads, Logits, Prediction
 
 
 class EdgeGuidedHeads(Heads):
-    """Edge, salient and guided maps; the guided features fused are the answer.
+    """Heads for edge, salient and guided maps; the final logits come from the fused guided features.
 
-    Source: the one-to-one guidance module of EGNet (arXiv:1908.08297): each salient feature, enlarged to the edge
-    feature and added to it, passes three convolutions, and the sum of what comes out gives the answer.
+    Source: the one-to-one guidance module of EGNet (arXiv:1908.08297): each salient feature is enlarged to the edge
+    feature's size, added to it, and passed through three convolutions; the sum of the results gives the final logits.
 
     `logits` is the fused map. `side_logits` are the maps of the guided features, finest first, then those of the
-    salient features, coarsest first; `edge_logits` is the one edge map. All are at the image's size, and all
+    salient features, coarsest first. `edge_logits` is a single edge map. All are at the image's size, and all
     resizing is bilinear with aligned corners, as published.
 
     Args:
-        feature_info: The edge feature, then the salient ones, finest first: `EdgeGuidedDecoder`'s.
+        feature_info: Channels and strides of the edge feature, then of the salient ones, finest first, as in
+            `EdgeGuidedDecoder`.
 
     Raises:
         ValueError: Fewer than two features.
@@ -42,7 +43,7 @@ class EdgeGuidedHeads(Heads):
         self.fuse = nn.Sequential(conv(width, width, 5), nn.ReLU(inplace=True), conv(width, 1, 3))
 
     def forward(self, features: Features, size: tuple[int, int]) -> Prediction:
-        """Every map."""
+        """Return all maps."""
         guided = [self._guide(features, index) for index in range(len(self.guided))]
         maps = [score(feature) for score, feature in zip(self.guided_scores, guided, strict=True)]
         salient = [score(feature) for score, feature in zip(self.scores, features[1:], strict=True)]
@@ -51,9 +52,9 @@ class EdgeGuidedHeads(Heads):
         return Prediction(self._fuse(reduce(torch.add, guided), size), side_logits, edge_logits, features)
 
     def logits(self, features: Features, size: tuple[int, int]) -> Logits:
-        """The fused map alone."""
+        """Return the fused map only."""
         total = self._guide(features, 0)
-        for index in range(1, len(self.guided)):  # one at a time: they are the largest tensors of the network
+        for index in range(1, len(self.guided)):  # one at a time: these are the largest tensors of the network
             total = total + self._guide(features, index)
         return self._fuse(total, size)
 
@@ -67,14 +68,14 @@ class EdgeGuidedHeads(Heads):
 
 
 def kernel_size(index: int, count: int) -> int:
-    """Return 3 for the edge feature and the finest salient one, 7 for the coarsest, 5 between."""
+    """Return 3 for the edge feature and the finest salient one, 7 for the coarsest, 5 for those between."""
     if index < 2:
         return 3
     return 7 if index == count - 1 else 5
 
 
 def conv(in_channels: int, out_channels: int, kernel_size: int, *, bias: bool = True) -> nn.Conv2d:
-    """Make a convolution that keeps the size, with EGNet's initialization for maps, He's for features."""
+    """Make a convolution that keeps the size, initialized as in EGNet for maps, as in He et al. for features."""
     layer = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias)
     if out_channels == 1:
         nn.init.normal_(layer.weight, std=0.01)
@@ -86,7 +87,7 @@ def conv(in_channels: int, out_channels: int, kernel_size: int, *, bias: bool = 
 
 
 def pointwise(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Make a 1x1 convolution without bias, and a ReLU."""
+    """Make a 1x1 convolution without bias, followed by a ReLU."""
     return nn.Sequential(conv(in_channels, out_channels, 1, bias=False), nn.ReLU(inplace=True))
 
 

@@ -1,4 +1,4 @@
-"""Heads behind a decoder of their own."""
+"""Heads that refine their features with a decoder first."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from ..contracts import Decoder, Features, Heads, Logits, Prediction
 
 
 class RefinedHeads(Heads):
-    """Heads behind a decoder of their own; the prediction keeps the features from before it.
+    """Heads on features refined by a further decoder; the prediction keeps the raw features.
 
-    So intermediate supervision sees the raw features, and the logits come from the refined ones.
+    The logits come from the refined features, intermediate supervision uses the raw ones.
 
     Args:
-        refine: Decoder that the features pass on their way to the heads.
+        refine: Decoder between the features and the heads.
         heads: Heads built for `refine.feature_info`.
     """
 
@@ -21,10 +21,10 @@ class RefinedHeads(Heads):
         self.heads = heads
 
     def forward(self, features: Features, size: tuple[int, int]) -> Prediction:
-        """The heads' prediction on refined features, with the raw ones in it."""
+        """Return the heads' prediction on refined features, with the raw features in it."""
         prediction: Prediction = self.heads(self.refine(features), size)
         return prediction._replace(features=features)
 
     def logits(self, features: Features, size: tuple[int, int]) -> Logits:
-        """The heads' answer on refined features."""
+        """Return the final logits from refined features."""
         return self.heads.logits(self.refine(features), size)

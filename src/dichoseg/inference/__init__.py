@@ -1,4 +1,4 @@
-"""Inference: from a photograph to its mask."""
+"""Inference: masks predicted from photographs."""
 
 from typing import TYPE_CHECKING
 

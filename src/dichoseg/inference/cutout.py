@@ -1,4 +1,4 @@
-"""Former place of `dichoseg.photographs.cutout`; its names warn and work until 0.4."""
+"""Former location of `dichoseg.photographs.cutout`; its names work, with a warning, until 0.4."""
 
 from .._lazy import attach
 

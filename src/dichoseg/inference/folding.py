@@ -1,4 +1,4 @@
-"""Batch norms multiplied into the convolutions before them."""
+"""Folding of batch norms into the convolutions before them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ NORMS = {
     "FrozenBatchNormAct2d",
 }
 LIBRARIES = {"torch", "torchvision", "timm"}
-"""A layer of another class, or of another library, may compute something else: it is left alone."""
+"""Layers of other classes or libraries are not folded, because they may compute something else."""
 
 
 @torch.no_grad()
 def fold_batch_norm(model: Model) -> None:
-    """Multiply batch norms, live or frozen, into the convolutions whose output they alone take, in place.
+    """Fold batch norms, live or frozen, into the convolutions before them, in place.
 
-    Which these are is seen in a forward pass of the model's outline. A model that has none, or whose outline cannot be
-    run, stays as it is; so do layers with hooks or parametrizations, which may change what they compute.
+    A batch norm is folded if nothing else uses the convolution's output, which a forward pass of the model's outline
+    shows. Layers with hooks or parametrizations are skipped, because these may change what the layers compute. A model
+    without such batch norms, or whose outline cannot be run, is not changed.
     """
     for conv_name, norm_name in _folding_pairs(model).items():
         conv = cast(nn.Conv2d | nn.ConvTranspose2d, model.get_submodule(conv_name))
@@ -52,12 +53,12 @@ def fold_batch_norm(model: Model) -> None:
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Whether something other than its `forward` has a part in what a module computes, or learns of it."""
+    """Return whether a module has forward hooks or pre-hooks, which can change or observe what it computes."""
     return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _folding_pairs(model: Model) -> dict[str, str]:
-    """Convolutions -> the batch norm that takes their output, each used once, and by nothing else."""
+    """Map convolutions to the batch norm that takes their output, if both run once and nothing else uses it."""
     plain = {
         name
         for name, module in model.named_modules()
@@ -65,7 +66,7 @@ def _folding_pairs(model: Model) -> dict[str, str]:
     }
     try:
         empty = outline(model)
-    except Exception:  # what cannot be copied to the meta device is not folded
+    except Exception:  # a model that cannot be copied to the meta device is not folded
         return {}
     makers: dict[int, str] = {}
     calls: Counter[str] = Counter()
@@ -76,7 +77,7 @@ def _folding_pairs(model: Model) -> dict[str, str]:
     def after_conv(name: str, output: Tensor) -> None:
         calls[name] += 1
         makers[id(output)] = name
-        kept.append(output)  # so that its id stays its own
+        kept.append(output)  # alive, so that its id is not reused
 
     def before_norm(name: str, features: Tensor) -> None:
         calls[name] += 1
@@ -97,15 +98,15 @@ def _folding_pairs(model: Model) -> dict[str, str]:
 
 
 def _is_convolution(module: nn.Module) -> bool:
-    """Whether a batch norm behind a module can be multiplied into its weights."""
+    """Return whether a batch norm after a module can be multiplied into its weights."""
     if type(module).__name__ not in CONVOLUTIONS:
         return False
-    # the weights of one that is transposed are (in, out / groups, ...): a group's outputs share no dimension of theirs
+    # weights of a transposed one are (in, out / groups, ...): with groups, no dimension is the output channels
     return not (isinstance(module, nn.ConvTranspose2d) and module.groups > 1)
 
 
 class _Uses(TorchFunctionMode):
-    """Counts into how many functions that make or change tensors each maker's tensor goes; asking its shape is none."""
+    """Mode that counts the operations on each convolution's output; reading its shape does not count."""
 
     def __init__(self, makers: dict[int, str]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Former place of `dichoseg.runtime.memory`; its name warns and works until 0.4."""
+"""Former location of `dichoseg.runtime.memory`; its name works, with a warning, until 0.4."""
 
 from .._lazy import attach
 

@@ -1,4 +1,4 @@
-"""From a photograph to its mask."""
+"""Prediction of the mask of a photograph."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _UNKNOWN = "wanted a path, bytes, a Pillow image, an array or a tensor; got {}"
 
 
 class Predictor:
-    """A model prepared once, for many photographs.
+    """Model prepared once, to predict many photographs.
 
-    The predictor works on a copy of the model, with batch norms folded into the convolutions, that computes the final
-    logits only. It can be called from several threads, which take turns at the network.
+    The predictor uses a copy of the model with batch norms folded into the convolutions, and computes the final logits
+    only. It can be called from several threads; they run the network one at a time.
 
     Args:
         model: Any model; it is not changed.
@@ -42,17 +42,18 @@ class Predictor:
             less than 0.002 on average.
         size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
         normalize: `"minmax"` stretches each map to [0, 1], the last step of IS-Net's and U²-Net's published scripts; a
-            constant map then gives zeros. It turns the faint map of a photograph without foreground into a mask.
-        flips: Average the map with that of the mirrored photograph, for twice the time.
-        sharpen: Refine the border between foreground and background at the photograph's own resolution, if it is at
-            least 1.5 times as large as the network's input (see `dichoseg.inference.sharpening`). That takes the time
-            of one more photograph for each view; a photograph of 12 megapixels has 10 to 20 views.
-        compile: Compile the network with `torch.compile` at the first photograph, which takes about a minute.
+            constant map becomes zeros. It turns the faint map of a photograph without foreground into a mask.
+        flips: Whether to average the map with that of the mirrored photograph, which takes twice the time.
+        sharpen: Whether to refine the border between foreground and background at the photograph's own resolution, if
+            it is at least 1.5 times as large as the network's input (see `dichoseg.inference.sharpening`). Each view
+            takes the time of one more photograph; a photograph of 12 megapixels has 10 to 20 views.
+        compile: Whether to compile the network with `torch.compile` at the first photograph, which takes about a
+            minute.
 
     Raises:
         TypeError: `model` is not a model.
-        ValueError: The precision or the normalization is unknown, or `sharpen` is set for a model that takes
-            photographs at their own size, or takes masks.
+        ValueError: The precision or the normalization is unknown, or `sharpen` is set for a model that takes masks or
+            takes photographs at their native size.
     """
 
     def __init__(
@@ -72,8 +73,8 @@ class Predictor:
         choice("normalize", normalize, (None, "minmax"))
         if sharpen and (preprocessing.size is None or preprocessing.source == "mask"):
             raise ValueError(
-                "sharpen is for models that take photographs at a fixed size, smaller than their own; this one takes "
-                + ("masks" if preprocessing.source == "mask" else "them at their own")
+                "sharpen is for models that take photographs at a fixed size; this one takes "
+                + ("masks" if preprocessing.source == "mask" else "them at their native size")
             )
         self.device = next(model.parameters()).device if device is None else usable_device(device)
         self.model = prepared(model, precision=precision, device=self.device)
@@ -82,7 +83,7 @@ class Predictor:
         self.flips = flips
         self.sharpen = sharpen
         self.dtype = next(self.model.parameters()).dtype
-        self._turn = threading.Lock()  # some of timm's networks keep features between their layers' calls
+        self._turn = threading.Lock()  # some timm networks keep features between the calls of their layers
         self._logits = torch.compile(self.model.logits) if compile else self.model.logits
 
     @overload
@@ -92,12 +93,12 @@ class Predictor:
     def __call__(self, photograph: Iterable[Photograph]) -> Iterator[Map]: ...
 
     def __call__(self, photograph: Photograph | Iterable[Photograph]) -> Map | Iterator[Map]:
-        """Predict one photograph, or lazily one after another.
+        """Predict one photograph, or an iterable of them lazily.
 
         Args:
-            photograph: A path, a file's bytes, a Pillow image (its EXIF orientation is applied), an array (H, W),
-                (H, W, 1), (H, W, 3) or (H, W, 4) of uint8 in RGB, or a tensor (3, H, W) in [0, 1]; or an iterable of
-                them. A network that takes masks takes a path or a tensor (1, H, W).
+            photograph: Path, contents of a file as bytes, Pillow image (its EXIF orientation is applied), uint8 RGB
+                array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or tensor (3, H, W) in [0, 1]; or an iterable of them.
+                A network that takes masks accepts a path or a tensor (1, H, W).
 
         Returns:
             Probability of foreground, (H, W) float32 in [0, 1], at the photograph's own size; for an iterable, an
@@ -105,9 +106,9 @@ class Predictor:
 
         Raises:
             FileNotFoundError: A file does not exist.
-            ValueError: A file or an image cannot be read, which the message names; or the map is not finite, because
-                the weights are broken.
-            MemoryError: A photograph is too large for the memory.
+            ValueError: A file or an image cannot be read (the message names it), or the map is not finite because the
+                weights are broken.
+            MemoryError: A photograph is too large for the available memory.
         """
         if isinstance(photograph, str | Path | _BYTES | PillowImage.Image | np.ndarray | Tensor):
             return self._predict(photograph)
@@ -132,7 +133,7 @@ class Predictor:
         if self.sharpen and size is not None:
             probability = sharpened(image, probability, self._whole, size=size)
         if not probability.isfinite().all():
-            raise ValueError("the map is not finite: the model's weights, or the photograph's numbers, are broken")
+            raise ValueError("the map is not finite: the model's weights or the photograph's values are broken")
         if self.normalize == "minmax":
             lowest, highest = probability.aminmax()
             probability = (probability - lowest) / (highest - lowest) if highest > lowest else probability * 0
@@ -148,18 +149,18 @@ class Predictor:
         return preprocessing.restore(probability, image.shape[-2], image.shape[-1]).clamp(0, 1)
 
     def probability(self, net_input: Tensor) -> Tensor:
-        """Run the network on (B, C, H, W), normalized, in `dtype`; return probabilities (B, 1, H, W) in float32."""
+        """Run the network on a normalized input (B, C, H, W) in `dtype`; return float32 probabilities (B, 1, H, W)."""
         with self._turn:
             logits: Tensor = self._logits(net_input.contiguous(memory_format=torch.channels_last))
         return logits.float().sigmoid()
 
 
 def predict(model: Model, photograph: Photograph, *, size: int | tuple[int, int] | None = None) -> Map:
-    """Predict one photograph, in float32. For many, use `Predictor(model)`.
+    """Predict one photograph in float32. For many photographs, use `Predictor(model)`.
 
     Args:
         model: Any model.
-        photograph: A path, or anything else that a `Predictor` takes.
+        photograph: Path, or any other input of a `Predictor`.
         size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
 
     Returns:
@@ -182,7 +183,7 @@ def _as_tensor(photograph: Photograph, preprocessing: Preprocessing) -> Tensor:
     if isinstance(photograph, PillowImage.Image):
         try:
             decoded = upright(photograph)
-        except Exception as error:  # one that was opened and not decoded; Pillow's readers raise whatever they do
+        except Exception as error:  # it may not be decoded yet, and Pillow's readers raise any error
             raise ValueError(f"the Pillow image cannot be read: {str(error) or type(error).__name__}") from error
         return image_tensor(decoded)[:channels]
     if isinstance(photograph, Tensor):
@@ -205,6 +206,6 @@ def _as_tensor(photograph: Photograph, preprocessing: Preprocessing) -> Tensor:
                 f"got {shape} of {photograph.dtype}"
             )
         grey = photograph[:, :, None] if photograph.ndim == 2 else photograph
-        rgb = np.array(np.broadcast_to(grey[:, :, :3], (*shape[:2], 3)))  # a copy: theirs may be read-only
+        rgb = np.array(np.broadcast_to(grey[:, :, :3], (*shape[:2], 3)))  # a copy: the caller's array may be read-only
         return torch.from_numpy(rgb).permute(2, 0, 1).float()[:channels] / 255
     raise TypeError(_UNKNOWN.format(type(photograph).__name__))

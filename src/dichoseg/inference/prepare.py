@@ -1,4 +1,4 @@
-"""A model made ready for inference: batch norm folded away, ReLU inside the convolution, in the fastest layout."""
+"""Preparation of a model for inference: folded batch norms, fused ReLU, fastest memory layout."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ logger = logging.getLogger(__name__)
 
 
 def prepared(model: Model, *, precision: Precision, device: torch.device) -> Model:
-    """Copy a model for inference on a device: the same function, faster, and good for nothing else.
+    """Copy a model and optimize the copy for inference on a device.
 
-    Batch norms are folded into the convolutions before them, weights are in channels-last layout, and on a CPU the ReLU
-    behind a convolution is computed with it.
+    The copy computes the same function faster and is for inference only. Batch norms are folded into the convolutions
+    before them, weights are in channels-last layout, and on a CPU the ReLU after a convolution is fused into it.
 
     Args:
-        model: Any model; it stays as it is.
-        precision: `"auto"` is bfloat16 where the machine has it natively, else float32.
-        device: Where it will run.
+        model: Any model; it is not changed.
+        precision: `"auto"` is bfloat16 if the hardware has it natively, else float32.
+        device: Device to run on.
     """
     dtype = torch.bfloat16 if uses_bfloat16(precision, device) else torch.float32
     ready = copy.deepcopy(model).requires_grad_(False).eval()
@@ -41,12 +41,12 @@ def prepared(model: Model, *, precision: Precision, device: torch.device) -> Mod
 
 
 class ConvReLU(nn.Module):
-    """A convolution with the ReLU behind it, in one pass over its output.
+    """Convolution fused with the ReLU after it, in one pass over the output.
 
-    It calls an operator that torch keeps for its own compiler, so `fused` tries it against the plain one first.
+    It calls an operator that is private to torch's compiler, so `fused` compares it with the plain layers first.
 
     Args:
-        conv: On the CPU, in the precision and layout to be used.
+        conv: Convolution on the CPU, in the dtype and layout to use.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -58,21 +58,21 @@ class ConvReLU(nn.Module):
         self.weight: Tensor = reorder(conv.weight.to_mkldnn(), *self.settings, None)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, in, H, W) -> (B, out, H, W), nowhere negative."""
+        """(B, in, H, W) -> (B, out, H, W), non-negative."""
         convolve = torch.ops.mkldnn._convolution_pointwise
         return cast(Tensor, convolve(features, self.weight, self.bias, *self.settings, "relu", [], ""))
 
 
 def fused(conv: nn.Conv2d) -> nn.Module | None:
-    """A convolution with its ReLU in one operator; None where torch has none, or it computes something else."""
+    """Fuse a convolution with its ReLU; return None if torch lacks the operator or its result differs."""
     shape = (1, conv.in_channels, 8, 8)
     like = torch.linspace(-1, 1, conv.in_channels * 64).view(shape).to(conv.weight.dtype)
     like = like.to(memory_format=torch.channels_last)
     try:
         candidate = ConvReLU(conv)
         result = candidate(like)
-    except Exception as error:  # a private operator may be missing, or refuse in any way
-        logger.debug("no convolution with its ReLU in one: %s", error)
+    except Exception as error:  # a private operator may be missing or raise any error
+        logger.debug("convolution and ReLU cannot be fused: %s", error)
         return None
     plain = conv(like).relu()
     tolerance = 1e-4 if conv.weight.dtype == torch.float32 else 2e-2

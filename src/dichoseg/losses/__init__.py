@@ -1,7 +1,7 @@
-"""Losses: `(logits, mask) -> scalar`, both of one size.
+"""Losses: `(logits, mask) -> scalar`, with logits and mask of the same size.
 
-Every loss averages per image first, then over the batch (`BalancedBCELoss` excepted), raises half precision to float32
-and leaves autocast. `dichoseg.objectives` applies losses to everything that a model returns.
+Every loss except `BalancedBCELoss` averages per image first, then over the batch. All convert half precision to
+float32 and run outside of autocast. `dichoseg.objectives` applies losses to everything that a model returns.
 """
 
 from typing import TYPE_CHECKING

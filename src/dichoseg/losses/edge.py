@@ -16,22 +16,22 @@ from ..masks import edge_band
 class EdgeBCELoss(nn.Module):
     """Binary cross-entropy against the mask, averaged over the band around its edge.
 
-    The second term after the plain cross-entropy, so that foreground and background part cleanly. Each image is
-    averaged over its own band, then the batch is averaged; an image without an edge counts 0.
+    A second term next to the plain cross-entropy, for a cleaner separation of foreground and background. Each image
+    is averaged over its own band, then the batch is averaged; an image without an edge counts as 0.
 
-    After EGNet (arXiv:1908.08297). Differs: the target is the mask itself, and the band is found from it.
+    Source: EGNet (arXiv:1908.08297). Differs: the target is the mask itself, and the band is computed from it.
 
     Args:
-        width: Side of the square window whose dilation minus erosion is the band, in pixels of the mask: 3 takes
-            in the pixel on either side of the border. Odd, at least 3.
+        width: Side of the square window whose dilation minus erosion is the band, in pixels of the mask: 3 covers
+            one pixel on either side of the border. Odd, at least 3.
 
     Raises:
-        ValueError: An even width, or one below 3.
+        ValueError: `width` is even, or below 3.
     """
 
     second_term: ClassVar[bool] = True
-    """It needs a loss beside it that supervises the whole mask. The command line adds one, and applies this one to
-    the answer alone: coarse side outputs cannot resolve a band of a few pixels."""
+    """Whether the loss must be combined with one that supervises the whole mask, which the command line adds. It is
+    applied to the final logits only: coarse side outputs cannot resolve a band of a few pixels."""
 
     def __init__(self, *, width: int = 3) -> None:
         super().__init__()
@@ -49,20 +49,20 @@ class EdgeBCELoss(nn.Module):
 class EdgeMapBCELoss(nn.Module):
     """Binary cross-entropy against the edge map of the mask, averaged over all pixels.
 
-    The literal reading of "edged GT", for `edge_logits` and for comparison. On a model's main output, beside a
-    cross-entropy with the filled mask, it pulls the inside of the object (mask 1, edge 0) towards the probability
-    1 / (1 + w), w being its weight; `EdgeBCELoss` does not.
+    The literal reading of "edged GT", for `edge_logits` and for comparison. Applied to the final logits with weight w,
+    next to a cross-entropy with the filled mask, it pulls the inside of the object (mask 1, edge 0) toward the
+    probability 1 / (1 + w); `EdgeBCELoss` does not.
 
     Args:
         width: Side of the square window whose dilation minus erosion is the edge map, in pixels of the mask.
             Odd, at least 3.
 
     Raises:
-        ValueError: An even width, or one below 3.
+        ValueError: `width` is even, or below 3.
     """
 
     second_term: ClassVar[bool] = True
-    """As of `EdgeBCELoss`."""
+    """Same as in `EdgeBCELoss`."""
 
     def __init__(self, *, width: int = 3) -> None:
         super().__init__()
@@ -75,21 +75,21 @@ class EdgeMapBCELoss(nn.Module):
 
 
 class BalancedBCELoss(nn.Module):
-    """Binary cross-entropy in which the few edge pixels weigh as much as the many others.
+    """Class-balanced binary cross-entropy, in which the few edge pixels weigh as much as the many others.
 
-    A pixel of target 1 weighs N0 / (N0 + N1) and one of target 0 `negative_weight` * N1 / (N0 + N1), where N0 and
-    N1 count such pixels. Anything between 0 and 1 weighs nothing, so a target that has only one of the two, or
-    neither, gives 0.
+    A pixel of target 1 has the weight N0 / (N0 + N1), a pixel of target 0 has `negative_weight` * N1 / (N0 + N1),
+    where N0 and N1 are the numbers of such pixels. Pixels between 0 and 1 have weight 0, so a target without zeros or
+    without ones gives 0.
 
-    Source: EGNet (arXiv:1908.08297), whose published code sums. Unlike the other losses it counts over the whole
-    batch, as published, so the same images in other batches give another value.
+    Source: EGNet (arXiv:1908.08297), whose published code sums. Unlike the other losses, it counts pixels over the
+    whole batch, as published, so the value for an image depends on the rest of the batch.
 
     Args:
         negative_weight: Factor on the pixels of target 0.
         reduction: `"mean"` divides by the number of all pixels, `"sum"` is as published.
 
     Raises:
-        ValueError: A reduction that is neither, or a weight that is negative or not finite.
+        ValueError: `reduction` is unknown, or the weight is negative or not finite.
     """
 
     def __init__(self, *, negative_weight: float = 1.1, reduction: Literal["mean", "sum"] = "mean") -> None:

@@ -1,4 +1,4 @@
-"""Losses that look at each pixel by itself."""
+"""Losses on individual pixels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..contracts import Logits, Mask
 class BCELoss(nn.Module):
     """Binary cross-entropy between logits and mask, averaged over all pixels.
 
-    The value of `nn.BCEWithLogitsLoss`, which serves as well. IS-Net and U²-Net as published take probabilities
-    instead: the same value until a float32 sigmoid saturates (logits beyond 17), where theirs gives 100 and no
+    Same value as `nn.BCEWithLogitsLoss`, which can be used instead. The published code of IS-Net and U²-Net takes
+    probabilities: the same value until a float32 sigmoid saturates (logits beyond 17); from there it gives 100 and no
     gradient.
     """
 

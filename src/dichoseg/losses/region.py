@@ -1,4 +1,4 @@
-"""Losses on regions: each image's overlap of prediction and mask, as one number."""
+"""Losses on regions: the overlap of prediction and mask in each image."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from ..contracts import Logits, Mask
 class IoULoss(nn.Module):
     """One minus the soft intersection over union of each image, averaged over the batch.
 
-    With p the sigmoid of the logits and m the mask, 1 - (sum(pm) + 1) / (sum(p + m - pm) + 1). It weighs an object
-    of few pixels like one of many, but its gradient vanishes where prediction and mask hardly overlap: best beside
-    a cross-entropy. An empty mask gives 1 - 1 / (sum(p) + 1), so 0 for an empty prediction, and a full mask of N
-    pixels 1 - (sum(p) + 1) / (N + 1). Where the mask is grey, the product never quite reaches the union, and the
+    With p the sigmoid of the logits and m the mask, the loss is 1 - (sum(pm) + 1) / (sum(p + m - pm) + 1). Small and
+    large objects have the same weight, but the gradient vanishes if prediction and mask hardly overlap, so combine it
+    with a cross-entropy. An empty mask gives 1 - 1 / (sum(p) + 1), so 0 for an empty prediction; a full mask of N
+    pixels gives 1 - (sum(p) + 1) / (N + 1). If the mask has gray pixels, the product stays below the union, and the
     smallest loss is above 0.
 
-    Source: BASNet (CVPR 2019), section 3.4. Differs: the 1, of one pixel, which defines the empty mask.
+    Source: BASNet (CVPR 2019), section 3.4. Differs: the added 1 (one pixel), which defines the loss for an empty
+    mask.
     """
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
@@ -33,12 +34,14 @@ class IoULoss(nn.Module):
 class DiceLoss(nn.Module):
     """One minus the soft Dice coefficient of each image, averaged over the batch.
 
-    With p the sigmoid of the logits and m the mask, 1 - (2 sum(pm) + 1) / (sum(p²) + sum(m²) + 1). Like `IoULoss`
-    it weighs objects alike whatever their size and is best beside a cross-entropy; it forgives a wrong pixel a
-    little more, and grey pixels of a mask have their optimum at p = m. An empty mask gives 1 - 1 / (sum(p²) + 1),
-    so 0 for an empty prediction, and a full mask of N pixels 1 - (2 sum(p) + 1) / (sum(p²) + N + 1).
+    With p the sigmoid of the logits and m the mask, the loss is 1 - (2 sum(pm) + 1) / (sum(p²) + sum(m²) + 1). As in
+    `IoULoss`, objects of all sizes have the same weight, and it is best combined with a cross-entropy. It penalizes a
+    wrong pixel a little less, and gray pixels of a mask have their optimum at p = m. An empty mask gives
+    1 - 1 / (sum(p²) + 1), so 0 for an empty prediction; a full mask of N pixels gives
+    1 - (2 sum(p) + 1) / (sum(p²) + N + 1).
 
-    Source: V-Net (arXiv:1606.04797), section 3. Differs: the 1, of one pixel, which defines the empty mask.
+    Source: V-Net (arXiv:1606.04797), section 3. Differs: the added 1 (one pixel), which defines the loss for an empty
+    mask.
     """
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
@@ -49,26 +52,27 @@ class DiceLoss(nn.Module):
 
 
 class StructureLoss(nn.Module):
-    """Cross-entropy plus IoU loss, both weighted towards borders and thin parts.
+    """Cross-entropy plus IoU loss, both with larger weights at borders and on thin parts.
 
-    A pixel weighs 1 + `border_weight` * |mean of the mask in the window around it - mask|: 1 far from any border,
-    and most on structures much thinner than the window. With these weights w, the sum of two terms, each of one
-    image and then averaged over the batch: sum(w bce) / sum(w), and 1 - (sum(w pm) + 1) / (sum(w (p + m - pm)) + 1).
+    The weight of a pixel is 1 + `border_weight` * |mean of the mask in the window around it - mask|: 1 far from any
+    border, and largest on structures much thinner than the window. With these weights w, the loss of an image is
+    sum(w bce) / sum(w) + 1 - (sum(w pm) + 1) / (sum(w (p + m - pm)) + 1), averaged over the batch.
 
-    An empty or a full mask has no border: all weights are 1, the value that of `BCELoss` plus `IoULoss`.
+    An empty or a full mask has no border: all weights are 1, and the value is that of `BCELoss` plus `IoULoss`.
 
     Source: F3Net (arXiv:1911.11445), the pixel position aware loss. Differs from the paper: the cross-entropy is
-    divided by sum(w), not by sum(w - 1), which is 0 without a border; and the 1, of one pixel, as in its code.
-    Differs from the code: its cross-entropy has been averaged before it is weighted (`reduce='none'` asks PyTorch
-    for a mean) and so is the plain one, and its windows count what lies outside of the image as background, where
-    here, as in the paper's formula, they end at the image.
+    divided by sum(w), not by sum(w - 1), which is 0 without a border; and 1 (one pixel) is added, as in its code.
+    Differs from the code, which averages the cross-entropy before weighting it (`reduce='none'` gives a mean in
+    PyTorch), which makes it the plain cross-entropy, and whose windows count pixels outside of the image as
+    background; here, as in the paper's formula, windows end at the image's border.
 
     Args:
-        width: Side of the window, in pixels of the mask. Odd, at least 3. Published for images of 352 pixels.
-        border_weight: The paper's gamma.
+        width: Side of the window, in pixels of the mask. Odd, at least 3. The default was published for images of
+            352 pixels.
+        border_weight: Strength of the weighting, gamma in the paper.
 
     Raises:
-        ValueError: An even width or one below 3, or a weight that is negative or not finite.
+        ValueError: `width` is even or below 3, or the weight is negative or not finite.
     """
 
     def __init__(self, *, width: int = 31, border_weight: float = 5.0) -> None:
@@ -89,8 +93,8 @@ class StructureLoss(nn.Module):
 
 
 def _probability(logits: Logits, mask: Mask) -> Tensor:
-    if logits.shape != mask.shape:  # products would be broadcast: a (B, H, W) mask over every pair of images
-        raise ValueError(f"logits and mask must have one shape; got {tuple(logits.shape)} and {tuple(mask.shape)}")
+    if logits.shape != mask.shape:  # the product would broadcast a (B, H, W) mask over all pairs of images
+        raise ValueError(f"logits and mask must have the same shape; got {tuple(logits.shape)} and {tuple(mask.shape)}")
     return logits.sigmoid()
 
 
@@ -103,6 +107,6 @@ def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
 
 
 def _window_mean(mask: Mask, width: int) -> Mask:
-    # Rows, then columns: 2 * width additions per pixel instead of width²; a window cut by the image stays a rectangle.
+    # Rows, then columns: 2 * width additions per pixel instead of width². Clipped windows stay rectangles.
     rows = F.avg_pool2d(mask, (1, width), stride=1, padding=(0, width // 2), count_include_pad=False)
     return F.avg_pool2d(rows, (width, 1), stride=1, padding=(width // 2, 0), count_include_pad=False)

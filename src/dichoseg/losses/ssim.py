@@ -1,4 +1,4 @@
-"""A loss on the likeness of small windows, through Kornia."""
+"""Loss on the structural similarity of small windows, computed by Kornia."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from torch import Tensor, nn
 from ..blocks import full_precision
 from ..contracts import Logits, Mask
 
-_WINDOW = 11  # pixels, a Gaussian of sigma 1.5: Wang et al. (2004), section III-C
+_WINDOW = 11  # pixels, for a Gaussian of sigma 1.5: Wang et al. (2004), section III-C
 
 
 class SSIMLoss(nn.Module):
     """One minus the structural similarity of probability and mask, averaged over all pixels.
 
-    Compares means, variances and covariance in a Gaussian window of 11 pixels around each pixel, so that a border
-    counts in all windows that see it, and the background goes to exactly 0. It says little about large areas that
-    are wrong as a whole: a third term, beside a cross-entropy and an IoU loss. Between 0 and 2. An empty or a full
-    mask gives 0 for a prediction that equals it, and 1 - 1e-4 / 1.0001 for the opposite one.
+    Compares means, variances and covariance in a Gaussian window of 11 pixels around each pixel. A border therefore
+    counts in all windows that contain it, and the background is pulled to exactly 0. It hardly penalizes large areas
+    that are wrong as a whole, so use it as a third term, with a cross-entropy and an IoU loss. The value is between 0
+    and 2. An empty or a full mask gives 0 for a prediction that equals it, and 1 - 1e-4 / 1.0001 for its opposite.
 
     Source: Wang et al. (IEEE TIP 2004), as a loss in BASNet (CVPR 2019), section 3.4, with their window and
-    constants 0.01² and 0.03². Differs: the image is continued by its border pixels, where BASNet's code pads
-    zeros, so that images smaller than the window are defined and the frame is no border; twice
-    `kornia.losses.ssim_loss`, and without its epsilon.
+    constants 0.01² and 0.03². Differs: the image is padded with its border pixels, where BASNet's code pads zeros, so
+    images may be smaller than the window and the frame does not count as a border. The value is twice that of
+    `kornia.losses.ssim_loss`, without its epsilon.
     """
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:

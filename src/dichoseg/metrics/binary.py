@@ -1,4 +1,4 @@
-"""Predictions and masks as two kinds of pixels."""
+"""Thresholding of predictions and masks to bool arrays."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Binary = NDArray[np.bool_]
 
 
 def foreground_of(mask: NDArray[Any]) -> Binary:
-    """The foreground of a mask: (H, W), contiguous.
+    """Return the foreground of a mask: (H, W), contiguous.
 
     Args:
         mask: (H, W), uint8 (foreground above 128) or bool.
 
     Raises:
-        ValueError: A shape that is not (H, W), an empty array.
-        TypeError: A mask that is neither uint8 nor bool.
+        ValueError: The mask is not (H, W), or has no pixels.
+        TypeError: The mask is neither uint8 nor bool.
     """
     check_array("mask", mask)
     if mask.ndim != 2 or mask.size == 0:
@@ -32,18 +32,18 @@ def foreground_of(mask: NDArray[Any]) -> Binary:
 
 
 def cut_at_half(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool) -> tuple[Binary, Binary]:
-    """Where the prediction is above one half, and the foreground of the mask: (H, W) each, contiguous.
+    """Return the prediction above 0.5 and the foreground of the mask: (H, W) each, contiguous.
 
-    PySODMetrics' way: unless it is stretched, the level 128 of an 8-bit prediction is above one half, as 128 / 255.
+    As in PySODMetrics, level 128 of an 8-bit prediction is 128 / 255, thus above 0.5, unless normalization changes it.
 
     Args:
-        prediction: (H, W), uint8, or float in [0, 1], or bool, which is taken as it is.
+        prediction: (H, W), uint8, or float in [0, 1], or bool, which is used unchanged.
         mask: (H, W), uint8 (foreground above 128) or bool.
-        normalize: Whether the prediction is stretched to [0, 1] first.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
 
     Raises:
-        ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN.
-        TypeError: Other types.
+        ValueError: The shapes differ or are not (H, W), the image has no pixels, or a value is NaN or outside [0, 1].
+        TypeError: An argument has another type.
     """
     check_array("prediction", prediction)
     if prediction.dtype == np.bool_:
@@ -58,15 +58,15 @@ def cut_at_half(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool
 
 
 def cut_above_128(prediction: NDArray[Any], mask: NDArray[Any]) -> tuple[Binary, Binary]:
-    """Where the prediction as it is is above 128 (of 255), and the foreground of the mask: (H, W) each, contiguous.
+    """Return the prediction above 128 (of 255), not normalized, and the mask's foreground: (H, W) each, contiguous.
 
     Args:
-        prediction: (H, W), uint8, or float in [0, 1], or bool, which is taken as it is.
+        prediction: (H, W), uint8, or float in [0, 1], or bool, which is used unchanged.
         mask: (H, W), uint8 (foreground above 128) or bool.
 
     Raises:
-        ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN.
-        TypeError: Other types.
+        ValueError: The shapes differ or are not (H, W), the image has no pixels, or a value is NaN or outside [0, 1].
+        TypeError: An argument has another type.
     """
     check_array("prediction", prediction)
     if prediction.dtype == np.bool_:

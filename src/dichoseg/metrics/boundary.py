@@ -1,4 +1,4 @@
-"""Metrics of the boundary: Boundary IoU and mean boundary accuracy."""
+"""Boundary metrics: Boundary IoU and mean boundary accuracy."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ SQUARE = np.ones((3, 3), np.uint8)
 
 
 def boundary_iou(prediction: NDArray[Any], mask: NDArray[Any], *, width: float = 0.02) -> float:
-    """Intersection over union of the inner boundaries of prediction and mask; 1 is best.
+    """Compute the intersection over union of the inner boundaries of prediction and mask; 1 is best.
 
-    After Cheng et al. (arXiv:2103.16562). A boundary is what lies within some pixels of the outside, measured along
-    rows, columns and diagonals; the outside of the image is outside. The prediction is cut above 128, as it is. NaN
-    if both are empty. BiRefNet's "BIoU" is another number, of boundaries of grey images.
+    The boundary is the part of the foreground within some pixels of the background, measured along rows, columns and
+    diagonals; everything outside the image is background. The prediction is thresholded above 128 without
+    normalization. NaN if both are empty. BiRefNet's "BIoU" is a different metric, on boundaries of gray images.
+
+    Source: Cheng et al. (arXiv:2103.16562).
 
     Args:
         prediction: (H, W), uint8 (above 128), or float in [0, 1] (above 128 / 255), or bool.
         mask: (H, W), uint8 (foreground above 128) or bool.
-        width: Width of a boundary, as a share of the image's diagonal; at least one pixel.
+        width: Width of the boundary, as a fraction of the image's diagonal; at least one pixel.
 
     Raises:
-        ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN, a width
-            that is not positive.
-        TypeError: Arrays of other types.
+        ValueError: The shapes differ or are not (H, W), the image has no pixels, a value is NaN or outside [0, 1], or
+            the width is not positive.
+        TypeError: An array has another type.
     """
     positive, foreground = cut_above_128(prediction, mask)
     if not width > 0:
@@ -41,19 +43,21 @@ def boundary_iou(prediction: NDArray[Any], mask: NDArray[Any], *, width: float =
 
 
 def mean_boundary_accuracy(prediction: NDArray[Any], mask: NDArray[Any]) -> float:
-    """Share of right pixels near the mask's boundary, averaged over five widths (mBA); 1 is best.
+    """Compute the mean boundary accuracy (mBA): fraction of correct pixels near the mask's boundary; 1 is best.
 
-    After CascadePSP (arXiv:2005.02551). The widths grow from 3 pixels with the image's size; all are 3 where height
-    and width add up to less than 675. The prediction is cut above 128, as it is. NaN if the mask is empty or full,
-    for then it has no boundary.
+    The fraction is averaged over five widths, which grow from 3 pixels with the image's size; all are 3 if height and
+    width add up to less than 675. The prediction is thresholded above 128 without normalization. NaN if the mask is
+    empty or full, since it then has no boundary.
+
+    Source: CascadePSP (arXiv:2005.02551).
 
     Args:
         prediction: (H, W), uint8 (above 128), or float in [0, 1] (above 128 / 255), or bool.
         mask: (H, W), uint8 (foreground above 128) or bool.
 
     Raises:
-        ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN.
-        TypeError: Arrays of other types.
+        ValueError: The shapes differ or are not (H, W), the image has no pixels, or a value is NaN or outside [0, 1].
+        TypeError: An array has another type.
     """
     positive, foreground = cut_above_128(prediction, mask)
     if foreground.all() or not foreground.any():
@@ -70,7 +74,7 @@ def mean_boundary_accuracy(prediction: NDArray[Any], mask: NDArray[Any]) -> floa
 
 
 def _inner_boundary(area: Binary, pixels: int) -> Binary:
-    """Pixels of the area from which a step of some pixels leads out of it."""
+    """Return the pixels of the area that are within `pixels` steps of its outside."""
     grey = area.view(np.uint8)
     inside = cv2.erode(grey, SQUARE, iterations=pixels, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return (grey - inside).view(np.bool_)

@@ -1,4 +1,4 @@
-"""Human correction effort: how many clicks it takes to repair a prediction."""
+"""Human correction effort (HCE): number of clicks needed to repair a prediction."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
 
 class HCE(NamedTuple):
-    """Clicks that repair a prediction, by what they mend: too much (FP) or too little (FN)."""
+    """Clicks needed to repair a prediction, for false positives (FP) and false negatives (FN)."""
 
     points_fp: int
     """Points of the outlines between false positives and the object."""
     regions_fp: int
-    """False regions that touch no object; one click removes each."""
+    """False regions that do not touch an object; one click removes each."""
     points_fn: int
     """Points of the outlines between missed parts and the background."""
     regions_fn: int
-    """Missed regions that touch no background; one click fills each."""
+    """Missed regions that do not touch the background; one click fills each."""
 
     @property
     def total(self) -> int:
-        """All clicks: what is called HCE in papers."""
+        """Number of all clicks, called HCE in papers."""
         return sum(self)
 
 
@@ -43,30 +43,32 @@ def hce(
     simplify: Literal["line", "segment"] = "line",
     skeleton: NDArray[Any] | None = None,
 ) -> HCE:
-    """Human correction effort of a prediction, in clicks; 0 is best.
+    """Compute the human correction effort of a prediction, in clicks; 0 is best.
 
-    After IS-Net (arXiv:2203.03041). Errors that lie within `tolerance` of the right outline are forgiven, missed
-    thin parts are not; what is left is outlined by polygons, whose points are counted. The number depends on the
-    image's size, and is not quite the same for a mirrored pair.
+    Errors within `tolerance` of the correct outline are forgiven, missed thin parts are not. The remaining errors are
+    outlined by polygons, whose points are counted. The value depends on the image size, and differs slightly for a
+    mirrored pair.
 
-    PySODMetrics cuts the stretched prediction at one half, and so does this function. The authors' own code, and
-    BiRefNet's, cut the 8-bit prediction above 128: pass `prediction > 128` for that. Differs from theirs: a wrong
-    region that fills the image counts as one, as in PySODMetrics, and not as none.
+    Like PySODMetrics, this function thresholds the normalized prediction above 0.5. The authors' code and BiRefNet's
+    threshold the 8-bit prediction above 128: pass `prediction > 128` for that.
+
+    Source: IS-Net (arXiv:2203.03041). Differs from the authors' and BiRefNet's code: a wrong region that fills the
+    image counts as one region, as in PySODMetrics, not as none.
 
     Args:
-        prediction: (H, W), uint8, or float in [0, 1], or bool, which is taken as it is.
+        prediction: (H, W), uint8, or float in [0, 1], or bool, which is used unchanged.
         mask: (H, W), uint8 (foreground above 128) or bool.
-        normalize: Whether the prediction is stretched to [0, 1] first.
-        tolerance: Width in pixels of errors that are forgiven; 5 in papers.
-        epsilon: Distance in pixels by which a polygon may miss its curve; 2 in papers.
-        simplify: What a polygon's distance is measured to. `"line"` gives the published numbers; the reference
-            codes give those of `"segment"` since OpenCV 4.13.
-        skeleton: (H, W), `skeleton(mask)` if it is at hand; finding it takes most of the time.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
+        tolerance: Width of forgiven errors, in pixels; 5 in papers.
+        epsilon: Largest distance between a polygon and its curve, in pixels; 2 in papers.
+        simplify: Target of the distance from a point: a polygon's side (`"segment"`) or the line through it (`"line"`).
+            `"line"` gives the published values; the reference codes give those of `"segment"` since OpenCV 4.13.
+        skeleton: Precomputed `skeleton(mask)`, (H, W); computing it takes most of the time.
 
     Raises:
-        ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN, an unknown
-            `simplify`, a negative `tolerance` or `epsilon`.
-        TypeError: Arrays of other types.
+        ValueError: The shapes differ or are not (H, W), the image has no pixels, a value is NaN or outside [0, 1],
+            `simplify` is unknown, or `tolerance` or `epsilon` is negative.
+        TypeError: An array has another type.
     """
     positive, foreground = cut_at_half(prediction, mask, normalize=normalize)
     if simplify not in ("line", "segment"):
@@ -93,7 +95,7 @@ def hce(
 
 
 def _unforgiven(wrong: Binary, other: Binary, core: NDArray[np.uint8], tolerance: int) -> NDArray[np.uint8]:
-    """What is wrong and not only so along the outline: the part in the core, grown back."""
+    """Return the errors that are not only along the outline: those in the core, grown back."""
     errors, free = wrong.view(np.uint8), (~other).view(np.uint8)
     grown = errors & core
     for _ in range(tolerance):
@@ -104,6 +106,6 @@ def _unforgiven(wrong: Binary, other: Binary, core: NDArray[np.uint8], tolerance
 def _effort(
     region: NDArray[np.uint8], beside: NDArray[np.uint8], epsilon: float, simplify: Literal["line", "segment"]
 ) -> tuple[int, int]:
-    """Points of the region's outlines where it adjoins the other kind, and components that nowhere do."""
+    """Count the points of the region's outlines next to `beside`, and the components that do not touch it."""
     curves, untouched = curves_along(region, cv2.dilate(beside, CROSS))
     return int(np.count_nonzero(simplified(curves, epsilon, simplify))), untouched

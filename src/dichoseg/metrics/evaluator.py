@@ -39,45 +39,45 @@ OF_MEASURE = {
 FAST = ("mae", "max_f", "mean_f", "adaptive_f", "s_measure", "max_e", "mean_e", "adaptive_e")
 PAPER = (*FAST, "weighted_f", "hce")
 CURVES = frozenset(name for names in OF_MEASURE.values() for name in names)
-"""Metrics of curves and confusions, such as `max_f`; all others are functions of one image."""
+"""Metrics computed from curves and pixel counts, such as `max_f`; all others are functions of one image."""
 ALL = tuple(dict.fromkeys((*PAPER, *RECORDS, *(name for names in OF_MEASURE.values() for name in names))))
 GROUPS = {"fast": FAST, "paper": PAPER, "all": ALL, "msiou": ("adaptive_msiou", "binary_msiou"), **OF_MEASURE}
 PROTOCOLS = {"pysodmetrics": ALL, "dis": ("mae", "max_f", "hce")}
 
 
 class Evaluator:
-    """Average of metrics over a data set, image by image: the numbers that papers print.
+    """Average of metrics over a data set, updated image by image, as reported in papers.
 
-    It keeps sums and each image's numbers, not the images. Each image counts alike, whatever its size. It can be
-    pickled, and the evaluators of several processes can be merged.
+    Stores sums and the values of each image, not the images. All images have equal weight, whatever their size.
+    Evaluators can be pickled, and those of several processes can be merged.
 
     Metrics, by name:
 
     - `mae`, `mse`, `s_measure`, `weighted_f`, `hce`, `boundary_iou`, `adaptive_msiou`, `binary_msiou`: averages over
-      images of the functions of those names; `mba`, of `mean_boundary_accuracy`. An image for which a metric is not
-      defined, as `mba` is not for an empty mask, does not count in it; NaN if it is defined for none.
-    - `max_f`, `mean_f`: maximum and mean, over the 256 thresholds, of the F-curve averaged over images. So
-      `max_f` is the best that one threshold does for the whole set, not the mean of each image's best.
-    - `adaptive_f`, `binary_f`: F at twice the prediction's mean (at most 1), and of the prediction cut at one
-      half, averaged over images.
-    - `overall_f`: F of all images' pixels together, cut at one half; here large images count more.
-    - The same five of each of `MEASURES`: `max_iou`, `mean_dice`, `adaptive_e`, `binary_ber` and so on; there is no
+      images of the functions of the same names; `mba`: that of `mean_boundary_accuracy`. An image for which a metric
+      is undefined, such as `mba` for an empty mask, is left out of its average; NaN if it is undefined for all images.
+    - `max_f`, `mean_f`: maximum and mean, over 256 thresholds, of the F-curve averaged over images. `max_f` is thus
+      the best value of a single threshold for the whole set, not the mean of each image's best.
+    - `adaptive_f`, `binary_f`: averages over images of F with the prediction thresholded at twice its mean (at most
+      1), and above 0.5.
+    - `overall_f`: F of the pixels of all images together, thresholded above 0.5; large images have more weight.
+    - The same five variants of all `MEASURES`: `max_iou`, `mean_dice`, `adaptive_e`, `binary_ber` and so on, except
       `overall_e`.
-    - Metrics of plugins, by the names of `list_components("metrics")`.
+    - Metrics of plugins, by their names in `list_components("metrics")`.
 
-    Groups: `"fast"` is mae, max_f, mean_f, adaptive_f, s_measure, max_e, mean_e and adaptive_e, which one pass over
-    the pixels gives; `"paper"` adds weighted_f and hce, which cost some ten times as much each; `"all"` is
-    everything; the name of a measure, as `"iou"`, is its five, and `"msiou"` its two.
+    Groups: `"fast"` is mae, max_f, mean_f, adaptive_f, s_measure, max_e, mean_e and adaptive_e, computed in one pass
+    over the pixels; `"paper"` adds weighted_f and hce, which each take about ten times as long; `"all"` is all metrics
+    of dichoseg; the name of a measure, such as `"iou"`, is its variants; `"msiou"` is both multi-scale IoUs.
 
-    An image whose mask is empty has F = 0, even when the prediction is empty too; see `degenerate`.
+    An image with an empty mask has F = 0, even when the prediction is empty too; see `degenerate`.
 
     Args:
-        metrics: Names of metrics and of groups. The result has their order.
-        protocol: `"pysodmetrics"`, which papers use, or `"dis"`: the numbers that the DIS repository prints
-            during training, for comparison with its logs. Those are `mae`, against the mask as it is, not
-            binarised; `max_f`, with 255 thresholds and precision and recall averaged over images before they are
-            combined; and `hce`, of the prediction as it is above 128. Groups are cut down to the three.
-        normalize: Whether each prediction is stretched to [0, 1] first, as both protocols do.
+        metrics: Names of metrics and groups, in the order of the results.
+        protocol: `"pysodmetrics"`, which papers use, or `"dis"`: the values that the DIS repository prints during
+            training, for comparison with its logs. These are `mae`, against the mask without binarization; `max_f`,
+            with 255 thresholds and with precision and recall averaged over images before they are combined; and
+            `hce`, of the prediction above 128 without normalization. Groups are reduced to these three.
+        normalize: Whether to min-max normalize each prediction to [0, 1] first, as both protocols do.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Evaluator:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all images."""
+        """Discard all images."""
         self._rows: list[dict[str, float]] = []
         self._names: list[str] = []
         self._sums: dict[str, NDArray[Any]] = {}
@@ -113,8 +113,8 @@ class Evaluator:
         Args:
             prediction: (H, W), uint8, or float in [0, 1].
             mask: (H, W), uint8 (foreground above 128) or bool.
-            name: What `table` calls the image.
-            skeleton: The mask's skeleton, as `skeleton` of this folder gives it, where it is known already.
+            name: Name of the image in `table`.
+            skeleton: Precomputed `dichoseg.metrics.skeleton(mask)`; only HCE uses it.
         """
         pair = Pair(prediction, mask, normalize=self.normalize, skeleton=skeleton)
         curves = self._curves(pair)
@@ -126,7 +126,7 @@ class Evaluator:
         self._degenerate["constant_predictions"] += pair.constant
 
     def merge(self, other: Evaluator) -> None:
-        """Add the images that another evaluator has seen, for example in another process."""
+        """Add the images of another evaluator, for example from another process."""
         for setting in ("metrics", "protocol", "normalize"):
             ours, theirs = getattr(self, setting), getattr(other, setting)
             if ours != theirs:
@@ -138,29 +138,29 @@ class Evaluator:
             self._degenerate[key] += count
 
     def compute(self) -> dict[str, float]:
-        """The numbers of the data set so far. ValueError before the first image."""
+        """Return the metrics of the images so far; raise a ValueError before the first image."""
         if self.count == 0:
-            raise ValueError("nothing to average: update(prediction, mask) comes first")
+            raise ValueError("nothing to average; call update(prediction, mask) first")
         return {metric: self._of_set(metric) for metric in self.metrics}
 
     def table(self) -> list[dict[str, str | float]]:
-        """One row per image: its name and its own numbers.
+        """Return one row per image: its name and its own values.
 
-        There, `max_f` is the image's best F over the thresholds, so the rows do not average to the set's; nor do
-        they for the other `max_` metrics and the `overall_` ones. For all others they do.
+        `max_f` is the image's best F over the thresholds here, so the mean of the rows is not the value of the set.
+        The same holds for the other `max_` metrics and for `overall_` metrics, but not for any others.
         """
         return [{"name": name, **row} for name, row in zip(self._names, self._rows, strict=True)]
 
     def curves(self) -> dict[str, NDArray[np.float64]]:
-        """Measure -> its curve over the 256 thresholds, averaged over images; index i is grey level 255 - i.
+        """Return measure -> curve over the 256 thresholds, averaged over images; index i is gray level 255 - i.
 
-        Of those measures whose maximum or mean is wanted; with F come `precision` and `recall`. Empty for the
-        protocol `"dis"`.
+        Includes the measures with a `max_` or `mean_` metric; F adds `precision` and `recall`. Empty for the protocol
+        `"dis"`.
         """
         return {measure: total / self.count for measure, total in self._sums.items() if measure in MEASURES}
 
     def definitions(self) -> dict[str, str]:
-        """Return one line for each metric that says how it is computed."""
+        """Return a one-line definition of each metric."""
         lines = {}
         for metric in self.metrics:
             variant, _, measure = metric.partition("_")
@@ -174,14 +174,14 @@ class Evaluator:
         return lines
 
     def degenerate(self) -> dict[str, int]:
-        """How many images had an empty mask, a full mask, a constant prediction: those whose numbers are conventions.
+        """Count the images with an empty mask, a full mask or a constant prediction, whose values are conventions.
 
-        Several metrics are 0 for an empty mask, whatever the prediction: it lowers the average.
+        Several metrics are 0 for an empty mask, whatever the prediction, which lowers the average.
         """
         return dict(self._degenerate)
 
     def _curves(self, pair: Pair) -> dict[str, NDArray[Any]]:
-        """What is summed over images before anything is made of it."""
+        """Return the arrays that are summed over images."""
         if self.protocol == "dis":
             return {"precision, recall": dis.precision_recall(pair)} if "max_f" in self.metrics else {}
         curves: dict[str, NDArray[Any]] = {
@@ -232,13 +232,13 @@ def _extreme(variant: str, curve: NDArray[np.float64]) -> float:
 
 def _record(name: str) -> Metric:
     record = record_of(name)
-    if record is None:  # of a plugin that this process does not have
+    if record is None:  # metric of a plugin that is not installed in this process
         raise unknown(f"metric {name!r}", name, list_components("metrics"), listed="installed")
     return record
 
 
 def _expanded(metrics: Sequence[str], protocol: str) -> tuple[str, ...]:
-    """Expand names and groups to metrics, each once."""
+    """Expand groups and remove duplicates."""
     choice("protocol", protocol, PROTOCOLS)
     if isinstance(metrics, str):
         raise TypeError(f"metrics must be a sequence of names; got {metrics!r}; write ({metrics!r},)")
@@ -252,5 +252,5 @@ def _expanded(metrics: Sequence[str], protocol: str) -> tuple[str, ...]:
             raise unknown(f"metric {name!r} in protocol {protocol!r}", name, (*known, *plugins, *GROUPS))
         expanded += [one for one in GROUPS.get(name, (name,)) if one in known or one in plugins]
     if not expanded:
-        raise ValueError(f"metrics must name at least one that protocol {protocol!r} has: {', '.join(known)}")
+        raise ValueError(f"metrics must name at least one metric of protocol {protocol!r}: {', '.join(known)}")
     return tuple(dict.fromkeys(expanded))

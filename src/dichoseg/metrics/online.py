@@ -1,4 +1,4 @@
-"""Quick metrics for validation during training, batched, on the tensors' device."""
+"""Quick batched metrics for validation during training, on the device of the tensors."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from .pair import Pair
 
 
 class OnlineMetrics:
-    """`quick_mae`, `quick_max_f` and `quick_iou` over the batches of a validation set, at the network's own size.
+    """Averages of `quick_mae`, `quick_max_f` and `quick_iou` over a validation set, at the network's resolution.
 
-    For choosing between checkpoints; not comparable with papers, whose numbers are taken at the masks' native
-    size (`dichoseg.evaluate`). The probability is the sigmoid of the logits in float32, and is not stretched.
+    For choosing between checkpoints; not comparable with papers, whose metrics are computed at the masks' native size
+    (`dichoseg.evaluate`). The probability is the sigmoid of the logits in float32, without min-max normalization.
 
-    - `quick_mae`: mean absolute difference between probability and mask, averaged over images. The mask is
-      not binarised: soft edges count as they are.
+    - `quick_mae`: mean absolute difference between probability and mask, averaged over images. The mask is not
+      binarized, so soft edges keep their values.
     - `quick_max_f`: maximum, over 256 thresholds, of the F-curve averaged over images; F as in `f_curve` with
-      b = 0.3, foreground of the mask above 0.5. An image whose mask is empty has F = 0.
-    - `quick_iou`: intersection over union at grey level 128, averaged over images; 0 where both are empty.
+      b = 0.3, and the mask's foreground above 0.5. An image with an empty mask has F = 0.
+    - `quick_iou`: intersection over union at gray level 128, averaged over images; 0 if both are empty.
 
-    A logit that is NaN makes `quick_mae` NaN, and is background for the others.
+    A NaN logit makes `quick_mae` NaN, and is background for the other metrics.
 
     Args:
-        metrics: Further metrics of single images, computed from the probability rounded to 8 bits; they get the keys
+        metrics: Further metrics of single images, computed from the probability rounded to 8 bits. Their keys are
             `quick_<name>`.
     """
 
@@ -44,9 +44,11 @@ class OnlineMetrics:
 
     @torch.no_grad()
     def update(self, logits: Logits, mask: Mask) -> None:
-        """Add a batch of logits (B, 1, H, W) with their masks, foreground above 0.5."""
+        """Add a batch of logits (B, 1, H, W) and masks, with the foreground above 0.5."""
         if logits.shape != mask.shape:
-            raise ValueError(f"logits and mask must be of one size; got {tuple(logits.shape)} and {tuple(mask.shape)}")
+            raise ValueError(
+                f"logits and mask must have the same shape; got {tuple(logits.shape)} and {tuple(mask.shape)}"
+            )
         probability = logits.float().sigmoid().flatten(1)  # (B, N)
         target = mask.float().flatten(1)  # (B, N)
         self._mae += float((probability - target).abs().mean(dim=1).sum())
@@ -65,8 +67,12 @@ class OnlineMetrics:
                 for metric in self.metrics:
                     self._values[metric.name].append(float(metric.of_pair(pair)))
 
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out the metrics, whose functions may not be picklable: a copy in another process is only merged."""
+        return {**vars(self), "metrics": ()}
+
     def merge(self, other: OnlineMetrics) -> None:
-        """Add the batches of another one, with the same metrics."""
+        """Add the batches of another `OnlineMetrics` with the same metrics."""
         self._mae += other._mae
         self._curve += other._curve
         self._iou += other._iou
@@ -77,7 +83,7 @@ class OnlineMetrics:
     def compute(self) -> dict[str, float]:
         """Return the averages so far; raise a ValueError before the first batch."""
         if self.count == 0:
-            raise ValueError("nothing to average: update(logits, mask) comes first")
+            raise ValueError("nothing to average; call update(logits, mask) first")
         return {
             "quick_mae": self._mae / self.count,
             "quick_max_f": float(self._curve.max()) / self.count,
@@ -91,13 +97,13 @@ def _pair(levels: NDArray[np.uint8], foreground: NDArray[np.bool_]) -> Pair:
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Average over the images for which the metric is defined; NaN if there are none."""
+    """Return the mean of the values that are not NaN; NaN if there are none."""
     defined = [value for value in values if not isnan(value)]
     return fsum(defined) / len(defined) if defined else nan
 
 
 def _level_counts(probability: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
-    """(B, N) -> (B, 2, 256): background and foreground pixels at each grey level, the lowest first."""
+    """Count background and foreground pixels at each gray level, lowest first: (B, N) -> (B, 2, 256)."""
     batch = len(probability)
     levels = (probability.nan_to_num() * 255).long()
     image = torch.arange(batch, device=levels.device)[:, None]

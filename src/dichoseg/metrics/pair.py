@@ -1,8 +1,8 @@
-"""A prediction and its mask, and the counts that most metrics follow from.
+"""Prediction and mask of one image, and the counts from which most metrics are computed.
 
-Protocol (PySODMetrics 1.6): foreground of a mask is above 128; a prediction becomes float64 in [0, 1] and is
-stretched to its own minimum and maximum unless it is constant or `normalize=False`. A uint8 mask of 0 and 1
-therefore counts as empty: pass bool, or scale it by 255.
+Protocol (PySODMetrics 1.6): mask values above 128 are foreground. A prediction is converted to float64 in [0, 1] and
+min-max normalized, unless it is constant or `normalize=False`. A uint8 mask of 0 and 1 is therefore empty: pass bool,
+or multiply it by 255.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from .measures import Confusion
 
 
 class Pair:
-    """One prediction and its mask. What several metrics need is found on first use and kept.
+    """Prediction and mask of one image. Results that several metrics need are computed on first use and cached.
 
-    Of an 8-bit prediction one pass over the pixels makes a joint histogram, which the threshold metrics and the
-    structure measure follow from; a float prediction has its pixels visited for each.
+    For an 8-bit prediction, one pass over the pixels builds a joint histogram, from which the threshold metrics and the
+    structure measure are computed. For a float prediction, each of them visits the pixels.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
-        normalize: Whether the prediction is stretched to [0, 1] first.
-        skeleton: The mask's skeleton, where it is known already; HCE alone looks at it.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
+        skeleton: Precomputed `skeleton(mask)`; only HCE uses it.
 
     Raises:
-        ValueError: Shapes that differ or are not (H, W), an empty image, values outside of [0, 1], NaN.
-        TypeError: Something else than arrays, a prediction that is neither uint8 nor float, or a mask that is neither
-            uint8 nor bool.
+        ValueError: The shapes differ or are not (H, W), the image has no pixels, or a value is NaN or outside [0, 1].
+        TypeError: An argument is not an array, the prediction is neither uint8 nor float, or the mask is neither uint8
+            nor bool.
     """
 
     def __init__(
@@ -53,56 +53,56 @@ class Pair:
 
     @cached_property
     def of_levels(self) -> bool:
-        """Whether the prediction is 8-bit, so that its histogram says it all."""
+        """True if the prediction is 8-bit, so that its histogram is sufficient."""
         return self.prediction.dtype == np.uint8
 
     @cached_property
     def constant(self) -> bool:
-        """Whether the prediction has one value."""
+        """True if all values of the prediction are equal."""
         return bool(self.prediction.min() == self.prediction.max())
 
     @cached_property
     def table(self) -> NDArray[np.float64]:
-        """(256,): value in [0, 1] of each grey level of an 8-bit prediction; 0 for levels beyond its range."""
+        """Value in [0, 1] of each gray level of an 8-bit prediction: (256,); 0 for levels outside its range."""
         low, high = int(self.prediction.min()), int(self.prediction.max())
         table = np.zeros(256)
         table[low : high + 1] = _stretch(np.arange(low, high + 1) / 255, normalize=self.normalize)
         return table
 
     def values_of(self, rows: slice) -> NDArray[np.float64]:
-        """(h, W): some rows of `values`, in an array of their own."""
+        """Return some rows of `values` as a new array: (h, W)."""
         if self.of_levels:
             return np.asarray(cv2.LUT(self.prediction[rows], self.table), np.float64)
         return self.values[rows].copy()
 
     @cached_property
     def values(self) -> NDArray[np.float64]:
-        """(H, W): the prediction in [0, 1], stretched if asked."""
+        """Prediction in [0, 1], min-max normalized if `normalize`: (H, W)."""
         if self.of_levels:
             return self.values_of(slice(None))
         return _stretch(self.prediction.astype(np.float64), normalize=self.normalize)
 
     @cached_property
     def grey(self) -> NDArray[np.uint8]:
-        """(H, W): `values` times 255, truncated: the levels that the 256 thresholds compare with."""
+        """Gray levels that are compared with the 256 thresholds, `values` times 255, truncated: (H, W)."""
         return (self.values * 255).astype(np.uint8)
 
     @cached_property
     def _sums(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Foreground pixels in each row (H,) and in each column (W,)."""
+        """Number of foreground pixels in each row (H,) and in each column (W,)."""
         foreground = self.foreground.view(np.uint8)
         return _row_sums(foreground), _column_sums(foreground)
 
     @cached_property
     def area(self) -> int:
-        """Foreground pixels of the mask."""
+        """Number of foreground pixels of the mask."""
         return int(self._sums[0].sum())
 
     @cached_property
     def quadrants(self) -> list[tuple[slice, slice]]:
-        """The image in four, meeting below and to the right of the mask's centroid; some may be empty.
+        """Four parts of the image, split below and to the right of the mask's centroid; some may be empty.
 
-        The centroid is rounded half to even. Of an empty mask, the first quadrant is the whole image.
+        The centroid is rounded half to even. For an empty mask, the first quadrant is the whole image.
         """
         height, width = self.foreground.shape
         if self.area:
@@ -114,9 +114,9 @@ class Pair:
 
     @cached_property
     def histogram(self) -> NDArray[np.int64]:
-        """(4, 2, 256): background and foreground pixels of each quadrant at each level.
+        """Number of background and foreground pixels in each quadrant at each level: (4, 2, 256).
 
-        The levels are those of an 8-bit prediction as it is, and `grey` of a float one.
+        The levels are those of an 8-bit prediction without normalization, or `grey` of a float prediction.
         """
         levels = self.prediction if self.of_levels else self.grey
         return np.stack([_histogram(levels[part], self.foreground[part]) for part in self.quadrants])
@@ -139,7 +139,7 @@ class Pair:
 
     @cached_property
     def curve(self) -> Confusion:
-        """At the 256 thresholds: index i is "grey level is at least 255 - i"."""
+        """Counts at the 256 thresholds: index i is "gray level is at least 255 - i"."""
         histogram = self.histogram.sum(axis=0)  # (2, 256)
         if self.of_levels:
             levels, histogram = histogram, np.zeros((2, 256), np.int64)
@@ -155,21 +155,21 @@ class Pair:
             threshold = min(2 * float((self.table * pixels).sum()) / self.size, 1.0)
             if np.abs(self.table[pixels > 0] - threshold).min() >= 1e-12:
                 return threshold
-            # A level lies on the threshold and rounding decides: add up pixels, as the reference does.
+            # A level lies on the threshold, so rounding decides: average over pixels, as the reference does.
         return min(2 * float(self.values.mean()), 1.0)
 
     @cached_property
     def adaptive(self) -> Confusion:
-        """At the adaptive threshold; a value on it is positive."""
+        """Counts at the adaptive threshold; a value equal to it is positive."""
         return self._decided((self.table if self.of_levels else self.values) >= self.adaptive_threshold)
 
     @cached_property
     def binary(self) -> Confusion:
-        """At one half; the half itself is negative."""
+        """Counts at the threshold 0.5; a value equal to it is negative."""
         return self._decided((self.table if self.of_levels else self.values) > 0.5)
 
     def _decided(self, positive: NDArray[np.bool_]) -> Confusion:
-        """Of a decision on each level (256,) or on each pixel (H, W)."""
+        """Count the pixels of a decision on each level (256,) or on each pixel (H, W)."""
         if positive.ndim == 1:
             false_positives, true_positives = (int(n) for n in self.histogram.sum(axis=0) @ positive)
         else:
@@ -179,7 +179,7 @@ class Pair:
 
 
 def _column_sums(ones: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Sums (W,) of an array of zeros and ones; bytes are added while they hold them, which is fast in any OpenCV."""
+    """Sum each column of an array of zeros and ones: (W,). Sums of 255 rows fit in a byte: fast with any OpenCV."""
     sums = np.zeros(ones.shape[1], np.int64)
     for top in range(0, len(ones), 255):
         sums += np.add.reduce(ones[top : top + 255], axis=0, dtype=np.uint8)
@@ -187,7 +187,7 @@ def _column_sums(ones: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _row_sums(ones: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Sums (H,) of an array of zeros and ones, whose columns are added eight bytes at a time."""
+    """Sum each row of an array of zeros and ones: (H,). Eight columns are added at a time, as bytes of a uint64."""
     wide = ones.shape[1] // 8 * 8
     words = np.ascontiguousarray(ones[:, :wide]).view(np.uint64)  # (H, W / 8)
     sums = ones[:, wide:].sum(axis=1, dtype=np.int64)
@@ -198,7 +198,7 @@ def _row_sums(ones: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _histogram(levels: NDArray[np.uint8], foreground: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(2, 256): background and foreground pixels at each level."""
+    """Count background and foreground pixels at each level: (2, 256)."""
     counts = np.zeros((2, 256), np.int64)
     rows = max(1, 2**24 // max(levels.shape[1], 1))  # OpenCV counts in float32
     for top in range(0, len(levels) if levels.size else 0, rows):
@@ -214,7 +214,7 @@ def _stretch(values: NDArray[np.float64], *, normalize: bool) -> NDArray[np.floa
 
 
 def check_array(name: str, values: object) -> None:
-    """Refuse, with a TypeError, what is no array, such as a tensor."""
+    """Raise a TypeError if a value is not a NumPy array, such as a tensor."""
     if not isinstance(values, np.ndarray):
         raise TypeError(f"{name} must be a NumPy array (H, W); got {type(values).__name__}")
 
@@ -224,7 +224,7 @@ def _check(prediction: NDArray[Any], mask: NDArray[Any]) -> None:
     check_array("mask", mask)
     if prediction.ndim != 2 or prediction.shape != mask.shape or prediction.size == 0:
         raise ValueError(
-            f"prediction and mask must be two (H, W) arrays of one size; got {prediction.shape} and {mask.shape}"
+            f"prediction and mask must be two (H, W) arrays of the same size; got {prediction.shape} and {mask.shape}"
         )
     if mask.dtype not in (np.bool_, np.uint8):
         raise TypeError(f"mask must be uint8 or bool; got {mask.dtype}; compare it with a threshold first")

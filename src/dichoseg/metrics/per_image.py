@@ -1,4 +1,4 @@
-"""The metrics that are functions of one image, as records: registered like those of plugins."""
+"""Records of the metrics of single images, registered like those of plugins."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ RECORDS: Mapping[str, Metric] = MappingProxyType(
 
 
 def record_of(name: str) -> Metric | None:
-    """Return the record of a metric of single images, dichoseg's own or a plugin's; None if there is none."""
+    """Return the record of a metric of single images, dichoseg's own or a plugin's; None if it is not found."""
     return RECORDS.get(name) or _plugin_record(name)
 
 

@@ -1,4 +1,4 @@
-"""Open curves of pixels: where they run along a region's contours, and how few points draw them."""
+"""Open curves of pixels along a region's contours, and their simplification."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ Indices = NDArray[np.intp]
 
 
 class Curves(NamedTuple):
-    """Open curves one after the other."""
+    """Open curves, concatenated."""
 
     points: NDArray[np.int64]
-    """(N, 2): x and y."""
+    """Coordinates x and y: (N, 2)."""
     starts: Indices
-    """(K,): where each curve begins; each has a point or more."""
+    """Index of each curve's first point: (K,). Each curve has at least one point."""
 
 
 def curves_along(region: NDArray[np.uint8], where: NDArray[np.uint8]) -> tuple[Curves, int]:
-    """Parts of the region's contours where `where` is set, and the number of components without such a part.
+    """Return the parts of a region's contours where `where` is set, and the number of components without such a part.
 
-    Contours come in OpenCV's order (`RETR_TREE`), which has been the same from 4.10 to 5.0, and a pixel belongs to
-    the first that visits it. If a contour has several parts and its last ends beside the beginning of its first,
-    they are one curve: the last, and then the first, backwards. That is what the published numbers were made with.
+    Contours are in OpenCV's order (`RETR_TREE`), which is the same from 4.10 to 5.0, and a pixel belongs to the first
+    contour that visits it. If a contour has several parts and the end of its last touches the start of its first, the
+    two become one curve: the last, then the first reversed. Published values were computed this way.
 
     Args:
         region: (H, W), 0 or 1; components are 8-connected.
@@ -50,17 +50,17 @@ def curves_along(region: NDArray[np.uint8], where: NDArray[np.uint8]) -> tuple[C
 
 
 def simplified(curves: Curves, epsilon: float, distance: Literal["line", "segment"]) -> Binary:
-    """Which points are left (N,) after Douglas and Peucker's algorithm and OpenCV's clean-up.
+    """Mark the points (N,) that remain after the Douglas-Peucker algorithm and OpenCV's cleanup.
 
-    A curve keeps its ends. Where a point is farther than `epsilon` from the chord, the curve is split at the
-    farthest, the first of them. In the end, a point goes if it is close to the chord between its neighbours and
-    that chord is oblique; the point after it then stays. `cv2.approxPolyDP` does the same, with the distance to the
+    Curves keep their ends. If a point is farther than `epsilon` from the chord, the curve is split at the farthest
+    point, or the first of several. Finally, a point is removed if it is close to the chord between its neighbors and
+    that chord is oblique; the next point then stays. `cv2.approxPolyDP` does the same, with the distance to the
     chord's line before OpenCV 4.13, and to the chord itself since.
 
     Args:
-        curves: The curves; no point may be twice on one.
+        curves: Curves to simplify; no point may occur twice in one curve.
         epsilon: Distance in pixels.
-        distance: From the line through a chord's ends, or from the segment between them.
+        distance: Distance to the line through a chord's ends, or to the segment between them.
     """
     x, y = np.ascontiguousarray(curves.points.T)
     left, right = curves.starts, np.append(curves.starts, len(x))[1:] - 1
@@ -81,7 +81,7 @@ def simplified(curves: Curves, epsilon: float, distance: Literal["line", "segmen
 
 
 def _first_visits(pixels: Indices, where: NDArray[np.uint8]) -> Indices:
-    """Indices of the pixels where `where` is set, each pixel once."""
+    """Return the indices of the pixels where `where` is set, each pixel once."""
     kept = np.flatnonzero(where.take(pixels))
     pixels = pixels[kept]
     visits = np.arange(pixels.size)
@@ -91,9 +91,9 @@ def _first_visits(pixels: Indices, where: NDArray[np.uint8]) -> Indices:
 
 
 def _components(parent: NDArray[np.int32]) -> tuple[Indices, int]:
-    """The outer contour of each contour's component, and the number of components.
+    """Return the outer contour of each contour's component, and the number of components.
 
-    Contours are nested: outer ones in holes, holes in outer ones.
+    Contours are nested: outer contours in holes, holes in outer contours.
     """
     depth, ancestor = np.zeros(len(parent), np.intp), parent
     while (inside := ancestor >= 0).any():
@@ -104,7 +104,7 @@ def _components(parent: NDArray[np.int32]) -> tuple[Indices, int]:
 
 
 def _joined(points: NDArray[np.int64], begins: Indices, contour: Indices) -> tuple[Indices, Indices]:
-    """Points in the order of the curves, and the curves' starts, of runs that begin at `begins` (on `contour`)."""
+    """Return the order of the points along the curves, and the curves' starts, for runs that start at `begins`."""
     lengths = np.diff(begins, append=len(points))
     first = np.flatnonzero(np.diff(contour, prepend=-1))  # the first run of each contour
     last = np.append(first[1:], len(begins)) - 1
@@ -127,7 +127,7 @@ def _joined(points: NDArray[np.int64], begins: Indices, contour: Indices) -> tup
 def _farthest(
     x: NDArray[np.int64], y: NDArray[np.int64], left: Indices, right: Indices, distance: Literal["line", "segment"]
 ) -> tuple[Indices, NDArray[np.int64]]:
-    """The point farthest from each chord, and its squared distance times the chord's squared length."""
+    """Find the point farthest from each chord, and its squared distance times the chord's squared length."""
     lengths = right - left - 1
     offsets = np.cumsum(lengths) - lengths
     points = np.arange(lengths.sum()) + np.repeat(left + 1 - offsets, lengths)
@@ -150,7 +150,7 @@ def _farthest(
 def _cleaned_up(
     x: NDArray[np.int64], y: NDArray[np.int64], left_over: Binary, starts: Indices, epsilon: float
 ) -> Binary:
-    """Without points close to the chord between their neighbours; of such points in a row, every other goes."""
+    """Remove points close to the chord between their neighbors; of consecutive such points, every other one."""
     points = np.flatnonzero(left_over)
     inner = np.ones(len(left_over), np.bool_)
     inner[starts] = inner[np.append(starts, len(x))[1:] - 1] = False

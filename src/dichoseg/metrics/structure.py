@@ -14,23 +14,25 @@ from .pair import Pair
 
 
 def s_measure(prediction: NDArray[Any], mask: NDArray[Any], *, alpha: float = 0.5, normalize: bool = True) -> float:
-    """Structure measure (Fan et al., arXiv:1708.00786), as PySODMetrics has it: alpha object + (1 - alpha) region.
+    """Compute the structure measure, alpha * object + (1 - alpha) * region, as in PySODMetrics.
 
-    Of an empty mask it is 1 - the prediction's mean, of a full one the mean; never below 0. Differs: a quadrant
-    without pixels, which a mask in the last row or column gives, counts nothing, where PySODMetrics gives NaN;
-    and a quadrant in which prediction and mask are constant is alike, where rounding may decide otherwise there.
+    For an empty mask it is 1 - the prediction's mean, for a full mask the mean. It is never below 0.
+
+    Source: Fan et al. (arXiv:1708.00786). Differs: a quadrant without pixels, which results from a mask in the last
+    row or column, contributes 0, while PySODMetrics gives NaN. A quadrant in which prediction and mask are constant
+    has similarity 1, while in PySODMetrics rounding may change it.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
         alpha: Weight of the object term; 0.5 in this field.
-        normalize: Whether the prediction is stretched to [0, 1] first.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
     """
     return structure(Pair(prediction, mask, normalize=normalize), alpha=alpha)
 
 
 def structure(pair: Pair, *, alpha: float = 0.5) -> float:
-    """`s_measure` of a pair."""
+    """Compute `s_measure` of a pair."""
     quadrants = [_moments(pair, [index]) for index in range(4)]
     share = pair.area / pair.size
     if pair.area in (0, pair.size):
@@ -49,17 +51,17 @@ def structure(pair: Pair, *, alpha: float = 0.5) -> float:
 
 
 class _Moments(NamedTuple):
-    """Of the prediction, over some pixels."""
+    """Moments of the prediction over some pixels."""
 
     pixels: int
     mean: float
-    """0 of no pixels."""
+    """Mean; 0 if there are no pixels."""
     squares: float
-    """Sum of squared differences to the mean; exactly 0 where the prediction has one value."""
+    """Sum of squared differences from the mean; exactly 0 if the prediction has one value."""
 
 
 def _moments(pair: Pair, quadrants: Iterable[int]) -> tuple[_Moments, _Moments]:
-    """Over the background and over the foreground of some quadrants."""
+    """Compute the moments of the background and of the foreground of some quadrants."""
     if pair.of_levels:
         negatives, positives = pair.histogram[list(quadrants)].sum(axis=0)
         return _weighted(pair.table, negatives), _weighted(pair.table, positives)
@@ -80,13 +82,13 @@ def _weighted(values: NDArray[np.float64], counts: NDArray[Any]) -> _Moments:
 
 
 def _object(part: _Moments, mean: float) -> float:
-    """How alike and how near to 1 the prediction is inside the object; `mean` is that of 1 - it for background."""
+    """Compute how uniform and close to 1 the prediction is inside the object; for background, 1 - the prediction."""
     deviation = sqrt(part.squares / (part.pixels - 1)) if part.pixels > 1 else 0.0
     return 2 * mean / (mean * mean + 1 + deviation + EPSILON)
 
 
 def _region(background: _Moments, foreground: _Moments) -> float:
-    """Structural similarity of prediction and mask in one quadrant."""
+    """Compute the structural similarity of prediction and mask in one quadrant."""
     count = background.pixels + foreground.pixels
     share = foreground.pixels / count
     between = foreground.mean - background.mean

@@ -10,27 +10,28 @@ from numpy.typing import NDArray
 
 from .binary import Binary, foreground_of
 
-# Neighbourhoods whose middle pixel goes, as sums of 1, 2, 4, ..., 128 for the neighbours NW, N, NE, E, SE, S, SW, W:
-# in the first pass of a round, in the second, in both. This is the table behind published HCE values; 25 of its 256
-# entries differ from the textbook's.
+# Neighborhoods whose center is removed, as sums of 1, 2, 4, ..., 128 for the neighbors NW, N, NE, E, SE, S, SW, W:
+# in the first pass of a round, in the second, in both. Published HCE values use this table; 25 of its 256 entries
+# differ from the textbook's.
 FIRST = (3, 6, 11, 12, 14, 131, 134, 143, 159, 161, 194, 198, 207, 227, 231, 243)
 SECOND = (24, 26, 56, 62, 63, 96, 104, 108, 126, 176, 192, 224, 248, 249, 252)
 BOTH = (7, 10, 15, 28, 30, 31, 40, 60, 112, 120, 124, 130, 135, 160, 193, 195, 199, 225, 240, 241)
 
 
 def skeleton(mask: NDArray[Any]) -> Binary:
-    """Lines one pixel wide in the middle of the foreground: (H, W), bool.
+    """Thin the foreground to lines one pixel wide in its middle: (H, W), bool.
 
-    Zhang and Suen's thinning (CACM 1984) with the table that makes `hce` comparable with papers. Two passes take
-    turns; each removes all pixels whose neighbourhood is in its table at once, until none is. Outside of the image
-    is background. The skeleton of a mirrored mask is not the mirrored skeleton.
+    Two passes alternate until nothing changes; each removes all pixels at once whose neighborhood is in its table. The
+    outside of the image is background. The skeleton of a mirrored mask is not the mirrored skeleton.
+
+    Source: Zhang and Suen (CACM 1984). Differs: the table is the one that makes `hce` comparable with papers.
 
     Args:
         mask: (H, W), uint8 (foreground above 128) or bool.
 
     Raises:
-        ValueError: A shape that is not (H, W), an empty array.
-        TypeError: A mask that is neither uint8 nor bool.
+        ValueError: The mask is not (H, W), or has no pixels.
+        TypeError: The mask is neither uint8 nor bool.
     """
     foreground = foreground_of(mask)
     thinned = np.zeros_like(foreground)
@@ -41,10 +42,10 @@ def skeleton(mask: NDArray[Any]) -> Binary:
 
 
 def _thinned(foreground: Binary) -> Binary:
-    """The skeleton, found by looking only at pixels whose neighbourhood has just changed.
+    """Compute the skeleton, visiting only pixels whose neighborhood has just changed.
 
-    One look tells what both passes make of a pixel: it goes now, or it goes in the next pass if its neighbourhood is
-    the same then, or it stays until a neighbour goes. Pixels are indices into the flat image, which has a border of
+    One lookup decides for both passes: a pixel is removed now, or in the next pass if its neighborhood does not change
+    before, or it stays until a neighbor is removed. Pixels are indices into the flattened image, which has a border of
     background.
     """
     image = np.pad(foreground.view(np.uint8), 1)
@@ -80,7 +81,7 @@ def _thinned(foreground: Binary) -> Binary:
 
 
 def _triples(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Each pixel (2) with its left (1) and right (4) neighbours."""
+    """Encode each pixel (2) with its left (1) and right (4) neighbors."""
     triples = np.left_shift(image, 1, dtype=np.uint8)
     triples[:, 1:] |= image[:, :-1]
     triples[:, :-1] |= image[:, 1:] << 2
@@ -88,9 +89,9 @@ def _triples(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _tables() -> Binary:
-    """(2, 512): what goes in either pass, by the triple above, plus 8 times the pixel's, plus 64 times that below."""
+    """Mark the pixels removed in each pass: (2, 512), by triple above + 8 * the pixel's triple + 64 * triple below."""
     tables = np.zeros((2, 512), np.bool_)
-    bits = [1 << bit for bit in (0, 1, 2, 5, 8, 7, 6, 3)]  # of the neighbours from NW on; bit 4 is the pixel itself
+    bits = [1 << bit for bit in (0, 1, 2, 5, 8, 7, 6, 3)]  # neighbors from NW on; bit 4 is the pixel itself
     for table, codes in zip(tables, (FIRST + BOTH, SECOND + BOTH), strict=True):
         for code in codes:
             table[(1 << 4) + sum(bit for place, bit in enumerate(bits) if code >> place & 1)] = True

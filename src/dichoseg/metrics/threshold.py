@@ -1,7 +1,7 @@
 """Errors and threshold measures of one image.
 
-The protocol is that of `Pair`, PySODMetrics' own. `measure_curve`, `adaptive_measure` and `binary_measure` take
-any of `MEASURES`; the F-measure has functions of its own as well.
+The protocol is that of `Pair`, the one of PySODMetrics. `measure_curve`, `adaptive_measure` and `binary_measure` take
+any of `MEASURES`; the F-measure also has its own functions.
 """
 
 from __future__ import annotations
@@ -17,37 +17,38 @@ from .pair import Pair
 
 
 def mae(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool = True) -> float:
-    """Mean absolute difference between prediction and mask; 0 is best.
+    """Compute the mean absolute difference between prediction and mask; 0 is best.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
-        normalize: Whether the prediction is stretched to [0, 1] first.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
     """
     return Pair(prediction, mask, normalize=normalize).absolute_error
 
 
 def mse(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool = True) -> float:
-    """Mean squared difference between prediction and mask; 0 is best.
+    """Compute the mean squared difference between prediction and mask; 0 is best.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
-        normalize: Whether the prediction is stretched to [0, 1] first.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
     """
     return Pair(prediction, mask, normalize=normalize).squared_error
 
 
 def e_measure(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool = True) -> NDArray[np.float64]:
-    """Enhanced-alignment measure at each of 256 thresholds: (256,), index i for "grey level is at least 255 - i".
+    """Compute the E-measure at each of 256 thresholds: (256,), index i for "gray level is at least 255 - i".
 
-    Papers print its maximum and its mean. As published it is divided by N - 1 pixels, so a perfect prediction has a
-    little more than 1. `adaptive_measure(..., "e")` and `binary_measure(..., "e")` are its other variants.
+    Papers report the maximum and the mean of this enhanced-alignment measure. As published, it is divided by N - 1
+    pixels, so a perfect prediction scores slightly above 1. `adaptive_measure(..., "e")` and
+    `binary_measure(..., "e")` are its other variants.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
-        normalize: Whether the prediction is stretched to [0, 1] first.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
     """
     return measure_curve(prediction, mask, "e", normalize=normalize)
 
@@ -55,40 +56,40 @@ def e_measure(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool =
 def measure_curve(
     prediction: NDArray[Any], mask: NDArray[Any], measure: str, *, normalize: bool = True
 ) -> NDArray[np.float64]:
-    """A measure at each of 256 thresholds: (256,), index i for "grey level is at least 255 - i".
+    """Compute a measure at each of 256 thresholds: (256,), index i for "gray level is at least 255 - i".
 
-    Grey levels are the prediction times 255, truncated. At index 255 everything is positive.
+    Gray levels are the prediction times 255, truncated. At index 255 everything is positive.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
-        measure: `"f"`, `"e"`, `"iou"`, `"dice"`, `"precision"`, `"recall"`, `"specificity"`, `"fpr"`,
-            `"accuracy"`, `"ber"` or `"kappa"`.
-        normalize: Whether the prediction is stretched to [0, 1] first.
+        measure: Name of the measure: `"f"`, `"e"`, `"iou"`, `"dice"`, `"precision"`, `"recall"`, `"specificity"`,
+            `"fpr"`, `"accuracy"`, `"ber"` or `"kappa"`.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
     """
     return _measure(measure)(Pair(prediction, mask, normalize=normalize).curve)
 
 
 def adaptive_measure(prediction: NDArray[Any], mask: NDArray[Any], measure: str, *, normalize: bool = True) -> float:
-    """A measure at the adaptive threshold, twice the prediction's mean, at most 1.
+    """Compute a measure at the adaptive threshold, twice the prediction's mean, at most 1.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
-        measure: As for `measure_curve`.
-        normalize: Whether the prediction is stretched to [0, 1] first.
+        measure: Name of the measure, as in `measure_curve`.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
     """
     return float(_measure(measure)(Pair(prediction, mask, normalize=normalize).adaptive))
 
 
 def binary_measure(prediction: NDArray[Any], mask: NDArray[Any], measure: str, *, normalize: bool = True) -> float:
-    """A measure of the prediction cut at one half.
+    """Compute a measure of the prediction thresholded above 0.5.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
-        measure: As for `measure_curve`.
-        normalize: Whether the prediction is stretched to [0, 1] first.
+        measure: Name of the measure, as in `measure_curve`.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
     """
     return float(_measure(measure)(Pair(prediction, mask, normalize=normalize).binary))
 
@@ -96,16 +97,16 @@ def binary_measure(prediction: NDArray[Any], mask: NDArray[Any], measure: str, *
 def f_curve(
     prediction: NDArray[Any], mask: NDArray[Any], *, beta_squared: float = 0.3, normalize: bool = True
 ) -> NDArray[np.float64]:
-    """F-measure at each of 256 thresholds: (256,), index i for "grey level is at least 255 - i".
+    """Compute the F-measure at each of 256 thresholds: (256,), index i for "gray level is at least 255 - i".
 
-    With precision P = TP / (TP + FP) and recall R = TP / T, F = (1 + b) P R / (b P + R), and 0 where the
-    numerator is (an empty mask: everywhere).
+    With precision P = TP / (TP + FP) and recall R = TP / T, F = (1 + b) P R / (b P + R). F is 0 where the numerator is
+    0, which is everywhere for an empty mask.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
-        beta_squared: The constant b; 0.3 in this field.
-        normalize: Whether the prediction is stretched to [0, 1] first.
+        beta_squared: Constant b; 0.3 in this field.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
     """
     return f_measure(Pair(prediction, mask, normalize=normalize).curve, beta_squared=beta_squared)
 
@@ -113,18 +114,18 @@ def f_curve(
 def adaptive_f(
     prediction: NDArray[Any], mask: NDArray[Any], *, beta_squared: float = 0.3, normalize: bool = True
 ) -> float:
-    """F-measure at the adaptive threshold, twice the prediction's mean, at most 1.
+    """Compute the F-measure at the adaptive threshold, twice the prediction's mean, at most 1.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
-        beta_squared: The constant b of `f_curve`.
-        normalize: Whether the prediction is stretched to [0, 1] first.
+        beta_squared: Constant b, as in `f_curve`.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
     """
     return float(f_measure(Pair(prediction, mask, normalize=normalize).adaptive, beta_squared=beta_squared))
 
 
 def _measure(name: str) -> Callable[[Confusion], Values]:
     if name not in MEASURES:
-        raise ValueError(f"no measure {name!r}; there are {', '.join(MEASURES)}")
+        raise ValueError(f"no measure {name!r}; known: {', '.join(MEASURES)}")
     return MEASURES[name]

@@ -12,41 +12,41 @@ from .measures import EPSILON
 from .pair import Pair
 
 NEAR = 4
-"""A background pixel up to 3 from the foreground in rows and columns has its nearest one within 4 of both."""
+"""Search radius: if a foreground pixel is within 3 rows and columns, the nearest one is within 4 of both."""
 
 MARGIN = NEAR + 3
-"""Rows beside a strip that its smoothed errors depend on."""
+"""Rows above and below a strip on which its smoothed errors depend."""
 STRIP = 128
-"""Rows that are worked on at a time."""
+"""Rows that are processed at a time."""
 
 
 def weighted_f_measure(
     prediction: NDArray[Any], mask: NDArray[Any], *, beta_squared: float = 1.0, normalize: bool = True
 ) -> float:
-    """Weighted F-measure (Margolin et al., CVPR 2014), as PySODMetrics has it; 0 for an empty mask.
+    """Compute the weighted F-measure (Margolin et al., CVPR 2014), as in PySODMetrics; 0 for an empty mask.
 
-    Errors inside the object are smoothed along it (7 x 7 Gaussian, sigma 5), and those outside weigh 1 to 2, the
-    farther from the object the more. Of several nearest foreground pixels the one of the lowest column, then of
-    the lowest row counts, as with `scipy.ndimage.distance_transform_edt`.
+    Errors inside the object are smoothed along it (7 x 7 Gaussian, sigma 5). Errors outside have weights from 1 to 2,
+    which grow with the distance from the object. Of several nearest foreground pixels, the one in the lowest column,
+    then in the lowest row, is used, as in `scipy.ndimage.distance_transform_edt`.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].
         mask: (H, W), uint8 (foreground above 128) or bool.
-        beta_squared: The constant b; 1 here, not the 0.3 of the other F-measures.
-        normalize: Whether the prediction is stretched to [0, 1] first.
+        beta_squared: Constant b; 1 here, unlike the 0.3 of the other F-measures.
+        normalize: Whether to min-max normalize the prediction to [0, 1] first.
     """
     return weighted(Pair(prediction, mask, normalize=normalize), beta_squared=beta_squared)
 
 
 def weighted(pair: Pair, *, beta_squared: float = 1.0) -> float:
-    """`weighted_f` of a pair."""
+    """Compute `weighted_f` of a pair."""
     if pair.area == 0:
         return 0.0
     height = len(pair.foreground)
     inside, outside = 0.0, 0.0
     distances = _distances(pair.foreground)
     for top in range(0, height, STRIP):
-        # strip by strip, so that what is in work stays in the processor's cache and the peak of memory is low
+        # strips stay in the processor's cache and keep peak memory low
         bottom = min(top + STRIP, height)
         first = max(top - MARGIN, 0)
         rows, inner = slice(first, min(bottom + MARGIN, height)), slice(top - first, bottom - first)
@@ -60,19 +60,19 @@ def weighted(pair: Pair, *, beta_squared: float = 1.0) -> float:
 
 
 def _distances(foreground: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(H, W): distance of each pixel to the foreground. OpenCV is slow at widths of 2^n: 16 columns more."""
+    """Compute each pixel's distance to the foreground: (H, W). OpenCV is slow at widths of 2^n: pad by 16 columns."""
     padded = cv2.copyMakeBorder((~foreground).view(np.uint8), 0, 0, 0, 16, cv2.BORDER_CONSTANT, value=1)
     return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[:, :-16], np.float32)
 
 
 def _strip_errors(pair: Pair, rows: slice, inner: slice, distances: NDArray[np.float32]) -> tuple[float, float]:
-    """Weighted errors of the foreground and of the background in the `inner` rows of some rows of an image.
+    """Sum the weighted errors of the foreground and of the background in some rows of an image.
 
     Args:
-        pair: The image.
-        rows: Those to look at.
-        inner: Those of them to count, whose neighbours are all there.
-        distances: Of the rows to count.
+        pair: Prediction and mask of the image.
+        rows: Rows to read.
+        inner: Rows to sum, counted from the first row to read; `rows` includes all their neighbors.
+        distances: Distances to the foreground in the rows to sum.
     """
     foreground = pair.foreground[rows]
     ones = foreground.astype(np.float64)
@@ -94,9 +94,9 @@ def _strip_errors(pair: Pair, rows: slice, inner: slice, distances: NDArray[np.f
 
 
 def _nearest(foreground: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Which of the foreground pixels nearby is the nearest: its rank in `_ORDER`, (H, W); 255 where there is none."""
+    """Find each pixel's nearest foreground pixel nearby, as its rank in `_ORDER`: (H, W); 255 if there is none."""
     height, width = foreground.shape
-    # In each column: the nearest row, as an index into `_ROWS`; the upper one of two.
+    # In each column: the nearest row, as an index into `_ROWS`; of two, the upper one.
     absent = np.where(np.pad(foreground, NEAR), np.uint8(0), np.uint8(255))
     column_best = np.full((height, width + 2 * NEAR), 255, np.uint8)
     candidate = np.empty_like(column_best)
@@ -114,12 +114,12 @@ def _nearest(foreground: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def _offsets(width: int) -> NDArray[np.int64]:
-    """Where each rank's pixel lies in a flattened image of some width."""
+    """Return the offset of each rank's pixel in a flattened image of a given width."""
     return np.array([row * width + column for _, column, row in _ORDER])
 
 
 def _lookup(column: int) -> NDArray[np.uint8]:
-    """Index into `_ROWS` -> rank of that row in a column."""
+    """Map an index into `_ROWS` to the rank of that row in a column."""
     ranks = {(row, column): rank for rank, (_, column, row) in enumerate(_ORDER)}
     lookup = np.full(256, 255, np.uint8)
     lookup[: len(_ROWS)] = [ranks.get((row, column), 255) for row in _ROWS]
@@ -135,10 +135,12 @@ _GAUSSIAN = _gaussian(7, 5.0)
 
 _REACH = range(-NEAR, NEAR + 1)
 _ORDER = sorted((r * r + c * c, c, r) for r in _REACH for c in _REACH if r * r + c * c <= 18)
-"""Squared distance, column and row of the pixels nearby, the nearest first, then by column and row."""
+"""Squared distance, column and row of nearby pixels, sorted in this order."""
 _ROWS = sorted(_REACH, key=lambda row: (abs(row), row))
 _LOOKUPS = {column: _lookup(column) for column in _REACH}
 _WEIGHTS = 2 - np.exp(np.log(0.5) / 5 * np.sqrt(np.arange(300 * 300)))
 _WEIGHTS[0] = 0
-"""Weight of a background pixel by its squared distance to the foreground, from 300 pixels on 2 less 1e-18; 0 for a
-foreground pixel."""
+"""Weight of a background pixel by its squared distance to the foreground; 0 for a foreground pixel.
+
+From 300 pixels on, the weight is 2 - 1e-18.
+"""

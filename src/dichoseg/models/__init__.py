@@ -1,7 +1,7 @@
 """Models: `Image -> Prediction`, with the preprocessing that their input needs.
 
-A model is a `Segmenter` of encoder, decoder and heads, a `GTEncoder`, or a class of its own. The registered names
-are recipes: functions that build one, whose keyword arguments `create_model` takes.
+A model is a `Segmenter` of encoder, decoder and heads, a `GTEncoder`, or another subclass of `Model`. The registered
+names are recipes: functions that build a model, whose keyword arguments `create_model` accepts.
 """
 
 from typing import TYPE_CHECKING

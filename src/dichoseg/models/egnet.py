@@ -1,4 +1,4 @@
-"""EGNet and the names in its published files, which are those of the repository JXingZhao/EGNet."""
+"""EGNet, and the names of the weights in its published files, from the repository JXingZhao/EGNet."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _VGG16_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 
 
 def egnet_resnet50() -> models.Segmenter:
-    """Build EGNet on ResNet-50 (arXiv:1908.08297): also predicts edges; runs at the photograph's own size."""
+    """Build EGNet on ResNet-50 (arXiv:1908.08297), which also predicts edges and runs at the photograph's own size."""
     encoder = encoders.CaffeResNet50Encoder()
     return models.Segmenter(encoder, decoders.EdgeGuidedDecoder(encoder.feature_info))
 
 
 def egnet_vgg16() -> models.Segmenter:
-    """Build EGNet on VGG-16 (arXiv:1908.08297): also predicts edges; runs at the photograph's own size."""
+    """Build EGNet on VGG-16 (arXiv:1908.08297), which also predicts edges and runs at the photograph's own size."""
     encoder = encoders.VGG16Encoder()
     return models.Segmenter(encoder, decoders.EdgeGuidedDecoder(encoder.feature_info, project=False))
 

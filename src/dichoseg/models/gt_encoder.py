@@ -1,4 +1,4 @@
-"""A network on the mask itself, whose features supervise an image network."""
+"""Encoder of masks, whose features supervise an image network."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..preprocessing import Preprocessing
 
 
 class GTEncoder(Model):
-    """RSU stages over the mask, with heads that give the mask back; trained first, by the same `fit`.
+    """RSU stages that encode a mask, with heads that reconstruct it.
 
-    Its features then supervise an image network through `IntermediateSupervision`. It is never needed at
-    inference.
+    It is trained first, with `fit`. Its features then supervise an image network through `IntermediateSupervision`.
+    It is not needed at inference.
 
     Source: IS-Net (arXiv:2203.03041), section 4.1; with IS-Net's `feature_info` it is the published network.
 
     Args:
-        feature_info: The features to give; those of the network to be supervised.
-        heads: Built for `feature_info`. Default: `SideHeads`.
+        feature_info: Channels and strides of its features: those of the network to be supervised.
+        heads: Heads built for `feature_info`. Default: `SideHeads`.
         preprocessing: Size and resize policy of the masks. Default: 1024 pixels, stretched.
     """
 
@@ -48,7 +48,7 @@ class GTEncoder(Model):
 
     @classmethod
     def like(cls, model: Model) -> GTEncoder:
-        """A GT encoder shaped to supervise `model`: its features, its size and its resize policy."""
+        """Make a GT encoder that can supervise `model`, with its feature shapes, size and resize policy."""
         preprocessing = dataclasses.replace(
             model.preprocessing, channel_order="rgb", scale="unit", mean=(0.0,), std=(1.0,), source="mask"
         )
@@ -58,15 +58,15 @@ class GTEncoder(Model):
         return gt_encoder
 
     def forward(self, image: Image) -> Prediction:
-        """(B, 1, H, W), a mask in [0, 1] -> `Prediction` with logits (B, 1, H, W)."""
+        """(B, 1, H, W) mask in [0, 1] -> `Prediction` with logits (B, 1, H, W)."""
         prediction: Prediction = self.heads(self.features(image), spatial_size(image))
         return prediction
 
     def logits(self, image: Image) -> Logits:
-        """The answer alone (B, 1, H, W): no side heads."""
+        """Return the final logits (B, 1, H, W), without the side heads."""
         return self.heads.logits(self.features(image), spatial_size(image))
 
     def features(self, image: Image) -> Features:
-        """The stages' features, without the heads."""
+        """Return the features of the stages, without running the heads."""
         features: Features = self.encoder(image)
         return features

@@ -1,6 +1,6 @@
-"""IS-Net, its deconv tuning, their GT encoders, and the names in their published files.
+"""IS-Net, its deconv tuning, their GT encoders, and the names of the weights in their published files.
 
-Sources of the names: the repositories xuebinqin/DIS and skuley/DIS-Multi-Gpus-Training, as far as their files' keys go.
+Sources of the names: the keys in files of the repositories xuebinqin/DIS and skuley/DIS-Multi-Gpus-Training.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def isnet(
     encoder_args: Mapping[str, Any] | None = None,
     decoder_args: Mapping[str, Any] | None = None,
 ) -> models.Segmenter:
-    """Build IS-Net (arXiv:2203.03041): RSU stages behind a strided convolution; the finest of six maps is the result.
+    """Build IS-Net (arXiv:2203.03041): a strided convolution, then RSU stages; the finest of six maps is the result.
 
     Args:
         encoder: Name of the encoder, as in `list_components("encoders")`.
@@ -46,9 +46,9 @@ def isnet(
 
 
 def isnet_gt_encoder(*, channels: Sequence[int] = CHANNELS, strides: Sequence[int] = STRIDES) -> models.GTEncoder:
-    """Build IS-Net's GT encoder (arXiv:2203.03041, section 4.1). Its input is the mask.
+    """Build IS-Net's GT encoder (arXiv:2203.03041, section 4.1), whose input is the mask.
 
-    `GTEncoder.like(model)` names this recipe, so that its result can be saved and loaded on its own.
+    `GTEncoder.like(model)` stores this recipe in its result, so that it can be saved and loaded on its own.
 
     Args:
         channels: Channels of its features; the default is the published network.
@@ -63,7 +63,7 @@ def isnet_deconv() -> models.Segmenter:
     """Build the deconv tuning of IS-Net ("DECONV_TO_D2"), as its code defines it: six maps fused to the result.
 
     Coarse features are enlarged to stage 2's size by transposed convolutions before their heads; intermediate
-    supervision sees the raw ones.
+    supervision uses the raw features.
     """
     encoder = encoders.RSUEncoder()
     decoder = decoders.RSUDecoder(encoder.feature_info)
@@ -73,7 +73,7 @@ def isnet_deconv() -> models.Segmenter:
 
 
 def isnet_deconv_gt_encoder() -> models.GTEncoder:
-    """Build the GT encoder of the deconv tuning: IS-Net's, with enlarged features before its heads."""
+    """Build the GT encoder of the deconv tuning: IS-Net's, with features enlarged before the heads."""
     from ..contracts import FeatureInfo
 
     feature_info = FeatureInfo(CHANNELS, STRIDES)
@@ -89,14 +89,14 @@ def _input(**changes: Any) -> Preprocessing:
 
 
 def _tuning_input(**changes: Any) -> Preprocessing:
-    """Return the preprocessing of the tuning, whose published code trains on plain [0, 1]."""
+    """Return the preprocessing of the tuning, whose published code trains on [0, 1] without normalization."""
     from ..preprocessing import Preprocessing
 
     return Preprocessing(mean=(0.0,), **changes)
 
 
 def rsu_stages(numbers: Iterable[int], *, suffix: str = "", ours: str = "encoder") -> Names:
-    """Return the names of the stages of IS-Net and U²-Net, the first being number 1."""
+    """Return the names of the stages of IS-Net and U²-Net, numbered from 1."""
     names: Names = {}
     for number in numbers:
         depth = max(8 - number, 4)

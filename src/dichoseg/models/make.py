@@ -1,4 +1,4 @@
-"""From a name to a model; no file is read."""
+"""Creation of models by name, without reading files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..registry import load_component, make_component
 
 
 def make_model(name: str, **recipe: Any) -> Model:
-    """Make a model by name, and keep the name and the arguments in `model.recipe`.
+    """Make a model by name, and store the name and the arguments in `model.recipe`.
 
-    `dichoseg.create_model` makes a model and fills it with weights.
+    `dichoseg.create_model` also fills the model with weights.
 
     Args:
         name: A name in `list_components("models")`.
@@ -32,7 +32,7 @@ def make_model(name: str, **recipe: Any) -> Model:
     unknown = sorted(set(recipe) - set(accepted))
     if unknown and not takes_all:
         raise ValueError(
-            f"model {name!r} takes no {', '.join(unknown)}; its arguments: {', '.join(accepted) or 'none'}"
+            f"model {name!r} takes no argument {', '.join(unknown)}; its arguments: {', '.join(accepted) or 'none'}"
         )
     try:
         plain = json.loads(json.dumps(recipe))

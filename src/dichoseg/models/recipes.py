@@ -1,4 +1,4 @@
-"""Former place of the recipes; its names warn and work until 0.4."""
+"""Deprecated module of the recipes: its names work, with a warning, until 0.4."""
 
 from .._lazy import attach
 

@@ -1,4 +1,4 @@
-"""A model composed of an encoder, a decoder and heads."""
+"""Model composed of an encoder, a decoder and heads."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ..preprocessing import Preprocessing
 
 
 class Segmenter(Model):
-    """Encoder, decoder and heads in a row.
+    """Model composed of an encoder, a decoder and heads.
 
     `Segmenter(encoder, DeconvDecoder(encoder.feature_info))`
 
     Args:
-        encoder: Image -> features.
-        decoder: Built for `encoder.feature_info`.
-        heads: Built for `decoder.feature_info`. Default: the decoder's own default, else `SideHeads`.
-        preprocessing: What the input needs. Default: what the encoder was made for.
+        encoder: Any encoder.
+        decoder: Decoder built for `encoder.feature_info`.
+        heads: Heads built for `decoder.feature_info`. Default: the decoder's `default_heads`, else `SideHeads`.
+        preprocessing: Preprocessing of the input. Default: the encoder's.
     """
 
     def __init__(
@@ -39,15 +39,15 @@ class Segmenter(Model):
         self.preprocessing = encoder.preprocessing if preprocessing is None else preprocessing
 
     def forward(self, image: Image) -> Prediction:
-        """(B, 3, H, W), normalised -> `Prediction` with logits (B, 1, H, W)."""
+        """(B, 3, H, W), normalized -> `Prediction` with logits (B, 1, H, W)."""
         prediction: Prediction = self.heads(self.features(image), spatial_size(image))
         return prediction
 
     def logits(self, image: Image) -> Logits:
-        """The answer alone (B, 1, H, W): no side heads."""
+        """Return the final logits (B, 1, H, W), without the side heads."""
         return self.heads.logits(self.features(image), spatial_size(image))
 
     def features(self, image: Image) -> Features:
-        """The decoder's features, without the heads."""
+        """Return the decoder's features, without running the heads."""
         features: Features = self.decoder(self.encoder(image))
         return features

@@ -1,4 +1,4 @@
-"""U²-Net and the names in its published files, which are those of the repository xuebinqin/U-2-Net."""
+"""U²-Net, and the names of the weights in its published files, from the repository xuebinqin/U-2-Net."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STRIDES = (1, 2, 4, 8, 16, 32)
 
 
 def u2net() -> models.Segmenter:
-    """Build U²-Net (arXiv:2005.09007): RSU stages from the full resolution on; six maps fused to the result."""
+    """Build U²-Net (arXiv:2005.09007): RSU stages that start at full resolution; six maps fused to the result."""
     encoder = encoders.RSUEncoder(strides=STRIDES)
     decoder = decoders.RSUDecoder(encoder.feature_info)
     return models.Segmenter(encoder, decoder, heads.FusedHeads(decoder.feature_info), preprocessing=_input())
@@ -24,7 +24,7 @@ def u2net() -> models.Segmenter:
 def u2netp() -> models.Segmenter:
     """Build the small U²-Net (arXiv:2005.09007): 64 channels everywhere, 16 inside the blocks.
 
-    Small in parameters, not in memory: its finest stages work at the full resolution.
+    It is small in parameters, not in memory: its finest stages work at full resolution.
     """
     encoder = encoders.RSUEncoder(channels=(64,) * 6, mid_channels=(16,) * 6, strides=STRIDES)
     decoder = decoders.RSUDecoder(encoder.feature_info, channels=(64,) * 5, mid_channels=(16,) * 5)

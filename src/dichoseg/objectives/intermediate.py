@@ -14,11 +14,11 @@ from .eager_gradient import eager_gradient
 
 
 class IntermediateSupervision(Objective):
-    """A loss between the model's features and those of a GT encoder that looks at the mask.
+    """A loss between the model's features and those of a GT encoder that encodes the mask.
 
-    Used in training only, never at inference. The GT encoder is frozen: its parameters take no gradient, it stays
-    in eval mode and runs without a graph, and it belongs to this objective, not to the model. Terms: `feature_1`,
-    `feature_2`, ..., finest first; where sizes differ by rounding, the target is resized.
+    Used only in training. The GT encoder is frozen: its parameters have no gradient, it stays in eval mode and runs
+    without autograd. It belongs to this objective, not to the model. Terms: `feature_1`, `feature_2`, ..., finest
+    first; if sizes differ by rounding, the target is resized.
 
     The published code offers four losses and uses the mean squared error, the default here. The others, with
     `torch.nn` as `nn` and `torch.nn.functional` as `F`:
@@ -32,12 +32,12 @@ class IntermediateSupervision(Objective):
     in train mode and keeps changing its batch statistics.
 
     Args:
-        gt_encoder: A trained GT encoder, such as `GTEncoder.like(model)`. It is frozen in place.
-        student: The model to be supervised, to have the shapes checked here. `fit` checks them in any case.
-        loss: Any `(features, target) -> scalar`, of two (B, C, H, W). Default: `nn.MSELoss()`.
+        gt_encoder: Trained GT encoder, such as one made by `GTEncoder.like(model)`. It is frozen in place.
+        student: Model to be supervised, whose features are checked at once. `fit` checks them in any case.
+        loss: Any `(features, target) -> scalar` of two (B, C, H, W) tensors. Default: `nn.MSELoss()`.
 
     Raises:
-        ValueError: A network that takes images rather than masks, or features that do not fit the student's.
+        ValueError: The GT encoder takes images, not masks, or its features do not fit the student's.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class IntermediateSupervision(Objective):
             self.check(student)
 
     def check(self, model: Model) -> None:
-        """Raise a ValueError where the model's features do not fit the GT encoder's."""
+        """Raise a ValueError if the model's features do not fit the GT encoder's."""
         own, other = self.gt_encoder.feature_info, model.feature_info
         if own != other:
             raise ValueError(
@@ -70,7 +70,7 @@ class IntermediateSupervision(Objective):
     def terms(self, prediction: Prediction, target: Target) -> dict[str, Tensor]:
         """Return one term per feature."""
         mask = target.unweighted_mask(self)
-        floats = mask if mask.is_floating_point() else mask.float()  # the losses take masks of any type too
+        floats = mask if mask.is_floating_point() else mask.float()  # losses accept masks of any dtype
         with torch.no_grad():
             targets = self.gt_encoder.features(self.gt_encoder.preprocessing.normalize(floats))
         if len(targets) != len(prediction.features):
@@ -86,7 +86,7 @@ class IntermediateSupervision(Objective):
         return terms
 
     def train(self, mode: bool = True) -> Self:
-        """Leave the GT encoder in eval mode whatever is asked."""
+        """Set the mode of everything but the GT encoder, which stays in eval mode."""
         super().train(mode)
         self.gt_encoder.eval()
         return self

@@ -16,7 +16,7 @@ class WeightedSum(Objective):
     `WeightedSum(bce=(1.0, DeepSupervision(BCELoss())), edge=(0.5, DeepSupervision(EdgeBCELoss())))`
 
     Args:
-        **parts: (weight, objective) by name.
+        **parts: Pairs (weight, objective), by name.
 
     Raises:
         ValueError: There are no parts, or a weight is negative or not finite.

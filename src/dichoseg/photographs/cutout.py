@@ -1,4 +1,4 @@
-"""From a photograph and its mask to the foreground alone."""
+"""Cut-outs: the foreground of a photograph without its background."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Colour: TypeAlias = tuple[int, int, int]
 Box: TypeAlias = tuple[int, int, int, int]
 
 VISIBLE = 13
-"""Fainter levels of a mask, below one twentieth, do not count for its bounding box: networks leave specks of them."""
+"""Lowest mask level, one twentieth, that counts for the bounding box; networks leave specks of fainter levels."""
 
 _ESTIMATING = threading.Lock()
-"""Numba's simplest threading layer, which it takes where there is no OpenMP, ends the process if two threads use it."""
+"""Lock, because numba's threading layer without OpenMP ends the process if two threads use it at once."""
 
 
 def cut_out(
@@ -35,15 +35,15 @@ def cut_out(
     """Cut the foreground out of a photograph.
 
     Args:
-        photograph: (H, W, 3), RGB.
-        mask: (H, W), 255 being foreground.
-        background: What to put behind the foreground. Default: nothing.
-        estimate: Whether to replace the colours of pixels that are partly background, as `estimate_foreground` does;
-            otherwise they keep those of the photograph, and its background remains around fine structures as a halo.
-        threads: For the estimate, as in `estimate_foreground`.
+        photograph: Photograph (H, W, 3), RGB.
+        mask: Mask (H, W); 255 is foreground.
+        background: Color to put behind the foreground. Default: transparent.
+        estimate: Whether to replace the colors of pixels that are partly background, as `estimate_foreground` does.
+            Otherwise they keep the photograph's colors, and its background remains as a halo around fine structures.
+        threads: Maximum number of threads for the estimate, as in `estimate_foreground`.
 
     Returns:
-        RGBA with the mask as alpha; with a background, RGB.
+        RGBA image with the mask as alpha; with a background, RGB image.
     """
     alpha = PillowImage.fromarray(mask)
     colours = estimate_foreground(photograph, mask, threads=threads) if estimate else photograph
@@ -57,16 +57,16 @@ def cut_out(
 def estimate_foreground(
     photograph: NDArray[np.uint8], mask: NDArray[np.uint8], *, threads: int | None = None
 ) -> NDArray[np.uint8]:
-    """Estimate the colours of the foreground alone, (H, W, 3), where pixels of the photograph mix it with background.
+    """Estimate the foreground's colors, (H, W, 3), in pixels that mix foreground and background.
 
-    By pymatting, after Germer et al. (arXiv:2006.14970). Where the mask is 0, they go on smoothly. It takes about
-    0.1 s and 100 MB a megapixel, and half a minute the very first time, when it is compiled. A mask that holds no
-    edge leaves the photograph as it is.
+    Uses pymatting, after Germer et al. (arXiv:2006.14970). Where the mask is 0, the colors continue smoothly. It takes
+    about 0.1 s and 100 MB per megapixel, and half a minute the very first time, when it is compiled. A constant mask
+    leaves the photograph unchanged.
 
     Args:
-        photograph: (H, W, 3), RGB.
-        mask: (H, W), 255 being foreground.
-        threads: At most so many. Default: numba's number, one for each core.
+        photograph: Photograph (H, W, 3), RGB.
+        mask: Mask (H, W); 255 is foreground.
+        threads: Maximum number of threads. Default: numba's number, one per core.
 
     Raises:
         ImportError: pymatting is not installed.
@@ -80,7 +80,7 @@ def estimate_foreground(
 
 
 def _load_pymatting() -> Any:
-    """Import pymatting: numba then starts its threads, and where these are OpenMP's, torch would get as many."""
+    """Import pymatting without changing torch's number of threads, as numba's OpenMP threads otherwise would."""
     with torch_threads():
         import pymatting
     return pymatting
@@ -88,7 +88,7 @@ def _load_pymatting() -> Any:
 
 @contextmanager
 def _numba_threads(count: int | None) -> Iterator[None]:
-    """Let pymatting's kernels, which numba compiles, use at most so many threads, and afterwards as many as before."""
+    """Limit the threads of pymatting's numba kernels inside the block; restore their number afterwards."""
     if count is None:
         yield
         return
@@ -103,7 +103,7 @@ def _numba_threads(count: int | None) -> Iterator[None]:
 
 
 def can_estimate_foreground() -> bool:
-    """Whether pymatting is installed; loads it."""
+    """Import pymatting; return whether it is installed."""
     try:
         _load_pymatting()
     except ModuleNotFoundError as error:
@@ -114,7 +114,7 @@ def can_estimate_foreground() -> bool:
 
 
 def bounding_box(mask: NDArray[np.uint8]) -> Box:
-    """Left, upper, right and lower end of what can be seen of a mask, as Pillow crops; all of it if that is nothing."""
+    """Return (left, upper, right, lower) of a mask's visible part; of the whole mask if nothing is visible."""
     seen = mask >= VISIBLE
     columns, rows = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))
     if not len(columns):
@@ -123,9 +123,9 @@ def bounding_box(mask: NDArray[np.uint8]) -> Box:
 
 
 def parse_colour(text: str) -> Colour:
-    """Red, green and blue of a colour's name or code, as `PIL.ImageColor` understands it."""
+    """Parse the name or code of a color, as `PIL.ImageColor` reads it, into red, green and blue."""
     with suppress(ValueError):
         channels = ImageColor.getrgb(text)
-        if len(channels) == 3:  # one with alpha has four
+        if len(channels) == 3:  # a color with alpha has four
             return channels
-    raise ValueError(f"a background is a colour such as white or #f0f0f0; got {text!r}")
+    raise ValueError(f"background must be a color such as white or #f0f0f0; got {text!r}")

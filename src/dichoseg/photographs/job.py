@@ -1,4 +1,4 @@
-"""From folders of photographs to folders of masks and cut-outs."""
+"""Prediction of folders of photographs, written as masks or cut-outs."""
 
 from __future__ import annotations
 
@@ -27,39 +27,39 @@ from .rendering import Format, OpenedPhotograph, Rendering
 logger = logging.getLogger(__name__)
 
 FAILURES = (OSError, ValueError, MemoryError, torch.OutOfMemoryError)
-"""What may be wrong with one photograph alone."""
+"""Errors that concern one photograph only."""
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PredictedFiles:
-    """What `predict_files` did."""
+    """Summary of a `predict_files` run."""
 
     out: Path
-    """The folder of the results."""
+    """Folder of the results."""
     written: int
     """Number of results written."""
     skipped: int
-    """Number of results that were there, with `resume`."""
+    """Number of results that already existed, with `resume`."""
     passed_over: int
-    """Number of files in the folders that are none Pillow has a reader for, such as HEIC, and of links to folders and
-    to nowhere; the log says which. Hidden files do not count."""
+    """Number of ignored files that Pillow cannot read, such as HEIC, links to folders and broken links; the log lists
+    them. Hidden files do not count."""
     failures: tuple[str, ...]
-    """What went wrong, one message per photograph."""
+    """Error messages, one per photograph that failed."""
     seconds: float
-    """From the first photograph to the last result."""
+    """Seconds from the first photograph to the last result."""
 
     def text(self) -> str:
-        """A line that says all of it but the messages."""
+        """Return a one-line summary without the error messages."""
         parts = [f"{self.written} written to {self.out}"]
         if self.written:
             parts[0] += f", {self.written / self.seconds:.2f} images/s"
         if self.skipped:
-            parts.append(f"{self.skipped} skipped that were there")
+            parts.append(f"{self.skipped} skipped (already written)")
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
         if self.passed_over:
-            parts.append(f"{self.passed_over} passed over that are no photographs")
+            parts.append(f"{self.passed_over} ignored (not photographs)")
         return "; ".join(parts)
 
 
@@ -76,40 +76,39 @@ def predict_files(
     crop: bool = False,
     threads: int | None = None,
 ) -> PredictedFiles:
-    """Write the mask or the cut-out of each photograph, at its size; one bad file does not stop the rest.
+    """Write the mask or the cut-out of each photograph at its native size; one bad file does not stop the rest.
 
-    While the network computes, in the thread of the caller, other threads read the next photographs and write the
-    last results; so many of each are held in memory as there are threads. A result is written whole or not at all,
-    also where this is interrupted. What fails is logged when it does.
+    The network runs in the caller's thread, while other threads read the next photographs and write the last results;
+    as many of each are held in memory as there are threads. A result is written completely or not at all, even if the
+    run is interrupted. Failures are logged when they happen.
 
     Args:
-        predictor: A prepared model.
-        sources: Photographs, or folders of them, whose subfolders are kept; links to folders are not followed. Where
-            `out` is in such a folder, what is in `out` is no photograph.
-        out: Folder for the results, made if it is not there. They have the names of their photographs.
-        cutout: Write the photograph with the mask as its alpha channel in place of the mask. It keeps its RGB colour
-            profile and, but in WebP, its resolution. With pymatting (`pip install 'dichoseg[cutout]'`), pixels that
-            are partly background get the estimated colours of the foreground, so that no halo remains.
-        background: Put the cut-out on this colour instead, a name or `#rrggbb`.
-        format: `"png"`, `"webp"` (masks without loss, cut-outs with little) or `"jpg"` (no alpha channel).
-        resume: Leave results that are there as they are, whatever options they were made with. Otherwise they are
-            made anew.
-        threshold: Make the mask black and white: white where the probability is this or more.
-        crop: Leave of a result the smallest rectangle that holds the mask's levels from one twentieth up; all of it
-            where there are none.
-        threads: For reading and writing, and so many for the estimated colours. Default: one for each core, at most 8
+        predictor: Prepared model.
+        sources: Photographs, or folders of them, whose subfolders are kept; links to folders are not followed. If `out`
+            is inside such a folder, the files in `out` are not treated as photographs.
+        out: Folder for the results, created if missing. Results have the names of their photographs.
+        cutout: Whether to write the photograph with the mask as its alpha channel, instead of the mask. It keeps its
+            RGB color profile and, except in WebP, its resolution. With pymatting (`pip install 'dichoseg[cutout]'`),
+            pixels that are partly background get the estimated colors of the foreground, so that no halo remains.
+        background: Color to put behind the cut-out instead of transparency: a name or `#rrggbb`.
+        format: `"png"`, `"webp"` (lossless masks, cut-outs with little loss) or `"jpg"` (no alpha channel).
+        resume: Whether to keep existing results, whatever options they were made with. Otherwise they are replaced.
+        threshold: Probability at or above which the mask is white; below, it is black. Default: no threshold.
+        crop: Whether to crop results to the smallest rectangle that holds the mask's levels from one twentieth up. A
+            result without such levels is not cropped.
+        threads: Number of threads for reading and writing, and for estimating colors. Default: one per core, at most 8
             for files.
 
     Returns:
-        What was done, and what went wrong.
+        Summary of the results and the failures.
 
     Raises:
-        FileNotFoundError: A source that is not there.
-        ValueError: No sources, a folder without photographs, two sources with one result, a result in the place of a
-            source or, but with `resume`, of a file that lies beside one, options that do not go together, or a
-            network that takes masks; nothing is written then.
-        OSError: A folder cannot be listed, `out` cannot be made or written to; or the disk is full, when what is
-            written stays.
+        FileNotFoundError: A source does not exist.
+        ValueError: There are no sources, a folder has no photographs, two sources have the same result, a result would
+            replace a source or, without `resume`, a file next to one, options do not go together, or the network takes
+            masks. Nothing is written then.
+        OSError: A folder cannot be listed, or `out` cannot be created or written to; or the disk is full, in which case
+            the results written so far are kept.
     """
     rendering = Rendering(
         cutout=cutout, background=background, format=format, threshold=threshold, crop=crop, threads=threads
@@ -118,7 +117,7 @@ def predict_files(
 
 
 def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
-    """Do what is planned; returns and raises what `predict_files` does."""
+    """Carry out a plan; return and raise the same as `predict_files`."""
     if predictor.model.preprocessing.source == "mask":
         raise ValueError(
             "this is a GT encoder, which takes masks and is used in training only; wanted a network for photographs"
@@ -138,7 +137,7 @@ def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
     with contextlib.closing(steps):
         for (path, result), error in bar:
             if isinstance(error, OSError) and error.errno in NO_SPACE:
-                raise OSError(error.errno, f"{error.strerror}; what is written stays, and resume goes on", str(result))
+                raise OSError(error.errno, f"{error.strerror}; results so far are kept; resume continues", str(result))
             if error is not None and not _is_failure(error):
                 raise error
             if error is not None:
@@ -156,7 +155,7 @@ def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
 def _steps(
     predictor: Predictor, files: Sequence[tuple[Path, Path]], rendering: Rendering, *, threads: int
 ) -> Generator[tuple[tuple[Path, Path], BaseException | None]]:
-    """Make each result of its photograph, as `overlapped` does."""
+    """Read, predict and write each photograph; yield as `overlapped` does."""
 
     def read(paths: tuple[Path, Path]) -> OpenedPhotograph:
         return OpenedPhotograph.read(paths[0])
@@ -165,21 +164,21 @@ def _steps(
         return photograph, predictor(photograph.pixels)
 
     def write(paths: tuple[Path, Path], prediction: tuple[OpenedPhotograph, NDArray[np.float32]]) -> None:
-        # in memory, since Pillow may take a file that a full disk cut short for whole
+        # in memory, because Pillow may not notice that a full disk truncated a file
         content = rendering.encoded(*prediction)
         paths[1].parent.mkdir(parents=True, exist_ok=True)
         write_atomically(paths[1], lambda temporary: temporary.write_bytes(content))
 
     def log(paths: tuple[Path, Path], error: BaseException) -> None:
         if _is_failure(error):
-            with tqdm.external_write_mode(sys.stderr):  # or the line would be put behind the bar
+            with tqdm.external_write_mode(sys.stderr):  # or the line would follow the bar
                 logger.warning("%s", _message(paths[0], error))
 
     return overlapped(files, read, compute, write, threads=threads, failed=log)
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Whether this stops one photograph alone."""
+    """Return whether an error stops one photograph only."""
     return isinstance(error, FAILURES) and not (isinstance(error, OSError) and error.errno in NO_SPACE)
 
 
@@ -196,7 +195,7 @@ def _make_folder(out: Path) -> None:
 
 
 def _with_or_without_estimate(rendering: Rendering) -> Rendering:
-    """Estimate colours if pymatting is there; otherwise say once that it is not."""
+    """Disable the color estimate, with one warning, if pymatting is not installed."""
     if can_estimate_foreground():
         return rendering
     logger.warning(

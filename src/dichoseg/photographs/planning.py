@@ -1,4 +1,4 @@
-"""Which photographs of some folders are to be predicted, and where their results go."""
+"""Plan of a prediction run: the photographs to predict and the paths of their results."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from .rendering import Rendering
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What `predict_files` is to do."""
+    """Plan of a `predict_files` run."""
 
     out: Path
-    """The folder of the results."""
+    """Folder of the results."""
     rendering: Rendering
-    """What is made of each photograph."""
+    """Options for the results."""
     remaining: tuple[tuple[Path, Path], ...]
-    """Photographs and their results."""
+    """Pairs of photograph and result that remain to be done."""
     skipped: int
-    """Number of results that are there, with `resume`."""
+    """Number of results that already exist, with `resume`."""
     passed_over: int
-    """As in `PredictedFiles`."""
+    """Number of ignored files and links, as in `PredictedFiles`."""
     notes: tuple[str, ...]
-    """What is to be told about the folders."""
+    """Messages about the folders, to be logged."""
 
 
 def plan_files(sources: Sequence[str | Path], out: Path, rendering: Rendering, *, resume: bool) -> Plan:
-    """Find the photographs and their results; nothing is written, and no model is needed.
+    """Find the photographs and the paths of their results, without writing anything or using a model.
 
     Raises:
-        TypeError: One path in place of a list of them.
-        ValueError, OSError: As `predict_files`, but for what is about the model.
+        TypeError: `sources` is a single path instead of a list.
+        ValueError, OSError: As in `predict_files`, except for errors about the model.
     """
     if isinstance(sources, str | Path):
         raise TypeError(f"sources takes a list of paths, such as [{str(sources)!r}]; got {sources!r}")
@@ -72,7 +72,7 @@ def plan_files(sources: Sequence[str | Path], out: Path, rendering: Rendering, *
 
 
 def _refuse_to_overwrite(results: Mapping[Path, Path], there: Collection[Path]) -> None:
-    """Refuse results in the place of their photographs, or of files that may be photographs, lying beside these."""
+    """Raise a ValueError if a result would replace a photograph, or a file next to one that may be a photograph."""
     read = {path.resolve() for path in results.values()}
     overwritten = sorted(result for result in results if result.resolve() in read)
     if overwritten:
@@ -83,15 +83,15 @@ def _refuse_to_overwrite(results: Mapping[Path, Path], there: Collection[Path]) 
     beside = sorted(result for result in there if result.parent.resolve() in folders)
     if beside:
         raise ValueError(
-            f"{beside[0]} lies beside the photographs, may be one itself, and would be overwritten; "
-            "choose another folder, or resume=True (--resume), which leaves it as it is"
+            f"{beside[0]} is next to the photographs, may be one itself, and would be overwritten; "
+            "choose another folder, or resume=True (--resume), which keeps it"
         )
 
 
 def _listed(folder: Path, out: Path) -> tuple[list[Path], list[Path], list[str]]:
-    """The photographs below a folder, what is passed over, and what is to be told.
+    """Return the photographs below a folder, the ignored files and links, and messages about them.
 
-    What is in `out`, if that is one of the folder's subfolders, is neither.
+    If `out` is below the folder, the files in `out` are in neither list.
     """
     photographs, others = images_and_others(folder)
     notes = []
@@ -103,27 +103,27 @@ def _listed(folder: Path, out: Path) -> tuple[list[Path], list[Path], list[str]]
             for paths in (photographs, others)
         )
         if len(photographs) < count:
-            notes.append(f"{count - len(photographs)} files in {out} are taken for results, not for photographs")
+            notes.append(f"{count - len(photographs)} files in {out} are treated as results, not as photographs")
     if others:
         kinds = Counter(map(_kind, others)).most_common()
         counts = ", ".join(f"{kind} ({count})" for kind, count in kinds)
-        notes.append(f"{len(others)} passed over in {folder}: {counts}; such as {others[0]}")
+        notes.append(f"{len(others)} ignored in {folder}: {counts}; such as {others[0]}")
     if not photographs:
         raise ValueError("; ".join([f"no photographs in {folder}", *notes]))
     return photographs, others, notes
 
 
 def _kind(path: Path) -> str:
-    """What that is, which is no photograph."""
+    """Return the kind of a path that is not a photograph, for a message."""
     if path.is_dir():
         return "links to folders"
     if not path.exists():
-        return "links that lead nowhere"
-    return f"{path.suffix} files" if path.suffix else "files without an ending"
+        return "broken links"
+    return f"{path.suffix} files" if path.suffix else "files without an extension"
 
 
 def _check_folder(out: Path) -> None:
-    """Raise an OSError if the folder of the results is none, or cannot be written to, or made."""
+    """Raise an OSError if `out` is not a folder, or cannot be created or written to."""
     there = next(path for path in (out, *out.absolute().parents) if os.path.exists(path))
     if not there.is_dir():
         raise NotADirectoryError(f"{there} is a file; wanted a folder for the results")

@@ -1,4 +1,4 @@
-"""What `predict_files` writes: a mask or a cut-out, as the bytes of a file."""
+"""Rendering of a prediction as a mask or a cut-out, encoded as the bytes of a file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .cutout import bounding_box, cut_out, parse_colour
 Format: TypeAlias = Literal["png", "webp", "jpg"]
 
 CUTOUT_OPTIONS: dict[str, dict[str, Any]] = {
-    "png": {"format": "PNG", "compress_level": 4},  # 6 would take more than twice the time for 6 % less
+    "png": {"format": "PNG", "compress_level": 4},  # level 6 takes more than twice the time to save 6 %
     "webp": {"format": "WEBP", "quality": 95, "alpha_quality": 100},
-    "jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},  # coarser colour would be a halo around the foreground
+    "jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},  # coarser color would be a halo around the foreground
 }
 MASK_OPTIONS: dict[str, dict[str, Any]] = {
     "png": {"format": "PNG"},
@@ -30,21 +30,21 @@ MASK_OPTIONS: dict[str, dict[str, Any]] = {
     "jpg": {"format": "JPEG", "quality": 95},
 }
 LARGEST_SIDE = {"webp": 16383, "jpg": 65500}
-"""Where a format has a limit, in pixels."""
+"""Longest side in pixels, for the formats that have a limit."""
 
 
 @dataclasses.dataclass(frozen=True)
 class OpenedPhotograph:
-    """A photograph as a predictor takes it, and what its cut-out keeps of its file."""
+    """Photograph as a predictor takes it, with the metadata that its cut-out keeps."""
 
     pixels: NDArray[np.uint8] | Tensor
-    """(H, W, 3) of 8 bits; or, of a file with more, (3, H, W) float in [0, 1]."""
+    """(H, W, 3) uint8; or, if the file has more than 8 bits, (3, H, W) float in [0, 1]."""
     kept: dict[str, Any]
-    """`icc_profile` and `dpi`, where the file has them, as Pillow's `save` takes them."""
+    """`icc_profile` and `dpi`, if the file has them, as arguments of Pillow's `save`."""
 
     @classmethod
     def read(cls, path: Path) -> OpenedPhotograph:
-        """Read a file; raises what `read_image` does."""
+        """Read a file; raise the same errors as `read_image`."""
         picture = open_image(path)
         kept = {"icc_profile": _rgb_profile(picture), "dpi": _resolution(picture)}
         pixels = image_tensor(picture) if is_deep(picture) else eight_bits(picture)
@@ -53,7 +53,7 @@ class OpenedPhotograph:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rendering:
-    """What is made of a prediction; the arguments are those of `predict_files`, and their errors."""
+    """Options for rendering a prediction; their meaning and errors are those of `predict_files`."""
 
     cutout: bool
     background: str | None
@@ -61,12 +61,12 @@ class Rendering:
     threshold: float | None
     crop: bool
     estimate: bool = True
-    """Whether a cut-out's colours are estimated, as in `cut_out`."""
+    """Whether to estimate a cut-out's colors, as in `cut_out`."""
     threads: int | None = None
-    """For files, and for the estimate."""
+    """Number of threads for files and for the estimate."""
 
     def __post_init__(self) -> None:
-        """Check the values once, where they enter."""
+        """Check the values."""
         if self.format not in MASK_OPTIONS:
             raise ValueError(f"format must be one of {', '.join(MASK_OPTIONS)}; got {self.format!r}")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -76,17 +76,17 @@ class Rendering:
         if self.background is not None:
             parse_colour(self.background)
             if not self.cutout:
-                raise ValueError("background goes behind a cut-out; ask for one by cutout=True (--cutout)")
+                raise ValueError("background is for cut-outs only; choose cutout=True (--cutout)")
         elif self.cutout and self.format == "jpg":
             raise ValueError(
                 "a jpg file has no alpha channel for a cut-out; choose png or webp, or a background such as white"
             )
 
     def encoded(self, photograph: OpenedPhotograph, probability: NDArray[np.float32]) -> bytes:
-        """Make the result's file.
+        """Encode the result as the bytes of a file.
 
         Raises:
-            ValueError: A side is longer than the format holds.
+            ValueError: A side is longer than the format allows.
         """
         mask = self._mask(probability)
         box = bounding_box(mask) if self.crop else (0, 0, mask.shape[1], mask.shape[0])
@@ -114,7 +114,7 @@ class Rendering:
         limit = LARGEST_SIDE.get(self.format)
         if limit is not None and max(width, height) > limit:
             raise ValueError(
-                f"the result has {width}x{height} pixels; a {self.format} file holds at most {limit} a side, "
+                f"the result has {width}x{height} pixels; a {self.format} file holds at most {limit} per side, "
                 "a png file more"
             )
 
@@ -131,13 +131,13 @@ def _eight_bits(pixels: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8]:
 
 
 def _rgb_profile(picture: PillowImage.Image) -> bytes | None:
-    """The ICC profile, if it is one of RGB, as the pixels are by now; one of CMYK or grey would be wrong for them."""
+    """Return the ICC profile if it is for RGB, as the pixels are by now; one for CMYK or gray would be wrong."""
     profile = picture.info.get("icc_profile") or b""
     return profile if profile[16:20] == b"RGB " else None
 
 
 def _resolution(picture: PillowImage.Image) -> tuple[float, float] | None:
-    """Dots per inch, across and down, if they make sense and fit into the 16 bits that JPEG has for them."""
+    """Return the dots per inch, across and down, if they are plausible and fit into the 16 bits of JPEG."""
     try:
         across, down = (float(value) for value in picture.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):

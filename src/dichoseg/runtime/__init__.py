@@ -1,1 +1,1 @@
-"""Ground floor: devices, seeds, files, memory, threads and signals. Nothing in it knows the rest of dichoseg."""
+"""Devices, seeds, files, memory, threads and signals; independent of the rest of dichoseg."""

@@ -41,7 +41,7 @@ def usable_device(device: str | torch.device) -> torch.device:
 
 
 def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
-    """Return whether a precision means bfloat16 on a device; `"auto"` does where the hardware has it natively.
+    """Return whether a precision means bfloat16 on a device; `"auto"` does if the hardware has it natively.
 
     Raises:
         ValueError: Unknown precision.

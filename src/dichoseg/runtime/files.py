@@ -17,18 +17,18 @@ from torch import Tensor
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then move it there; nothing half-written stays.
+    """Let `write` fill a temporary file next to `path`, then move it there; no partial file remains.
 
-    The file has the permissions of any that the process makes. An OSError about the temporary one names `path`.
+    The file has the default permissions of the process. An OSError about the temporary file names `path` instead.
     """
-    temporary = path.with_name(f".{secrets.token_hex(6)}")  # short, since a name may be at most 255 bytes
+    temporary = path.with_name(f".{secrets.token_hex(6)}")  # short, because a name may have at most 255 bytes
     try:
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         permissions = os.fstat(handle).st_mode & 0o777
         os.close(handle)
         try:
             write(temporary)
-            temporary.chmod(permissions)  # safetensors puts a file of its own there, for the user alone
+            temporary.chmod(permissions)  # safetensors replaces it with a file for the user only
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -39,17 +39,17 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text in UTF-8, whole or not at all."""
+    """Write text in UTF-8, completely or not at all."""
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write plain values as indented JSON, whole or not at all."""
+    """Write plain values as indented JSON, completely or not at all."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_state(path: Path, content: Mapping[str, Any]) -> None:
-    """Write what `torch.load` gives back, whole or not at all."""
+    """Write content for `torch.load`, completely or not at all."""
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
@@ -60,22 +60,22 @@ def write_state(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors, whole or not at all."""
+    """Write tensors as safetensors, completely or not at all."""
     with _naming(path, SafetensorError):
         write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata={"format": "pt"}))
 
 
 @contextmanager
 def _naming(path: Path, kind: type[Exception]) -> Iterator[None]:
-    """Tell of a full disk in a writer's stead that has no error of its own for it, and names no file."""
+    """Turn a writer's error that names no file into an OSError that names it and suggests a full disk."""
     try:
         yield
     except kind as error:
-        raise OSError(f"{path} cannot be written whole; is the disk full? ({error})") from error
+        raise OSError(f"{path} cannot be written completely; is the disk full? ({error})") from error
 
 
 def check_destination(path: Path) -> None:
-    """Raise an OSError that says why no file could be written to `path`; one that is there may be replaced."""
+    """Raise an OSError that says why no file can be written to `path`; an existing file can be replaced."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; wanted the name of a file")
     if not path.absolute().parent.is_dir():

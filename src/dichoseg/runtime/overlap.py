@@ -1,4 +1,4 @@
-"""Reading ahead and writing behind, while the network computes."""
+"""Reading ahead and writing behind while the network computes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def overlapped(
     threads: int,
     failed: Callable[[Item, BaseException], None] = lambda item, error: None,
 ) -> Generator[tuple[Item, BaseException | None]]:
-    """Take each item through three steps; yield it, in order, when it is written, with the exception that stopped it.
+    """Read, compute and write each item; yield it, in order, with the exception that stopped it, if any.
 
-    `read` and `write` run in `threads` threads that they share, `compute` in the thread of the caller. At most so many
-    contents are read ahead, and so many results wait to be written, so memory does not grow with the number of items.
+    `read` and `write` share `threads` threads, `compute` runs in the caller's thread. At most `threads` contents are
+    read ahead, and as many results wait to be written, so memory does not grow with the number of items.
 
-    Whoever leaves early, by an exception (such as KeyboardInterrupt in `compute`) or by `close`, starts nothing more;
-    what was computed by then is still written.
+    After an exception (such as KeyboardInterrupt in `compute`) or `close`, nothing more is started; results computed by
+    then are still written.
 
-    `failed` is told of each exception when it happens, in whatever thread that is; so also of those that whoever leaves
-    early does not get.
+    `failed` is called for each exception when it happens, in the thread where it happens. This includes exceptions that
+    are not yielded because the caller stopped early.
     """
     upcoming = iter(items)
     reading: deque[tuple[Item, Future[Content]]] = deque()
@@ -64,7 +64,7 @@ def overlapped(
                 item, content = reading.popleft()
                 read_ahead(1)
                 writing.append((item, computed(item, content)))
-                del content  # or the photograph would stay until the next one is computed
+                del content  # or the photograph would stay in memory until the next one is computed
                 if len(writing) > threads:
                     item, done = writing.popleft()
                     yield item, done.exception()

@@ -42,7 +42,7 @@ def stoppable(enabled: bool) -> Iterator[Callable[[], bool]]:
     """Treat the first Ctrl-C or SIGTERM as a stop request; yield a function that returns whether one came.
 
     A second signal has its previous effect, unless it comes within `ECHO` seconds: a launcher forwards signals that its
-    processes have already received. Outside the main thread, which alone receives signals in Python, nothing changes.
+    processes have already received. Outside the main thread, the only one that receives signals, nothing changes.
     """
     if not enabled or threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -1,4 +1,4 @@
-"""The number of torch's threads, which others change."""
+"""Number of torch's threads, which other libraries change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def torch_threads(count: int | None = None) -> Iterator[None]:
-    """Let torch use so many threads, by default as many as it does, and afterwards as many as before."""
+    """Set torch's number of threads inside the block, if given; restore the previous number afterwards."""
     import torch
 
     before = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""Drawn scenes with masks: data that needs no download."""
+"""Synthetic scenes with masks, which need no download."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Drawings for synthetic scenes: foreground shapes, grounds and surfaces."""
+"""Drawings for synthetic scenes: foreground shapes, backgrounds and surfaces."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Field: TypeAlias = NDArray[np.float32]
 Texture: TypeAlias = NDArray[np.float32]
 """(S, S, 3), RGB in [0, 1]."""
 Path: TypeAlias = NDArray[np.floating[Any]]
-"""(K, 2) places (x, y); (0, 0) is the top left of a canvas and (1, 1) the bottom right."""
+"""(K, 2) points (x, y); (0, 0) is the top left of a canvas and (1, 1) the bottom right."""
 Shape: TypeAlias = Callable[[np.random.Generator, int], Canvas]
 Ground: TypeAlias = Callable[[np.random.Generator, int], Texture]
 
 HAIRLINE = 0.006
-"""Width of the thinnest lines: 1.5 pixels of an image of 256."""
+"""Width of the thinnest lines, as a fraction of the side: 1.5 pixels at 256."""
 
 
 def bicycle(rng: np.random.Generator, size: int) -> Canvas:
-    """A bicycle: two spoked wheels, a frame, a saddle, handlebars and a chain."""
+    """Draw a bicycle: two spoked wheels, a frame, a saddle, handlebars and a chain."""
     canvas = _blank(size)
     radius = rng.uniform(0.19, 0.22)
     rear, front = np.array([0.24, 0.62]), np.array([0.76, 0.62])
@@ -57,7 +57,7 @@ def bicycle(rng: np.random.Generator, size: int) -> Canvas:
 
 
 def ferris(rng: np.random.Generator, size: int) -> Canvas:
-    """A Ferris wheel: two rims with a lattice between them, cables, cabins and a stand."""
+    """Draw a Ferris wheel: two rims with a lattice between them, cables, cabins and a stand."""
     canvas = _blank(size)
     center, radius, count = np.array([0.5, 0.43]), rng.uniform(0.34, 0.38), int(rng.integers(12, 19))
     angles = np.arange(2 * count + 1) * math.pi / count + rng.uniform(0, 1)
@@ -80,7 +80,7 @@ def ferris(rng: np.random.Generator, size: int) -> Canvas:
 
 
 def fence(rng: np.random.Generator, size: int) -> Canvas:
-    """A fence between posts: wire mesh, or wrought iron with spears and rings."""
+    """Draw a fence between posts: wire mesh, or wrought iron with spears and rings."""
     canvas = _blank(size)
     left, right, top, low = 0.08, 0.92, rng.uniform(0.16, 0.28), rng.uniform(0.78, 0.86)
     if rng.random() < 0.5:
@@ -111,7 +111,7 @@ def fence(rng: np.random.Generator, size: int) -> Canvas:
 
 
 def tree(rng: np.random.Generator, size: int) -> Canvas:
-    """A branching tree, bare or with leaves."""
+    """Draw a branching tree, bare or with leaves."""
     canvas = _blank(size)
     leaves = rng.random() < 0.5
     start, angles = np.array([[0.5, 0.97]]), np.array([rng.normal(math.pi / 2, 0.08)])
@@ -137,7 +137,7 @@ def tree(rng: np.random.Generator, size: int) -> Canvas:
 
 
 def plant(rng: np.random.Generator, size: int) -> Canvas:
-    """A tuft of grass in a pot."""
+    """Draw a tuft of grass in a pot."""
     canvas = _blank(size)
     count, rim, half = int(rng.integers(45, 90)), rng.uniform(0.66, 0.74), rng.uniform(0.14, 0.2)
     roots = np.stack([0.5 + rng.uniform(-0.85, 0.85, count) * half, np.full(count, rim + 0.01)], -1)
@@ -157,7 +157,7 @@ def plant(rng: np.random.Generator, size: int) -> Canvas:
 
 
 def hair(rng: np.random.Generator, size: int) -> Canvas:
-    """Head and shoulders, with hair in the wind."""
+    """Draw head and shoulders, with hair in the wind."""
     canvas = _blank(size)
     width, wind = rng.uniform(0.125, 0.145), rng.uniform(-0.22, 0.22)
     head = np.array([0.5, 0.4])
@@ -182,7 +182,7 @@ def hair(rng: np.random.Generator, size: int) -> Canvas:
 
 
 def ship(rng: np.random.Generator, size: int) -> Canvas:
-    """A sailing ship with masts, yards, sails and rigging."""
+    """Draw a sailing ship with masts, yards, sails and rigging."""
     canvas = _blank(size)
     deck = _bezier((0.12, 0.74), (0.5, 0.84), (0.86, 0.72))
     hull = np.concatenate(
@@ -221,7 +221,7 @@ def ship(rng: np.random.Generator, size: int) -> Canvas:
 
 
 def gears(rng: np.random.Generator, size: int) -> Canvas:
-    """Two or three toothed wheels that mesh, with round or spoked holes."""
+    """Draw two or three toothed wheels that mesh, with round or spoked holes."""
     canvas = _blank(size)
     radii = rng.uniform(0.13, 0.26, int(rng.integers(2, 4)))
     radii *= 0.44 / radii.sum()
@@ -255,7 +255,7 @@ def gears(rng: np.random.Generator, size: int) -> Canvas:
 
 
 def tower(rng: np.random.Generator, size: int) -> Canvas:
-    """A lattice tower with arms and insulators, held by guy wires."""
+    """Draw a lattice tower with arms and insulators, held by guy wires."""
     canvas = _blank(size)
     levels, base = int(rng.integers(7, 11)), rng.uniform(0.2, 0.26)
     heights = 0.98 - 0.94 * np.linspace(0, 1, levels) ** 0.85
@@ -283,7 +283,7 @@ def tower(rng: np.random.Generator, size: int) -> Canvas:
 
 
 def chair(rng: np.random.Generator, size: int) -> Canvas:
-    """A chair seen from the front, with a slatted back and rungs."""
+    """Draw a chair seen from the front, with a slatted back and rungs."""
     canvas = _blank(size)
     half, top, seat = rng.uniform(0.19, 0.25), rng.uniform(0.05, 0.12), rng.uniform(0.5, 0.58)
     leg, skew, depth = rng.uniform(0.026, 0.036), rng.uniform(-0.08, 0.08), rng.uniform(0.06, 0.1)
@@ -319,7 +319,7 @@ def chair(rng: np.random.Generator, size: int) -> Canvas:
 
 
 def birdcage(rng: np.random.Generator, size: int) -> Canvas:
-    """A domed cage of thin bars with a perch and a bird."""
+    """Draw a domed cage of thin bars with a perch and a bird."""
     canvas = _blank(size)
     half, spring, low = rng.uniform(0.24, 0.32), rng.uniform(0.36, 0.46), 0.86
     across = half * np.sin(np.linspace(-0.5, 0.5, int(rng.integers(11, 17))) * math.pi)
@@ -350,14 +350,14 @@ SHAPES: tuple[Shape, ...] = (bicycle, ferris, fence, tree, plant, hair, ship, ge
 
 
 def plaster(rng: np.random.Generator, size: int) -> Texture:
-    """A stained wall, lit from the side."""
+    """Draw a stained wall, lit from the side."""
     relief = fractal(rng, size, cells=(4, 4), roughness=0.75)
     picture = _tinted(relief, *_pair(rng, spread=0.22))
     return picture * (1 + 0.5 * (relief - np.roll(relief, max(size // 128, 1), axis=(0, 1))))[..., None]
 
 
 def planks(rng: np.random.Generator, size: int) -> Texture:
-    """Boards with their grain, lying or standing."""
+    """Draw boards with their grain, lying or standing."""
     shades, joints = _courses(rng, size, height=rng.uniform(0.07, 0.16), width=rng.uniform(0.8, 1.6), gap=0.05)
     grain = fractal(rng, size, cells=(24, 2), roughness=0.8)
     picture = _tinted(grain * 0.8 + shades * 0.7, *_pair(rng, spread=0.25, colors=WOODS)) * (
@@ -367,7 +367,7 @@ def planks(rng: np.random.Generator, size: int) -> Texture:
 
 
 def bricks(rng: np.random.Generator, size: int) -> Texture:
-    """Bricks or tiles in their mortar."""
+    """Draw bricks or tiles in their mortar."""
     height, square = rng.uniform(0.05, 0.11), rng.random() < 0.3
     shades, joints = _courses(rng, size, height=height, width=height * (1 if square else rng.uniform(2, 2.6)), gap=0.12)
     picture = _tinted(0.8 * shades + 0.5 * fractal(rng, size, cells=(16, 16)), *_pair(rng, spread=0.2, colors=CLAYS))
@@ -375,7 +375,7 @@ def bricks(rng: np.random.Generator, size: int) -> Texture:
 
 
 def leaves(rng: np.random.Generator, size: int) -> Texture:
-    """A hedge: leaves over leaves, the upper ones brighter."""
+    """Draw a hedge: leaves over leaves, the upper ones brighter."""
     count, color = 260, _pick(rng, GREENS)
     picture = np.full((size, size, 3), color * 60, np.uint8)
     angles, length = rng.uniform(0, 2 * math.pi, (count, 1)), rng.uniform(0.03, 0.07, (count, 1, 1))
@@ -390,7 +390,7 @@ def leaves(rng: np.random.Generator, size: int) -> Texture:
 
 
 def stripes(rng: np.random.Generator, size: int) -> Texture:
-    """Striped cloth or wallpaper, slightly uneven."""
+    """Draw striped cloth or wallpaper, slightly uneven."""
     place = np.linspace(0, 1, size, dtype=np.float32)
     angle, bands = rng.choice([0.0, 0.5, 0.25, -0.25]) * math.pi, rng.uniform(5, 16)
     uneven = fractal(rng, size, cells=(3, 3), roughness=0.7)
@@ -400,7 +400,7 @@ def stripes(rng: np.random.Generator, size: int) -> Texture:
 
 
 def land(rng: np.random.Generator, size: int) -> Texture:
-    """Clouds over hills and a meadow, or over sand."""
+    """Draw clouds over hills and a meadow, or over sand."""
     y = np.linspace(0, 1, size, dtype=np.float32)[:, None]
     cloud = np.clip(fractal(rng, size, cells=(5, 3)) * 0.8 + rng.uniform(-0.6, 0.5), 0, 1)
     zenith, haze = _pick(rng, SKIES), _pick(rng, PAINTS[:3])
@@ -417,7 +417,7 @@ def land(rng: np.random.Generator, size: int) -> Texture:
 
 
 def sea(rng: np.random.Generator, size: int) -> Texture:
-    """Water with glitter under a sky."""
+    """Draw water with glitter under a sky."""
     y = np.linspace(0, 1, size, dtype=np.float32)[:, None]
     zenith, haze, horizon = _pick(rng, SKIES), _pick(rng, SKIES + PAINTS[:3]), rng.uniform(0.4, 0.7)
     sky = _tinted(4 * y / horizon - 2 + 0.5 * fractal(rng, size, cells=(6, 2)), zenith, haze)
@@ -427,7 +427,7 @@ def sea(rng: np.random.Generator, size: int) -> Texture:
 
 
 def room(rng: np.random.Generator, size: int) -> Texture:
-    """A wall with its skirting over a floor of boards or tiles, seen in perspective."""
+    """Draw a wall with a baseboard over a floor of boards or tiles, seen in perspective."""
     wall = (plaster, stripes)[int(rng.integers(2))](rng, size)
     floor = (planks, bricks)[int(rng.integers(2))](rng, size)
     horizon = rng.uniform(0.6, 0.8)
@@ -444,7 +444,7 @@ def room(rng: np.random.Generator, size: int) -> Texture:
 
 
 def bokeh(rng: np.random.Generator, size: int) -> Texture:
-    """Lights far out of focus."""
+    """Draw lights far out of focus."""
     dark, light = _pair(rng, spread=0.12)
     picture = _tinted(fractal(rng, size, cells=(2, 3)), dark * 0.5, light * 0.8)
     radius, warm = rng.uniform(0.03, 0.09), _pick(rng, PAINTS)
@@ -461,7 +461,7 @@ VISTAS: tuple[Ground, ...] = (land, sea, room, bokeh)
 
 
 def ground(rng: np.random.Generator, size: int, *, kinds: Sequence[Ground] = WALLS + VISTAS) -> Texture:
-    """A background: one of `kinds`, with twigs or cables of its own now and then, in or out of focus."""
+    """Draw a background of one of `kinds`, sometimes with twigs or cables, in or out of focus."""
     picture = kinds[int(rng.integers(len(kinds)))](rng, size)
     if rng.random() < 0.35:
         lines, count = _blank(size), int(rng.integers(3, 12))
@@ -475,7 +475,7 @@ def ground(rng: np.random.Generator, size: int, *, kinds: Sequence[Ground] = WAL
 
 
 def surface(rng: np.random.Generator, size: int, *, away_from: NDArray[np.floating[Any]]) -> Texture:
-    """A painted, worn or grained material, told apart from the colours `away_from`: (3,) or (N, 3)."""
+    """Draw a painted, worn or grained material that differs from the colors `away_from`: (3,) or (N, 3)."""
     candidates = np.stack([_pick(rng, PAINTS + WOODS + METALS) for _ in range(14)])
     gaps = np.abs(candidates[:, None] - away_from.reshape(-1, 3)).mean(axis=-1)
     clearest = np.quantile(gaps, 0.2, axis=1)
@@ -487,7 +487,7 @@ def surface(rng: np.random.Generator, size: int, *, away_from: NDArray[np.floati
 
 
 def fractal(rng: np.random.Generator, size: int, *, cells: tuple[int, int], roughness: float = 0.6) -> Field:
-    """Noise of many octaves, mean 0 and deviation about 1, that starts with `cells` (rows, columns)."""
+    """Draw noise of many octaves with mean 0 and std about 1, starting with `cells` (rows, columns)."""
     rows, columns = cells
     field, gain, power = rng.standard_normal(cells, dtype=np.float32), 1.0, 1.0
     while 2 * max(rows, columns) <= size:
@@ -520,7 +520,7 @@ METALS = ((0.09, 0.09, 0.1), (0.2, 0.21, 0.23), (0.5, 0.52, 0.55), (0.72, 0.56, 
 
 
 def _pick(rng: np.random.Generator, colors: Sequence[tuple[float, float, float]]) -> NDArray[np.float32]:
-    """One of the colours, a little off: (3,)."""
+    """Pick one of the colors and vary it slightly: (3,)."""
     color = np.asarray(colors[int(rng.integers(len(colors)))]) * rng.uniform(0.85, 1.12)
     return np.clip(color + rng.normal(0, 0.02, 3), 0.02, 0.98).astype(np.float32)
 
@@ -528,18 +528,18 @@ def _pick(rng: np.random.Generator, colors: Sequence[tuple[float, float, float]]
 def _pair(
     rng: np.random.Generator, *, spread: float, colors: Sequence[tuple[float, float, float]] = PAINTS
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A darker and a lighter shade of one of the colours."""
+    """Return a darker and a lighter shade of one of the colors."""
     color, share = _pick(rng, colors), np.float32(spread)
     return color * (1 - share), color + (1 - color) * share * 0.6
 
 
 def _tinted(field: Field, low: NDArray[np.float32], high: NDArray[np.float32]) -> Texture:
-    """Colours from `low` at -2 to `high` at 2."""
+    """Map values to colors, from `low` at -2 to `high` at 2."""
     return low + np.clip(field * 0.25 + 0.5, 0, 1)[..., None] * (high - low)
 
 
 def _courses(rng: np.random.Generator, size: int, *, height: float, width: float, gap: float) -> tuple[Field, Field]:
-    """Courses of bricks or boards: a random shade for each, and the joints between them in [0, 1]."""
+    """Draw courses of bricks or boards: a random shade for each, and the joints between them in [0, 1]."""
     place = np.arange(size, dtype=np.float32) / size
     row, down = np.divmod(place / height + rng.uniform(0, 1), 1)
     offset = rng.uniform(0, 1, int(1 / height) + 3) if width > 0.5 else np.arange(int(1 / height) + 3) % 2 / 2
@@ -551,7 +551,7 @@ def _courses(rng: np.random.Generator, size: int, *, height: float, width: float
 
 
 def _blurred(picture: Texture, sigma: float) -> Texture:
-    """Out of focus by `sigma` of the picture's side."""
+    """Blur by `sigma`, a fraction of the image's side."""
     sigma *= picture.shape[0]
     return picture if sigma < 0.3 else np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), dtype=np.float32)
 
@@ -569,7 +569,7 @@ def _circle(center: ArrayLike, radius: float, *, stretch: float = 1.0) -> Path:
 
 
 def _bezier(start: ArrayLike, bend: ArrayLike, end: ArrayLike, *, steps: int = 14) -> Path:
-    """Curves from `start` to `end` (..., 2), pulled towards `bend`: (..., steps, 2)."""
+    """Return curves from `start` to `end` (..., 2), pulled toward `bend`: (..., steps, 2)."""
     first, middle, last = (np.asarray(place, dtype=np.float64)[..., None, :] for place in (start, bend, end))
     t = np.linspace(0, 1, steps)[:, None]
     return (1 - t) ** 2 * first + 2 * t * (1 - t) * middle + t**2 * last

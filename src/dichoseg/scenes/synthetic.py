@@ -18,19 +18,19 @@ SUPERSAMPLING = 3
 
 @final
 class SyntheticDataset(Dataset[Sample]):
-    """Scenes with thin structures, meshes, holes and textured grounds; the same for the same seed and index.
+    """Scenes with thin structures, meshes, holes and textured backgrounds; determined by seed and index.
 
-    Each is one object (a bicycle, a fence, hair in the wind, a ship, ...) somewhere in the picture, lit, before a
-    ground with a texture and lines of its own. A shadow that it casts is not part of the mask. For demonstrations,
-    tests and benchmarks; nothing is downloaded.
+    Each scene is one lit object (a bicycle, a fence, hair in the wind, a ship, ...) somewhere in the image, in front of
+    a background with its own texture and lines. The object's shadow is not part of the mask. For demonstrations, tests
+    and benchmarks; nothing is downloaded.
 
     Args:
         length: Number of scenes.
         size: Side of the square images, in pixels; 32 or more.
-        seed: Scenes of different seeds have nothing in common.
+        seed: Random seed. Scenes of different seeds are unrelated.
 
     Raises:
-        ValueError: A length below 1 or a size below 32.
+        ValueError: The length is below 1 or the size is below 32.
     """
 
     def __init__(self, length: int, *, size: int = 256, seed: int = 0) -> None:
@@ -59,7 +59,7 @@ class SyntheticDataset(Dataset[Sample]):
 
 
 def _placed(rng: np.random.Generator, canvas: Canvas, size: int) -> Field:
-    """Turn, scale, mirror and move a drawing, so that it covers a fair share of the picture: its alpha."""
+    """Rotate, scale, mirror and move a drawing to cover a fair fraction of the image; return its alpha."""
     left, top, width, height = cv2.boundingRect(canvas)
     share = cv2.countNonZero(canvas) / canvas.size
     extent = max(width, height) / canvas.shape[0]
@@ -77,7 +77,7 @@ def _placed(rng: np.random.Generator, canvas: Canvas, size: int) -> Field:
 
 
 def _composed(rng: np.random.Generator, alpha: Field) -> Texture:
-    """The object over a ground, both under one light, seen by one camera: (S, S, 3)."""
+    """Draw the object over a background, with the same light and camera: (S, S, 3)."""
     size = alpha.shape[0]
     wall = rng.random() < 0.5
     background = ground(rng, size, kinds=WALLS if wall else VISTAS)
@@ -94,7 +94,7 @@ def _composed(rng: np.random.Generator, alpha: Field) -> Texture:
 
 
 def _relief(rng: np.random.Generator, alpha: Field, light: np.ndarray) -> Field:
-    """Brightness of a rounded body: brighter towards the light, darker away from it; thin parts have one shade."""
+    """Shade a rounded body: brighter toward the light, darker away from it; thin parts have one shade."""
     size = alpha.shape[0]
     relief = np.ones_like(alpha)
     for share, strength in ((0.006, 0.5), (0.025, 0.5)):
@@ -107,7 +107,7 @@ def _relief(rng: np.random.Generator, alpha: Field, light: np.ndarray) -> Field:
 
 
 def _shadow(rng: np.random.Generator, alpha: Field, light: np.ndarray, *, wall: bool) -> Field:
-    """What the light that the object takes away leaves of the ground: on a wall behind it, or on the floor."""
+    """Return the brightness that the object's shadow leaves of the background: a wall behind it, or the floor."""
     size = alpha.shape[0]
     foot = float(np.flatnonzero(alpha.max(axis=1) > 0.5).max(initial=0))
     if rng.random() < 0.3:
@@ -123,7 +123,7 @@ def _shadow(rng: np.random.Generator, alpha: Field, light: np.ndarray, *, wall: 
 
 
 def _photographed(rng: np.random.Generator, picture: Texture, light: np.ndarray) -> Texture:
-    """One light over all of it, a vignette, and the sensor's noise."""
+    """Add uneven light, a vignette and sensor noise."""
     size = picture.shape[0]
     place = np.linspace(-1, 1, size, dtype=np.float32)
     exposure = 1 + rng.uniform(0, 0.2) * (light[0] * place + light[1] * place[:, None])

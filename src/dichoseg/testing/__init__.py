@@ -1,6 +1,6 @@
-"""Checks that a part keeps to the contract: for plugins and for dichoseg's own parts alike.
+"""Conformance checks of components, for plugins and for dichoseg's own.
 
-Each check takes a class or function that builds the part, as an entry point does, tries the part on small random
+Each check takes a class or function that builds the component, as an entry point does, tries it on small random
 data, and raises a `ConformanceError` at the first violation. Random state is restored afterwards.
 
 `check_decoder(MyDecoder)`, `check_loss(lambda: MyLoss(gamma=0.5))`

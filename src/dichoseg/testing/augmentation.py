@@ -1,4 +1,4 @@
-"""The check of augmentations."""
+"""Conformance check of augmentations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..runtime.seeding import seeded
 from .common import attempt, build, difference, require, shapes
 
 SLACK = 1e-3
-"""How far an image or a mask may leave [0, 1], since resampling rounds: what `fit` allows."""
+"""Tolerance for values outside of [0, 1], since resampling rounds; the same as in `fit`."""
 _WINDOW = 9
 _SHIFTS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
 
@@ -31,40 +31,40 @@ def check_augmentation(
 ) -> None:
     """Check that an augmentation keeps to the contract.
 
-    - Image and mask come out in one size, that of the input divided by `input_scale` (1 where it declares none), in
-      float32 on their device and in [0, 1]: square images and others, alone and in batches, black and white ones, with
-      soft, empty and full masks.
-    - They move together, to the pixel: a pattern that is in both stays in the same places, whatever becomes of the
-      image's colours.
-    - Empty masks stay empty, and the inputs stay as they are.
-    - `torch.manual_seed` repeats what it does.
+    - Image and mask are returned at the same size, the input's divided by `input_scale` (default 1), as float32 in
+      [0, 1], on the device of the input. This is tried for square and other images, single and in batches, black and
+      white, and for soft, empty and full masks.
+    - Image and mask move together, to the pixel: a pattern that is in both stays aligned, whatever happens to the
+      image's colors.
+    - Empty masks stay empty, and the inputs are not changed.
+    - `torch.manual_seed` makes the result reproducible.
 
     Args:
-        make: Builds the augmentation: a class, or a function without arguments, such as
-            `lambda: MyAugmentation(p=0.8)`. To check one that is a plain function: `lambda: my_augmentation`.
-        sizes: Heights and widths of the results to ask for.
-        channels: Channels of the image.
-        draws: Calls for each size and batch; an augmentation that seldom acts needs more.
-        likeness: Least correlation between image and mask once both have been the same pattern. Lower it for one that
-            hides much of the image.
-        device: Where to compute.
+        make: Class or function without arguments that builds the augmentation, such as
+            `lambda: MyAugmentation(p=0.8)`; `lambda: my_augmentation` for an augmentation that is a plain function.
+        sizes: Heights and widths of the results to request.
+        channels: Number of channels of the image.
+        draws: Number of calls for each size and batch; an augmentation that rarely acts needs more.
+        likeness: Lowest correlation between an image and a mask that were the same pattern. Lower it for an
+            augmentation that hides much of the image.
+        device: Device to compute on.
 
     Raises:
-        ConformanceError: The first thing that is wrong.
-        TypeError: `make` is an augmentation module, not what builds one.
+        ConformanceError: The first violation.
+        TypeError: `make` is an augmentation module, not a class or function that builds one.
     """
     with seeded(0, device=torch.device(device)):
         change = "give each argument a default; to check a plain function: lambda: my_augmentation"
         augmentation = build("augmentation", make, change=change)
         name = getattr(augmentation, "__name__", type(augmentation).__name__)
-        require(callable(augmentation), name, "something to call with (image, mask)", f"a {name}", "give it a forward")
+        require(callable(augmentation), name, "a callable that takes (image, mask)", f"a {name}", "give it a forward")
         scale = getattr(augmentation, "input_scale", 1.0)
         require(
             isinstance(scale, int | float) and scale >= 1,
             name,
             "an input_scale of 1 or more: side of its input over side of its output",
             repr(scale),
-            "1.25 for a crop of 1280 pixels to 1024; leave it out where nothing is cropped",
+            "1.25 for a crop of 1280 pixels to 1024; leave it out if nothing is cropped",
         )
         together = torch.zeros(len(_SHIFTS), dtype=torch.float64)
         for size in sizes:
@@ -81,7 +81,7 @@ def check_augmentation(
 
 
 def _inputs(size: tuple[int, int], scale: float, *, batch: int, channels: int) -> list[tuple[Image, Mask]]:
-    """Random images with soft, full and empty masks; black and white ones."""
+    """Make random images with soft, full and empty masks, and black and white images."""
     sides = (round(size[0] * scale), round(size[1] * scale))
     image = torch.rand(batch, channels, *sides)
     mask = torch.rand(batch, 1, *sides)
@@ -90,7 +90,7 @@ def _inputs(size: tuple[int, int], scale: float, *, batch: int, channels: int) -
 
 
 def _pattern(batch: int, height: int, width: int) -> Mask:
-    """Blobs of some eight pixels, hard-edged, the same nowhere: (B, 1, H, W) of zeros and ones."""
+    """Draw random hard-edged blobs of about eight pixels: (B, 1, H, W) of zeros and ones."""
     nodes = torch.randn(batch, 1, height // 8 + 2, width // 8 + 2)
     return (F.interpolate(nodes, (height, width), mode="bicubic", align_corners=False) > 0).float()
 
@@ -98,7 +98,7 @@ def _pattern(batch: int, height: int, width: int) -> Mask:
 def _checked(
     name: str, augmentation: Augmentation, image: Image, mask: Mask, size: tuple[int, int]
 ) -> tuple[Image, Mask]:
-    """What comes of image and mask, if it is sound."""
+    """Apply the augmentation, check the result, and return it."""
     where = f"{name}, batch of {len(image)} at {image.shape[-2]}x{image.shape[-1]}"
     before = image.clone(), mask.clone()
     with attempt(where, "the augmentation", "it takes an image (B, C, H, W) and its mask (B, 1, H, W) of any size"):
@@ -108,7 +108,7 @@ def _checked(
         where,
         "a pair (image, mask)",
         f"a {type(augmented).__name__}",
-        "return both, the mask also where it has not changed",
+        "return both, the mask also if it has not changed",
     )
     wanted = [(*image.shape[:2], *size), (*mask.shape[:2], *size)]
     require(
@@ -116,8 +116,8 @@ def _checked(
         where,
         f"shapes {wanted[0]} and {wanted[1]}",
         f"{shapes(augmented)[0]} and {shapes(augmented)[1]}",
-        "move both alike; one that crops declares how much larger its input is, self.input_scale = 1.25, and fit "
-        "loads images that large",
+        "transform both alike; an augmentation that crops declares how much larger its input is, "
+        "self.input_scale = 1.25, and fit loads images of that size",
     )
     for what, part, given in zip(("image", "mask"), augmented, before, strict=True):
         require(
@@ -125,7 +125,7 @@ def _checked(
             where,
             f"the {what} in {given.dtype} on {given.device}",
             f"{part.dtype} on {part.device}",
-            "compute where the tensors are, and return the type that came",
+            "compute on the device of the input, and return its dtype",
         )
         low, high = float(part.min()), float(part.max())
         require(
@@ -133,27 +133,27 @@ def _checked(
             where,
             f"the {what} in [0, 1]",
             f"{low:.4g} to {high:.4g}",
-            "clamp(0, 1); normalisation comes later",
+            "clamp(0, 1); normalization comes later",
         )
     require(
         torch.equal(image, before[0]) and torch.equal(mask, before[1]),
         where,
-        "inputs that stay as they are",
+        "inputs that are not changed",
         "changed ones",
         "clone before writing into them",
     )
     require(
         bool(mask.any()) or not bool(augmented[1].any()),
         where,
-        "masks that stay empty where all are empty",
+        "masks that stay empty if all are empty",
         f"values up to {float(augmented[1].max()):.4g}",
-        "fill what lies outside of the mask with 0",
+        "fill pixels from outside of the mask with 0",
     )
     return augmented
 
 
 def _likenesses(name: str, image: Image, mask: Mask, likeness: float) -> Tensor:
-    """How alike image and mask are at each shift by a pixel, summed over the images that still show something."""
+    """Return the correlation of image and mask at each shift by a pixel, summed over images that are not constant."""
     grey = image.mean(dim=1, keepdim=True)[..., 1:-1, 1:-1].double().cpu()
     mask = mask.double().cpu()
     height, width = grey.shape[-2:]
@@ -168,17 +168,17 @@ def _likenesses(name: str, image: Image, mask: Mask, likeness: float) -> Tensor:
     require(
         least >= likeness,
         name,
-        f"image and mask to move together: a correlation of {likeness:g} or more where both were one pattern",
+        f"image and mask to move together: a correlation of {likeness:g} or more if both were the same pattern",
         f"{least:.2g}",
-        "draw once and apply it to both; one that hides much of the image is checked with a lower likeness=",
+        "draw once and apply it to both; check an augmentation that hides much of the image with a lower likeness=",
     )
     return found.sum(dim=1)
 
 
 def _correlation(image: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the image of the correlation in a window, which shades, borders and gaps hardly touch: (B,).
+    """Average over the image the correlation in a window, which shading, borders and gaps hardly affect: (B,).
 
-    Only windows count in which both show something; nan where there are none.
+    Only windows in which neither is constant count; NaN if there are none.
     """
 
     def mean(values: Tensor) -> Tensor:
@@ -193,11 +193,11 @@ def _correlation(image: Tensor, mask: Tensor) -> Tensor:
 
 
 def _check_places(name: str, together: Tensor) -> None:
-    """Over all draws image and mask are most alike where they lie, not a pixel aside."""
+    """Check that image and mask correlate best without a shift, over all draws."""
     require(
         bool(together.any()),
         name,
-        "an image that still shows something",
+        "an image that is not constant",
         "a constant one in all draws",
         "leave enough of the image to learn from",
     )
@@ -212,7 +212,7 @@ def _check_places(name: str, together: Tensor) -> None:
 
 
 def _check_seed(name: str, make: Callable[[], Augmentation], mask: Mask, channels: int) -> None:
-    """The same state of torch's generator, the same result, whatever numpy's and Python's own."""
+    """Check that the result depends on the state of torch's generator only, not on NumPy's or Python's."""
     image = torch.rand(len(mask), channels, *mask.shape[-2:]).to(mask.device)
     for seed in range(4):
         results = []
@@ -227,6 +227,6 @@ def _check_seed(name: str, make: Callable[[], Augmentation], mask: Mask, channel
             name,
             "the same result after the same torch.manual_seed",
             f"a difference of {apart:.2g}",
-            "draw from torch (torch.rand, torch.randint), not from numpy or random; a generator of its own starts "
-            "from one draw of torch's",
+            "draw from torch (torch.rand, torch.randint), not from numpy or random; seed a generator of its own by a "
+            "draw from torch",
         )

@@ -1,4 +1,4 @@
-"""What all checks share: the error, how it is raised, and what is asked of all features."""
+"""Helpers of all conformance checks: the error, how to raise it, and checks of features."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..contracts import FeatureInfo, Features, Mask, Preprocessing
 T = TypeVar("T")
 
 TOLERANCE = 1e-3
-"""How far two results may be apart that should be the same, as a part of the largest value, or absolutely below 1."""
+"""Largest `difference` of two results that should be equal."""
 DEFAULTS = "give each argument a default, or check a function that passes them, lambda: MyPart(...)"
 
 
 class ConformanceError(AssertionError):
-    """A part does not keep to the contract. The message says what was wanted, what came, and what to change."""
+    """Violation of the contract. The message says what was wanted, what was found, and what to change."""
 
 
 def require(fulfilled: bool, name: str, wanted: str, got: object, change: str) -> None:
@@ -31,7 +31,7 @@ def require(fulfilled: bool, name: str, wanted: str, got: object, change: str) -
 
 @contextmanager
 def attempt(name: str, action: str, change: str) -> Iterator[None]:
-    """Turn whatever `name` raises in this block into a ConformanceError; `action` says what was tried."""
+    """Turn any exception in this block into a ConformanceError about `name`; `action` is the operation that failed."""
     try:
         yield
     except ConformanceError:
@@ -42,26 +42,26 @@ def attempt(name: str, action: str, change: str) -> Iterator[None]:
 
 
 def build(role: str, make: Callable[..., T], *arguments: Any, change: str = DEFAULTS) -> T:
-    """Call `make`, which builds the part; `change` is what to do where that fails.
+    """Call `make` to build the component; `change` is the advice if that fails.
 
     Raises:
-        TypeError: Not something that builds a part.
-        ConformanceError: It fails.
+        TypeError: `make` is not a class or function that builds a component.
+        ConformanceError: The call fails.
     """
     function = getattr(make, "func", make)  # of functools.partial
     name = getattr(function, "__name__", type(function).__name__)
     if isinstance(make, nn.Module) or not callable(make):
         raise TypeError(
-            f"check_{role} takes what builds the {role}, as an entry point does, so a class or a function: {name}, or "
-            f"lambda: {name}(...); got a finished {name}"
+            f"check_{role} takes a class or function that builds the {role}, as an entry point does: {name}, or "
+            f"lambda: {name}(...); got an instance of {name}"
         )
-    given = f"from {arguments[0]} alone" if arguments else "without arguments"
+    given = f"from {arguments[0]} only" if arguments else "without arguments"
     with attempt(name, f"building it {given}", change):
         return make(*arguments)
 
 
 def check_kind(name: str, part: Any, kind: type) -> None:
-    """An instance of one of the contract's classes."""
+    """Check that a component is an instance of one of the contract's classes."""
     article = "an" if kind.__name__[0] in "AEIOU" else "a"
     require(
         isinstance(part, kind),
@@ -73,12 +73,12 @@ def check_kind(name: str, part: Any, kind: type) -> None:
 
 
 def shapes(tensors: Sequence[Tensor]) -> list[tuple[int, ...]]:
-    """The shapes of some tensors, for a message."""
+    """Return the shapes of tensors, for a message."""
     return [tuple(tensor.shape) for tensor in tensors]
 
 
 def difference(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
-    """The largest difference between tensors, as a part of the largest value where that is above 1; inf by shape."""
+    """Return the largest difference, relative to the largest wanted value if that is above 1; inf if shapes differ."""
     if shapes(found) != shapes(wanted):
         return math.inf
     distances = [
@@ -89,7 +89,7 @@ def difference(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
 
 
 def check_feature_info(name: str, part: Any) -> None:
-    """A `FeatureInfo` under that name."""
+    """Check that `part.feature_info` is a `FeatureInfo`."""
     info = getattr(part, "feature_info", None)
     require(
         isinstance(info, FeatureInfo),
@@ -101,7 +101,7 @@ def check_feature_info(name: str, part: Any) -> None:
 
 
 def check_preprocessing(name: str, part: Any, change: str) -> None:
-    """A `Preprocessing` under that name."""
+    """Check that `part.preprocessing` is a `Preprocessing`."""
     preprocessing = getattr(part, "preprocessing", None)
     require(
         isinstance(preprocessing, Preprocessing),
@@ -113,7 +113,7 @@ def check_preprocessing(name: str, part: Any, change: str) -> None:
 
 
 def check_features(name: str, features: Any, info: FeatureInfo, *, batch: int) -> None:
-    """A tuple of finite tensors with the channels that `info` announces, finest first."""
+    """Check for a tuple of finite tensors with the channels of `info`, finest first."""
     require(
         isinstance(features, tuple) and all(isinstance(feature, Tensor) for feature in features),
         name,
@@ -126,7 +126,7 @@ def check_features(name: str, features: Any, info: FeatureInfo, *, batch: int) -
         name,
         f"{len(info.channels)} features, as feature_info.channels {info.channels} says",
         f"{len(features)} of shapes {shapes(features)}",
-        "make both tell the same",
+        "make the two agree",
     )
     came = tuple(feature.shape[1] if feature.ndim == 4 else None for feature in features)
     order = "; they come coarsest first: reverse them" if came == info.channels[::-1] != info.channels else ""
@@ -137,29 +137,29 @@ def check_features(name: str, features: Any, info: FeatureInfo, *, batch: int) -
         f"{shapes(features)}{order}",
         "a backbone that works channels-last needs feature.permute(0, 3, 1, 2)"
         if tuple(feature.shape[-1] for feature in features) == info.channels
-        else "make both tell the same",
+        else "make the two agree",
     )
     check_finite(name, features)
 
 
 def check_finite(name: str, tensors: Sequence[Tensor]) -> None:
-    """Floating-point numbers that are all finite."""
+    """Check that tensors are floating-point and finite."""
     for index, tensor in enumerate(tensors):
         require(
             tensor.is_floating_point() and bool(tensor.isfinite().all()),
             name,
             "finite numbers",
             f"{tensor.dtype} with {int((~tensor.isfinite()).sum())} that are not, in result {index}",
-            "look for divisions, logarithms and roots of what may be 0",
+            "look for divisions, logarithms and roots of values that may be 0",
         )
 
 
 FEATURE_INFOS = (
     FeatureInfo((4, 4, 8, 8, 12, 12), (2, 4, 8, 16, 32, 64)),  # IS-Net's strides
-    FeatureInfo((4, 8, 8, 8), (1, 2, 4, 8)),  # from the image's own size on, as U²-Net
+    FeatureInfo((4, 8, 8, 8), (1, 2, 4, 8)),  # starts at the image's own size, as in U²-Net
     FeatureInfo((4, 8, 12, 16), (4, 8, 16, 32)),  # most backbones of timm
-    FeatureInfo((4, 8, 8, 12, 12), (2, 4, 8, 16, 16)),  # EGNet's ResNet: the last two are of one size
-    FeatureInfo((6, 8), (4, 16)),  # as few as two, four times apart
+    FeatureInfo((4, 8, 8, 12, 12), (2, 4, 8, 16, 16)),  # EGNet's ResNet: the last two have the same size
+    FeatureInfo((6, 8), (4, 16)),  # only two, four times apart
 )
 """Channels and strides of common encoders."""
 
@@ -167,7 +167,7 @@ FEATURE_INFOS = (
 def draw_features(
     info: FeatureInfo, size: tuple[int, int], *, rounded: Callable[[float], int] = math.ceil, batch: int = 2
 ) -> Features:
-    """Draw random features of an image of (height, width) `size`, their sides rounded up or down."""
+    """Draw random features for an image of (height, width) `size`; `rounded` rounds their sides."""
     return tuple(
         torch.randn(batch, channels, *(max(1, rounded(side / stride)) for side in size))
         for channels, stride in zip(*info, strict=True)
@@ -175,7 +175,7 @@ def draw_features(
 
 
 def draw_masks(size: tuple[int, int]) -> Iterator[tuple[str, Mask]]:
-    """Yield batches of two masks (2, 1, H, W), by their kind."""
+    """Yield kinds of masks, each with a batch of two (2, 1, H, W)."""
     height, width = size
     rows, columns = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
     disc = (rows - 0.2) ** 2 + (columns + 0.1) ** 2 < 0.3

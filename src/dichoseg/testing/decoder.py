@@ -1,4 +1,4 @@
-"""The check of decoders."""
+"""Conformance check of decoders."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .common import (
 from .heads import check_heads_prediction
 from .module import Subject, check_module
 
-_OWN_SIZE = "resize to the skip's own size, always: resize(feature, spatial_size(skip)), both of dichoseg.blocks"
+_OWN_SIZE = "always resize to the skip's own size: resize(feature, spatial_size(skip)), both of dichoseg.blocks"
 
 
 def check_decoder(
@@ -39,25 +39,25 @@ def check_decoder(
 ) -> None:
     """Check that a decoder keeps to the contract.
 
-    - It is built for several encoders, and tried on features whose sides are rounded up, as RSU encoders do, and down,
-      as many backbones do. What has the stride of a skip has the skip's own size.
-    - Its `feature_info` is true to what comes out.
-    - No comparison of sizes is frozen where it is traced for export.
+    - It is built for several encoders, and tried on features whose sides are rounded up, as in RSU encoders, and down,
+      as in many backbones. A feature with the stride of a skip has the skip's own size.
+    - Its `feature_info` matches its features.
+    - Tracing it for export freezes no comparison of sizes.
     - Its heads (`default_heads`, else `SideHeads`) make a prediction.
-    - In eval mode an image's features do not depend on the others of the batch.
-    - A gradient reaches each parameter and the coarsest feature; the inputs stay as they are.
-    - It can be copied and pickled, and comes back from its `state_dict`.
-    - It runs on other devices, and under bfloat16 autocast, where features come in two dtypes.
+    - In eval mode the features of an image do not depend on the others in the batch.
+    - A gradient reaches each parameter and the coarsest feature; the inputs are not changed.
+    - It can be copied and pickled, and is restored from its `state_dict`.
+    - It runs on other devices, and under bfloat16 autocast with features of two dtypes.
 
     Args:
-        make: Builds the decoder from a `FeatureInfo`: a class, or a function of one argument, such as
+        make: Class or function that builds the decoder from a `FeatureInfo`, such as
             `lambda info: MyDecoder(info, channels=16)`.
-        feature_infos: What to build it for; a decoder that is for certain encoders names theirs.
+        feature_infos: Features to build it for; a decoder for certain encoders names theirs.
         size: Height and width of the image behind the features, best odd.
 
     Raises:
-        ConformanceError: The first thing that is wrong.
-        TypeError: `make` is a decoder, not what builds one.
+        ConformanceError: The first violation.
+        TypeError: `make` is a decoder, not a class or function that builds one.
     """
     with seeded(0):
         for info in feature_infos:
@@ -92,7 +92,7 @@ def _run(decoder: Any, inputs: Features) -> Features:
 @torch.no_grad()
 def _check_sizes(name: str, decoder: Decoder, info: FeatureInfo, features: Features, size: tuple[int, int]) -> None:
     sizes = [spatial_size(feature) for feature in features]
-    with attempt(name, f"forward on features of {_listed(sizes)}", f"where sizes do not fit, {_OWN_SIZE}"):
+    with attempt(name, f"forward on features of {_listed(sizes)}", f"if sizes do not fit, {_OWN_SIZE}"):
         decoded = decoder.eval()(features)
     check_features(name, decoded, decoder.feature_info, batch=2)
     skips = dict(zip(info.strides, sizes, strict=True))
@@ -101,7 +101,7 @@ def _check_sizes(name: str, decoder: Decoder, info: FeatureInfo, features: Featu
         came = spatial_size(feature)
         if stride in skips:
             fits, wanted = came == skips[stride], f"{_listed([skips[stride]])}, its skip's size"
-        else:  # between or beyond the skips there is none to follow
+        else:  # no skip has this stride
             near = max(1, finest / stride)
             fits = all(abs(side - full / stride) <= near for side, full in zip(came, size, strict=True))
             wanted = f"about {size[0] / stride:g} by {size[1] / stride:g}"
@@ -115,7 +115,7 @@ def _check_sizes(name: str, decoder: Decoder, info: FeatureInfo, features: Featu
 
 
 def _check_coarsest(name: str, decoder: Decoder, features: Features) -> None:
-    """The coarsest feature counts."""
+    """Check that a gradient reaches the coarsest feature."""
     coarsest = features[-1].clone().requires_grad_()
     decoded = decoder.train()((*features[:-1], coarsest))
     total = torch.stack([(feature * torch.randn_like(feature)).mean() for feature in decoded]).sum()
@@ -131,10 +131,10 @@ def _check_coarsest(name: str, decoder: Decoder, features: Features) -> None:
 
 @torch.no_grad()
 def _check_mixed_dtypes(name: str, decoder: Decoder, features: Features) -> None:
-    """Autocast hands over float32 behind some norms and bfloat16 behind convolutions."""
+    """Check features of two dtypes: autocast gives float32 after some norms and bfloat16 after convolutions."""
     mixed = tuple(feature.bfloat16() if index % 2 else feature for index, feature in enumerate(features))
     with (
-        attempt(name, "bfloat16 autocast, with features of two dtypes,", "bring them to one dtype before joining them"),
+        attempt(name, "bfloat16 autocast, with features of two dtypes,", "convert them to one dtype before joining"),
         torch.autocast("cpu", torch.bfloat16),
     ):
         check_features(f"{name}, under bfloat16 autocast", decoder.eval()(mixed), decoder.feature_info, batch=2)
@@ -142,12 +142,12 @@ def _check_mixed_dtypes(name: str, decoder: Decoder, features: Features) -> None
 
 @torch.no_grad()
 def _check_trace(name: str, decoder: Decoder, info: FeatureInfo, size: tuple[int, int]) -> None:
-    """Traced on sizes that all strides divide, as for export, and run on others."""
+    """Trace on a size that all strides divide, as for export, and run on another."""
     coarsest = max(info.strides[-1], decoder.feature_info.strides[-1])
     even = (math.ceil(size[0] / coarsest) * coarsest, math.ceil(size[1] / coarsest) * coarsest)
     change = f"never compare sizes or turn them into numbers, which is frozen in an exported file: {_OWN_SIZE}"
     with attempt(name, "running its trace on another size", change), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that tracing is old, and what it freezes
+        warnings.simplefilter("ignore")  # tracing is deprecated, and warns of what it freezes
         traced = torch.jit.trace(decoder.eval(), (draw_features(info, even, batch=1),), check_trace=False)
         for rounded in (math.ceil, math.floor):
             features = draw_features(info, size, rounded=rounded)
@@ -155,7 +155,7 @@ def _check_trace(name: str, decoder: Decoder, info: FeatureInfo, size: tuple[int
             require(
                 apart < TOLERANCE,
                 name,
-                f"the same from a trace made at {even[0]} by {even[1]} pixels and run at {size[0]} by {size[1]}",
+                f"the same result from a trace made at {even[0]} by {even[1]} pixels and run at {size[0]} by {size[1]}",
                 f"a difference of {apart:.2g}",
                 change,
             )

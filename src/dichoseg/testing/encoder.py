@@ -1,4 +1,4 @@
-"""The check of encoders."""
+"""Conformance check of encoders."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from .module import Subject, check_module
 def check_encoder(make: Callable[[], Encoder], *, channels: int = 3, size: tuple[int, int] = (65, 97)) -> None:
     """Check that an encoder keeps to the contract.
 
-    - Its `feature_info` is true to what comes out, finest first, at `size` and at the next multiples of the coarsest
-      stride: each side within a pixel of the image's by the stride, or what that is for an image resized to those
-      multiples.
-    - In eval mode an image's features do not depend on the others of the batch.
-    - A gradient reaches each parameter; the input stays as it is.
-    - It can be copied and pickled, and comes back from its `state_dict`.
+    - Its `feature_info` matches its features, finest first, at `size` and at the next multiples of the coarsest stride:
+      each side is within a pixel of the image's side divided by the stride, or exactly that of an image resized to
+      those multiples.
+    - In eval mode the features of an image do not depend on the others in the batch.
+    - A gradient reaches each parameter; the input is not changed.
+    - It can be copied and pickled, and is restored from its `state_dict`.
     - It runs under bfloat16 autocast and on other devices.
-    - It names the preprocessing that it was made for.
+    - It has the preprocessing that it was made for.
 
-    An encoder that does not take `size` may say so by a ValueError; it is then checked at the multiples alone.
+    An encoder may reject `size` with a ValueError; it is then checked at the multiples only.
 
     Args:
-        make: Builds the encoder: a class, or a function without arguments, such as
+        make: Class or function without arguments that builds the encoder, such as
             `lambda: TimmEncoder("convnext_tiny")`.
-        channels: Channels of the image; 1 for an encoder of masks.
+        channels: Number of channels of the image; 1 for an encoder of masks.
         size: Height and width of the images to try, best odd.
 
     Raises:
-        ConformanceError: The first thing that is wrong.
-        TypeError: `make` is an encoder, not what builds one.
+        ConformanceError: The first violation.
+        TypeError: `make` is an encoder, not a class or function that builds one.
     """
     with seeded(0):
         encoder = build("encoder", make)
@@ -67,7 +67,7 @@ def check_encoder(make: Callable[[], Encoder], *, channels: int = 3, size: tuple
 
 
 def _multiples(encoder: Encoder, size: tuple[int, int]) -> tuple[int, int]:
-    """A size rounded up to what all strides divide."""
+    """Round a size up to multiples of the coarsest stride."""
     coarsest = encoder.feature_info.strides[-1]
     return math.ceil(size[0] / coarsest) * coarsest, math.ceil(size[1] / coarsest) * coarsest
 
@@ -79,22 +79,22 @@ def _run(encoder: Any, inputs: Features) -> Features:
 
 @torch.no_grad()
 def _refuses(encoder: Encoder, image: Image) -> bool:
-    """Whether it says by a ValueError that it does not take this size."""
+    """Return whether the encoder rejects this size with a ValueError."""
     try:
         encoder.eval()(image)
     except ValueError:
         return True
-    except Exception:  # for the check of sizes to tell
+    except Exception:  # the check of sizes reports it
         return False
     return False
 
 
 @torch.no_grad()
 def _check_sizes(name: str, encoder: Encoder, image: Image) -> None:
-    """Features as announced, in eval mode."""
+    """Check the features in eval mode against `feature_info`."""
     size = spatial_size(image)
     where = f"{name}, on images of {size[0]} by {size[1]} pixels"
-    change = "take any size; an encoder that cannot resizes the image, or says in a ValueError which sizes it takes"
+    change = "take any size; if it cannot, resize the image, or raise a ValueError that says which sizes it takes"
     with attempt(where, "forward", change):
         features = encoder.eval()(image)
     info = encoder.feature_info
@@ -107,6 +107,6 @@ def _check_sizes(name: str, encoder: Encoder, image: Image) -> None:
             near or came == (multiples[0] // stride, multiples[1] // stride),  # some resize the image first
             where,
             f"about {size[0] / stride:g} by {size[1] / stride:g} at stride {stride}",
-            f"{height} by {width}, the features being {shapes(features)}",
+            f"{height} by {width} (shapes {shapes(features)})",
             f"correct feature_info.strides {info.strides}, or put the finest feature first",
         )

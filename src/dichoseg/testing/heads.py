@@ -1,4 +1,4 @@
-"""The check of heads."""
+"""Conformance check of heads."""
 
 from __future__ import annotations
 

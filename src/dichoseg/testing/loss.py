@@ -1,4 +1,4 @@
-"""The check of losses."""
+"""Conformance check of losses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TYPES = [
     *((dtype, False) for dtype in (torch.float32, torch.float64, *_HALVES)),
     *((dtype, True) for dtype in _HALVES),
 ]
-"""Types of the logits, and whether autocast to them is on."""
+"""Dtypes of the logits, and whether autocast to them is on."""
 
 
 def check_loss(
@@ -34,33 +34,32 @@ def check_loss(
 ) -> None:
     """Check that a loss keeps to the contract.
 
-    - It gives one number, finite and with a finite gradient, for hard, soft, empty and full masks and for one pixel,
-      for random logits and for logits of ±100, right and wrong.
-    - Half precision is raised to float32 before anything is computed, with and without autocast; float64 stays.
-    - Its gradient is the slope of finite differences.
-    - A batch costs the mean of its images.
-    - The right answer costs less than its opposite.
-    - Its inputs stay as they are, and it remembers nothing. A module can be copied and pickled.
+    - It returns a scalar, finite and with a finite gradient, for hard, soft, empty and full masks and for a mask of one
+      pixel, for random logits and for logits of ±100, right and wrong.
+    - Half precision is raised to float32 before anything is computed, with and without autocast; float64 is kept.
+    - Its gradient matches finite differences.
+    - The loss of a batch is the mean of the losses of its images.
+    - The right answer has a lower loss than its opposite.
+    - Its inputs are not changed, and it keeps no state. A module can be copied and pickled.
 
     Args:
-        make: Builds the loss: a class, or a function without arguments, such as `lambda: MyLoss(gamma=0.5)`. To check
-            a loss that is a plain function: `lambda: my_loss`.
-        per_image: Whether a batch costs the mean of its images, so that accumulation and several processes change
-            nothing. False for a loss that is published otherwise, and says so.
-        smooth: Whether finite differences must give its gradient. False for one that rounds or thresholds its logits.
-        answer: Makes the right answer of a mask (B, 1, H, W). Default: the mask itself. For a loss of an edge map, the
-            map.
+        make: Class or function without arguments that builds the loss, such as `lambda: MyLoss(gamma=0.5)`;
+            `lambda: my_loss` for a loss that is a plain function.
+        per_image: Whether the loss of a batch must be the mean over its images, so that accumulation and several
+            processes change nothing. False for a loss that is published otherwise, and documents it.
+        smooth: Whether its gradient must match finite differences. False for a loss that rounds or thresholds logits.
+        answer: Function that makes the right answer from a mask (B, 1, H, W), such as an edge map. Default: the mask.
         size: Height and width of the masks, best odd.
-        device: Where to compute.
+        device: Device to compute on.
 
     Raises:
-        ConformanceError: The first thing that is wrong.
-        TypeError: `make` is a loss, not what builds one.
+        ConformanceError: The first violation.
+        TypeError: `make` is a loss, not a class or function that builds one.
     """
     with seeded(0, device=torch.device(device)):
         loss = build("loss", make, change="give each argument a default; to check a plain function: lambda: my_loss")
         name = getattr(loss, "__name__", type(loss).__name__)
-        require(callable(loss), name, "something to call with (logits, mask)", f"a {name}", "give it a forward")
+        require(callable(loss), name, "a callable that takes (logits, mask)", f"a {name}", "give it a forward")
         masks = {what: mask.to(device) for what, mask in draw_masks(size)}
         for each in (size, (size[1] - 1, size[0])):
             for what, mask in draw_masks(each):
@@ -75,13 +74,13 @@ def check_loss(
         if smooth:
             for what in ("hard", "soft"):
                 _check_derivative(name, loss, what, masks[what])
-        if isinstance(loss, nn.Module):  # a plain function need not be
+        if isinstance(loss, nn.Module):  # a plain function need not pass this
             with attempt(name, "copying and pickling it", "keep no lambdas, local functions or results in attributes"):
                 pickle.loads(pickle.dumps(copy.deepcopy(loss)))
 
 
 def _check_numbers(name: str, loss: Loss, what: str, mask: Mask) -> None:
-    """One finite number with a finite gradient, whatever the logits and their type."""
+    """Check for a finite scalar with a finite gradient, for several logits and dtypes."""
     drawn = {
         "random": 3 * torch.randn_like(mask),
         "right": 200 * (mask > 0.5).to(mask.dtype) - 100,
@@ -116,9 +115,9 @@ def _check_numbers(name: str, loss: Loss, what: str, mask: Mask) -> None:
             require(
                 torch.equal(logits.detach(), before[0]) and torch.equal(mask, before[1]),
                 where,
-                "logits and mask that stay as they are",
+                "logits and mask that are not changed",
                 "changed ones",
-                "change nothing in place: leave out the methods that end in an underscore, and +=",
+                "change nothing in place: avoid methods that end in an underscore, and +=",
             )
 
 
@@ -126,7 +125,7 @@ def _check_scalar(where: str, value: object) -> None:
     require(
         isinstance(value, Tensor) and value.ndim == 0,
         where,
-        "one number, a tensor of shape ()",
+        "a scalar, a tensor of shape ()",
         f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}",
         "average each image, then the batch: errors.flatten(1).mean(dim=1).mean()",
     )
@@ -135,13 +134,13 @@ def _check_scalar(where: str, value: object) -> None:
         where,
         "a loss with a gradient",
         "one without",
-        "do not detach, round, threshold or .item() what is made of the logits",
+        "do not detach, round, threshold or .item() values computed from the logits",
     )
 
 
 @torch.no_grad()
 def _check_memory(name: str, loss: Loss, mask: Mask) -> None:
-    """Nothing is remembered between calls, and nothing drawn."""
+    """Check that repeated calls give the same value."""
     logits = 3 * torch.randn_like(mask)
     first, second = float(loss(logits, mask)), float(loss(logits, mask))
     require(
@@ -155,7 +154,7 @@ def _check_memory(name: str, loss: Loss, mask: Mask) -> None:
 
 @torch.no_grad()
 def _check_precision(name: str, loss: Loss, mask: Mask) -> None:
-    """Half precision is raised before anything is computed."""
+    """Check that half precision is raised before anything is computed."""
     for dtype in _HALVES:
         logits = (3 * torch.randn_like(mask)).to(dtype)
         with torch.autocast(mask.device.type, dtype):
@@ -164,7 +163,7 @@ def _check_precision(name: str, loss: Loss, mask: Mask) -> None:
         require(
             _near(value, wanted),
             f"{name} of logits in {_short(dtype)}",
-            f"{wanted:.6g}, as of the same logits in float32",
+            f"{wanted:.6g}, as for the same logits in float32",
             f"{value:.6g}",
             _FULL,
         )
@@ -180,14 +179,14 @@ def _check_mean(name: str, loss: Loss, mask: Mask) -> None:
         name,
         f"{wanted:.6g} for a batch of two images, the mean of their losses {alone[0]:.6g} and {alone[1]:.6g}",
         f"{value:.6g}",
-        "average within each image first, errors.flatten(1).mean(dim=1), then over the batch; a loss that is "
-        "published otherwise is checked with per_image=False, and says so",
+        "average within each image first, errors.flatten(1).mean(dim=1), then over the batch; check a loss "
+        "that is published otherwise with per_image=False, and document it",
     )
 
 
 @torch.no_grad()
 def _check_order(name: str, loss: Loss, what: str, mask: Mask, right: Mask) -> None:
-    """Right costs less than wrong; on an empty or a full mask it may cost the same."""
+    """Check that right costs less than wrong; on an empty or a full mask it may cost the same."""
     logits: Logits = 40 * (right > 0.5).to(mask.dtype) - 20
     best, worst = float(loss(logits, mask)), float(loss(-logits, mask))
     require(
@@ -195,13 +194,13 @@ def _check_order(name: str, loss: Loss, what: str, mask: Mask, right: Mask) -> N
         f"{name} on a {what} mask",
         "less for the right answer than for its opposite",
         f"{best:.4g} and {worst:.4g}",
-        "a loss falls as the answer improves: look for a sign, or for probabilities taken as logits; one whose right "
-        "answer is not the mask is checked with answer=",
+        "a loss falls as the answer improves: look for a wrong sign, or for probabilities used as logits; check a loss "
+        "whose right answer is not the mask with answer=",
     )
 
 
 def _check_derivative(name: str, loss: Loss, what: str, mask: Mask) -> None:
-    """The slope along a random direction, by the gradient and by finite differences."""
+    """Compare the slope along a random direction by the gradient and by finite differences."""
     mask = mask.double()
     logits = (2 * torch.randn_like(mask)).requires_grad_()
     (gradient,) = torch.autograd.grad(loss(logits, mask), logits)
@@ -214,8 +213,8 @@ def _check_derivative(name: str, loss: Loss, what: str, mask: Mask) -> None:
         f"{name} on a {what} mask",
         f"a gradient that is the slope of the loss, {wanted:.4g} along a random direction",
         f"{slope:.4g}",
-        "let gradients through all of it: no detach() or no_grad() on what is made of the logits; one that rounds or "
-        "thresholds them is checked with smooth=False",
+        "let gradients through all of it: no detach() or no_grad() on values computed from the logits; check a loss "
+        "that rounds or thresholds them with smooth=False",
     )
 
 

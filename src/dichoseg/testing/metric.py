@@ -1,4 +1,4 @@
-"""The check of metrics."""
+"""Conformance check of metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check of whole models."""
+"""Conformance check of whole models."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ from .prediction import check_final_logits, check_form, check_prediction
 def check_model(make: Callable[[], Model], *, size: tuple[int, int] = (65, 97), side: int = 96) -> None:
     """Check that a model keeps to the contract.
 
-    - It gives a `Prediction` in train and in eval mode: logits at the image's size, also where that is odd, side logits
-      that do not repeat them, and features as its `feature_info` says.
-    - `logits(image)` and `features(image)` give what the whole prediction holds.
-    - In eval mode an image's result does not depend on the others of the batch.
-    - A gradient reaches each parameter; the input stays as it is.
+    - It returns a `Prediction` in train and in eval mode: logits at the image's size, also if that is odd, side logits
+      that do not repeat them, and features that match its `feature_info`.
+    - `logits(image)` and `features(image)` give the logits and features of the whole prediction.
+    - In eval mode the result for an image does not depend on the others in the batch.
+    - A gradient reaches each parameter; the input is not changed.
     - It can be copied and pickled, and runs under bfloat16 autocast and on other devices.
-    - It comes back from `save_model` and `load_model`.
+    - `save_model` and `load_model` restore it.
     - `Predictor` makes the same map of a photograph as the model itself.
     - A step of `fit` trains it.
 
     Args:
-        make: Builds the model: a function or a class without arguments. One by name,
+        make: Class or function without arguments that builds the model. A named model,
             `functools.partial(create_model, "isnet")`, is also rebuilt from its recipe.
         size: Height and width of the images to try, best odd.
-        side: Side of the square images to train on and to predict, in pixels.
+        side: Side of the square images for training and prediction, in pixels.
 
     Raises:
-        ConformanceError: The first thing that is wrong.
-        TypeError: `make` is a model, not what builds one.
+        ConformanceError: The first violation.
+        TypeError: `make` is a model, not a class or function that builds one.
     """
     with seeded(0):
         model = build("model", make)
@@ -100,17 +100,19 @@ def _check_prediction(name: str, model: Model, image: Image) -> None:
         name,
         "features(image) to give the features of the prediction, in eval mode",
         f"a difference of {apart:.2g} (shapes {shapes(features)} and {shapes(prediction.features)})",
-        "both are what intermediate supervision sees",
+        "intermediate supervision uses both",
     )
 
 
 @torch.no_grad()
 def _check_saved(name: str, model: Model, make: Callable[[], Model], image: Image) -> None:
-    """It comes back from its folder: by its recipe, or where it has none, into another one."""
+    """Check that the model is restored from its folder: by its recipe, or without one into another instance."""
     with (
         tempfile.TemporaryDirectory() as folder,
         attempt(
-            name, "save_model and load_model", "its parameters and buffers must tell all, and its recipe rebuild it"
+            name,
+            "save_model and load_model",
+            "its parameters and buffers must hold its state; its recipe must rebuild it",
         ),
     ):
         save_model(model, folder)
@@ -121,12 +123,12 @@ def _check_saved(name: str, model: Model, make: Callable[[], Model], image: Imag
         name,
         "the same logits and preprocessing after save_model and load_model",
         f"a difference of {apart:.2g}, and {loaded.preprocessing}",
-        "it holds numbers that state_dict does not: make them parameters, or buffers with register_buffer",
+        "it holds values that state_dict lacks: make them parameters, or buffers with register_buffer",
     )
 
 
 def _check_predictor(name: str, model: Model, side: int) -> None:
-    """A photograph's map, from `Predictor`'s prepared copy, is the model's own."""
+    """Check that `Predictor`, which prepares a copy of the model, makes the same map of a photograph."""
     preprocessing = model.preprocessing
     photograph = torch.rand(preprocessing.channels, side - 3, side + 7)
     with attempt(
@@ -142,14 +144,14 @@ def _check_predictor(name: str, model: Model, side: int) -> None:
         name,
         "the same map from Predictor as from logits(image)",
         f"a difference of {apart:.2g}",
-        "its copy has the batch norms folded into the convolutions before them: let nothing else use these between",
+        "its copy has batch norms folded into the convolutions before them: let nothing else use the outputs of these",
     )
 
 
 def _check_training(name: str, model: Model, side: int) -> None:
-    """A step of `fit` gives a finite loss and moves the weights."""
+    """Check that a step of `fit` gives a finite loss and changes the weights."""
     before = [float(value.detach().double().square().sum()) for value in model.parameters()]
-    with attempt(name, "a step of fit", "it trains a batch of two by the model's default objective"):
+    with attempt(name, "a step of fit", "it trains on a batch of two with the model's default objective"):
         history = fit(
             model,
             [(torch.rand(3, side, side), (torch.rand(1, side, side) > 0.5).float()) for _ in range(2)],
@@ -164,7 +166,7 @@ def _check_training(name: str, model: Model, side: int) -> None:
     require(
         math.isfinite(history[0]["loss"]) and before != after,
         name,
-        "a step of fit with a finite loss that moves the weights",
-        f"loss {history[0]['loss']:.4g}, weights {'moved' if before != after else 'as they were'}",
+        "a step of fit with a finite loss that changes the weights",
+        f"loss {history[0]['loss']:.4g}, weights {'changed' if before != after else 'unchanged'}",
         "let gradients through, and leave its parameters trainable",
     )

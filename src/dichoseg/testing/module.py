@@ -1,4 +1,4 @@
-"""What is asked of every module with tensors in and tensors out, whatever it computes."""
+"""Checks of any module that maps tensors to tensors."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from .common import TOLERANCE, attempt, check_finite, difference, require
 
 @dataclass
 class Subject:
-    """A module under examination."""
+    """Module under test."""
 
     name: str
-    """What messages call it."""
+    """Name in messages."""
     module: nn.Module
-    """The module itself; its weights and its mode may change."""
+    """Module itself; its weights and its mode may change."""
     make: Callable[[], nn.Module]
-    """Builds another one."""
+    """Function that builds another instance."""
     run: Callable[[Any, Features], Features]
-    """Calls a module on inputs: a tuple of tensors in, a tuple of tensors out."""
+    """Function that calls a module: a tuple of tensors in, a tuple of tensors out."""
     inputs: Features
     """Batches of two."""
 
 
 def check_module(subject: Subject) -> None:
-    """All that this file asks of an encoder or a decoder."""
+    """Run all checks of this file."""
     check_evaluation(subject)
     check_gradients(subject)
     check_copies(subject)
@@ -42,7 +42,7 @@ def check_module(subject: Subject) -> None:
 
 
 def check_evaluation(subject: Subject) -> None:
-    """In eval mode: inputs stay as they are, and what comes out for one image does not depend on the others."""
+    """Check eval mode: inputs are not changed, and the result for an image does not depend on the others."""
     subject.module.eval()
     before = [tensor.clone() for tensor in subject.inputs]
     with torch.no_grad():
@@ -50,7 +50,7 @@ def check_evaluation(subject: Subject) -> None:
         require(
             all(map(torch.equal, subject.inputs, before)),
             subject.name,
-            "inputs that stay as they are",
+            "inputs that are not changed",
             "changed ones",
             "its first layer works in place: leave out inplace=True (and relu_, add_, +=) there",
         )
@@ -60,7 +60,7 @@ def check_evaluation(subject: Subject) -> None:
             subject.name,
             "the same result twice in eval mode",
             f"a difference of {difference(again, together):.2g}",
-            "nothing may be random or count its calls in eval mode: pass self.training to dropout",
+            "eval mode must not draw random numbers or count calls: pass self.training to dropout",
         )
         with attempt(subject.name, "a batch of one, in eval mode,", "take any batch size"):
             alone = subject.run(subject.module, tuple(tensor[:1] for tensor in subject.inputs))
@@ -70,12 +70,12 @@ def check_evaluation(subject: Subject) -> None:
         subject.name,
         "the same result for an image alone and in a batch of two, in eval mode",
         f"a difference of {apart:.2g}",
-        "normalise with statistics of the image itself or running ones, never with the batch's",
+        "normalize with statistics of the image itself or running ones, never with the batch's",
     )
 
 
 def check_gradients(subject: Subject) -> None:
-    """In train mode: a gradient for each parameter that asks for one."""
+    """Check that each trainable parameter gets a gradient in train mode."""
     asking = {name: value for name, value in subject.module.train().named_parameters() if value.requires_grad}
     if not asking:
         return
@@ -98,47 +98,47 @@ def check_gradients(subject: Subject) -> None:
 
 @torch.no_grad()
 def check_copies(subject: Subject) -> None:
-    """After a training step: copies by `copy.deepcopy`, which `Predictor` makes, and by `pickle`, for processes."""
+    """Check copies after a training step: `copy.deepcopy`, as in `Predictor`, and `pickle`, as for other processes."""
     with attempt(
-        subject.name, "copy.deepcopy of it", "keep no results between calls, no open files and no locks: pass them on"
+        subject.name, "copy.deepcopy of it", "keep no results between calls, open files or locks in attributes"
     ):
-        copied = copy.deepcopy(subject.module.eval()).eval()  # as `Predictor` does
+        copied = copy.deepcopy(subject.module.eval()).eval()
     apart = difference(subject.run(copied, subject.inputs), subject.run(subject.module, subject.inputs))
     require(
         apart < TOLERANCE,
         subject.name,
         "a copy.deepcopy that computes the same",
         f"a difference of {apart:.2g}",
-        "keep what it computes with in parameters, buffers and submodules",
+        "keep its state in parameters, buffers and submodules",
     )
     with attempt(
-        subject.name, "pickling it", "keep no lambdas or local functions in attributes; its class stands in a module"
+        subject.name, "pickling it", "keep no lambdas or local functions in attributes; define its class in a module"
     ):
         pickle.loads(pickle.dumps(outline(copied)))
 
 
 @torch.no_grad()
 def check_state(subject: Subject) -> None:
-    """Another one with the same `state_dict` computes the same."""
+    """Check that another instance with the same `state_dict` computes the same."""
     wanted = subject.run(subject.module.eval(), subject.inputs)
     other = subject.make().eval()
-    with attempt(subject.name, "load_state_dict of another one's", "building it twice must give the same layers"):
+    with attempt(subject.name, "load_state_dict from another instance", "building it twice must give the same layers"):
         other.load_state_dict(subject.module.state_dict())
     apart = difference(subject.run(other, subject.inputs), wanted)
     require(
         apart < TOLERANCE,
         subject.name,
-        "the same result from another one that has loaded its state_dict",
+        "the same result from another instance that has loaded its state_dict",
         f"a difference of {apart:.2g}",
-        "it holds numbers that state_dict does not: make them parameters, or buffers with register_buffer",
+        "it holds values that state_dict lacks: make them parameters, or buffers with register_buffer",
     )
 
 
 @torch.no_grad()
 def check_places(subject: Subject) -> None:
-    """It runs under bfloat16 autocast, and on another device (the meta device, which has shapes alone)."""
+    """Check bfloat16 autocast, and another device (the meta device, which has shapes only)."""
     with (
-        attempt(subject.name, "running under bfloat16 autocast", "bring tensors to one dtype before they are joined"),
+        attempt(subject.name, "running under bfloat16 autocast", "convert tensors to one dtype before they are joined"),
         torch.autocast("cpu", torch.bfloat16),
     ):
         halves = subject.run(subject.module.eval(), subject.inputs)
@@ -154,7 +154,7 @@ def check_places(subject: Subject) -> None:
         subject.name,
         "tensors that follow it to another device",
         f"plain attributes: {', '.join(plain[:3])}",
-        "keep what it computes with by register_buffer or as a parameter, and results not at all",
+        "make them buffers (register_buffer) or parameters, and keep no results",
     )
     with attempt(
         subject.name,

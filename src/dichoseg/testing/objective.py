@@ -1,4 +1,4 @@
-"""The check of objectives."""
+"""Conformance check of objectives."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _tensors(prediction: Prediction) -> list[Tensor]:
 
 
 def _check_terms(where: str, objective: Objective, prediction: Prediction, target: Target) -> None:
-    """Named finite scalars, with a finite gradient."""
+    """Check for named finite scalars with a finite gradient."""
     before = [tensor.detach().clone() for tensor in (*_tensors(prediction), target.mask)]
     with attempt(where, "terms(prediction, target)", _TARGET):
         terms: Any = objective.terms(prediction, target)
@@ -117,7 +117,7 @@ def _check_terms(where: str, objective: Objective, prediction: Prediction, targe
 
 @torch.no_grad()
 def _check_sum(name: str, objective: Objective, prediction: Prediction, image: Image, mask: Mask) -> None:
-    """The objective is the sum of its terms, whenever it is called."""
+    """Check that the objective is the sum of its terms, at every call."""
     target = Target(mask, image)
     wanted = float(sum(objective.terms(prediction, target).values()))
     for value in (float(objective(prediction, target)), float(objective(prediction, target))):
@@ -131,7 +131,7 @@ def _check_sum(name: str, objective: Objective, prediction: Prediction, image: I
 
 
 def _check_bare_mask(name: str, objective: Objective, prediction: Prediction, mask: Mask) -> None:
-    """A target without image works, or is refused."""
+    """Check that a target without an image works, or is refused with a ValueError."""
     try:
         objective(prediction, mask)
     except ValueError:
@@ -148,7 +148,7 @@ def _check_bare_mask(name: str, objective: Objective, prediction: Prediction, ma
 
 @torch.no_grad()
 def _check_weight(name: str, objective: Objective, prediction: Prediction, target: Target) -> None:
-    """Pixel weights are used or refused."""
+    """Check that pixel weights are used, or refused with a ValueError."""
     plain = float(objective(prediction, target))
     try:
         weighted = float(objective(prediction, target._replace(weight=torch.zeros_like(target.mask))))

@@ -1,4 +1,4 @@
-"""What is asked of a prediction, whatever made it."""
+"""Checks of a prediction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .common import TOLERANCE, check_finite, difference, require, shapes
 
 
 def check_form(name: str, prediction: Any, *, batch: int, size: tuple[int, int]) -> None:
-    """A `Prediction`, or a named tuple with more fields: types and shapes, for an image of (height, width) `size`."""
+    """Check types and shapes of a `Prediction`, or a named tuple with more fields, for an image of `size`."""
     fields = Prediction._fields
     require(
         isinstance(prediction, tuple) and all(hasattr(prediction, field) for field in fields),
@@ -43,19 +43,19 @@ def check_form(name: str, prediction: Any, *, batch: int, size: tuple[int, int])
             name,
             f"a tuple of tensors in {field}",
             _described(values),
-            "pass a tuple, an empty one where there are none",
+            "pass a tuple, which may be empty",
         )
         require(
             field == "features" or all(value.ndim == 4 and value.shape[:2] == (batch, 1) for value in values),
             name,
             f"maps of one channel, ({batch}, 1, h, w), in {field}",
             shapes(values),
-            "each is a map of logits of its own",
+            "each must be one map of logits",
         )
 
 
 def check_prediction(name: str, prediction: Prediction) -> None:
-    """Values that are finite, and an answer that is not given twice."""
+    """Check that values are finite, and that `side_logits` do not repeat the final logits."""
     check_finite(name, [prediction.logits, *prediction.side_logits, *prediction.edge_logits, *prediction.features])
     size = (prediction.logits.shape[-2], prediction.logits.shape[-1])
     for index, side in enumerate(prediction.side_logits):
@@ -63,21 +63,21 @@ def check_prediction(name: str, prediction: Prediction) -> None:
         require(
             apart > 1e-2 * TOLERANCE or bool(side.std() == 0),
             name,
-            "an answer that is not repeated in side_logits",
+            "final logits that are not repeated in side_logits",
             f"side_logits[{index}] equal to logits",
-            "leave it out there, or deep supervision counts it twice",
+            "leave them out there, or deep supervision counts them twice",
         )
 
 
 def check_final_logits(name: str, prediction: Prediction, logits: Logits, what: str) -> None:
-    """The answer alone is that of the whole prediction."""
+    """Check that logits computed without the rest equal those of the prediction."""
     apart = difference([logits], [prediction.logits])
     require(
         apart < TOLERANCE,
         name,
         f"{what} to give the logits of the prediction, in eval mode",
         f"a difference of {apart:.2g} (shapes {shapes([logits])} and {shapes([prediction.logits])})",
-        "both compute one answer, logits() without what only training needs",
+        "both must give the same logits, logits() without the work that only training needs",
     )
 
 

@@ -1,4 +1,4 @@
-"""The check of records of published files."""
+"""Conformance check of records of published files."""
 
 from __future__ import annotations
 
@@ -65,5 +65,5 @@ def check_published(make: Callable[[], Model], record: Published) -> None:
         name,
         "a file with the authors' names that fits the model",
         f"missing {match.missing[:3]}, unexpected {match.unexpected[:3]}, other shapes {match.reshaped[:3]}",
-        "no name may end in another one behind a dot",
+        "no name may end with a dot and another name",
     )

@@ -1,4 +1,4 @@
-"""Pictures for people: contact sheets of data, augmentation and side outputs; curves; error maps."""
+"""Pictures: contact sheets of data, augmentation and side outputs; curves; error maps."""
 
 from typing import TYPE_CHECKING
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image:
-    """Draw a history as `fit` returns it: the loss and its parts, and the validation scores, over the epochs.
+    """Draw the history that `fit` returns: the loss and its parts, and the validation scores, over the epochs.
 
     Args:
-        history: Rows with `epoch`, `loss` and, where there was validation data, `val_loss` and `quick_...`.
+        history: Rows with `epoch`, `loss` and, with validation data, `val_loss` and `quick_...`.
 
     Raises:
-        ValueError: No rows.
+        ValueError: The history is empty.
     """
     if not history:
         raise ValueError("learning curves need a history of at least one epoch; got none")
@@ -63,11 +63,11 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image
 
 
 def metric_curves(curves: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> PillowImage.Image:
-    """Draw F over the thresholds, and precision over recall where both are there, a line per set of predictions.
+    """Draw F over the thresholds, and precision over recall if given, one line per set of predictions.
 
     Args:
-        curves: What to call a line -> measure (`f`, `precision`, `recall`) -> 256 values, index i at grey level
-            255 - i, as `Evaluator.curves` gives them.
+        curves: Label of a line -> measure (`f`, `precision`, `recall`) -> 256 values, index i at gray level 255 - i, as
+            `Evaluator.curves` returns them.
     """
     from matplotlib.figure import Figure
 
@@ -82,7 +82,7 @@ def metric_curves(curves: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> Pi
         axes[0].plot(levels[best], values[best], marker="o", color=line.get_color())
         if with_precision:
             axes[1].plot(measured["recall"], measured["precision"], label=name)
-    axes[0].set(xlabel="threshold (grey level)", ylabel="F", xlim=(0, 255), ylim=(0, 1), title="F-measure")
+    axes[0].set(xlabel="threshold (gray level)", ylabel="F", xlim=(0, 255), ylim=(0, 1), title="F-measure")
     if with_precision:
         axes[1].set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1), title="precision and recall")
     for axis in axes:
@@ -98,7 +98,7 @@ def _rendered(figure: Figure) -> PillowImage.Image:
 
 
 def _loss_parts(history: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
-    """Sums of the terms named `part/term`, by part."""
+    """Return the sums of the terms named `part/term`, by part."""
     parts: dict[str, list[float]] = {}
     for name in history[0]:
         part, slash, _ = name.partition("/")

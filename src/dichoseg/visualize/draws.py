@@ -1,4 +1,4 @@
-"""What augmentation makes of one sample, and where it blurred patches."""
+"""Augmentation of one sample, with the places of blurred patches."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from .overlays import Box
 
 
 class Draw(NamedTuple):
-    """A sample as the network and the loss would see it, before normalisation."""
+    """Sample as the network and the loss would see it, before normalization."""
 
     image: Image
     """(1, 3, H, W) in [0, 1]."""
     mask: Mask
     """(1, 1, H, W) in [0, 1]."""
     boxes: tuple[Box, ...] = ()
-    """The blurred patches that nothing moved afterwards."""
+    """Blurred patches that no later step moved."""
 
 
 def prepared(
     sample: Sample, preprocessing: Preprocessing, *, scale: float = 1.0, patches: Sequence[Patch] = ()
 ) -> Draw:
-    """Bring a sample, with patches that were blurred in it, to the network's size.
+    """Resize a sample, and the boxes of its blurred patches, to the network's size.
 
     Args:
-        sample: At its own size.
-        preprocessing: The network's.
-        scale: Factor on that size, where an augmentation will crop.
-        patches: In the sample's pixels.
+        sample: Sample at its native size.
+        preprocessing: Preprocessing of the network.
+        scale: Factor on the network's size, above 1 if an augmentation will crop.
+        patches: Blurred patches, in pixels of the sample.
     """
     image, mask = (preprocessing.resize(part[None], scale=scale) for part in (sample.image, sample.mask))
     height, width = spatial_size(mask)
-    content = preprocessing.content_size(*sample.mask.shape[-2:], scale=scale)  # less than all in a letterbox
+    content = preprocessing.content_size(*sample.mask.shape[-2:], scale=scale)  # smaller than the whole in a letterbox
     down, across = content[0] / height, content[1] / width
     boxes = boxes_of(patches, *sample.mask.shape[-2:])
     moved = (Box(box.top * down, box.left * across, box.bottom * down, box.right * across) for box in boxes)
@@ -51,7 +51,7 @@ def prepared(
 
 @contextmanager
 def watched(blurs: Sequence[RandomBlurPatches]) -> Iterator[list[Patch]]:
-    """The patches that some modules draw meanwhile; the modules are then as before."""
+    """Record the patches that modules draw inside the block, and restore the modules afterwards."""
     seen: list[Patch] = []
 
     def watching(draw: Callable[[Tensor, torch.Generator], list[Patch]]) -> Callable[..., list[Patch]]:
@@ -72,7 +72,7 @@ def watched(blurs: Sequence[RandomBlurPatches]) -> Iterator[list[Patch]]:
 
 
 def boxes_of(patches: Sequence[Patch], height: int, width: int) -> tuple[Box, ...]:
-    """Where patches lie in an image of some pixels."""
+    """Convert patches in an image of `height` by `width` pixels to boxes."""
     corners = [(patch.row - patch.side // 2, patch.column - patch.side // 2, patch.side) for patch in patches]
     return tuple(
         Box(
@@ -86,10 +86,10 @@ def boxes_of(patches: Sequence[Patch], height: int, width: int) -> tuple[Box, ..
 
 
 def augmented(draw: Draw, augmentation: Augmentation) -> Draw:
-    """Apply an augmentation, step by step where it is a `Compose`.
+    """Apply an augmentation, step by step if it is a `Compose`.
 
-    The boxes of patches are lost where pixels may have moved since: where the step that blurs them, or a later one,
-    changes the mask, or where a mask that is its own mirror image cannot tell.
+    A step that may have moved pixels drops all boxes so far, its own included: one that changes the mask, or whose mask
+    is its own mirror image and so cannot tell.
     """
     for step in _steps(augmentation):
         parts = step.modules() if isinstance(step, nn.Module) else ()
@@ -101,10 +101,10 @@ def augmented(draw: Draw, augmentation: Augmentation) -> Draw:
 
 
 def blurs_at_the_end(transform: Transform) -> list[RandomBlurPatches]:
-    """What blurs patches in an albumentations pipeline, as far as nothing moves pixels after it.
+    """Return the modules that blur patches in an albumentations pipeline, if no later step moves pixels.
 
     Args:
-        transform: A `SeededTransform`, an albumentations `Compose`, or anything else, in which none is found.
+        transform: A `SeededTransform` or an albumentations `Compose`; anything else gives an empty list.
     """
     from ..augmentations import BlurPatchesTransform
 
@@ -112,7 +112,7 @@ def blurs_at_the_end(transform: Transform) -> list[RandomBlurPatches]:
     for step in getattr(getattr(transform, "pipeline", transform), "transforms", ()):
         if isinstance(step, BlurPatchesTransform):
             blurs.append(step.blur_patches)
-        elif "mask" in getattr(step, "targets", ("mask",)):  # whatever moves pixels moves the mask's
+        elif "mask" in getattr(step, "targets", ("mask",)):  # a step that moves pixels also moves the mask's
             blurs.clear()
     return blurs
 
@@ -124,7 +124,7 @@ def _steps(augmentation: Augmentation) -> list[Augmentation]:
 
 
 def _keeps_places(before: Mask, after: Mask) -> bool:
-    """Whether a step that gave this mask has moved no pixels."""
+    """Return whether a step that changed mask `before` to `after` has certainly moved no pixels."""
     if after is before:
         return True
     return torch.equal(before, after) and not any(torch.equal(before, before.flip(side)) for side in (-2, -1))

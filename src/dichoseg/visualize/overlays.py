@@ -1,4 +1,4 @@
-"""What is drawn into a picture: errors, the border of a mask, the band around its edge, boxes."""
+"""Drawing into pictures: errors, the border of a mask, the band around its edge, boxes."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from ..contracts import Image, Mask
 from ..masks import edge_band
 from .sheet import Colour, Picture, pixelated, thumbnail
 
-EDGE: Colour = (1, 0.1, 0.6)  # two colours that are rare in photographs
+EDGE: Colour = (1, 0.1, 0.6)  # two colors that are rare in photographs
 PATCH: Colour = (0, 0.9, 1)
 WHITE: Colour = (1, 1, 1)
 
 
 def error_map(prediction: Picture, mask: Picture) -> Picture:
-    """Colour what a prediction gets wrong: red where it sees foreground in vain, blue where it misses some.
+    """Color the errors of a prediction: false foreground is red, missed foreground is blue.
 
-    Foreground found is white, background found is black; soft values give the shades between.
+    Correct foreground is white, correct background black; soft values give the shades between.
 
     Args:
-        prediction: (H, W) in [0, 1].
-        mask: (H, W) in [0, 1].
+        prediction: Predicted map (H, W) in [0, 1].
+        mask: Mask (H, W) in [0, 1].
 
     Returns:
         (H, W, 3) in [0, 1].
 
     Raises:
-        ValueError: Two sizes.
+        ValueError: The sizes differ.
     """
     if prediction.ndim != 2 or prediction.shape != mask.shape:
         raise ValueError(f"prediction and mask must be (H, W), of one size; got {prediction.shape} and {mask.shape}")
@@ -45,14 +45,14 @@ def outlined(image: Picture, mask: Picture) -> Picture:
     """Dim an image outside of its mask and draw the mask's border into it.
 
     Args:
-        image: (H, W, 3) in [0, 1].
-        mask: (H, W) in [0, 1].
+        image: Image (H, W, 3) in [0, 1].
+        mask: Mask (H, W) in [0, 1].
 
     Returns:
         (H, W, 3) in [0, 1].
 
     Raises:
-        ValueError: Two sizes.
+        ValueError: The sizes differ.
     """
     if image.shape != (*mask.shape, 3):
         raise ValueError(f"image must be (H, W, 3) and mask (H, W), of one size; got {image.shape} and {mask.shape}")
@@ -64,7 +64,7 @@ def outlined(image: Picture, mask: Picture) -> Picture:
 
 
 class Box(NamedTuple):
-    """A rectangle in a picture of any size: fractions of its height and its width."""
+    """Rectangle in a picture of any size, as fractions of its height and width."""
 
     top: float
     left: float
@@ -73,24 +73,24 @@ class Box(NamedTuple):
 
 
 def pixels(batch: Tensor) -> Picture:
-    """The one image (1, 3, H, W) or mask (1, 1, H, W) of a batch as a picture (H, W, 3) or (H, W)."""
+    """Convert a batch of one image (1, 3, H, W) or mask (1, 1, H, W) to a picture (H, W, 3) or (H, W)."""
     if batch.shape[1] == 1:
         return np.asarray(batch[0, 0].float().numpy())
     return np.asarray(batch[0].float().permute(1, 2, 0).numpy())
 
 
 def edge_pictures(image: Image, mask: Mask, *, side: int, enlarged: int = 4) -> tuple[Picture, Picture]:
-    """Show the band around a mask's edge, `edge_band(mask)`: over the whole image, and pixel by pixel.
+    """Show the band around a mask's edge, `edge_band(mask)`: over the whole image, and enlarged.
 
-    The first tile is the image, dim outside of the mask. A pixel of it is painted where any of those that it stands
-    for lies in the band, so that thin bands of large images stay visible. A white frame in it shows what the second
-    one enlarges: where the band is densest, or the middle of an image without band.
+    The first tile is the image, dimmed outside of the mask. A pixel of the tile is painted if any image pixel under it
+    lies in the band, so that thin bands of large images stay visible. A white frame marks the part that the second tile
+    enlarges: where the band is densest, or the middle of an image without a band.
 
     Args:
-        image: (1, 3, H, W) in [0, 1].
-        mask: (1, 1, H, W) in [0, 1].
+        image: Image (1, 3, H, W) in [0, 1].
+        mask: Mask (1, 1, H, W) in [0, 1].
         side: Longer side of the tiles, in pixels.
-        enlarged: Pixels of the second tile for each pixel of the image, along each side.
+        enlarged: Factor by which the second tile is enlarged.
     """
     height, width = spatial_size(mask)
     band = edge_band(mask)
@@ -105,7 +105,7 @@ def edge_pictures(image: Image, mask: Mask, *, side: int, enlarged: int = 4) -> 
 
 
 def _densest(band: Mask, side: int) -> tuple[slice, slice]:
-    """The rows and columns of a square, to four pixels, in which most of a band lies."""
+    """Return rows and columns of the square that holds most of a band, to within four pixels."""
     height, width = (min(side, length) for length in band.shape[-2:])
     top, left = (band.shape[-2] - height) // 2, (band.shape[-1] - width) // 2
     if band.any():
@@ -116,12 +116,12 @@ def _densest(band: Mask, side: int) -> tuple[slice, slice]:
 
 
 def draw_picture(image: Image, mask: Mask, boxes: Sequence[Box], *, side: int) -> Picture:
-    """Draw the mask's outline and boxes into an image, as a tile; within the boxes there is no outline.
+    """Draw the mask's outline, and boxes without outline in them, into an image, as a tile.
 
     Args:
-        image: (1, 3, H, W) in [0, 1].
-        mask: (1, 1, H, W) in [0, 1].
-        boxes: Where they are.
+        image: Image (1, 3, H, W) in [0, 1].
+        mask: Mask (1, 1, H, W) in [0, 1].
+        boxes: Boxes to draw.
         side: Longer side of the tile, in pixels.
     """
     picture = thumbnail(pixels(image), side=side)
@@ -137,7 +137,7 @@ def draw_picture(image: Image, mask: Mask, boxes: Sequence[Box], *, side: int) -
 
 
 def _corners(box: Box, picture: Picture) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom pixel."""
+    """Return the left, top, right and bottom pixel of a box."""
     height, width = picture.shape[:2]
     across, down = width - 1, height - 1
     return round(box.left * across), round(box.top * down), round(box.right * across), round(box.bottom * down)
@@ -149,6 +149,6 @@ def _frame(picture: Picture, box: Box, colour: Colour) -> None:
 
 
 def painted(picture: Picture, where: NDArray[np.bool_], colour: Colour, *, strength: float = 1.0) -> Picture:
-    """Mix a colour into some pixels of a picture (H, W, 3)."""
+    """Blend a color into the pixels `where` of a picture (H, W, 3)."""
     share = np.float32(strength) * where[..., None].astype(np.float32)
     return np.asarray(picture + share * (np.array(colour, np.float32) - picture), np.float32)

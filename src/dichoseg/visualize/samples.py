@@ -1,4 +1,4 @@
-"""Samples of a data set, as people and as the network and the loss see them."""
+"""Contact sheet of a data set: samples as stored, and as the network and the loss see them."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ def data_sheet(
     draws: int = 3,
     seed: int = 0,
 ) -> PillowImage.Image:
-    """Lay out samples of a data set: image, mask, the edge that the loss sees, and what augmentation makes of them.
+    """Lay out samples of a data set: image, mask, the edge band of the loss, and draws of the augmentation.
 
-    The columns:
+    Columns:
 
-    - `image` and `mask`, as they are.
-    - `edge band`: the image at the network's size, dim outside of the mask, and the band that `EdgeBCELoss()` averages
-      over, `edge_band(mask)`: the pixel on either side of the border. Then a close-up of where there is most of it:
-      48 by 48 pixels of the network's size, which a white frame shows, four times as large.
-    - `draw 1` and so on, where there is an augmentation or a transform: what `fit` would train on, the mask's outline,
-      and boxes around the patches that `RandomBlurPatches` has blurred. The outline leaves the boxes free. Patches that
-      a later step may have moved have no boxes.
+    - `image` and `mask`, unchanged.
+    - `edge band`: the image at the network's size, dimmed outside of the mask, and the band that `EdgeBCELoss()`
+      averages over, `edge_band(mask)`: the pixel on either side of the border. Then a close-up of the white frame,
+      where the band is densest: 48 by 48 pixels of the network's size, enlarged four times.
+    - `draw 1`, `draw 2`, ..., if there is an augmentation or a transform: a training image of `fit` with the mask's
+      outline, and boxes around the patches that `RandomBlurPatches` has blurred. No outline is drawn in the boxes.
+      Patches that a later step may have moved have no boxes.
 
     Args:
-        data: Samples or plain pairs. The transform of a `FolderDataset` acts on its draws alone; any other data set is
-            asked anew for each draw.
-        report: What `data.report()` found: samples that cannot be used are not shown; those that it warns of come
-            first, their warnings in the caption, and leave half of the rows to the others.
-        rows: Largest number of samples, spread evenly over the set.
-        preprocessing: Brings samples to the network's size; a model's own. Default: 1024 pixels, stretched.
-        augmentation: As for `fit`: `(image, mask) -> (image, mask)` in [0, 1].
+        data: Samples or plain pairs. The transform of a `FolderDataset` is applied to the draws only; any other data
+            set is indexed again for each draw.
+        report: Result of `data.report()`. Unusable samples are not shown; samples with warnings come first, with the
+            warnings in their captions, and leave half of the rows to the others.
+        rows: Maximum number of samples, spread evenly over the data set.
+        preprocessing: Preprocessing of the model, which sets the network's size. Default: 1024 pixels, stretched.
+        augmentation: Augmentation as for `fit`: `(image, mask) -> (image, mask)` in [0, 1].
         draws: Number of draws of the augmentation for each sample.
-        seed: Of the draws, as far as they follow torch's generator. A draw does not depend on the number of others.
+        seed: Seed of all draws that use torch's generator. A draw does not depend on the number of others.
 
     Raises:
-        ValueError: No sample, or none that can be used; no rows, or fewer than no draws.
-        TypeError: A report of something that is not a `FolderDataset`.
+        ValueError: There are no usable samples, `rows` is below 1, or `draws` is negative.
+        TypeError: A report is given for a data set that is not a `FolderDataset`.
     """
     if rows < 1 or draws < 0:
-        raise ValueError(f"a data sheet needs one row or more and no fewer than 0 draws; got {rows} and {draws}")
+        raise ValueError(f"a data sheet needs at least 1 row and 0 draws; got {rows} and {draws}")
     preprocessing = preprocessing or Preprocessing()
     plain, transform = _without_transform(data)
     if augmentation is None and transform is None:
@@ -74,11 +74,11 @@ def data_sheet(
         scale = getattr(augmentation, "input_scale", 1.0)
         fixed = isinstance(data, FolderDataset) and transform is None
         start = prepared(sample, preprocessing, scale=scale) if fixed and draws else None
-        del sample  # which may be large
+        del sample  # it may be large
         for number in range(draws):
             with seeded(seed, index, number):
                 draw = start or _loaded(data, index, transform, preprocessing, scale)
-                if augmentation is not None:  # on copies, in case that it works in place
+                if augmentation is not None:  # on copies, since it may work in place
                     draw = augmented(Draw(draw.image.clone(), draw.mask.clone(), draw.boxes), augmentation)
             columns[f"draw {number + 1}"] = draw_picture(draw.image, draw.mask, draw.boxes, side=TILE)
             blurred |= bool(draw.boxes)
@@ -99,13 +99,13 @@ def _without_transform(data: Samples) -> tuple[Samples, Transform | None]:
 
 
 def _chosen(data: Samples, report: DataReport | None, rows: int) -> list[tuple[int, Sequence[str]]]:
-    """The samples to show, each with what the report warns of."""
+    """Return the indices of the samples to show, each with the report's warnings."""
     if report is None:
         if len(data) == 0:
             raise ValueError("nothing to show: the data set has no samples")
         return [(index, ()) for index in _spread(range(len(data)), rows)]
     if not isinstance(data, FolderDataset):
-        raise TypeError(f"a report tells of a FolderDataset; got one of {type(data).__name__}")
+        raise TypeError(f"a report needs a FolderDataset as data; got a {type(data).__name__}")
     kinds: dict[str, list[str]] = {}
     for problem in report.warnings:
         kinds.setdefault(problem.name, []).append(problem.kind)
@@ -119,7 +119,7 @@ def _chosen(data: Samples, report: DataReport | None, rows: int) -> list[tuple[i
 
 
 def _spread(indices: Sequence[int], rows: int) -> list[int]:
-    """At most so many of them, evenly spread."""
+    """Return at most `rows` of the indices, evenly spread."""
     places = np.linspace(0, len(indices) - 1, min(rows, len(indices))).round().astype(int).tolist()
     return [indices[place] for place in places]
 
@@ -130,7 +130,7 @@ def _sample(data: Samples, index: int) -> Sample:
 
 
 def _loaded(data: Samples, index: int, transform: Transform | None, preprocessing: Preprocessing, scale: float) -> Draw:
-    """A sample under its transform, at the network's size, with the patches that the transform has blurred."""
+    """Load a sample with its transform, at the network's size, and the patches that the transform has blurred."""
     with watched([] if transform is None else blurs_at_the_end(transform)) as patches:
         sample = _sample(data, index)
     return prepared(sample, preprocessing, scale=scale, patches=patches)

@@ -1,4 +1,4 @@
-"""Contact sheets: pictures in rows, with their names."""
+"""Contact sheets: rows of named pictures."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def contact_sheet(
     legend: Mapping[str, Colour] | None = None,
     tile: int = TILE,
 ) -> PillowImage.Image:
-    """Lay pictures out in rows, under the names of their columns.
+    """Lay out pictures in rows, under the names of their columns.
 
     Args:
         rows: One mapping per row, column name -> (H, W) or (H, W, 3) in [0, 1]; the same columns in each.
-        captions: A line to be written above each row.
-        legend: What a colour means, in a line at the top: meaning -> red, green and blue in [0, 1].
+        captions: One caption per row, drawn above it.
+        legend: Legend at the top: meaning -> color, as red, green and blue in [0, 1].
         tile: Side of each tile, in pixels; pictures keep their aspect ratio.
 
     Raises:
-        ValueError: No rows, rows of different columns, or another number of captions.
+        ValueError: There are no rows, or the rows differ in their columns or from the captions in number.
     """
     if not rows or any(list(row) != list(rows[0]) for row in rows):
         raise ValueError(f"a contact sheet needs rows of the same columns; got {[list(row) for row in rows]}")
@@ -57,19 +57,19 @@ def labelled_sheet(
     legend: Mapping[str, Colour] | None = None,
     tile: int = TILE,
 ) -> PillowImage.Image:
-    """Lay pictures out in rows, each under a name of its own; rows may differ in number and names.
+    """Lay out pictures in rows, each under its own name; rows may differ in number and names of pictures.
 
     Args:
         rows: One mapping per row, name -> (H, W) or (H, W, 3) in [0, 1]. A name may have several lines.
-        captions: A line to be written above each row.
-        legend: As for `contact_sheet`.
+        captions: One caption per row, drawn above it.
+        legend: Legend at the top, as in `contact_sheet`.
         tile: Side of each tile, in pixels; pictures keep their aspect ratio.
 
     Raises:
-        ValueError: No rows, a row without pictures, or another number of captions.
+        ValueError: There are no rows, a row has no pictures, or the number of captions differs from that of rows.
     """
     if not rows or not all(rows):
-        raise ValueError(f"a labelled sheet needs rows of one picture or more; got {[list(row) for row in rows]}")
+        raise ValueError(f"a labeled sheet needs rows of one picture or more; got {[list(row) for row in rows]}")
     bands = _legend(legend)
     for caption, row in zip(_captions(captions, rows, heading=True), rows, strict=True):
         bands += [*caption, _names(row, tile), _pictures(row, tile)]
@@ -77,15 +77,15 @@ def labelled_sheet(
 
 
 def thumbnail(pixels: Picture, *, side: int = TILE) -> Picture:
-    """Bring a picture (H, W) or (H, W, 3) in [0, 1] to a longer side of `side` pixels, for a contact sheet.
+    """Resize a picture (H, W) or (H, W, 3) in [0, 1] so that its longer side has `side` pixels.
 
-    So that a sheet of large photographs holds its tiles alone. The result has three channels.
+    The result has three channels. A sheet of thumbnails needs less memory than one of large photographs.
     """
     return np.asarray(_tile(pixels, side), np.float32) / np.float32(255)
 
 
 def pixelated(picture: Picture, *, side: int = TILE) -> Picture:
-    """Bring a picture to a longer side of `side` pixels as `thumbnail` does, but enlarge it without smoothing."""
+    """Resize a picture like `thumbnail`, but enlarge it without smoothing."""
     height, width = picture.shape[:2]
     ratio = side / max(height, width)
     if ratio > 1:
@@ -105,7 +105,7 @@ class _Text(NamedTuple):
 
 
 class _Band(NamedTuple):
-    """A stripe of the sheet; places are relative to it. Pictures as `thumbnail` makes them."""
+    """Horizontal stripe of the sheet; positions are relative to it."""
 
     height: int
     texts: Sequence[_Text] = ()
@@ -127,7 +127,7 @@ def _legend(legend: Mapping[str, Colour] | None) -> list[_Band]:
 
 
 def _names(row: Mapping[str, Picture], tile: int) -> _Band:
-    """The names of a row's pictures, each centred above its own."""
+    """Make the band of a row's names, each centered above its picture."""
     names = [name.split("\n") for name in row]
     texts = [
         _Text(
@@ -147,7 +147,7 @@ def _names(row: Mapping[str, Picture], tile: int) -> _Band:
 def _captions(
     captions: Sequence[str] | None, rows: Sequence[Mapping[str, Picture]], *, heading: bool = False
 ) -> list[list[_Band]]:
-    """One band above each row, or none."""
+    """Make the bands above each row: one with its caption, or none."""
     if captions is None:
         return [[] for _ in rows]
     if len(captions) != len(rows):
@@ -196,7 +196,7 @@ def _bytes(colour: Colour) -> tuple[int, int, int]:
 
 
 def _font(*, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib and has the letters of most of Europe's languages."""
+    """Load DejaVu Sans, which comes with matplotlib and covers most European languages."""
     import matplotlib
 
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
@@ -204,11 +204,11 @@ def _font(*, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 def _tile(pixels: Picture, side: int) -> PillowImage.Image:
-    """An RGB picture whose longer side is `side`."""
+    """Convert to an RGB picture whose longer side is `side`."""
     height, width = pixels.shape[:2]
     ratio = side / max(height, width)
     shape = (max(round(width * ratio), 1), max(round(height * ratio), 1))
-    if ratio < 0.25:  # channel by channel and down to twice the tile first: whole copies of 20 megapixels are large
+    if ratio < 0.25:  # by channel, first to twice the tile: whole copies of 20 megapixels are large
         planes = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)
         double = (2 * shape[0], 2 * shape[1])
         pixels = np.dstack([cv2.resize(np.ascontiguousarray(p), double, interpolation=cv2.INTER_AREA) for p in planes])
@@ -218,7 +218,7 @@ def _tile(pixels: Picture, side: int) -> PillowImage.Image:
 
 
 def _fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """The text, its middle left out where it is wider than `width` pixels."""
+    """Shorten a text in its middle until it is at most `width` pixels wide."""
     kept = text
     while font.getlength(kept) > width and len(kept) > 4:
         half = (len(kept) - 2) // 2

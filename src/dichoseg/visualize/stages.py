@@ -1,4 +1,4 @@
-"""Side outputs and features of each stage of a model, as it sees one image."""
+"""Side outputs and features of each stage of a model, for one image."""
 
 from __future__ import annotations
 
@@ -18,44 +18,43 @@ from .overlays import pixels
 from .sheet import TILE, Picture, labelled_sheet, pixelated
 
 LARGEST = 512
-"""Sides beyond this many pixels are averaged down before principal components are sought."""
+"""Largest side, in pixels, for principal components; larger features are averaged down to it first."""
 
 
 def side_outputs(
     model: Model | Mapping[str, Model], image: Tensor, mask: Tensor | None = None, *, tile: int = TILE
 ) -> PillowImage.Image:
-    """Lay out what each stage of a model makes of an image: does detail survive into the side outputs?
+    """Lay out the features and side outputs of each stage of a model, to see which detail survives.
 
-    The rows, each picture with its size in pixels and drawn pixel by pixel, without smoothing:
+    Rows, each picture with its size in pixels and enlarged without smoothing:
 
-    - The image at the network's size, the mask, and the model's answer.
-    - The features, finest stage first; of a model that enlarges features (`DeconvDecoder`, or `isnet_deconv`, whose
-      enlargement stands behind its features), those before and those after the enlargement. No head has ever seen the
-      ones before, so there is no map of theirs to show, and none is made up: these are the first three principal
-      components over the pixels, as red, green and blue, each stretched to its own range and signed so that it is
-      brighter where the answer is foreground. They show where features differ, not what they mean, and the colours of
-      one picture say nothing about those of another.
-    - The side outputs as probabilities. To see what enlargement is worth, lay the side outputs of a model that was
-      trained without it beside them: `side_outputs({"plain": one, "deconv": other}, image, mask)`.
+    - The image at the network's size, the mask, and the final prediction (`answer`).
+    - The features, finest stage first. If a model enlarges features (`DeconvDecoder`, or `isnet_deconv`, whose
+      enlargement follows its features), those before and those after the enlargement. No head is trained on the ones
+      before, so they have no maps; features are shown by their first three principal components over the pixels, as
+      red, green and blue, each stretched to its own range and signed so that it is brighter in predicted foreground.
+      They show where features differ, not what they mean, and colors cannot be compared between pictures.
+    - The side outputs as probabilities. To see the effect of the enlargement, compare with a model that was trained
+      without it: `side_outputs({"plain": one, "deconv": other}, image, mask)`.
 
-    Side outputs that are not one for each stage, as EGNet's, are numbered in the model's own order. With a mask, each
-    tells its edge error: how far its probabilities lie from the mask, cut at one half, on average over
-    `edge_band(mask)`, at the network's size, to which logits are resized as in `DeepSupervision`. 0 is right, 0.5 is
-    what grey everywhere gets.
+    Side outputs that are not one per stage, as in EGNet, are numbered in the model's own order. With a mask, each map
+    has its edge error: the mean absolute difference of its probabilities from the mask, thresholded at 0.5, over
+    `edge_band(mask)`, at the network's size, to which logits are resized as in `DeepSupervision`. 0 is best, 0.5 is the
+    error of uniform gray.
 
     Args:
-        model: A model, or several, each with a name. They run in eval mode, where they are, and stay as they are.
-        image: (3, H, W), RGB in [0, 1], at any size, such as `read_image` gives it.
-        mask: (1, H, W) in [0, 1]; needed by a model that takes masks.
+        model: A model, or several by name. They run in eval mode on their own device, and are not changed.
+        image: Image (3, H, W), RGB in [0, 1], at any size, such as from `read_image`.
+        mask: Mask (1, H, W) in [0, 1]; required by a model that takes masks.
         tile: Side of each tile, in pixels.
 
     Raises:
-        ValueError: No model, an image or a mask of another shape, or no mask for a model that takes masks.
-        TypeError: Something that is not a model.
+        ValueError: There is no model, the image or the mask has another shape, or a model that takes masks has none.
+        TypeError: An object is not a `Model`.
     """
     models = dict(model) if isinstance(model, Mapping) else {"": model}
     if not models:
-        raise ValueError("side outputs are those of one model or more; got none")
+        raise ValueError("side_outputs needs one model or more; got none")
     for one in models.values():
         if not isinstance(one, Model):
             raise TypeError(f"wanted a model, or several by name; got {type(one).__name__}")
@@ -78,7 +77,7 @@ def side_outputs(
 
 
 class _View(NamedTuple):
-    """What a model makes of an image: on the CPU, in float32."""
+    """Results of a model for an image, on the CPU and in float32."""
 
     image: Image
     """(1, 3, H, W) in [0, 1], at the network's size."""
@@ -87,11 +86,11 @@ class _View(NamedTuple):
     side_logits: tuple[Logits, ...]
     edge_logits: tuple[Logits, ...]
     features: dict[str, Features]
-    """By what they are."""
+    """Features by their kind, such as `features before enlargement`."""
 
 
 def _seen(model: Model, image: Tensor, mask: Tensor | None) -> _View:
-    """Run a model on an image, and watch its decoders for one that enlarges features; the innermost ends first."""
+    """Run a model on an image, and record the first decoder that enlarges features; inner ones finish first."""
     preprocessing = model.preprocessing
     seen = preprocessing.resize(image[None].cpu())
     target = None if mask is None else preprocessing.resize(mask[None].cpu())
@@ -128,7 +127,7 @@ def _seen(model: Model, image: Tensor, mask: Tensor | None) -> _View:
 
 
 def _enlarges(before: Features, after: Features) -> bool:
-    """Whether some feature comes out of a decoder larger than it went in."""
+    """Return whether a decoder makes any feature larger."""
     return len(before) == len(after) and any(
         grown.shape[-2:].numel() > given.shape[-2:].numel() for given, grown in zip(before, after, strict=True)
     )
@@ -139,7 +138,7 @@ def _home(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def _top(views: Mapping[str, _View]) -> dict[str, Picture]:
-    """Image and mask, and each model's answer and predicted edges."""
+    """Return the image, the mask, and each model's final prediction and predicted edges."""
     first = next(iter(views.values()))
     row = {f"image\n{_size(first.image)}": pixels(first.image)}
     if first.mask is not None:
@@ -160,7 +159,7 @@ def _components(features: Features, logits: Logits) -> dict[str, Picture]:
 
 
 def _sides(view: _View) -> dict[str, Picture]:
-    """The side outputs, by stage where there is one for each; the answer is then the finest's, or fuses them all."""
+    """Return the side outputs, by stage if there is one per stage; if one is missing, the final logits are stage 1."""
     stages = len(next(iter(view.features.values()), ()))
     maps = {f"stage {index + 1}": logits for index, logits in enumerate(view.side_logits)}
     if len(maps) == stages - 1:
@@ -172,7 +171,7 @@ def _sides(view: _View) -> dict[str, Picture]:
 
 
 def _label(name: str, logits: Logits, mask: Mask | None) -> str:
-    """The name of a map, its size, and its error on the edge band."""
+    """Return the name of a map with its size and its error on the edge band."""
     if mask is None:
         return f"{name}\n{_size(logits)}"
     band = edge_band(mask)
@@ -187,7 +186,7 @@ def _size(batch: Tensor) -> str:
 
 
 def _principal_components(feature: Tensor, logits: Logits) -> Picture:
-    """The first three principal components over the pixels of a feature (1, C, h, w), as a picture (h, w, 3)."""
+    """Draw the first three principal components over the pixels of a feature (1, C, h, w) as a picture (h, w, 3)."""
     height, width = (min(side, LARGEST) for side in feature.shape[-2:])
     feature = F.adaptive_avg_pool2d(feature, (height, width))
     values = feature[0].flatten(1).double()  # (C, h*w)

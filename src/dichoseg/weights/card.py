@@ -1,4 +1,4 @@
-"""The model card: what a saved model says of itself, for people and for the Hugging Face hub."""
+"""Model card of a saved model, for people and for the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .format import CARD_FILE
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What a model card says beyond the model itself.
+    """Contents of a model card beyond the model itself.
 
     Args:
-        data: What it was trained on, as a sentence or two.
+        data: Training data, in a sentence or two.
         scores: Metric -> value.
-        evaluated_on: What the scores were taken on.
-        license: Of the weights: an identifier of the Hugging Face hub, such as `"apache-2.0"`. Weights inherit what
-            their training data allows.
-        notes: Anything else, such as where the weights came from.
+        evaluated_on: Data that the scores were measured on.
+        license: License of the weights: an identifier of the Hugging Face hub, such as `"apache-2.0"`. The license of
+            the training data can restrict it.
+        notes: Anything else, such as the origin of the weights.
     """
 
     data: str = ""
@@ -33,12 +33,12 @@ class ModelCard:
 
 
 def write_card(model: Model, folder: Path, card: ModelCard) -> None:
-    """Write the card of a model that lies in a folder."""
+    """Write the card of a model into the model's folder."""
     write_text(folder / CARD_FILE, card_text(model, card))
 
 
 def card_text(model: Model, card: ModelCard) -> str:
-    """A model card in Markdown, with the fields that the Hugging Face hub reads at its head."""
+    """Return a model card in Markdown, which starts with the metadata that the Hugging Face hub reads."""
     from huggingface_hub import ModelCardData
 
     name = (model.recipe or {}).get("name", type(model).__name__)
@@ -60,7 +60,7 @@ def card_text(model: Model, card: ModelCard) -> str:
         "Preprocessing": _fields(model.preprocessing.to_dict()),
         "Data": card.data or "Not stated.",
         "Scores": _table(card),
-        "Licence": f"Of the weights: {card.license}.",
+        "License": f"License of the weights: {card.license}.",
     }
     if card.notes:
         sections["Notes"] = card.notes

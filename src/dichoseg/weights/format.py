@@ -56,16 +56,16 @@ def checked_config(text: str, place: str) -> dict[str, Any]:
         raise ValueError(f"{place} lacks {' and '.join(sorted(missing))}")
     recipe = held["recipe"]
     if not isinstance(held["preprocessing"], dict) or not (recipe is None or _is_recipe(recipe)):
-        raise ValueError(f"{place} holds no recipe and preprocessing that dichoseg has written")
+        raise ValueError(f"{place} holds a recipe or preprocessing that dichoseg did not write")
     try:
-        Preprocessing.from_dict(held["preprocessing"])  # refused here, before anything is made or filled
+        Preprocessing.from_dict(held["preprocessing"])  # checked here, before a model is made or filled
     except (TypeError, ValueError) as error:
         raise ValueError(f"{place} holds preprocessing that cannot be used: {error}") from error
     return held
 
 
 def config_of(model: Model) -> dict[str, Any]:
-    """Return a model's configuration: what is needed to make it again, except for its weights."""
+    """Return a model's configuration: all that is needed to make it again, except for its weights."""
     return {
         "format_version": FORMAT_VERSION,
         "library": "dichoseg",

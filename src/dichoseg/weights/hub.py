@@ -33,7 +33,7 @@ def find_folder(source: str | Path, *, revision: str | None = None) -> Path:
     folder = local_folder(source)
     if folder is not None:
         if revision is not None:
-            raise ValueError(f"{source} is on this machine, where there are no revisions; got revision={revision!r}")
+            raise ValueError(f"{source} is on this machine, so it has no revisions; got revision={revision!r}")
         return folder
     if Path(source).exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(source)):
         raise FileNotFoundError(f"no model at {source}: wanted a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
@@ -46,8 +46,8 @@ def find_folder(source: str | Path, *, revision: str | None = None) -> Path:
         wanted = f"{source}, revision {revision}" if revision else str(source)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise FileNotFoundError(
-            f"no model at {wanted}: there is no such folder, and the Hugging Face hub did not give it ({reason})"
+            f"no model at {wanted}: the folder does not exist, and the Hugging Face hub cannot provide it ({reason})"
         ) from error
     if not (Path(fetched) / CONFIG_FILE).is_file():
-        raise FileNotFoundError(f"the hub's {source} holds no dichoseg model: it has no {CONFIG_FILE}")
+        raise FileNotFoundError(f"{source} on the Hugging Face hub is not a dichoseg model: it has no {CONFIG_FILE}")
     return Path(fetched)

@@ -143,7 +143,7 @@ def load_model(
     path = Path(source)
     if path.is_file() and local_folder(path) is None:
         if revision is not None:
-            raise ValueError(f"{path} is on this machine, where there are no revisions; got revision={revision!r}")
+            raise ValueError(f"{path} is on this machine, so it has no revisions; got revision={revision!r}")
         if model is None:
             model = from_file(path)[0]
         else:
@@ -248,6 +248,7 @@ def fill(model: Model, stored: StoredWeights) -> list[str]:
 def _from_folder(folder: Path, model: Model | None) -> Model:
     """Make, or only fill, the model that was saved in a folder."""
     config = read_config(folder)
+    stored = read_weights(folder / WEIGHTS_FILE)
     if model is None:
         if config["recipe"] is None:
             raise ValueError(
@@ -258,7 +259,7 @@ def _from_folder(folder: Path, model: Model | None) -> Model:
             model = make_model(**config["recipe"])
         except ValueError as error:
             raise ValueError(f"the model in {folder} cannot be made: {error}") from error
-    fill(model, read_weights(folder / WEIGHTS_FILE))
+    fill(model, stored)
     _configure(model, config)
     return model
 

@@ -22,11 +22,11 @@ logger = logging.getLogger(__name__)
 
 
 class Match(NamedTuple):
-    """A file's tensors under a model's names, and the differences, by the file's names."""
+    """Tensors of a file under a model's names, with the differences under the file's names."""
 
     state: dict[str, Tensor]
     names: Names
-    """The file's modules -> the model's."""
+    """Modules of the file -> modules of the model."""
     missing: list[str]
     unexpected: list[str]
     reshaped: list[str]
@@ -77,7 +77,7 @@ def match_record(model: Model, stored: StoredWeights, record: Published) -> Matc
 
 
 def explained_keys(stored: StoredWeights, record: Published) -> set[str]:
-    """Return the modules of a record that a file has, by the authors' names, whatever prefix they have in the file."""
+    """Return the modules of a record that a file has, by the authors' names, under any prefix."""
     ours = {own: theirs for theirs, own in record.names.items()}
     translated, _, _ = _translated(stored.state, record.names, record.unused, is_one_network=stored.is_graph)
     return {ours[_module(key)] for key in translated.values() if _module(key) in ours}
@@ -89,7 +89,7 @@ def weights_of(model: Model) -> set[str]:
 
 
 class _Target(NamedTuple):
-    """A model as the target of a match."""
+    """Model as the target of a match."""
 
     own: dict[str, Tensor]
     convolutions: dict[str, nn.modules.conv._ConvNd]
@@ -150,7 +150,7 @@ def _converted(stored: StoredWeights, record: Published, state: dict[str, Tensor
 def _translated(
     keys: Iterable[str], names: Names, unused: tuple[str, ...], *, is_one_network: bool
 ) -> tuple[dict[str, str], list[str], list[str]]:
-    """Translate a file's keys, whatever wrapper's name precedes them.
+    """Translate a file's keys, after the name of any wrapper.
 
     A checkpoint can hold several networks, such as a GT encoder or an average next to the network itself: the wrapper
     with the most keys is chosen, and keys without it belong to something else. A tie is ambiguous: no keys are matched.
@@ -286,7 +286,7 @@ def _side_modules(model: Model) -> set[str]:
     with torch.enable_grad():
         total = empty.logits(blank_image(model)).sum()
     gradients = torch.autograd.grad(total, parameters, allow_unused=True)
-    # a decoder may compute what the heads then ignore: what no gradient reaches has no part in the logits
+    # a decoder may compute features that the heads ignore: without a gradient, they are not part of the logits
     reached = {_module(name) for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
     unreached = {_module(name) for name in names} - reached
     return {_module(key) for key in model.state_dict()} - (called - unreached)

@@ -1,4 +1,4 @@
-"""Weights out of an ONNX graph: folded, half precision or quantised, by name and never by position."""
+"""Read weights from an ONNX graph, also folded, half-precision or quantized ones; by name, never by position."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ _DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 
 class Layer(NamedTuple):
-    """A convolution or a batch norm of a graph."""
+    """Convolution or batch norm of a graph."""
 
     name: str | None
-    """The module's name, as far as the graph tells it."""
+    """Name of the module; None if the graph does not hold it."""
     number: int | None
-    """The number that the exporter gave to its weight, where that is all there is."""
+    """Number that the exporter gave to the weight in place of its name; None if there is none."""
     tensors: dict[str, Tensor]
-    """`weight` and `bias`, and of a batch norm `running_mean` and `running_var`."""
+    """`weight` and `bias`; for a batch norm also `running_mean` and `running_var`."""
     geometry: dict[str, tuple[int, ...]]
     """`stride` and `dilation` of a convolution."""
     eps: float
-    """Of a batch norm; 0 of a convolution."""
+    """Epsilon of a batch norm; 0 for a convolution."""
 
 
 class Graph(NamedTuple):
-    """What a graph holds of weights."""
+    """Weights of a graph."""
 
     layers: tuple[Layer, ...]
     precision: str
     """`float32`, `16-bit` or `8-bit`."""
     metadata: dict[str, str]
-    """What its exporter noted."""
+    """Metadata that the exporter wrote."""
 
 
 def read_onnx(path: Path) -> Graph:
     """Read the convolutions and batch norms of an ONNX file, widened to float32.
 
-    Names come from the tensors (`stage1.rebnconvin.conv_s1.weight`) where they still have them, else from the nodes
+    Names come from the tensors (`stage1.rebnconvin.conv_s1.weight`) if they still have them, else from the nodes
     (`/stage1/rebnconvin/conv_s1/Conv`). Factors and summands that follow a convolution, such as a frozen batch norm or
-    the scales of a quantised one, are multiplied and added into it.
+    the scales of a quantized convolution, are folded into it.
 
     Raises:
         ImportError: onnx is not installed.
-        ValueError: No readable graph, or one without convolutions whose weights it holds.
+        ValueError: The file is not a readable graph, or holds no convolution with its weights.
     """
     try:
         import onnx
@@ -69,7 +69,7 @@ def read_onnx(path: Path) -> Graph:
     except _Unreadable as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     except Exception as error:  # a damaged file can fail anywhere in protobuf, onnx or NumPy
-        raise ValueError(f"{path} is not a readable ONNX file, or not all of it: {error}") from error
+        raise ValueError(f"{path} is not a readable ONNX file, or is incomplete: {error}") from error
     if not layers:
         held = ", ".join(sorted({node.op_type for node in model.graph.node})) or "no nodes"
         raise ValueError(f"{path} holds no convolution whose weights can be read; it has {held}")
@@ -77,7 +77,7 @@ def read_onnx(path: Path) -> Graph:
 
 
 class _Unreadable(Exception):
-    """A graph that is whole, and that means something that this module does not know."""
+    """Intact graph with content that this module does not support."""
 
 
 class _Reader:
@@ -93,12 +93,12 @@ class _Reader:
         self.precision = "float32"
 
     def layers(self) -> Iterator[Layer]:
-        """Every convolution and batch norm whose weights the graph holds."""
+        """Yield every convolution and batch norm whose weights the graph holds."""
         for node in self.nodes:
             if node.op_type not in (*_CONVOLUTIONS, "BatchNormalization"):
                 continue
             if node.domain not in _DOMAINS:
-                raise _Unreadable(f"it is optimised for one machine ({node.domain}); take the file from before that")
+                raise _Unreadable(f"it is optimized for one machine ({node.domain}); use the file from before that")
             weight = self.value(node.input[1])
             if weight is None:
                 continue
@@ -116,7 +116,7 @@ class _Reader:
             yield Layer(name, number, _tensors(values), geometry, 0.0)
 
     def names(self, node: onnx.NodeProto) -> tuple[str | None, int | None]:
-        """A module's name and the number of its weight, where the graph gives them."""
+        """Return a module's name and the number of its weight; None for what the graph does not hold."""
         tensor = re.sub(r"_quantized$", "", node.input[1])
         if re.search(r"[A-Za-z].*\.weight$", tensor):
             return tensor.removesuffix(".weight"), None
@@ -124,7 +124,7 @@ class _Reader:
         return path_name(node.name), int(number[1]) if number else None
 
     def convolution(self, node: onnx.NodeProto, weight: Array) -> dict[str, Array]:
-        """Weight and bias of a convolution, with what follows it multiplied and added in."""
+        """Return weight and bias of a convolution, with following factors and summands folded in."""
         channels_first = node.op_type == "ConvTranspose"  # (in, out, ...) rather than (out, in, ...)
         channels = weight.shape[1 if channels_first else 0]
         weight, bias = weight.astype(np.float64), np.zeros(channels)
@@ -146,7 +146,7 @@ class _Reader:
         return {"weight": weight, "bias": bias}
 
     def followers(self, node: onnx.NodeProto) -> Iterator[tuple[onnx.NodeProto, Array]]:
-        """Products and sums with constants that a convolution's output goes through, and nothing else does."""
+        """Yield products and sums with constants that follow a convolution, until its output has another use."""
         name, is_quantised = node.output[0], node.op_type == "ConvInteger"
         while name not in self.outputs and len(self.consumers.get(name, ())) == 1:
             node = self.consumers[name][0]
@@ -163,7 +163,7 @@ class _Reader:
             name = node.output[0]
 
     def scale(self, name: str) -> Array | None:
-        """The weight's share of a quantised convolution's scale, which is its product with the input's scale."""
+        """Return the weight's scale from a quantized convolution's scale, its product with the input's scale."""
         producer = self.producers.get(name)
         if producer is None or producer.op_type != "Mul":
             return None
@@ -171,14 +171,14 @@ class _Reader:
         return factors[0] if len(factors) == 1 else None
 
     def needed(self, name: str) -> Array:
-        """A tensor that the graph must hold."""
+        """Return a tensor that the graph must hold."""
         value = self.value(name)
         if value is None:
-            raise _Unreadable(f"{name} is computed, where a stored weight is wanted")
+            raise _Unreadable(f"{name} is computed; wanted a stored weight")
         return value
 
     def value(self, name: str) -> Array | None:
-        """A tensor that the graph holds, in float32; None where it is computed from the input."""
+        """Return a tensor of the graph in float32; None if it is computed from the input."""
         value = self.constant(name)
         if value is None:
             return None
@@ -201,7 +201,7 @@ class _Reader:
         return self.dequantised(node) if node.op_type == "DequantizeLinear" else None
 
     def dequantised(self, node: onnx.NodeProto) -> Array | None:
-        """A weight that is stored in 8 bits with its scale."""
+        """Return a weight that is stored in 8 bits with its scale."""
         value, scale, *rest = (self.constant(name) for name in node.input)
         if value is None or scale is None:
             return None
@@ -219,7 +219,7 @@ def _tensors(values: dict[str, Array]) -> dict[str, Tensor]:
 
 
 def _per_channel(operand: Array, channels: int, node: onnx.NodeProto) -> Array:
-    """A constant as one value for each channel."""
+    """Expand a constant to one value per channel."""
     sizes = [size for size in operand.shape if size != 1]
     if sizes not in ([], [channels]) or (sizes and operand.ndim not in (1, 3, 4)):
         raise _Unreadable(f"a convolution is followed by {node.op_type} with a constant of shape {operand.shape}")
@@ -233,7 +233,10 @@ def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
 
 
 def path_name(path: str) -> str | None:
-    """`/stage1/rebnconvin/conv_s1/Conv` -> `stage1.rebnconvin.conv_s1`; a list's item repeats the list's name."""
+    """Convert a node's path to a module's name: `/stage1/rebnconvin/conv_s1/Conv` -> `stage1.rebnconvin.conv_s1`.
+
+    The path of a list's item repeats the list's name.
+    """
     if not path.startswith("/"):
         return None
     modules: list[str] = []

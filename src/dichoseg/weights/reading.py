@@ -1,4 +1,4 @@
-"""Tensors out of a file, whatever wrote it; nothing in it is ever run."""
+"""Read tensors from files of several formats; nothing in a file is ever executed."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "param
 
 
 class StoredWeights(NamedTuple):
-    """What a file holds."""
+    """Contents of a file of weights."""
 
     path: Path
     kind: str
-    """For people, such as `ONNX, 16-bit`."""
+    """Format in messages, such as `ONNX, 16-bit`."""
     state: dict[str, Tensor]
-    """Tensors by the file's own names; of a graph those of the layers that have one."""
+    """Tensors by the file's own names; for a graph, those of its named layers."""
     layers: tuple[Layer, ...] = ()
-    """Of an ONNX graph, also those that lost their names when batch norm was folded into them."""
+    """Layers of an ONNX graph, also those that lost their names when batch norm was folded into them."""
     config: dict[str, Any] | None = None
-    """Recipe and preprocessing, where dichoseg exported the graph."""
+    """Recipe and preprocessing, if dichoseg exported the graph."""
 
     @property
     def is_graph(self) -> bool:
-        """Whether this is an ONNX file."""
+        """True for an ONNX file."""
         return bool(self.layers)
 
 
@@ -40,9 +40,9 @@ def read_weights(path: Path) -> StoredWeights:
     """Read a `.safetensors`, `.onnx`, or torch file (`.pth`, `.pt`, `.ckpt`, also of the old format).
 
     Raises:
-        FileNotFoundError: No such file.
-        ValueError: A file that cannot be read, that holds anything but tensors, or values that are not finite.
-        ImportError: An ONNX file without onnx.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file cannot be read, or holds anything but tensors, or values that are not finite.
+        ImportError: The file is ONNX, and onnx is not installed.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no weights at {path}")
@@ -60,10 +60,10 @@ def read_weights(path: Path) -> StoredWeights:
 
 
 def _check(path: Path, key: str, value: Tensor) -> None:
-    """Refuse what cannot be a weight."""
+    """Raise a ValueError if a tensor cannot be a weight."""
     if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_complex():
         kind = "meta" if value.is_meta else f"{value.dtype} ({value.layout})"
-        raise ValueError(f"{path} holds something else than plain numbers: {key} is {kind}")
+        raise ValueError(f"{path} holds a tensor that is not of plain numbers: {key} is {kind}")
     if value.is_floating_point() and not value.float().isfinite().all():
         raise ValueError(f"{path} holds values that are not finite, first in {key}")
 
@@ -89,7 +89,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(path))
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a readable safetensors file, or not all of it: {error}") from error
+        raise ValueError(f"{path} is not a readable safetensors file, or is incomplete: {error}") from error
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
@@ -101,8 +101,8 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         found = re.search(r"GLOBAL (\S+)", str(error))
         code = f"; it holds {found[1]}" if found else ""
         raise ValueError(
-            f"{path} is not a whole checkpoint of tensors alone, the only kind that is read "
-            f"({type(error).__name__}{code}); its author can save one with torch.save(model.state_dict(), path)"
+            f"{path} is not a complete checkpoint of tensors only, as is required ({type(error).__name__}{code}); "
+            "its author can save one with torch.save(model.state_dict(), path)"
         ) from error
     while isinstance(content, Mapping):
         inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
@@ -110,17 +110,17 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             break
         content = inner
     if not isinstance(content, Mapping) or not content:
-        raise ValueError(f"{path} holds no dictionary of tensors; got {_described(content)}")
+        raise ValueError(f"{path} does not hold a dict of tensors; got {_described(content)}")
     others = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
     if others:
-        raise ValueError(f"{path} holds no dictionary of tensors alone; {listed(others)} are none")
+        raise ValueError(f"{path} must hold a dict of tensors only; {listed(others)} are not tensors")
     return {str(key): value for key, value in content.items()}
 
 
 def _described(content: Any) -> str:
-    return "an empty dictionary" if isinstance(content, Mapping) else type(content).__name__
+    return "an empty dict" if isinstance(content, Mapping) else type(content).__name__
 
 
 def listed(keys: list[str]) -> str:
-    """The first of some keys, for a message."""
+    """Join the first keys, for a message."""
     return ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")

@@ -1,1 +1,1 @@
-"""An example plugin for dichoseg: one part of each kind, and a published network."""
+"""Example plugin for dichoseg: one part of each kind, and a published network."""

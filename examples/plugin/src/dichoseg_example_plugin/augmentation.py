@@ -1,4 +1,4 @@
-"""Cast shadows."""
+"""Augmentation with cast shadows."""
 
 import math
 
@@ -9,15 +9,16 @@ from dichoseg.contracts import Image, Mask
 
 
 class RandomShadow(nn.Module):
-    """Darken one side of a random line, as a cast shadow does.
+    """Augmentation that darkens one side of a random line, like a cast shadow.
 
-    So that a shadow's edge is not taken for an object's. The line passes the image's
-    centre within a quarter of the shorter side, in any direction. The mask stays.
+    It teaches the network to tell a shadow's edge from an object's. The line passes
+    the image's center within a quarter of the shorter side, in any direction. The mask
+    does not change.
 
     Args:
         p: Probability that an image gets a shadow.
-        darkest: Least share of the light that remains in the shadow, 0 to 1; the share
-            is drawn between that and 1.
+        darkest: Smallest fraction of the light that remains in the shadow, in [0, 1].
+            The fraction is drawn between `darkest` and 1.
     """
 
     def __init__(self, p: float = 0.5, *, darkest: float = 0.3) -> None:
@@ -28,7 +29,7 @@ class RandomShadow(nn.Module):
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) in [0, 1], mask (B, 1, H, W) -> darkened copy, mask."""
         count, _, height, width = image.shape
-        # drawn on the CPU from torch's generator: the same for a seed on every device
+        # drawn on the CPU, so that a seed gives the same shadows on every device
         drawn, angle, distance, share = torch.rand(4, count, 1, 1, 1).to(image.device)
         down = torch.linspace(-height, height, height, device=image.device).view(
             -1, 1

@@ -1,4 +1,4 @@
-"""A decoder of 1x1 convolutions."""
+"""Decoder of 1x1 convolutions."""
 
 import torch
 from torch import nn
@@ -8,13 +8,13 @@ from dichoseg.contracts import Decoder, FeatureInfo, Features
 
 
 class LightDecoder(Decoder):
-    """All features brought to one width and the finest one's size, and mixed.
+    """Decoder that projects features to one width, resizes and mixes them.
 
     Source: the decoder of SegFormer (arXiv:2105.15203). Differs: no dropout.
 
     Args:
-        feature_info: The encoder's features.
-        channels: Channels of the one feature that comes out, at the finest stride.
+        feature_info: Channels and strides of the encoder's features.
+        channels: Channels of the only output feature, at the finest stride.
     """
 
     def __init__(self, feature_info: FeatureInfo, *, channels: int = 64) -> None:
@@ -28,7 +28,7 @@ class LightDecoder(Decoder):
         )
 
     def forward(self, features: Features) -> Features:
-        """The encoder's features -> one, of the finest one's size."""
+        """Return one feature, at the finest feature's size."""
         size = spatial_size(features[0])
         projected = [
             project(feature)

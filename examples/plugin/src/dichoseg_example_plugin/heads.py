@@ -1,4 +1,4 @@
-"""Heads of two convolutions."""
+"""Heads with two convolutions."""
 
 import torch
 from torch import nn
@@ -8,12 +8,12 @@ from dichoseg.contracts import FeatureInfo, Features, Heads, Logits, Prediction
 
 
 class WideHeads(Heads):
-    """A 3x3 convolution with batch norm and ReLU, then a 1x1 one, for each feature.
+    """Heads of a 3x3 convolution, batch norm, ReLU and a 1x1 convolution per feature.
 
     The finest feature gives the final logits, the others give side logits.
 
     Args:
-        feature_info: The decoder's features.
+        feature_info: Channels and strides of the decoder's features.
         channels: Channels between the two convolutions.
     """
 
@@ -25,13 +25,13 @@ class WideHeads(Heads):
         )
 
     def forward(self, features: Features, size: tuple[int, int]) -> Prediction:
-        """Features -> a prediction; the final logits have the image's size."""
+        """Return a prediction whose final logits have the image's size."""
         final, *sides = (
             head(feature) for head, feature in zip(self.maps, features, strict=True)
         )
         return Prediction(resize(final, size), tuple(sides), features=features)
 
     def logits(self, features: Features, size: tuple[int, int]) -> Logits:
-        """The final logits only."""
+        """Return only the final logits."""
         final: torch.Tensor = self.maps[0](features[0])
         return resize(final, size)

@@ -9,15 +9,15 @@ from dichoseg.contracts import Logits, Mask
 
 
 class FocalLoss(nn.Module):
-    """Binary cross-entropy that counts pixels less, the surer they are.
+    """Binary cross-entropy that gives well-classified pixels less weight.
 
-    The mean over each image, then over the batch.
+    Averaged over each image, then over the batch.
 
-    Source: Lin et al. (arXiv:1708.02002), without the class weight alpha. A soft mask
-    counts by its distance from the probability.
+    Source: Lin et al. (arXiv:1708.02002), without the class weight alpha. Soft masks
+    are weighted by their distance from the probability.
 
     Args:
-        gamma: Exponent of the doubt; 0 is plain cross-entropy.
+        gamma: Exponent of the weight; 0 gives plain cross-entropy.
     """
 
     def __init__(self, *, gamma: float = 2.0) -> None:

@@ -1,4 +1,4 @@
-"""A metric of thin structures."""
+"""Metric of thin structures."""
 
 from math import nan
 
@@ -7,7 +7,7 @@ from dichoseg.metrics import Pair, skeleton
 
 
 def _skeleton_recall(pair: Pair) -> float:
-    """Fraction of the mask's skeleton that the prediction covers above one half."""
+    """Return the fraction of the mask's skeleton where the prediction exceeds 0.5."""
     thin = skeleton(pair.foreground) if pair.skeleton is None else pair.skeleton
     if not thin.any():
         return nan

@@ -1,4 +1,4 @@
-"""A model by name."""
+"""Model that `create_model` finds by name."""
 
 from dichoseg import Preprocessing, Segmenter
 from dichoseg.encoders import RSUEncoder
@@ -7,9 +7,9 @@ from .decoder import LightDecoder
 
 
 def pocket(*, channels: int = 16) -> Segmenter:
-    """A small network for a quick look, at 512 pixels.
+    """Create a small network for quick experiments, at 512 pixels.
 
-    Four stages of residual U-blocks and the light decoder.
+    It has four stages of residual U-blocks and the light decoder.
 
     Args:
         channels: Channels of the finest feature; the others have 2, 4 and 4 times that.

@@ -1,4 +1,4 @@
-"""An objective that looks at the image."""
+"""Objective that uses the image."""
 
 import torch
 import torch.nn.functional as F
@@ -8,10 +8,9 @@ from dichoseg.contracts import Objective, Prediction, Target
 
 
 class ContrastSupervision(Objective):
-    """Binary cross-entropy of the final logits, weighted by the image's own edges.
+    """Binary cross-entropy of the final logits, weighted by the image's edges.
 
-    Pixels where the image changes most weigh up to `1 + strength`, flat ones 1. Term:
-    `contrast`.
+    The weight is 1 in flat regions and up to `1 + strength` at edges. Term: `contrast`.
 
     Args:
         strength: Additional weight of the strongest edge of each image.
@@ -22,7 +21,7 @@ class ContrastSupervision(Objective):
         self.strength = strength
 
     def terms(self, prediction: Prediction, target: Target) -> dict[str, torch.Tensor]:
-        """One term."""
+        """Return the only term."""
         if target.image is None:
             raise ValueError("ContrastSupervision needs Target(image=...)")
         mask = target.unweighted_mask(self)

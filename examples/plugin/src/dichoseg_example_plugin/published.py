@@ -1,4 +1,4 @@
-"""The published file of the pocket network: its names, and what names cannot say."""
+"""Published file of the pocket network: its names and the conversion of its tensors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ def _names() -> Names:
 
 
 def _with_kernels(state: dict[str, Any]) -> Mapping[str, Any]:
-    """The authors keep the 1x1 convolutions of the neck as matrices."""
+    """Reshape the neck's matrices into kernels of 1x1 convolutions."""
     return {
         name: value[:, :, None, None]
         if name.startswith("decoder.project") and value.ndim == 2
