@@ -199,7 +199,7 @@ def test_error_arguments_that_a_part_does_not_take():
         make_component("losses", "edge_bce(size=5)")
 
 
-def test_value_hyphens_of_former_names_warn():
+def test_value_a_former_name_warns():
     with pytest.warns(DeprecationWarning, match="'dis-tuning' is 'dis_tuning' since 0.2, and goes in 0.4"):
         assert load_component("augmentations", "dis-tuning") is load_component("augmentations", "dis_tuning")
 

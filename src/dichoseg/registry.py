@@ -41,6 +41,7 @@ INTERFACES = {
 """Base class of a group's components, by its name in `contracts`; losses and augmentations have none."""
 RECORDS = ("metrics", "published")
 """Groups whose components are records, not classes or functions."""
+FORMER_NAMES = {("augmentations", "dis-tuning"): "dis_tuning"}
 OWN_PACKAGE = "dichoseg"
 UNKNOWN_PACKAGE = "unknown"
 """Name of a package whose metadata is damaged."""
@@ -270,12 +271,10 @@ def _find(group: str, wanted: ComponentName, text: str) -> Component:
         raise ValueError(f"several packages offer {wanted.name!r} in dichoseg.{group}; say {choices}")
     if matches:
         return matches[0]
-    underscored = wanted._replace(name=wanted.name.replace("-", "_"))
-    if underscored != wanted and any(c.name == underscored.name for c in components(group)):
-        warnings.warn(
-            f"{wanted.name!r} is {underscored.name!r} since 0.2, and goes in 0.4", DeprecationWarning, stacklevel=4
-        )
-        return _find(group, underscored, text)
+    if (group, wanted.name) in FORMER_NAMES:
+        current = FORMER_NAMES[group, wanted.name]
+        warnings.warn(f"{wanted.name!r} is {current!r} since 0.2, and goes in 0.4", DeprecationWarning, stacklevel=3)
+        return _find(group, wanted._replace(name=current), text)
     if package is not None and not _is_installed(package):
         raise ValueError(f"{text!r} comes from package {package}, which is not installed: pip install {package}")
     if group == "encoders" and _is_timm_backbone(wanted.name):
