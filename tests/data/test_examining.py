@@ -101,7 +101,7 @@ def test_value_label_ids(folder):
     report = report_of(folder)
     assert found(report) == [("label ids", "ids")]
     assert "foreground=" not in report.problems[0].message
-    assert "foreground= (--foreground)" in report.text()
+    assert "foreground= says" in report.text()
     assert found(report_of(folder, foreground=[3, 255])) == []
 
 

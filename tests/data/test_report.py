@@ -17,7 +17,7 @@ def test_value_text():
     assert lines[0] == (
         "290 pairs, images 300x400 to 3000x4000 pixels, foreground 0.4 % to 80 % of the picture, median 31 %"
     )
-    assert lines[1] == "error: size mismatch (7): resize_masks=True (--resize-masks) resizes such masks"
+    assert lines[1] == "error: size mismatch (7): resize_masks=True resizes such masks"
     assert lines[2:8] == [*(f"  gt/{index}.png is too small" for index in range(5)), "  ... and 2 more"]
     assert lines[8].startswith("error: unreadable file (1): ")
     assert lines[10].startswith("warning: empty mask (1): ")

@@ -163,7 +163,7 @@ def test_error_a_photograph_beside_those_that_are_read(photographs):
     (photographs / "a.png").write_bytes((photographs / "b.png").read_bytes())
     before = {path: path.read_bytes() for path in photographs.rglob("*.*")}
     for source, out in (("a.jpg", photographs), ("a.jpg", photographs / "sub/..")):
-        with pytest.raises(ValueError, match=r"a.png is next to the photographs, .*choose another .*\(--resume\)"):
+        with pytest.raises(ValueError, match=r"a.png is next to the photographs, .*choose another .*resume=True"):
             predict_files(Disc(), [photographs / "c.webp", photographs / source], out)
     assert {path: path.read_bytes() for path in photographs.rglob("*.*")} == before
     predicted = predict_files(Disc(), [photographs / "c.webp", photographs / "a.jpg"], photographs, resume=True)

@@ -11,6 +11,7 @@ from .convert import convert
 from .demo import demo
 from .evaluate import evaluate
 from .export import export
+from .hints import with_options
 from .list import list_
 from .predict import predict
 from .train import train
@@ -50,5 +51,5 @@ def main() -> None:
     try:
         app()
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError) as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {with_options(str(error))}", err=True)
         sys.exit(1)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .building import make_augmentation, make_transform
+from .hints import with_options
 from .options import (
     DataArgument,
     ForegroundOption,
@@ -86,7 +87,7 @@ def check(
             continue
         report = dataset.report(other=other, progress=True)
         unusable |= bool(report.errors)
-        typer.echo(f"{name} set: {report.text(limit=None if everything else 5)}")
+        typer.echo(with_options(f"{name} set: {report.text(limit=None if everything else 5)}"))
         if preview and len(report.unusable) == len(dataset):
             typer.echo("no contact sheet: none of the samples can be used")
         elif preview:

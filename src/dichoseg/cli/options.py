@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .hints import Formatter, with_options
+
 DATA = typer.Argument(
     metavar="DATA", help="DATA/im and DATA/gt, or the same below DATA/train or DATA/DIS-TR.", show_default=False
 )
@@ -44,18 +46,20 @@ ValOption = Annotated[
 
 
 def show_training_log() -> None:
-    """Show what training reports: each epoch, and warnings."""
+    """Show the log of training: each epoch, and warnings."""
     import logging
 
     from ..training.processes import leads
 
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(Formatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("dichoseg").setLevel(logging.INFO if leads() else logging.ERROR)
 
 
 def tell(text: str) -> None:
-    """Say something beside the result, once where several processes train together."""
+    """Print a message in addition to the result, once if several processes train together."""
     from ..training.processes import leads
 
     if leads():
-        typer.echo(text, err=True)
+        typer.echo(with_options(text), err=True)

@@ -103,7 +103,7 @@ def read_mask_pixels(path: str | Path, *, foreground: Sequence[int] | None) -> T
     try:
         return mask_pixels(image, path, foreground=foreground)
     except ValueError as error:
-        advice = "; foreground= (--foreground) says which ids are foreground" if foreground is None else ""
+        advice = "; foreground= says which ids are foreground" if foreground is None else ""
         raise ValueError(f"{error}{advice}") from None
 
 

@@ -93,7 +93,7 @@ class FolderDataset(Dataset[Sample]):
                 image_paths, passed_over, more = passed_over, [], []
                 if not mask_suffix:
                     raise ValueError(
-                        f"{images} is the folder of both images and masks: mask_suffix= (--mask-suffix) says what the "
+                        f"{images} is the folder of both images and masks: mask_suffix= says what the "
                         "masks' names have behind those of their images, such as '_mask'"
                     )
             if mask_suffix and not mask_paths:
@@ -125,12 +125,12 @@ class FolderDataset(Dataset[Sample]):
             raise ValueError(
                 self.left_out[0].message
                 + (f" (and {count - 1} more problems)" if count > 1 else "")
-                + "; dichoseg check lists all, strict=False (--skip-broken) leaves them out"
+                + "; report() lists all, strict=False leaves them out"
             )
         if self.left_out:
             counts = Counter(problem.kind for problem in self.left_out)
             logger.warning(
-                "%d pairs in %s and %s; left out: %s; report() (dichoseg check) lists them",
+                "%d pairs in %s and %s; left out: %s; report() lists them",
                 len(self.files), images, masks, ", ".join(f"{kind} ({count})" for kind, count in counts.items()),
             )  # fmt: skip
 
@@ -180,7 +180,7 @@ class FolderDataset(Dataset[Sample]):
             if _size(mask) == size[::-1]:
                 raise ValueError(f"{message}; one of them is turned, as by an EXIF orientation that only one has")
             if not self.resize_masks:
-                raise ValueError(f"{message}; resize_masks=True (--resize-masks) resizes such masks")
+                raise ValueError(f"{message}; resize_masks=True resizes such masks")
             mask = _resized(to_unit(mask), size[::-1])
         if self.transform is None:
             return Sample(image_pixels(picture), mask, name)
@@ -352,7 +352,7 @@ def _hint(images: Collection[str], masks: Collection[str], suffix: str) -> str:
     if 2 * pairs.get(best, 0) <= len(masks):
         return ""
     wanted = best + suffix
-    return f"; mask_suffix={wanted!r} (--mask-suffix {wanted}) would pair {pairs[best]} of {len(masks)} masks"
+    return f"; mask_suffix={wanted!r} would pair {pairs[best]} of {len(masks)} masks"
 
 
 def _partnerless(
@@ -386,7 +386,7 @@ def _what_is_in(root: Path, folders: Sequence[Path]) -> str:
     if not found:
         return "it holds no folders" if root.is_dir() else "there is no such folder"
     shown = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
-    return f"it holds {shown}; images= and masks= (--images, --masks) take other names"
+    return f"it holds {shown}; images= and masks= take other names"
 
 
 def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:

@@ -11,15 +11,15 @@ Size: TypeAlias = tuple[int, int]
 """Width and height."""
 
 KINDS: dict[str, tuple[Severity, str]] = {
-    "image without mask": ("error", "add the mask, or leave the image out with strict=False (--skip-broken)"),
-    "mask without image": ("error", "add the image, or leave the mask out with strict=False (--skip-broken)"),
-    "two files for one key": ("error", "delete one, or leave both out with strict=False (--skip-broken)"),
-    "unreadable file": ("error", "replace it, or leave it out with without(report.unusable) (--skip-broken)"),
-    "size mismatch": ("error", "resize_masks=True (--resize-masks) resizes such masks"),
+    "image without mask": ("error", "add the mask, or leave the image out with strict=False"),
+    "mask without image": ("error", "add the image, or leave the mask out with strict=False"),
+    "two files for one key": ("error", "delete one, or leave both out with strict=False"),
+    "unreadable file": ("error", "replace it, or leave it out with without(report.unusable)"),
+    "size mismatch": ("error", "resize_masks=True resizes such masks"),
     "turned mask": ("error", "turn it as its image; perhaps only one of them has an EXIF orientation"),
-    "label ids": ("error", "foreground= (--foreground) says which ids are foreground"),
-    "coloured mask": ("error", "foreground= (--foreground) needs masks of one label id a pixel"),
-    "no alpha channel": ("error", "give a folder of masks, or leave the image out (--skip-broken)"),
+    "label ids": ("error", "foreground= says which ids are foreground"),
+    "coloured mask": ("error", "foreground= needs masks of one label id a pixel"),
+    "no alpha channel": ("error", "give a folder of masks, or leave it out with without(report.unusable)"),
     "resized mask": ("warning", "its edges are less exact than those of a mask of the image's size"),
     "stretched mask": ("warning", "look whether it belongs to its image, and is turned the same way"),
     "empty mask": ("warning", "nothing is foreground; metrics count such a picture as 0"),

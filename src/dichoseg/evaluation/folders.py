@@ -163,7 +163,7 @@ def _tasks(
     if notes and not (allow_missing and names):
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         raise ValueError(
-            f"{notes[0].message}{more}; allow_missing=True (--allow-missing) scores only files that have both"
+            f"{notes[0].message}{more}; allow_missing=True scores only files that have both"
             if names
             else f"no prediction has a mask of the same name: {notes[0].message}{more}"
         )

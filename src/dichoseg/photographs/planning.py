@@ -84,7 +84,7 @@ def _refuse_to_overwrite(results: Mapping[Path, Path], there: Collection[Path]) 
     if beside:
         raise ValueError(
             f"{beside[0]} is next to the photographs, may be one itself, and would be overwritten; "
-            "choose another folder, or resume=True (--resume), which keeps it"
+            "choose another folder, or resume=True, which keeps it"
         )
 
 

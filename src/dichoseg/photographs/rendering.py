@@ -76,7 +76,7 @@ class Rendering:
         if self.background is not None:
             parse_colour(self.background)
             if not self.cutout:
-                raise ValueError("background is for cut-outs only; choose cutout=True (--cutout)")
+                raise ValueError("background is for cut-outs only; choose cutout=True")
         elif self.cutout and self.format == "jpg":
             raise ValueError(
                 "a jpg file has no alpha channel for a cut-out; choose png or webp, or a background such as white"

@@ -66,7 +66,7 @@ def check_precision(model: Model, autocast: torch.dtype | None) -> None:
         if parameter.requires_grad and parameter.dtype != torch.float32 and not trained_as_it_is:
             raise ValueError(
                 f"the model's parameters must be float32 in training; got {name} of {parameter.dtype}: call "
-                "model.float(), and choose what is computed in half precision by precision= (--precision)"
+                "model.float(), and choose what is computed in half precision by precision="
             )
 
 
@@ -93,7 +93,7 @@ def check_finite(
     what = "gradient" if name.startswith("the gradient") else "loss"
     raise FloatingPointError(
         f"the {what} is not finite: {name} is {values[name]} in epoch {epoch}, step {step}, images "
-        f"{', '.join(names)}{where}; lower the learning rate, or use precision='float32' (--precision float32)"
+        f"{', '.join(names)}{where}; lower the learning rate, or use precision='float32'"
     )
 
 
@@ -125,8 +125,7 @@ def explaining_memory(model: Model, batch_size: int, device: torch.device) -> It
         raise MemoryError(
             f"out of memory: {name} at {pixels}, batch_size="
             f"{batch_size}, on {device}. What helps: a smaller batch_size with accumulate= raised as much (the same "
-            "steps); checkpoint_activations(model), which computes more and keeps less; a smaller size of the model's "
-            "preprocessing. On the command line: --batch-size, --accumulate, --checkpoint-activations, --size"
+            "steps); checkpoint_activations(model), which computes more and keeps less; a smaller size= of the model"
         ) from error
 
 
@@ -214,8 +213,7 @@ class FirstEpoch:
         if largest != next(iter(parts)) and parts[largest] > DOMINANT * total:  # the first is the main one
             logger.warning(
                 "%s makes up %.0f %% of the loss in the first epoch (%s); the other terms hardly count, so lower its "
-                "weight: WeightedSum(%s=(weight, objective), ...), or on the command line --loss NAME:WEIGHT and "
-                "--gt-encoder-weight",
+                "weight: WeightedSum(%s=(weight, objective), ...)",
                 largest,
                 100 * parts[largest] / total,
                 ", ".join(f"{part} {value:.3g}" for part, value in parts.items()),

@@ -117,6 +117,6 @@ def gt_encoder_folder(out: str | Path, *, resume: bool = False) -> Path:
     if not resume and folder.exists() and not (folder / CONFIG_FILE).exists():
         raise FileExistsError(
             f"{folder} holds a GT encoder whose training did not end; remove it to train one anew, or use its last "
-            f"weights: load_model('{folder / 'run'}'), --gt-encoder {folder / 'run'} with another folder for the run"
+            f"weights, load_model('{folder / 'run'}'), with another folder for the run"
         )
     return folder

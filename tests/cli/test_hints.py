@@ -1,0 +1,40 @@
+import logging
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from dichoseg import cli
+from dichoseg.cli.hints import CALLS, OPTIONS, Formatter, with_options
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("resize_masks=True resizes them", "resize_masks=True (--resize-masks) resizes them"),
+        ("a smaller batch_size=8 helps", "a smaller batch_size=8 (--batch-size) helps"),
+        ("mask_suffix='_mask' pairs all", "mask_suffix='_mask' (--mask-suffix) pairs all"),
+        ("foreground= says which", "foreground= (--foreground) says which"),
+        ("report() lists all", "report() (dichoseg check) lists all"),
+        ("resized_masks=True, the batch_size", "resized_masks=True, the batch_size"),
+    ],
+)
+def test_value_options_follow_arguments(text, shown):
+    assert with_options(text) == shown
+
+
+def test_value_every_option_exists():
+    known = {option for command in get_command(cli.app).commands.values() for p in command.params for option in p.opts}
+    assert {option for option in (*OPTIONS.values(), *CALLS.values()) if option.startswith("--")} <= known
+
+
+def test_value_log_messages_have_them_too():
+    record = logging.LogRecord("dichoseg", logging.WARNING, "", 0, "%d left out; strict=False", (3,), None)
+    assert Formatter().format(record) == "3 left out; strict=False (--skip-broken)"
+
+
+def test_value_the_library_names_no_options():
+    library = [path for path in (ROOT / "src/dichoseg").rglob("*.py") if path.parent.name != "cli"]
+    assert [path.name for path in library if any(option in path.read_text() for option in OPTIONS.values())] == []
