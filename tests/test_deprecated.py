@@ -1,6 +1,8 @@
 """Former public paths and names warn and work until 0.4."""
 
 import importlib
+import subprocess
+import sys
 
 import pytest
 
@@ -49,6 +51,12 @@ def test_value_a_former_import_statement():
         from dichoseg.losses import WeightedSum  # noqa: F401
     with pytest.warns(DeprecationWarning, match="freeze_batch_norm since"):
         dichoseg.models.weights.freeze_batch_norm  # noqa: B018
+
+
+def test_value_a_former_subpackage_is_an_attribute():
+    code = "import dichoseg; print(dichoseg.models.weights.load_weights.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "dichoseg.weights.loading"
 
 
 def test_error_a_name_that_never_was():

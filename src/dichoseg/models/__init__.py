@@ -23,5 +23,6 @@ else:
             "create_model": "weights",
             "load_model": "weights",
             "save_model": "weights",
+            "weights": "models.weights",
         },
     )
