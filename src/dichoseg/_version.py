@@ -1,4 +1,4 @@
-"""Which version is installed; apart, because reading it takes ten times as long as importing the package."""
+"""Installed version; in a file of its own, because reading it takes ten times as long as importing the package."""
 
 from importlib.metadata import version
 

@@ -135,7 +135,7 @@ class Prediction(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What an objective compares a prediction with."""
+    """Target of an objective: the mask, and the image and pixel weights that belong to it."""
 
     mask: Mask
     """(B, 1, H, W) in [0, 1]."""

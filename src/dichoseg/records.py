@@ -12,7 +12,7 @@ Names: TypeAlias = dict[str, str]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Published:
-    """How the published files of one network name its tensors.
+    """Names of the tensors in the published files of one network.
 
     Registered under the model's name in the entry-point group `dichoseg.published`, it lets `load_model`,
     `load_weights` and `convert_weights` recognize such files and read them into the model.
@@ -45,5 +45,6 @@ class Metric(NamedTuple):
     of_pair: Callable[[Any], float]
     """Function of a `dichoseg.metrics.Pair`; NaN leaves the image out of the average."""
     higher_is_better: bool = True
+    """True if the metric improves by rising; `fit(best=...)` and `EarlyStopping` follow it."""
     definition: str = ""
     """One line that says how the metric is computed."""

@@ -30,7 +30,7 @@ class EdgeBCELoss(nn.Module):
     """
 
     second_term: ClassVar[bool] = True
-    """Whether the loss must be combined with one that supervises the whole mask, which the command line adds. It is
+    """True if the loss must be combined with one that supervises the whole mask, which the command line adds. It is
     applied to the final logits only: coarse side outputs cannot resolve a band of a few pixels."""
 
     def __init__(self, *, width: int = 3) -> None:

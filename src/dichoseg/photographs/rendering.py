@@ -61,7 +61,7 @@ class Rendering:
     threshold: float | None
     crop: bool
     estimate: bool = True
-    """Whether to estimate a cut-out's colors, as in `cut_out`."""
+    """True to estimate a cut-out's colors, as in `cut_out`."""
     threads: int | None = None
     """Number of threads for files and for the estimate."""
 
