@@ -217,6 +217,6 @@ def test_error_parts_that_break_the_contract_are_named(folder, build, tmp_path):
     listing = run("env/bin/python", "-m", "dichoseg", "list", "--check", cwd=folder, path=tmp_path / "site", status=1)
     told = {words[0]: words[3] for line in listing.splitlines() if len(words := line.split(maxsplit=3)) > 3}
     assert "logits at the image's size" in told["small"]
-    assert "gets a Target since dichoseg 0.2" in told["old"]
+    assert "the mask is target.mask" in told["old"]
     assert "set higher_is_better to the direction" in told["falls"]
     assert "3 cannot be used" in listing

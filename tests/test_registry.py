@@ -229,3 +229,47 @@ def test_error_unknown_name():
 def test_error_argument_of_a_component_that_is_loaded():
     with pytest.raises(ValueError, match="only encoders take an argument after a colon; got 'bce:0.5'"):
         load_component("losses", "bce:0.5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fpn(1)(channels=2)",
+        "fpn(channels=64).x()",
+        "fpn(channels=1, channels=2)",
+        "fpn(x={[]: 1})",
+        "fpn(**{'channels': 1})",
+        "fpn(channels=print)",
+        " (channels=1)",
+    ],
+)
+def test_error_arguments_that_are_no_one_call(text):
+    with pytest.raises(ValueError, match="component"):
+        ComponentName.parse(text)
+
+
+def test_value_spaces_do_not_matter():
+    assert ComponentName.parse(" fpn (channels = 3) ") == ComponentName("fpn", keywords={"channels": 3})
+    assert ComponentName.parse("timm:x (a=1)") == ComponentName("timm", argument="x", keywords={"a": 1})
+
+
+def test_value_arguments_of_a_registered_partial_keep_their_place(site):
+    source = (
+        "import functools\n"
+        "def make(variant, info, *, k=1): return variant, info, k\n"
+        "big = functools.partial(make, 'big')"
+    )
+    install(site, "plugin-a", ["big = plugin_a:big"], ("plugin_a", source))
+    assert make_component("losses", "big(k=2)", "info") == ("big", "info", 2)
+
+
+def test_error_records_are_not_made():
+    with pytest.raises(ValueError, match=r"dichoseg.metrics holds records, which load_component returns; got 'mae'"):
+        make_component("metrics", "mae")
+
+
+def test_error_record_of_another_form(site, caplog):
+    source = "from dichoseg.records import Published\nX = Published(names=['a'])"
+    install(site, "plugin-a", ["x = plugin_a:X"], ("plugin_a", source), group="published")
+    with pytest.raises(TypeError, match="plugin_a:X has names that are not a dict of modules, str to str"):
+        load_component("published", "x")

@@ -60,7 +60,7 @@ class PixelSource(Protocol):
     """Data set that can also return a sample's pixels as its file stores them, which makes training faster.
 
     `fit` uses `load_pixels` if a data set has it, also inside `torch.utils.data.Subset` and `ConcatDataset`. A subclass
-    that overrides `__getitem__` only is read through that.
+    that overrides `__getitem__` or `load` only is read through that.
     """
 
     def load_pixels(self, index: int, *, at_least: int | None = None) -> Sample:
@@ -131,7 +131,7 @@ class Prediction(NamedTuple):
     features: Features = ()
     """Features of the decoder, for intermediate supervision."""
     extras: dict[str, Any] = {}  # noqa: RUF012  # a named tuple has no default factory; nothing writes to it
-    """Further named outputs, read only by an objective made for them."""
+    """Further named outputs, read only by an objective made for them. The default is shared: never change it."""
 
 
 class Target(NamedTuple):
@@ -189,15 +189,14 @@ class Decoder(nn.Module, ABC):
 
 
 class Model(nn.Module, ABC):
-    """Image -> Prediction, with the preprocessing that its input needs.
-
-    `recipe` holds the name and the arguments that `create_model` built the model from; None if it was composed of
-    objects.
-    """
+    """Image -> Prediction. A subclass sets `feature_info` and `preprocessing` in its `__init__`."""
 
     feature_info: FeatureInfo
+    """Channels and strides of the prediction's features."""
     preprocessing: Preprocessing
+    """What the input needs."""
     recipe: dict[str, Any] | None = None
+    """Name and arguments that `create_model` built the model from; None if it was composed of objects."""
 
     @abstractmethod
     def forward(self, image: Image) -> Prediction:

@@ -59,7 +59,7 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        object.__setattr__(self, "size", _checked_size(self.size))
+        object.__setattr__(self, "size", checked_size(self.size))
         object.__setattr__(self, "mean", _numbers("mean", self.mean))
         object.__setattr__(self, "std", _numbers("std", self.std))
         choices = {
@@ -179,7 +179,7 @@ class Preprocessing:
         return F.interpolate(image, size, mode=self.interpolation, align_corners=False, antialias=self.antialias)
 
 
-def _checked_size(size: Any) -> int | tuple[int, int] | None:
+def checked_size(size: Any) -> int | tuple[int, int] | None:
     """Return a size as plain ints, as JSON needs them, also from NumPy or a list."""
     if size is None:
         return None

@@ -32,6 +32,19 @@ class Published:
     unused: tuple[str, ...] = ()
     in_order: bool = False
 
+    def fault(self) -> str | None:
+        """Return what is wrong with the values, or None."""
+        named = isinstance(self.names, dict) and all(
+            isinstance(name, str) for pair in self.names.items() for name in pair
+        )
+        if not named or not self.names:
+            return "has names that are not a dict of modules, str to str"
+        if not isinstance(self.unused, tuple) or not all(isinstance(end, str) for end in self.unused):
+            return "has an unused that is not a tuple of str"
+        if self.convert is not None and not callable(self.convert):
+            return "has a convert that is not a function"
+        return None
+
 
 class Metric(NamedTuple):
     """A metric of single images, averaged over a data set.

@@ -129,19 +129,22 @@ class ComponentName(NamedTuple):
         if not isinstance(text, str):
             raise TypeError(f"a component's name is a str, [package/]name[:argument]; got {text!r}")
         match = _NAME.fullmatch(text.strip())
-        if match is None:
+        if match is None or not match["name"].strip():
             raise ValueError(f"a component's name is [package/]name[:argument][(key=value, ...)]; got {text!r}")
+        package, name, argument = (part and part.strip() for part in match.group("package", "name", "argument"))
         try:
             call = ast.parse(f"f{match['call'] or '()'}", mode="eval").body
-            if not isinstance(call, ast.Call) or any(keyword.arg is None for keyword in call.keywords):
-                raise ValueError("wanted one call")
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+                raise ValueError("wanted one pair of parentheses")
             positional = tuple(ast.literal_eval(value) for value in call.args)
-            keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-        except (SyntaxError, ValueError) as error:
+            keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg}
+            if len(keywords) < len(call.keywords):
+                raise ValueError("wanted each argument once, with its name")
+        except (SyntaxError, TypeError, ValueError) as error:
             raise ValueError(
                 f"arguments of a component are plain Python values, as in fpn(channels=64); got {text!r}"
             ) from error
-        return cls(match["name"], match["package"], match["argument"], positional, keywords)
+        return cls(name, package, argument, positional, keywords)
 
     def __str__(self) -> str:
         """Return the text that `parse` reads."""
@@ -212,20 +215,8 @@ def load_component(group: str, name: str) -> Any:
         ImportError: The component is installed but broken; its own exception is the cause.
         TypeError: The component is not of its group's kind.
     """
-    wanted = ComponentName.parse(name)
-    if wanted.argument is not None and group != "encoders":
-        raise ValueError(f"only encoders take an argument after a colon; got {name!r} in dichoseg.{group}")
-    component = _find(group, wanted, name)
-    loaded = component.load()
-    other_version = component.other_version()
-    if other_version is not None:
-        logger.warning("%r in dichoseg.%s may not work: %s", component.name, group, other_version)
-    positional = wanted.positional if wanted.argument is None else (wanted.argument, *wanted.positional)
-    if not positional and not wanted.keywords:
-        return loaded
-    if group in RECORDS:
-        raise ValueError(f"{wanted.name!r} in dichoseg.{group} takes no arguments; got {name!r}")
-    return functools.partial(loaded, *positional, **wanted.keywords)
+    loaded, positional, keywords = _load(group, name)
+    return functools.partial(loaded, *positional, **keywords) if positional or keywords else loaded
 
 
 def make_component(group: str, name: str, *positional: Any, **keywords: Any) -> Any:
@@ -242,16 +233,17 @@ def make_component(group: str, name: str, *positional: Any, **keywords: Any) -> 
         TypeError: The result is not of its group's kind.
         ImportError: The component is installed but broken.
     """
-    loaded = load_component(group, name)
-    bound = loaded if isinstance(loaded, functools.partial) else functools.partial(loaded)
-    positional, keywords = (*positional, *bound.args), {**bound.keywords, **keywords}
-    signature = inspect.signature(bound.func)
+    if group in RECORDS:
+        raise ValueError(f"dichoseg.{group} holds records, which load_component returns; got {name!r} to build")
+    make, more, named = _load(group, name)
+    positional, keywords = (*positional, *more), {**named, **keywords}
+    signature = inspect.signature(make)
     try:
         signature.bind(*positional, **keywords)
     except TypeError as error:
         takes = ", ".join(signature.parameters) or "none"
         raise ValueError(f"{name!r} cannot be made from these arguments: {error}; it takes: {takes}") from error
-    result = bound.func(*positional, **keywords)
+    result = make(*positional, **keywords)
     from . import contracts
 
     kind = INTERFACES.get(group)
@@ -260,10 +252,44 @@ def make_component(group: str, name: str, *positional: Any, **keywords: Any) -> 
     return result
 
 
+def _load(group: str, name: str) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """Return a component as its package registers it, and the positional and keyword arguments in the name."""
+    wanted = ComponentName.parse(name)
+    if wanted.argument is not None and group != "encoders":
+        raise ValueError(f"only encoders take an argument after a colon; got {name!r} in dichoseg.{group}")
+    component = _find(group, wanted, name)
+    loaded = component.load()
+    other_version = component.other_version()
+    if other_version is not None:
+        _warn_once(f"{component.name!r} in dichoseg.{group} may not work: {other_version}")
+    positional = wanted.positional if wanted.argument is None else (wanted.argument, *wanted.positional)
+    if group in RECORDS and (positional or wanted.keywords):
+        raise ValueError(f"{wanted.name!r} in dichoseg.{group} takes no arguments; got {name!r}")
+    return loaded, positional, wanted.keywords
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    logger.warning(message)
+
+
+def has_component(group: str, name: str) -> bool:
+    """Return whether any package, or the package in the name, has a component of that name in a group."""
+    try:
+        return bool(_matches(group, ComponentName.parse(name)))
+    except ValueError:
+        return False
+
+
+def _matches(group: str, wanted: ComponentName) -> list[Component]:
+    package = None if wanted.package is None else _normalized(wanted.package)
+    return [c for c in components(group) if c.name == wanted.name and package in (None, c.package)]
+
+
 def _find(group: str, wanted: ComponentName, text: str) -> Component:
     """Return the one installed component that a name means."""
     package = None if wanted.package is None else _normalized(wanted.package)
-    matches = [c for c in components(group) if c.name == wanted.name and package in (None, c.package)]
+    matches = _matches(group, wanted)
     if package is None and any(c.package == OWN_PACKAGE for c in matches):
         matches = [c for c in matches if c.package == OWN_PACKAGE]
     if len(matches) > 1:
@@ -297,7 +323,9 @@ def qualified_name(group: str, name: str) -> str:
 def _wrong_kind(group: str, loaded: Any) -> str | None:
     """Return what is wrong with a component's kind, or None; the result of a function is unknown until it is called."""
     if group == "published":
-        return None if isinstance(loaded, Published) else f"is a {type(loaded).__name__}, not a Published record"
+        return (
+            loaded.fault() if isinstance(loaded, Published) else f"is a {type(loaded).__name__}, not a Published record"
+        )
     if group == "metrics":
         return None if isinstance(loaded, Metric) else f"is a {type(loaded).__name__}, not a Metric record"
     if not callable(loaded):

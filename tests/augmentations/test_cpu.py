@@ -28,7 +28,7 @@ def test_shape_square_of_the_size_asked_for(shape, value):
         (
             "dis_tuning",
             [
-                *["Resize", "RandomCrop", "RandomRotate90", "_Elastic", "HorizontalFlip", "VerticalFlip", "CLAHE"],
+                *["Resize", "RandomCrop", "_Rotate90", "_Elastic", "HorizontalFlip", "VerticalFlip", "CLAHE"],
                 *["RandomBrightnessContrast", "RandomGamma", "BlurPatchesTransform"],
             ],
         ),

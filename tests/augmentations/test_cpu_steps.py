@@ -50,3 +50,9 @@ def test_value_resize_averages_along_one_side_and_ramps_along_the_other():
     image = cpu_augmentation("isnet", size=64, **none)(image=image, mask=image[..., 0])["image"]
     assert np.ptp(image, axis=1).max() == 0, "columns of 0 and 200 become their mean"
     assert len(np.unique(image)) > 10, "rows ramp, without steps"
+
+
+def test_value_quarter_turns_keep_the_size_of_an_oblong():
+    image = np.zeros((64, 128, 3), np.uint8)
+    augmentation = cpu_augmentation("dis_tuning", size=(64, 128), rotate90=1.0)
+    assert {augmentation(image=image, mask=image[..., 0])["image"].shape for _ in range(12)} == {(64, 128, 3)}

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dichoseg import Prediction, Target, create_model
-from dichoseg.cli.building import described, encoder_of, make_augmentation, objective_parts
+from dichoseg.cli.building import described, edge_part, encoder_of, make_augmentation, make_transform, objective_parts
 from dichoseg.objectives import WeightedSum
 
 
@@ -61,3 +61,28 @@ def test_error_network_without_an_encoder():
     assert encoder_of(model, "--freeze-encoder") is model.encoder
     with pytest.raises(ValueError, match="--freeze-encoder needs a network with an encoder; Linear has none"):
         encoder_of(nn.Linear(1, 1), "--freeze-encoder")
+
+
+def test_value_one_loss_with_several_settings():
+    parts = objective_parts(["bce", "edge_bce(width=3)", "edge_bce(width=9):0.5"], [])
+    assert list(parts) == ["bce", "edge_bce", "edge_bce_2"]
+    assert parts["edge_bce_2"][0] == 0.5
+    with pytest.raises(ValueError, match=r"'edge_bce\( width = 3 \)' is given twice"):
+        objective_parts(["bce", "edge_bce(width=3)", "edge_bce( width = 3 ):2"], [])
+
+
+def test_value_supervision_of_edges_needs_that_of_the_mask(capsys):
+    parts = objective_parts([], ["edge_supervision"])
+    assert list(parts) == ["bce", "edge_supervision"]
+    assert "bce is added" in capsys.readouterr().err
+    network = create_model("egnet_vgg16")
+    assert list(edge_part(network, None, {})) == ["predicted_edges"]
+    assert edge_part(network, None, parts) == {}, "or the edges would count twice"
+
+
+def test_value_preset_with_steps():
+    assert make_transform(None, 64) is None
+    assert make_transform("strong(jpeg=0)", 64) is not None
+    for preset in ("strong(0.5)", "nope/strong", "strong:foo", "strong(size=64)"):
+        with pytest.raises(ValueError, match="wanted a preset with steps by name"):
+            make_transform(preset, 64)

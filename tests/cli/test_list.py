@@ -67,3 +67,26 @@ def test_error_list_check_tells_what_is_broken(plugins):
     assert told["late"] == f"ok, but plugin-d {built_for}"
     assert told["lines"].endswith("cannot be imported: RuntimeError: one two")
     assert "4 cannot be used" in result.stderr
+
+
+def test_error_a_failing_check_does_not_end_the_list(tmp_path, monkeypatch):
+    info = tmp_path / "plugin_f-1.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin-f\nVersion: 1.5\n")
+    (info / "entry_points.txt").write_text(
+        "[dichoseg.heads]\nboom = plugin_f:Boom\n[dichoseg.published]\norphan = plugin_f:ORPHAN\n"
+    )
+    (tmp_path / "plugin_f.py").write_text(
+        "from dichoseg import SideHeads\n"
+        "from dichoseg.records import Published\n"
+        "class Boom(SideHeads):\n"
+        "    def logits(self, features, size): raise RuntimeError('boom')\n"
+        "ORPHAN = Published(names={'a': 'b'})\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    result = RUNNER.invoke(cli.app, ["list", "--check"])
+    sys.modules.pop("plugin_f", None)
+    assert result.exit_code == 1
+    assert re.search("boom +plugin-f 1.5 .*RuntimeError: boom", result.stdout)
+    assert "the record is of no model: plugin-f has no model 'orphan'" in result.stdout
+    assert "2 cannot be used" in result.stderr

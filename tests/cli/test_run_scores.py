@@ -1,4 +1,6 @@
 import json
+import math
+import shutil
 
 import pytest
 import torch
@@ -56,3 +58,11 @@ def test_value_the_best_by_another_score(run, monkeypatch):
     course = [row | {"quick_mae": mae} for row, mae in zip(rows(0.9, 0.2), (0.3, 0.1), strict=True)]
     score_run(folder, course, training, validation, torch.device("cpu"), best="mae")
     assert len(scored) == 1, "the last epoch has the lowest error"
+
+
+def test_value_only_the_last_where_no_epoch_has_a_score(run, monkeypatch):
+    folder, training, validation = run
+    monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: {"mae": 0.5})
+    shutil.rmtree(folder / "best")
+    score_run(folder, rows(math.nan, math.nan), training, validation, torch.device("cpu"), best="quick_max_f")
+    assert json.loads((folder / "scores.json").read_text()) == {"last": {"mae": 0.5}}

@@ -363,3 +363,11 @@ def test_error_no_pair(folder, strict):
         (folder / f"gt/{name}.png").rename(folder / f"gt/{name}_mask.png")
     with pytest.raises(ValueError, match=r"no pair in .*; got such as .*im/a.jpg and .*gt/a_mask.png"):
         FolderDataset(folder / "im", folder / "gt", strict=strict)
+
+
+def test_error_transform_of_the_image_alone(folder):
+    data = FolderDataset(folder / "im", folder / "gt", transform=lambda image, mask: {"image": image[:3], "mask": mask})
+    with pytest.raises(
+        ValueError, match=r"the transform gave an image \(3, 8, 3\) and a mask \(6, 8\); wanted one height"
+    ):
+        data[0]

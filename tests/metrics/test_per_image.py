@@ -5,6 +5,7 @@ from dichoseg import list_components, load_component
 from dichoseg.metrics import Evaluator, Pair
 from dichoseg.metrics.per_image import RECORDS, record_of
 from dichoseg.records import Metric
+from dichoseg.training.selection import score_key
 
 PREDICTION = np.tile(np.arange(97, dtype=np.uint8) * 2, (65, 1))
 MASK = np.zeros((65, 97), bool)
@@ -63,3 +64,26 @@ def test_error_unknown_metric():
     with pytest.raises(ValueError, match="no metric 'mba' in protocol 'dis'"):
         Evaluator(metrics=["mba"], protocol="dis")
     assert record_of("nothing") is None
+
+
+def test_value_metric_by_its_package(plugin):
+    for name in ("extra/max_area", "dichoseg/mba"):
+        assert list(Evaluator(metrics=[name]).definitions()) == [name]
+        assert record_of(name) is not None
+        assert score_key(name)[0] == f"quick_{name}"
+
+
+def test_error_metric_that_two_packages_share(tmp_path, monkeypatch):
+    for package in ("one", "two"):
+        (tmp_path / f"{package}-1.0.dist-info").mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n"
+        (tmp_path / f"{package}-1.0.dist-info/METADATA").write_text(metadata)
+        entry_point = "[dichoseg.metrics]\nshared_area = dichoseg.metrics.per_image:MAE\n"
+        (tmp_path / f"{package}-1.0.dist-info/entry_points.txt").write_text(entry_point)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for use in (lambda: Evaluator(metrics=["shared_area"]), lambda: score_key("shared_area")):
+        with pytest.raises(
+            ValueError, match="several packages offer 'shared_area'.*one/shared_area or two/shared_area"
+        ):
+            use()
+    assert list(Evaluator(metrics=["two/shared_area"]).definitions()) == ["two/shared_area"]

@@ -4,6 +4,7 @@ import torch
 from dichoseg import FusedHeads, Preprocessing, create_model, list_components
 from dichoseg.decoders import DeconvDecoder, EdgeGuidedDecoder
 from dichoseg.encoders import TimmEncoder
+from dichoseg.models.make import make_model
 
 
 @pytest.mark.parametrize("name", list_components("models"))
@@ -99,3 +100,31 @@ def test_value_edge_guided_by_name(encoder):
     with torch.no_grad():
         prediction = model(torch.rand(1, 3, 65, 97))
     assert prediction.logits.shape == prediction.edge_logits[0].shape == (1, 1, 65, 97)
+
+
+def test_value_arguments_in_the_name_are_arguments():
+    model = make_model(
+        "isnet(decoder='fpn', decoder_args={'channels': 8}, encoder='timm:test_resnet')", pretrained=False
+    )
+    assert model.recipe == {
+        "name": "isnet",
+        "decoder": "fpn",
+        "decoder_args": {"channels": 8},
+        "encoder": "timm:test_resnet",
+        "encoder_args": {"pretrained": False},
+    }
+
+
+def test_value_encoder_args_in_the_name_meet_pretrained():
+    name = "isnet(encoder='timm:test_resnet', decoder='fpn', encoder_args={'out_indices': (1, 2)})"
+    model = make_model(name, pretrained=False)
+    assert len(model.encoder.feature_info.channels) == 2
+
+
+def test_error_arguments_in_the_name():
+    with pytest.raises(ValueError, match="model 'isnet' takes no argument decodr; its arguments: encoder, decoder"):
+        make_model("isnet(decodr='fpn')")
+    with pytest.raises(ValueError, match="decoder is given twice, in the name .* and as an argument"):
+        make_model("isnet(decoder='fpn')", decoder="rsu")
+    with pytest.raises(ValueError, match=r"'isnet\(4\)' cannot be made from these arguments"):
+        make_model("isnet(4)")

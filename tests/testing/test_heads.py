@@ -35,6 +35,11 @@ class Twice(Good):
         return prediction._replace(side_logits=(prediction.logits,))
 
 
+class DropsFeatures(Good):
+    def forward(self, features, size):
+        return super().forward(features, size)._replace(features=features[:1])
+
+
 class OtherLogits(Good):
     def logits(self, features, size):
         return -super().logits(features, size)
@@ -72,6 +77,7 @@ def test_value_good_heads_pass(heads):
         (Small, "logits at the image's size"),
         (Twice, "repeated in side_logits"),
         (OtherLogits, r"heads.logits\(features, size\) to give the logits of the prediction"),
+        (DropsFeatures, r"wanted the features that came in, in features; got features of shapes \[\(2, 4, 33, 49\)\]"),
         (Unused, "a gradient for each parameter; got none for spare"),
         (ListOfExtras, "a dict in extras; got a list"),
         (PlainModule, "wanted a Heads"),

@@ -35,6 +35,7 @@ def test_value_a_good_metric_passes():
         (GOOD._replace(of_pair=lambda pair: np.inf), "a finite float, or NaN"),
         (GOOD._replace(of_pair=lambda pair: "1"), "a finite float, or NaN"),
         (GOOD._replace(of_pair=lambda pair: float(next(calls))), "the same value whenever it is called"),
+        (GOOD._replace(of_pair=lambda pair: float(pair.foreground.mean())), "a mask from the same mask shifted"),
         (GOOD._replace(of_pair=changes), "inputs that are not changed"),
         (GOOD._replace(of_pair=lambda prediction, mask: 1.0), r"of_pair\(pair\) fails with TypeError"),
     ],

@@ -26,10 +26,12 @@ def test_value_a_good_record_passes():
     ("record", "message"),
     [
         (U2NET, r"missing \['encoder.stem'\], unknown \['heads.fuse'\]"),
-        (renamed(side7="heads.sides.5"), "modules with weights once"),
+        (renamed(side7="heads.sides.5"), r"wanted each module once; got \['heads.sides.5'\] several times"),
         (renamed(side1="heads.sides.9"), r"missing \['heads.sides.0'\], unknown \['heads.sides.9'\]"),
-        (dataclasses.replace(ISNET, names={}), "wanted names; got none"),
-        (dataclasses.replace(ISNET, convert="function"), "a function in convert"),
+        (dataclasses.replace(ISNET, names={}), "names that are not a dict of modules, str to str"),
+        (dataclasses.replace(ISNET, convert="function"), "a convert that is not a function"),
+        (dataclasses.replace(ISNET, names=["conv_in"], convert=dict), "names that are not a dict of modules"),
+        (dataclasses.replace(ISNET, unused="num_batches_tracked"), "an unused that is not a tuple of str"),
         (ISNET.names, "a Published; got a dict"),
     ],
 )

@@ -9,6 +9,7 @@ from torch.utils.data import ConcatDataset, Subset
 
 from dichoseg import FolderDataset, Preprocessing, SyntheticDataset, create_model
 from dichoseg.augmentations import cpu_augmentation
+from dichoseg.data.decoding import to_unit
 from dichoseg.runtime.seeding import seeded
 from dichoseg.training.batches import batches, check_range, pixel_source, prepare, resized_levels, stacked
 
@@ -228,10 +229,11 @@ def test_value_masks_alone_need_no_whole_image(small_isnet, photographs):
     assert all(torch.equal(mask, whole) for mask, whole in pairs[1::2])
 
 
-def test_error_transform_of_the_image_alone(small_isnet, photographs):
-    photographs.transform = lambda image, mask: {"image": image[::2], "mask": mask}
-    with pytest.raises(ValueError, match=r"a: wanted an image .* of one size; got \(3, 140, 264\) and \(1, 280, 264\)"):
-        next(batches(photographs, small_isnet, batch_size=1, workers=0))
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_error_transform_of_the_image_alone(small_isnet, photographs, epoch):
+    photographs.transform = lambda image, mask: {"image": image[::2, ::2], "mask": mask}
+    with pytest.raises(ValueError, match=r": the transform gave an image \(140, 132, 3\) and a mask \(280, 264\)"):
+        next(batches(photographs, small_isnet, batch_size=1, workers=0, epoch=epoch))
 
 
 def test_value_mask_source_and_rounding_of_an_augmentation():
@@ -330,3 +332,47 @@ def loaded_by_name(data, model):
     for image, _, names in batches(data, model, batch_size=3, workers=0, epoch=1):
         found |= dict(zip(names, image, strict=True))
     return found
+
+
+def test_value_a_negative_index_in_joined_sets(photographs):
+    other = photographs.without([photographs[0].name])
+    chosen = Subset(ConcatDataset([photographs, other]), [-1, 0, -len(other) - len(photographs)])
+    assert pixel_source(chosen, 0) == (other, len(other) - 1)
+    assert pixel_source(chosen, 1) == pixel_source(chosen, 2) == (photographs, 0)
+
+
+class Negative(FolderDataset):
+    def load(self, index, **options):
+        sample = super().load(index, **options)
+        return sample._replace(mask=1 - sample.mask)
+
+
+def test_value_a_data_set_with_a_load_of_its_own(photographs, small_isnet):
+    plain = next(batches(photographs, small_isnet, batch_size=1, workers=0))[1]
+    photographs.__class__ = Negative
+    negative = next(batches(photographs, small_isnet, batch_size=1, workers=0))[1]
+    assert pixel_source(photographs, 0)[0] is None
+    assert torch.allclose(negative, 1 - to_unit(plain), atol=1e-2)
+
+
+def test_error_pixels_of_another_kind(small_isnet):
+    class Levels:
+        def __init__(self, image, mask):
+            self.sample = image, mask, "x.png"
+
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return self.sample
+
+        def load_pixels(self, index, *, at_least=None):
+            return self.sample
+
+    mask = torch.ones(1, 64, 64)
+    with pytest.raises(TypeError, match="x.png: load_pixels gave torch.int32 for the image; wanted uint8 or float32"):
+        next(batches(Levels(torch.ones(3, 64, 64).int(), mask), small_isnet, batch_size=1, workers=0))
+    with pytest.raises(ValueError, match=r"x.png: the image must lie in \[0, 1\]; got 2 to 2"):
+        next(batches(Levels(2 * torch.ones(3, 64, 64), mask), small_isnet, batch_size=1, workers=0))
+    with pytest.raises(ValueError, match="x.png: wanted an image .* of one size"):
+        next(batches(Levels(torch.ones(3, 64, 32), mask), small_isnet, batch_size=1, workers=0, epoch=1))

@@ -64,6 +64,9 @@ def test_error_config_that_is_no_text(tmp_path):
         {"recipe": {"name": "isnet", "encoder_args": {"checkpoint_path": "somewhere.pth"}}},
         {"recipe": {"name": "isnet", "encoder": "timm:resnet18(checkpoint_path='somewhere.pth')"}},
         {"recipe": {"name": "isnet(weights='somewhere.pth')"}},
+        {"recipe": {"name": "isnet(encoder_args={'checkpoint_path': 'somewhere.pth'})"}},
+        {"recipe": {"name": "isnet(encoder=\"timm:resnet18(checkpoint_path='somewhere.pth')\")"}},
+        {"recipe": {"name": "mine", "parts": [{"encoder": "timm:resnet18(checkpoint_path='somewhere.pth')"}]}},
         {"recipe": {"name": "isnet", "decoder": "fpn(channels=__import__('os'))"}},
         {"recipe": [1]},
         {"preprocessing": None},
@@ -82,3 +85,19 @@ def test_value_names_with_arguments_are_portable():
     config = config_of(model)
     assert config["recipe"] == {**recipe, "encoder": "timm:test_resnet(pretrained=False)"}
     assert config["preprocessing"]["size"] == (40, 96)
+
+
+def test_value_no_download_is_saved_at_any_depth(small_isnet):
+    small_isnet.recipe = {
+        "name": "mine",
+        "parts": [{"encoder": "timm:resnet18(pretrained=True, depth=2)", "pretrained": True}],
+        "label": "not (a name",
+        "heads": 4,
+    }
+    recipe = config_of(small_isnet)["recipe"]
+    assert recipe == {
+        "name": "mine",
+        "parts": [{"encoder": "timm:resnet18(pretrained=False, depth=2)", "pretrained": False}],
+        "label": "not (a name",
+        "heads": 4,
+    }

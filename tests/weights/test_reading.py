@@ -107,3 +107,9 @@ def test_error_zip_of_something_else(tmp_path):
         archive.writestr("a.jpg", b"1")
     with pytest.raises(ValueError, match="photos.pth is not a complete checkpoint"):
         read_weights(tmp_path / "photos.pth")
+
+
+def test_value_a_network_and_its_average(tmp_path, caplog):
+    torch.save({"ema": {"a": torch.zeros(1)}, "model": {"a": torch.ones(1)}, "epoch": 3}, tmp_path / "w.pth")
+    assert read_weights(tmp_path / "w.pth").state == {"a": torch.ones(1)}
+    assert "'model' is read, of the networks model, ema" in caplog.text

@@ -93,9 +93,37 @@ def test_value_published_network_of_a_plugin(plugin, tmp_path, caplog):
     assert torch.equal(filled.logits(image), model.logits(image))
 
 
-def test_value_other_networks_are_not_built(plugin, tmp_path):
+def test_value_other_networks_are_not_built(plugin, tmp_path, caplog):
     torch.save(create_model("u2netp").state_dict(), tmp_path / "w.pth")
     assert load_model(tmp_path / "w.pth").recipe == {"name": "u2netp"}
+    assert "must not be built" not in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["convert=fails", "convert=lambda state: [1]", "in_order=True"])
+def test_value_a_broken_plugin_hides_no_other_network(tmp_path, monkeypatch, caplog, fault):
+    """Not even one whose names are those of the file."""
+    folder = tmp_path / "site"
+    (folder / "aaa-1.0.dist-info").mkdir(parents=True)
+    (folder / "aaa-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: aaa\nVersion: 1.0\n")
+    (folder / "aaa-1.0.dist-info/entry_points.txt").write_text(
+        "[dichoseg.models]\naaa = aaa_net:aaa\n[dichoseg.published]\naaa = aaa_net:AAA\n"
+    )
+    (folder / "aaa_net.py").write_text(
+        "from dichoseg.models.u2net import U2NET\n"
+        "from dichoseg.records import Published\n"
+        "def aaa(): raise RuntimeError('needs CUDA kernels')\n"
+        "def fails(state): return state['mine']\n"
+        f"AAA = Published(names=U2NET.names, {fault})\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    model = create_model("u2netp")
+    torch.save(authors_state(model, "u2netp"), tmp_path / "w.pth")
+    assert load_model(tmp_path / "w.pth").recipe == {"name": "u2netp"}
+    assert "is not compared with 'aaa': RuntimeError: needs CUDA kernels" in caplog.text
+    torch.save(create_model("isnet").state_dict(), tmp_path / "other.pth")
+    with pytest.raises(ValueError, match="does not fit this model"):
+        create_model("u2netp", weights=tmp_path / "other.pth")
+    sys.modules.pop("aaa_net", None)
 
 
 def test_error_a_conversion_that_fails(plugin, tmp_path, monkeypatch):
@@ -106,3 +134,13 @@ def test_error_a_conversion_that_fails(plugin, tmp_path, monkeypatch):
     torch.save(state, tmp_path / "bad.pth")
     with pytest.raises(ValueError, match=r"bad.pth cannot be converted: IndexError in split"):
         load_model(tmp_path / "bad.pth")
+
+
+def test_error_a_conversion_that_returns_no_tensors(plugin, tmp_path, monkeypatch):
+    their_file(create_model("tiny"), tmp_path / "tiny.pth")
+    record = published_records()["tiny"]
+    object.__setattr__(record, "convert", lambda state: {key: value.numpy() for key, value in state.items()})
+    with pytest.raises(
+        ValueError, match=r"tiny.pth cannot be converted: .*lambda> returns '.*': ndarray; wanted names"
+    ):
+        create_model("tiny", weights=tmp_path / "tiny.pth")

@@ -56,9 +56,19 @@ def crop(height: int, width: int) -> A.BasicTransform:
     return A.RandomCrop(height, width)
 
 
+class _Rotate90(A.RandomRotate90):  # type: ignore[misc]
+    """albumentations' transform with half turns only if the image is not square, so that its shape does not change."""
+
+    def apply(self, img: NDArray[np.uint8], factor: int, **params: Any) -> NDArray[np.uint8]:
+        """Rotate an image (H, W, 3) or a mask (H, W) by `factor` quarter turns, rounded down to half turns."""
+        is_square = img.shape[0] == img.shape[1]
+        rotated: NDArray[np.uint8] = super().apply(img, factor if is_square else factor // 2 * 2)
+        return rotated
+
+
 def rotate90(p: float) -> A.BasicTransform:
-    """Rotate by random quarter turns."""
-    return A.RandomRotate90(p)
+    """Rotate by random quarter turns, or by half turns if the image is not square."""
+    return _Rotate90(p)
 
 
 def elastic(p: float) -> A.BasicTransform:

@@ -64,12 +64,15 @@ def calibrate(network: Model, training: FolderDataset, batch_size: int) -> None:
     )
 
 
-def edge_part(network: Model, edge_loss: str | None) -> dict[str, tuple[float, Objective]]:
-    """Return the supervision of the edges that a network predicts, if it predicts any or if it is asked for."""
+def edge_part(
+    network: Model, edge_loss: str | None, parts: dict[str, tuple[float, Objective]]
+) -> dict[str, tuple[float, Objective]]:
+    """Return the supervision of the edges that a network predicts, if it is asked for or no other part has it."""
     from ..objectives import EdgeSupervision
     from ..tracing import predicts_edges
 
-    if edge_loss is None and not predicts_edges(network):
+    has_other = any(isinstance(objective, EdgeSupervision) for _, objective in parts.values())
+    if edge_loss is None and (has_other or not predicts_edges(network)):
         return {}
     name, weight = weighted_name(edge_loss or "balanced_bce")
     supervision = EdgeSupervision(registry.make_component("losses", name))
@@ -96,15 +99,19 @@ def objective_parts(losses: list[str], objectives: list[str]) -> dict[str, tuple
     from ..objectives import DeepSupervision
 
     parts: dict[str, tuple[float, Objective]] = {}
+    seen: list[str] = []
     all_second_terms = True
     for group, texts in (("losses", losses), ("objectives", objectives)):
         for text in texts:
             name, weight = weighted_name(text)
             made = registry.make_component(group, name)
             all_second_terms &= getattr(made, "second_term", False)
-            key = registry.ComponentName.parse(name).name
-            if key in parts:
-                raise ValueError(f"{key!r} is given twice")
+            parsed = registry.ComponentName.parse(name)
+            if str(parsed) in seen:
+                raise ValueError(f"{name!r} is given twice")
+            seen.append(str(parsed))
+            same = sum(registry.ComponentName.parse(one).name == parsed.name for one in seen)
+            key = parsed.name if same == 1 else f"{parsed.name}_{same}"
             parts[key] = (weight, made if group == "objectives" else DeepSupervision(made))
     if all_second_terms:
         tell(f"{' and '.join(parts)} would leave the inside of the object unsupervised: bce is added")
@@ -129,6 +136,8 @@ def make_transform(preset: str | None, size: int | tuple[int, int]) -> Transform
     from ..augmentations import cpu_augmentation
 
     name = registry.ComponentName.parse(preset)
+    if name._replace(keywords={}) != (name.name, None, None, (), {}) or "size" in name.keywords:
+        raise ValueError(f"wanted a preset with steps by name, as in 'strong(jpeg=0.5)'; got {preset!r}")
     return cpu_augmentation(name.name, size=size, **name.keywords)
 
 

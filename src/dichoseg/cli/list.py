@@ -42,8 +42,10 @@ def _state(component: registry.Component) -> tuple[str, bool]:
     try:
         loaded = component.load()
         _check_conformance(component, loaded)
-    except (ImportError, TypeError, AssertionError) as error:
+    except (ImportError, TypeError, AssertionError) as error:  # their messages name the component
         return " ".join(str(error).split()), False
+    except Exception as error:  # a plugin may fail in any way, and the rest is listed nevertheless
+        return " ".join(f"fails with {type(error).__name__}: {error}".split()), False
     other_version = component.other_version()
     return (f"ok, but {other_version}" if other_version else "ok"), True
 
@@ -60,4 +62,6 @@ def _check_conformance(component: registry.Component, loaded: Any) -> None:
     elif component.group == "metrics":
         testing.check_metric(loaded)
     elif component.group == "published":
+        if not registry.has_component("models", f"{component.package}/{component.name}"):
+            raise TypeError(f"the record is of no model: {component.package} has no model {component.name!r}")
         testing.check_published(functools.partial(make_model, f"{component.package}/{component.name}"), loaded)

@@ -29,19 +29,16 @@ def score_run(
     from ..evaluation import evaluate
     from ..runtime.files import write_json
     from ..training.run_folder import training_card
-    from ..training.selection import higher_is_better, score_key
+    from ..training.selection import best_epoch
     from ..weights import load_model
     from ..weights.card import write_card
 
-    key = score_key(best)[0]
-    chosen = (max if higher_is_better(key) else min)(
-        history, key=lambda row: row[key]
-    )  # the first of equals, as in fit
-    best_epoch = int(chosen["epoch"])
     scores: dict[str, dict[str, float]] = {}
-    for name, epochs in (("last", len(history)), ("best", best_epoch)):
+    for name, epochs in (("last", len(history)), ("best", best_epoch(history, best))):
+        if epochs is None:  # no epoch has a score, and there is no such folder
+            continue
         model = load_model(run / name).to(device)
-        same = name == "best" and best_epoch == len(history)
+        same = name == "best" and epochs == len(history)
         scores[name] = scores["last"] if same else evaluate(model, validation, progress=True)
         on = f"{len(validation)} validation images at their masks' own size"
         card = training_card(training, history[:epochs])

@@ -207,7 +207,7 @@ def train(
     best: Annotated[
         str,
         typer.Option(
-            help="Score that decides which weights are best: a column of history.csv, or a metric from "
+            help="Score that decides which weights are best: one in history.csv, or a metric from "
             "`dichoseg list metrics`.",
             rich_help_panel="Optimization",
         ),
@@ -255,6 +255,7 @@ def train(
     from ..training import callbacks, fit, fit_gt_encoder, parameters, recomputation, schedules
     from ..training.processes import leads
     from ..training.run_folder import COMMAND, TENSORBOARD, RunFolder
+    from ..training.selection import check_best
     from ..training.two_stage import gt_encoder_folder
     from ..weights import load_model
 
@@ -302,7 +303,7 @@ def train(
         return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
 
     falling = {"cosine": schedules.cosine, "step": schedules.step_decay, "constant": schedules.constant}
-    parts |= edge_part(network, edge_loss)
+    parts |= edge_part(network, edge_loss, parts)
     in_workers = cpu_augmentation if overfit_batches is None else None
     transform = make_transform(in_workers, network.preprocessing.size or 1024)
     if gt_encoder == "train":
@@ -328,6 +329,7 @@ def train(
     training.transform = transform
     if patience is not None and validation is None:
         raise ValueError("--patience needs validation data: --val, or --val-fraction 0.1")
+    check_best(best, validates=validation is not None)
     board = [callbacks.TensorBoard(out / TENSORBOARD)] if tensorboard else []
     stopping = [] if patience is None else [callbacks.EarlyStopping(patience, metric=best)]
     held_out = "none (--val-fraction 0.1 holds some back)" if validation is None else len(validation)

@@ -403,6 +403,11 @@ def _transformed(transform: Transform, image: NDArray[np.uint8], mask: Tensor, n
                 f"{name}: the transform gave {result[kind].dtype} for the {kind}; wanted uint8, as it was given "
                 "(the model's preprocessing scales and normalises)"
             )
+    if result["image"].shape[:2] != result["mask"].shape[:2]:
+        raise ValueError(
+            f"{name}: the transform gave an image {result['image'].shape} and a mask {result['mask'].shape}; "
+            "wanted one height and width"
+        )
     new_image, new_mask = (torch.from_numpy(np.ascontiguousarray(result[kind])) for kind in ("image", "mask"))
     return new_image.permute(2, 0, 1), new_mask[None]
 

@@ -245,12 +245,13 @@ def _expanded(metrics: Sequence[str], protocol: str) -> tuple[str, ...]:
     known = PROTOCOLS[protocol]
     expanded: list[str] = []
     for name in metrics:
-        plugins: list[str] = []
-        if name not in known and name not in GROUPS and protocol == "pysodmetrics":
-            plugins = list_components("metrics")
-        if name not in (*known, *GROUPS, *plugins):
-            raise unknown(f"metric {name!r} in protocol {protocol!r}", name, (*known, *plugins, *GROUPS))
-        expanded += [one for one in GROUPS.get(name, (name,)) if one in known or one in plugins]
+        if name in GROUPS:
+            expanded += [one for one in GROUPS[name] if one in known]
+        elif name in known or (protocol == "pysodmetrics" and record_of(name) is not None):
+            expanded.append(name)
+        else:
+            plugins = list_components("metrics") if protocol == "pysodmetrics" else ()
+            raise unknown(f"metric {name!r} in protocol {protocol!r}", name, dict.fromkeys((*known, *plugins, *GROUPS)))
     if not expanded:
         raise ValueError(f"metrics must name at least one metric of protocol {protocol!r}: {', '.join(known)}")
     return tuple(dict.fromkeys(expanded))

@@ -45,11 +45,17 @@ class Pair:
     ) -> None:
         _check(prediction, mask)
         self.skeleton = skeleton
+        """The skeleton that was passed, or None."""
         self.prediction = np.ascontiguousarray(prediction)
+        """Prediction as it came; metrics use `values`."""
         self.mask = mask
+        """Mask as it came; metrics use `foreground`."""
         self.foreground = np.ascontiguousarray(mask if mask.dtype == np.bool_ else mask > 128)
+        """True at pixels of the foreground: (H, W)."""
         self.normalize = normalize
+        """Whether `values` are min-max normalized."""
         self.size: int = prediction.size
+        """Number of pixels."""
 
     @cached_property
     def of_levels(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from ..records import Metric
-from ..registry import list_components, load_component
+from ..registry import has_component, load_component
 from .boundary import boundary_iou, mean_boundary_accuracy
 from .correction import hce
 from .multi_scale import at_adaptive, at_half
@@ -64,11 +64,15 @@ RECORDS: Mapping[str, Metric] = MappingProxyType(
 
 
 def record_of(name: str) -> Metric | None:
-    """Return the record of a metric of single images, dichoseg's own or a plugin's; None if it is not found."""
+    """Return the record of a metric of single images, dichoseg's own or a plugin's; None if there is none.
+
+    Raises:
+        ValueError: Several packages share the name.
+    """
     return RECORDS.get(name) or _plugin_record(name)
 
 
 @functools.cache
 def _plugin_record(name: str) -> Metric | None:
-    record: Metric | None = load_component("metrics", name) if name in list_components("metrics") else None
+    record: Metric | None = load_component("metrics", name) if has_component("metrics", name) else None
     return record

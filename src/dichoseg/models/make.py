@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from ..contracts import Model
-from ..registry import load_component, make_component
+from ..registry import ComponentName, load_component, make_component
 
 
 def make_model(name: str, **recipe: Any) -> Model:
@@ -16,7 +16,7 @@ def make_model(name: str, **recipe: Any) -> Model:
     `dichoseg.create_model` also fills the model with weights.
 
     Args:
-        name: A name in `list_components("models")`.
+        name: A name in `list_components("models")`, with or without arguments in parentheses.
         **recipe: Arguments of the named recipe, as plain JSON values. `pretrained` is passed on to the encoder of a
             recipe that has `encoder_args` and no `pretrained` of its own.
 
@@ -25,7 +25,13 @@ def make_model(name: str, **recipe: Any) -> Model:
         TypeError: An argument is not a plain value, or a component makes something that is not of its kind.
         ImportError: A component is installed but broken.
     """
-    accepted = inspect.signature(load_component("models", name)).parameters
+    wanted = ComponentName.parse(name)
+    twice = sorted(wanted.keywords.keys() & recipe.keys())
+    if twice:
+        raise ValueError(f"{', '.join(twice)} is given twice, in the name {name!r} and as an argument")
+    recipe = {**wanted.keywords, **recipe}
+    name = str(wanted._replace(keywords={}))
+    accepted = inspect.signature(load_component("models", str(wanted._replace(positional=(), keywords={})))).parameters
     if "pretrained" in recipe and "pretrained" not in accepted and "encoder_args" in accepted:
         recipe["encoder_args"] = {**(recipe.get("encoder_args") or {}), "pretrained": recipe.pop("pretrained")}
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
@@ -41,5 +47,5 @@ def make_model(name: str, **recipe: Any) -> Model:
             f"create_model takes names and plain values ({error}); compose objects with Segmenter(encoder, decoder)"
         ) from error
     model: Model = make_component("models", name, **recipe)
-    model.recipe = {"name": name, **plain}
+    model.recipe = {**plain, "name": name}
     return model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -32,6 +33,9 @@ class EdgeSupervision(Objective):
         loss: Any `(logits, edges) -> scalar`. Default: `BalancedBCELoss()`.
         edges: Function that computes the target edges, in [0, 1], from the mask.
     """
+
+    second_term: ClassVar[bool] = True
+    """Leaves the inside of the object unsupervised, and must not stand alone."""
 
     def __init__(self, loss: Loss | None = None, *, edges: Callable[[Mask], Mask] = mask_edges) -> None:
         super().__init__()

@@ -30,11 +30,11 @@ def require(fulfilled: bool, name: str, wanted: str, got: object, change: str) -
 
 
 @contextmanager
-def attempt(name: str, action: str, change: str) -> Iterator[None]:
-    """Turn any exception in this block into a ConformanceError about `name`; `action` is the operation that failed."""
+def attempt(name: str, action: str, change: str, *, allowed: type[Exception] = ConformanceError) -> Iterator[None]:
+    """Turn any exception but an `allowed` one into a ConformanceError about `name`; `action` is what failed."""
     try:
         yield
-    except ConformanceError:
+    except (ConformanceError, allowed):
         raise
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
@@ -55,7 +55,7 @@ def build(role: str, make: Callable[..., T], *arguments: Any, change: str = DEFA
             f"check_{role} takes a class or function that builds the {role}, as an entry point does: {name}, or "
             f"lambda: {name}(...); got an instance of {name}"
         )
-    given = f"from {arguments[0]} only" if arguments else "without arguments"
+    given = f"from {arguments[0]} alone" if arguments else "without arguments"
     with attempt(name, f"building it {given}", change):
         return make(*arguments)
 

@@ -10,7 +10,7 @@ import torch
 
 from ..contracts import FeatureInfo, Features, Heads
 from ..runtime.seeding import seeded
-from .common import FEATURE_INFOS, attempt, build, check_kind, draw_features
+from .common import FEATURE_INFOS, attempt, build, check_kind, draw_features, require, shapes
 from .module import Subject, check_module
 from .prediction import check_final_logits, check_form, check_prediction
 
@@ -44,7 +44,7 @@ def check_heads(
     """
     with seeded(0):
         for info in feature_infos:
-            heads = build("heads", make, info, change=_ANY)
+            heads = build("heads", make, info, change=f"give each other argument a default, and {_ANY}")
             name = f"{type(heads).__name__} for strides {info.strides}"
             check_kind(name, heads, Heads)
             features = draw_features(info, size)
@@ -60,6 +60,13 @@ def check_heads_prediction(name: str, heads: Heads, features: Features, size: tu
     prediction = heads.eval()(features, size)
     check_form(name, prediction, batch=len(features[0]), size=size)
     check_prediction(name, prediction)
+    require(
+        len(prediction.features) == len(features) and all(map(torch.equal, prediction.features, features)),
+        name,
+        "the features that came in, in features",
+        f"features of shapes {shapes(prediction.features)}",
+        "Prediction(..., features=features): intermediate supervision compares them with the GT encoder's",
+    )
     check_final_logits(name, prediction, heads.logits(features, size), "heads.logits(features, size)")
 
 

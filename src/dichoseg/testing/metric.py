@@ -18,7 +18,8 @@ def check_metric(metric: Metric, *, size: tuple[int, int] = (65, 97)) -> None:
     - It is a `Metric` with an identifier as its name, and a definition of one line.
     - Its function returns a float, finite or NaN, for hard, empty and full masks and for a mask of one pixel, for
       8-bit and float predictions.
-    - A prediction that equals the mask scores better than a shifted one, by `higher_is_better`.
+    - A prediction that equals the mask scores better than a shifted one, by `higher_is_better`; a measure of area
+      alone, which cannot tell the two apart, does not pass.
     - Its inputs are not changed, and repeated calls give the same value.
 
     Args:
@@ -33,7 +34,7 @@ def check_metric(metric: Metric, *, size: tuple[int, int] = (65, 97)) -> None:
         "the metric",
         "a Metric",
         f"a {type(metric).__name__}",
-        "register Metric(name, of_pair, higher_is_better, definition) of dichoseg.contracts",
+        "register Metric(name, of_pair, higher_is_better, definition) of dichoseg.records",
     )
     name = str(metric.name)
     require(
@@ -64,6 +65,13 @@ def check_metric(metric: Metric, *, size: tuple[int, int] = (65, 97)) -> None:
     levels = hard.astype(np.uint8) * np.uint8(255)
     elsewhere = np.roll(levels, (height // 3, width // 3), axis=(0, 1))
     right, wrong = (_value(f"{name} of a hard mask", metric, prediction, hard) for prediction in (levels, elsewhere))
+    require(
+        right != wrong and not math.isnan(right + wrong),
+        name,
+        "values that tell a mask from the same mask shifted",
+        f"{right:.4g} and {wrong:.4g}",
+        "compare pixel with pixel; a measure of area or count alone cannot choose the best epoch",
+    )
     require(
         right > wrong if metric.higher_is_better else right < wrong,
         name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -14,7 +15,11 @@ from ..contracts import Image, Mask, Objective, Prediction, Target
 from ..runtime.seeding import seeded
 from .common import attempt, build, check_kind, draw_masks, require
 
-_TARGET = "terms(prediction, target) gets a Target since dichoseg 0.2: its mask is target.mask"
+_TARGET = (
+    "the mask is target.mask, (B, 1, H, W); an objective for a model's extras is checked with "
+    "check_objective(..., predict=model)"
+)
+_WEIGHT = "take the mask by target.unweighted_mask(self), which refuses weights, or multiply by target.weight"
 
 
 def check_objective(
@@ -119,8 +124,10 @@ def _check_terms(where: str, objective: Objective, prediction: Prediction, targe
 def _check_sum(name: str, objective: Objective, prediction: Prediction, image: Image, mask: Mask) -> None:
     """Check that the objective is the sum of its terms, at every call."""
     target = Target(mask, image)
-    wanted = float(sum(objective.terms(prediction, target).values()))
-    for value in (float(objective(prediction, target)), float(objective(prediction, target))):
+    with attempt(name, "calling it a second time", "keep no running state"):
+        wanted = float(sum(objective.terms(prediction, target).values()))
+        values = [float(objective(prediction, target)) for _ in range(2)]
+    for value in values:
         require(
             abs(value - wanted) <= 1e-4 * max(abs(wanted), 1e-2),
             name,
@@ -132,18 +139,9 @@ def _check_sum(name: str, objective: Objective, prediction: Prediction, image: I
 
 def _check_bare_mask(name: str, objective: Objective, prediction: Prediction, mask: Mask) -> None:
     """Check that a target without an image works, or is refused with a ValueError."""
-    try:
+    change = "raise ValueError('... needs Target(image=...)') if target.image is None"
+    with suppress(ValueError), attempt(name, "a bare mask", change, allowed=ValueError):
         objective(prediction, mask)
-    except ValueError:
-        return
-    except Exception as error:
-        require(
-            False,
-            name,
-            "an objective that takes a bare mask, or refuses a target without image by a ValueError",
-            f"{type(error).__name__}: {error}",
-            "raise ValueError('... needs Target(image=...)') if target.image is None",
-        )
 
 
 @torch.no_grad()
@@ -151,7 +149,8 @@ def _check_weight(name: str, objective: Objective, prediction: Prediction, targe
     """Check that pixel weights are used, or refused with a ValueError."""
     plain = float(objective(prediction, target))
     try:
-        weighted = float(objective(prediction, target._replace(weight=torch.zeros_like(target.mask))))
+        with attempt(name, "a target with pixel weights", _WEIGHT, allowed=ValueError):
+            weighted = float(objective(prediction, target._replace(weight=torch.zeros_like(target.mask))))
     except ValueError:
         return
     require(
@@ -159,5 +158,5 @@ def _check_weight(name: str, objective: Objective, prediction: Prediction, targe
         name,
         "pixel weights that are used, or refused by a ValueError",
         "the same value with all weights 0",
-        "take the mask by target.unweighted_mask(self), which refuses weights, or multiply by target.weight",
+        _WEIGHT,
     )

@@ -34,7 +34,7 @@ def check_form(name: str, prediction: Any, *, batch: int, size: tuple[int, int])
         name,
         f"logits at the image's size, {(batch, 1, *size)}",
         _described(prediction.logits),
-        "resize(logits, spatial_size(image)) of dichoseg.blocks",
+        "one channel; resize(logits, spatial_size(image)) of dichoseg.blocks",
     )
     for field in ("side_logits", "edge_logits", "features"):
         values = getattr(prediction, field)

@@ -177,16 +177,20 @@ class _Prepared(Dataset[Any]):
                 f"{name}: wanted tensors, an image (3, H, W) and a mask (1, H, W); "
                 f"got {type(image).__name__} and {type(mask).__name__}"
             )
-        same_size = image.shape[-2:] == mask.shape[-2:] or (source is not None and self.at_least is not None)
-        if image.ndim != 3 or mask.ndim != 3 or mask.shape[0] != 1 or not same_size:
+        is_reduced = source is not None and self.at_least is not None
+        if image.ndim != 3 or mask.ndim != 3 or mask.shape[0] != 1 or not _fit(image, mask, is_reduced=is_reduced):
             raise ValueError(
                 f"{name}: wanted an image (3, H, W) and a mask (1, H, W) of one size; "
                 f"got {tuple(image.shape)} and {tuple(mask.shape)}"
             )
         if source is None:
-            check_range(name, "image", image)
-            check_range(name, "mask", mask)
             image, mask = image.float(), mask.float()
+        for kind, values in (("image", image), ("mask", mask)):
+            if values.dtype == torch.uint8:
+                continue
+            if not values.is_floating_point():
+                raise TypeError(f"{name}: load_pixels gave {values.dtype} for the {kind}; wanted uint8 or float32")
+            check_range(name, kind, values)
         return self._resized(image), self._resized(mask), name
 
     def _resized(self, pixels: Tensor) -> Tensor:
@@ -218,18 +222,29 @@ class _Prepared(Dataset[Any]):
 def pixel_source(data: Any, index: int) -> tuple[PixelSource | None, int]:
     """Return the source of a sample's pixels and the index in it, also inside `Subset` and `ConcatDataset`.
 
-    The source is None if the data set has no `load_pixels`, or if a subclass overrides `__getitem__` without it.
+    The source is None if the data set has no `load_pixels`, or if a subclass overrides `__getitem__` or `load` without
+    it.
     """
     kind = type(data)
     if isinstance(data, Subset) and kind.__getitem__ is Subset.__getitem__:
         return pixel_source(data.dataset, data.indices[index])
     if isinstance(data, ConcatDataset) and kind.__getitem__ is ConcatDataset.__getitem__:
+        index = range(len(data))[index]  # from the end if negative
         part = bisect.bisect_right(data.cumulative_sizes, index)
         return pixel_source(data.datasets[part], index - (data.cumulative_sizes[part - 1] if part else 0))
     if not isinstance(data, PixelSource):
         return None, index
-    owner = next(base for base in kind.__mro__ if {"__getitem__", "load_pixels"} & vars(base).keys())
+    owner = next(base for base in kind.__mro__ if {"__getitem__", "load", "load_pixels"} & vars(base).keys())
     return (data, index) if "load_pixels" in vars(owner) else (None, index)
+
+
+def _fit(image: Tensor, mask: Tensor, *, is_reduced: bool) -> bool:
+    """Whether image and mask have one size, or one shape where the file of the image was read at a fraction of it."""
+    height, width = image.shape[-2:]
+    mask_height, mask_width = mask.shape[-2:]
+    if is_reduced:
+        return bool(height * mask_width == width * mask_height)
+    return bool((height, width) == (mask_height, mask_width))
 
 
 def _collate(samples: list[Any]) -> tuple[Image, Mask, list[str]] | Exception:

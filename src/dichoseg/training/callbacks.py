@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from ..contracts import Model
-from .selection import DEFAULT_BEST, VALIDATION, higher_is_better, score_key
+from .selection import DEFAULT_BEST, RUN, VALIDATION, find_key, gain, higher_is_better, score_key
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from .run_folder import Row
 
 logger = logging.getLogger(__name__)
-
-_OF_THE_RUN = ("learning_rate", "images_per_second", "busy", "memory_gb", "seconds")
 
 
 @final
@@ -102,9 +100,9 @@ class EarlyStopping:
         if not at_least >= 0:
             raise ValueError(f"at_least must be 0 or more; got {at_least}")
         self.patience = patience
-        self.metric = score_key(metric)[0]
+        self.metric = metric
         self.at_least = at_least
-        self.falls = not higher_is_better(self.metric)
+        self.falls = not higher_is_better(score_key(metric)[0])
         self._forget()
 
     def __call__(self, model: Model, row: Row) -> bool:
@@ -113,12 +111,12 @@ class EarlyStopping:
         Raises:
             ValueError: A row without the metric.
         """
-        if self.metric not in row:
-            hint = " (validation scores need val_data)" if self.metric.startswith(VALIDATION) else ""
-            raise ValueError(
-                f"EarlyStopping finds no {self.metric!r} in the epoch's row{hint}; it has {', '.join(row)}"
-            )
-        self._see(row)
+        key = find_key(row, self.metric)
+        if key is None:
+            missing = score_key(self.metric)[0]
+            hint = " (validation scores need val_data)" if missing.startswith(VALIDATION) else ""
+            raise ValueError(f"EarlyStopping finds no {missing!r} in the epoch's row{hint}; it has {', '.join(row)}")
+        self._see(row, key)
         if self.waited < self.patience:
             return False
         logger.info(
@@ -136,11 +134,12 @@ class EarlyStopping:
         """See the epochs of a run that goes on once more."""
         self._forget()
         for row in history:
-            if self.metric in row:
-                self._see(row)
+            key = find_key(row, self.metric)
+            if key is not None:
+                self._see(row, key)
 
-    def _see(self, row: Row) -> None:
-        epoch, score = int(row["epoch"]), -row[self.metric] if self.falls else row[self.metric]
+    def _see(self, row: Row, key: str) -> None:
+        epoch, score = int(row["epoch"]), gain(row, key)
         if epoch == 1:
             self._forget()
         if score > self.best + self.at_least:
@@ -153,6 +152,6 @@ class EarlyStopping:
 
 
 def _group(name: str) -> str:
-    if name in _OF_THE_RUN:
+    if name in RUN:
         return "run"
     return "validation" if name.startswith(VALIDATION) else "loss"

@@ -45,7 +45,7 @@ from .checks import (
 from .processes import joined
 from .run_folder import Row, RunFolder
 from .schedules import cosine
-from .selection import DEFAULT_BEST, VALIDATION, higher_is_better, score_key
+from .selection import DEFAULT_BEST, RUN, check_best, find_key, gain, score_key
 from .step import Stepper, placed
 from .validation import validate
 
@@ -126,10 +126,10 @@ def fit(
             stopped, bit for bit. To train on from some weights is another thing: `create_model(name, weights=...)`.
         on_epoch: Called after each epoch with the model, in eval mode, and the epoch's row, or several such; where one
             returns True, training ends. One that has a method `resume` gets the rows of a resumed run in it.
-        best: Score that decides which epoch's weights are the best: a key of the epoch's row, after `on_epoch` has
-            added to it, or the name of a registered metric, such as `"mba"`, which validation then computes as
-            `quick_mba`. Whether it improves by rising or falling is up to the metric; a key that ends in `loss` or
-            `mae` improves by falling.
+        best: Score that decides which epoch's weights are the best: `"loss"`, a validation score, a key that `on_epoch`
+            adds to the epoch's row, or the name of a registered metric, such as `"mba"`, which validation then computes
+            as `quick_mba`. Whether it improves by rising or falling is up to the metric; a key that ends in `loss` or
+            `mae` improves by falling. NaN is never the best.
         progress: Whether to show a bar on a terminal.
 
     Returns:
@@ -171,8 +171,8 @@ def fit(
     objective.check(model)
     check_batch_norm(model)
     best_key, best_metric = score_key(best)
-    if val_data is None and best != DEFAULT_BEST and best_key.startswith(VALIDATION):
-        raise ValueError(f"best={best!r} is a validation score, which needs val_data")
+    if not callbacks:
+        check_best(best, validates=val_data is not None)
     if resume and out is None:
         raise ValueError("resume=True goes on with the run in `out`; got no out")
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -338,7 +338,10 @@ def fit(
                 reached.ended = any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
             row |= {name: _plain(value) for name, value in processes.from_first(row).items()}
             reached.ended = processes.from_first(reached.ended)
-            score = _score(row, best_key, required=val_data is not None or best != DEFAULT_BEST)
+            scores = {
+                name: value for name, value in row.items() if name == "loss" or name not in {*means, *RUN, "epoch"}
+            }
+            score = _score(scores, best, required=val_data is not None or best != DEFAULT_BEST)
             improved = score > reached.best_score
             if improved:
                 reached.best_score = score
@@ -351,6 +354,8 @@ def fit(
                 logger.info("epoch %d: training ends here, as on_epoch asked", epoch)
             elif epoch < epochs and processes.any(stop_asked()):
                 return history
+        if best_state is None and history and (key := find_key(history[-1], best)) is not None:
+            logger.warning("%s was not a number in any epoch: the last weights are kept", key)
         if best_state is not None:
             model.load_state_dict(best_state)
         elif stepper.average is not None:
@@ -365,13 +370,14 @@ def adamw(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, lr=1e-3, fused=True)
 
 
-def _score(row: Row, key: str, *, required: bool) -> float:
+def _score(scores: Row, best: str, *, required: bool) -> float:
     """Return an epoch's score, such that higher is better; -inf without validation."""
-    if key not in row:
+    key = find_key(scores, best)
+    if key is None:
         if required:
-            raise ValueError(f"best={key!r} is not in the epoch's row; it has {', '.join(row)}")
+            raise ValueError(f"best={best!r} is no score of this epoch; its scores: {', '.join(scores)}")
         return -math.inf
-    return row[key] if higher_is_better(key) else -row[key]
+    return gain(scores, key)
 
 
 def _plain(value: float) -> float:

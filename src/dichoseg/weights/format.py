@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,28 +77,55 @@ def config_of(model: Model) -> dict[str, Any]:
 
 
 def _is_recipe(recipe: Any) -> bool:
-    """Return whether a recipe has a name and no argument that opens other files."""
+    """Return whether a recipe has a name and no argument, at any depth, that opens other files."""
     if not isinstance(recipe, dict) or not isinstance(recipe.get("name"), str):
         return False
-    arguments = [recipe, *(value for value in recipe.values() if isinstance(value, dict))]
+    names = [recipe[part] for part in ("name", *PARTS) if isinstance(recipe.get(part), str)]
+    is_parsed = all(_component_name(name) is not None for name in names)
+    return is_parsed and not any(argument in FORBIDDEN for argument in _arguments(recipe))
+
+
+def _arguments(value: Any) -> Iterator[str]:
+    """Yield the names of a recipe's arguments, including those in dicts and in the names of components."""
+    if isinstance(value, str):
+        name = _component_name(value)
+        value = () if name is None else (name.keywords, *name.positional)
+    if isinstance(value, dict):
+        yield from value
+        value = tuple(value.values())
+    if isinstance(value, list | tuple):
+        for inner in value:
+            yield from _arguments(inner)
+
+
+def _component_name(text: str) -> ComponentName | None:
+    """Return a text as the name of a component; None if it cannot be one."""
     try:
-        arguments += [ComponentName.parse(recipe[part]).keywords for part in ("name", *PARTS) if part in recipe]
-    except (TypeError, ValueError):
-        return False
-    return not any(key in FORBIDDEN for part in arguments for key in part)
+        return ComponentName.parse(text)
+    except ValueError:
+        return None
 
 
 def _portable(recipe: dict[str, Any]) -> dict[str, Any]:
     """Return a recipe for other machines: plugins' parts named with their package, no backbone downloaded again."""
-    portable = dict(recipe)
+    portable = {key: _without_download(key, value) for key, value in recipe.items()}
     for part, group in (("name", "models"), *PARTS.items()):
         if isinstance(recipe.get(part), str):
-            name = ComponentName.parse(qualified_name(group, recipe[part]))
-            if "pretrained" in name.keywords:
-                name = name._replace(keywords={**name.keywords, "pretrained": False})
-            portable[part] = str(name)
-    if (recipe.get("encoder_args") or {}).get("pretrained"):
-        portable["encoder_args"] = {**recipe["encoder_args"], "pretrained": False}
-    if recipe.get("pretrained"):
-        portable["pretrained"] = False
+            portable[part] = qualified_name(group, portable[part])
     return portable
+
+
+def _without_download(argument: str | None, value: Any) -> Any:
+    """Return an argument with each `pretrained`, at any depth, set to False."""
+    if argument == "pretrained" and value:
+        return False
+    if isinstance(value, dict):
+        return {key: _without_download(key, inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_download(None, inner) for inner in value]
+    name = _component_name(value) if isinstance(value, str) else None
+    if name is None or not (name.positional or name.keywords):
+        return value
+    keywords = {key: _without_download(key, inner) for key, inner in name.keywords.items()}
+    positional = tuple(_without_download(None, inner) for inner in name.positional)
+    return str(name._replace(positional=positional, keywords=keywords))

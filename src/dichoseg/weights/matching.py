@@ -58,9 +58,15 @@ def best_match(model: Model, stored: StoredWeights) -> Match:
     if best.differences:
         records = published_records()
         name = (model.recipe or {}).get("name")
-        first = [records[name]] if name in records else []
-        for record in [*first, *records.values()]:
-            best = min(best, _match(target, stored, record, own), key=lambda match: match.differences)
+        for other in sorted(records, key=lambda other: other != name):  # the model's own first
+            try:
+                match = _match(target, stored, records[other], own)
+            except ValueError as error:
+                if other == name:
+                    raise
+                logger.warning("%s", error)
+                continue
+            best = min(best, match, key=lambda match: match.differences)
             if not best.differences:
                 break
     if stored.is_graph and best.missing and not (best.unexpected or best.reshaped):
@@ -139,12 +145,18 @@ def _match(target: _Target, stored: StoredWeights, record: Published, modules: C
 def _converted(stored: StoredWeights, record: Published, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Apply a network's own conversion to a renamed state dict."""
     assert record.convert is not None
+    function = getattr(record.convert, "__qualname__", repr(record.convert))
     try:
-        return dict(record.convert(dict(state)))
+        converted = dict(record.convert(dict(state)))
     except Exception as error:  # a plugin's function may fail in any way
-        raise ValueError(
-            f"{stored.path} cannot be converted: {type(error).__name__} in {record.convert.__qualname__}: {error}"
-        ) from error
+        raise ValueError(f"{stored.path} cannot be converted: {type(error).__name__} in {function}: {error}") from error
+    for key, value in converted.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise ValueError(
+                f"{stored.path} cannot be converted: {function} returns {key!r}: {type(value).__name__}; "
+                "wanted names and tensors"
+            )
+    return converted
 
 
 def _translated(

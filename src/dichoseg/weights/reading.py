@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from .format import METADATA_KEY, checked_config
 from .onnx_graph import Layer, read_onnx
+
+logger = logging.getLogger(__name__)
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "params")
 
@@ -105,16 +108,23 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             "its author can save one with torch.save(model.state_dict(), path)"
         ) from error
     while isinstance(content, Mapping):
-        inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
+        wrapper = next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if wrapper is None:
             break
-        content = inner
+        others = [str(key) for key, value in content.items() if key != wrapper and _is_state(value)]
+        if others:
+            logger.warning("%s: %r is read, of the networks %s", path, wrapper, listed([wrapper, *others]))
+        content = content[wrapper]
     if not isinstance(content, Mapping) or not content:
         raise ValueError(f"{path} does not hold a dict of tensors; got {_described(content)}")
     others = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
     if others:
         raise ValueError(f"{path} must hold a dict of tensors only; {listed(others)} are not tensors")
     return {str(key): value for key, value in content.items()}
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(one, Tensor) for one in value.values())
 
 
 def _described(content: Any) -> str:

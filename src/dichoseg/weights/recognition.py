@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 
 from ..models.make import make_model
 from ..records import Published
 from .matching import best_match, explained_keys, published_records, weights_of
 from .reading import StoredWeights
+
+logger = logging.getLogger(__name__)
 
 
 def looks_like(stored: StoredWeights) -> tuple[str | None, bool]:
@@ -17,15 +21,25 @@ def looks_like(stored: StoredWeights) -> tuple[str | None, bool]:
     memory for their weights, only until one fits in keys and shapes: a network with other keys is never built.
     """
     best, name, size = None, None, 1
+    failure = None
     for candidate in _candidates(stored):
-        with torch.device("meta"):
-            model = make_model(candidate)
-        differences = best_match(model, stored).differences
+        try:
+            with torch.device("meta"):
+                model = make_model(candidate)
+            differences = best_match(model, stored).differences
+        except Exception as error:  # a plugin may fail in any way, which must not hide the other networks
+            logger.warning("%s is not compared with %r: %s: %s", stored.path, candidate, type(error).__name__, error)
+            failure = failure or error
+            continue
         if best is None or differences < best:
             best, name, size = differences, candidate, len(weights_of(model))
         if best == 0:
             break
-    return (None, False) if best is None or best > size // 2 else (name, best == 0)
+    if best is not None and best <= size // 2:
+        return name, best == 0
+    if isinstance(failure, ValueError):  # such as a conversion that fails: likely the network that the file holds
+        raise failure
+    return None, False
 
 
 def _candidates(stored: StoredWeights) -> list[str]:
