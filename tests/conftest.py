@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -29,6 +29,30 @@ def small_isnet() -> Model:
     """A tiny IS-Net for 64-pixel images."""
     torch.manual_seed(0)
     return create_model("isnet", encoder_args=SMALL, preprocessing=Preprocessing(size=64))
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch) -> Iterator[Callable[..., None]]:
+    """Install a package for one test: `install("tiny", "[dichoseg.models]\\ntiny = tiny_net:tiny", tiny_net=CODE)`."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    modules = []
+
+    def package(name: str, entry_points: str, *, requires: str = "dichoseg", **code: str) -> None:
+        info = site / f"{name.replace('-', '_')}-1.5.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\nRequires-Dist: {requires}\n"
+        )
+        (info / "entry_points.txt").write_text(entry_points)
+        for module, text in code.items():
+            (site / f"{module}.py").write_text(text)
+            modules.append(module)
+
+    yield package
+    for module in modules:
+        sys.modules.pop(module, None)
 
 
 @pytest.fixture

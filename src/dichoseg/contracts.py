@@ -69,7 +69,8 @@ class PixelSource(Protocol):
         Args:
             index: Index of the sample.
             at_least: Number of pixels that the image's shorter side must keep; a decoder may reduce the image down to
-                that. The mask keeps its native size. None keeps the native size of both.
+                that, by a factor that divides both sides. The mask keeps its native size. None keeps the native size of
+                both.
         """
 
 

@@ -10,26 +10,21 @@ from .conftest import RUNNER
 
 
 @pytest.fixture
-def plugins(tmp_path, monkeypatch):
+def plugins(install):
     """Packages that share names, some of which are broken, or built for another dichoseg."""
-    packages = {
-        "plugin-a": ("soft = plugin_a:Soft\nbce = plugin_a:Soft", "class Soft: pass", ""),
-        "plugin-b": ("soft = plugin_b:Soft\nlist = plugin_c:LIST", "from dichoseg.losses import NoSuchLoss", ">=2"),
-        "plugin-c": ("list = plugin_c:LIST", "LIST = []", ""),
-        "plugin-d": ("late = plugin_d:Late", "class Late: pass", ">=2"),
-        "plugin-e": ("lines = plugin_e:Late", "raise RuntimeError('one\\n  two')", ""),
-    }
-    for package, (lines, code, versions) in packages.items():
-        info = tmp_path / f"{package.replace('-', '_')}-1.5.dist-info"
-        info.mkdir()
-        head = f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.5\nRequires-Dist: dichoseg{versions}\n"
-        (info / "METADATA").write_text(head)
-        (info / "entry_points.txt").write_text(f"[dichoseg.losses]\n{lines}\n")
-        (tmp_path / f"{package.replace('-', '_')}.py").write_text(code)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield
-    for module in ("plugin_a", "plugin_b", "plugin_c", "plugin_d", "plugin_e"):
-        sys.modules.pop(module, None)
+    for letter, (lines, code, versions) in {
+        "a": ("soft = plugin_a:Soft\nbce = plugin_a:Soft", "class Soft: pass", ""),
+        "b": ("soft = plugin_b:Soft\nlist = plugin_c:LIST", "from dichoseg.losses import NoSuchLoss", ">=2"),
+        "c": ("list = plugin_c:LIST", "LIST = []", ""),
+        "d": ("late = plugin_d:Late", "class Late: pass", ">=2"),
+        "e": ("lines = plugin_e:Late", "raise RuntimeError('one\\n  two')", ""),
+    }.items():
+        install(
+            f"plugin-{letter}",
+            f"[dichoseg.losses]\n{lines}\n",
+            requires=f"dichoseg{versions}",
+            **{f"plugin_{letter}": code},
+        )
 
 
 def test_value_list():
@@ -69,23 +64,17 @@ def test_error_list_check_tells_what_is_broken(plugins):
     assert "4 cannot be used" in result.stderr
 
 
-def test_error_a_failing_check_does_not_end_the_list(tmp_path, monkeypatch):
-    info = tmp_path / "plugin_f-1.5.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin-f\nVersion: 1.5\n")
-    (info / "entry_points.txt").write_text(
-        "[dichoseg.heads]\nboom = plugin_f:Boom\n[dichoseg.published]\norphan = plugin_f:ORPHAN\n"
-    )
-    (tmp_path / "plugin_f.py").write_text(
-        "from dichoseg import SideHeads\n"
+def test_error_a_failing_check_does_not_end_the_list(install):
+    install(
+        "plugin-f",
+        "[dichoseg.heads]\nboom = plugin_f:Boom\n[dichoseg.published]\norphan = plugin_f:ORPHAN\n",
+        plugin_f="from dichoseg import SideHeads\n"
         "from dichoseg.records import Published\n"
         "class Boom(SideHeads):\n"
         "    def logits(self, features, size): raise RuntimeError('boom')\n"
-        "ORPHAN = Published(names={'a': 'b'})\n"
+        "ORPHAN = Published(names={'a': 'b'})\n",
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
     result = RUNNER.invoke(cli.app, ["list", "--check"])
-    sys.modules.pop("plugin_f", None)
     assert result.exit_code == 1
     assert re.search("boom +plugin-f 1.5 .*RuntimeError: boom", result.stdout)
     assert "the record is of no model: plugin-f has no model 'orphan'" in result.stdout

@@ -63,9 +63,16 @@ def test_value_two_stages_in_one_command(data):
 
 
 def test_value_overfit_batches(data):
-    result = run_cli("train", data, "--out", data / "run", *TINY, "--overfit-batches", 1)
+    result = run_cli("train", data, "--out", data / "run", *TINY, "--overfit-batches", 1, "--best", "mba")
     assert result.exit_code == 0, result.output
     assert not (data / "run/scores.json").exists()
+
+
+def test_error_best_is_checked_before_training(data):
+    for best, message in (("mbaa", "did you mean 'mba'"), ("mba", "is a validation score, which needs val_data")):
+        result = run_cli("train", data, "--out", data / "run", *TINY, "--best", best)
+        assert message in str(result.exception)
+    assert not (data / "run").exists()
 
 
 @pytest.mark.parametrize(

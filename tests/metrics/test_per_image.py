@@ -4,7 +4,6 @@ import pytest
 from dichoseg import list_components, load_component
 from dichoseg.metrics import Evaluator, Pair
 from dichoseg.metrics.per_image import RECORDS, record_of
-from dichoseg.records import Metric
 from dichoseg.training.selection import score_key
 
 PREDICTION = np.tile(np.arange(97, dtype=np.uint8) * 2, (65, 1))
@@ -28,21 +27,16 @@ def test_value_evaluator_averages_the_record(name):
 
 
 @pytest.fixture
-def plugin(tmp_path, monkeypatch):
+def plugin(install):
     """A package with metrics whose names look like those of curves."""
-    (tmp_path / "extra-1.0.dist-info").mkdir()
-    (tmp_path / "extra-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1.0\n")
-    (tmp_path / "extra-1.0.dist-info/entry_points.txt").write_text(
-        "[dichoseg.metrics]\nmax_area = extra_metrics:MAX\noverall_area = extra_metrics:OVERALL\n"
-    )
-    (tmp_path / "extra_metrics.py").write_text(
-        "from dichoseg.records import Metric\n"
+    install(
+        "extra",
+        "[dichoseg.metrics]\nmax_area = extra_metrics:MAX\noverall_area = extra_metrics:OVERALL\n",
+        extra_metrics="from dichoseg.records import Metric\n"
         "def area(pair): return float(pair.foreground.mean())\n"
         "MAX = Metric('max_area', area, definition='area')\n"
-        "OVERALL = Metric('overall_area', area, False, 'area')\n"
+        "OVERALL = Metric('overall_area', area, False, 'area')\n",
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return Metric
 
 
 def test_value_metrics_of_a_plugin_by_name(plugin):
@@ -73,14 +67,9 @@ def test_value_metric_by_its_package(plugin):
         assert score_key(name)[0] == f"quick_{name}"
 
 
-def test_error_metric_that_two_packages_share(tmp_path, monkeypatch):
+def test_error_metric_that_two_packages_share(install):
     for package in ("one", "two"):
-        (tmp_path / f"{package}-1.0.dist-info").mkdir()
-        metadata = f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n"
-        (tmp_path / f"{package}-1.0.dist-info/METADATA").write_text(metadata)
-        entry_point = "[dichoseg.metrics]\nshared_area = dichoseg.metrics.per_image:MAE\n"
-        (tmp_path / f"{package}-1.0.dist-info/entry_points.txt").write_text(entry_point)
-    monkeypatch.syspath_prepend(str(tmp_path))
+        install(package, "[dichoseg.metrics]\nshared_area = dichoseg.metrics.per_image:MAE\n")
     for use in (lambda: Evaluator(metrics=["shared_area"]), lambda: score_key("shared_area")):
         with pytest.raises(
             ValueError, match="several packages offer 'shared_area'.*one/shared_area or two/shared_area"

@@ -56,26 +56,16 @@ def test_error_names_and_arguments(arguments, message):
         ("decoders", {"name": "isnet", "decoder": "odd"}, "Decoder"),
     ],
 )
-def test_error_a_function_that_makes_something_else(tmp_path, monkeypatch, group, arguments, kind):
-    (tmp_path / "odd-1.0.dist-info").mkdir()
-    (tmp_path / "odd-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
-    (tmp_path / "odd-1.0.dist-info/entry_points.txt").write_text(
-        f"[dichoseg.{group}]\nodd = dichoseg.cli.options:tell\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
+def test_error_a_function_that_makes_something_else(install, monkeypatch, group, arguments, kind):
+    install("odd", f"[dichoseg.{group}]\nodd = dichoseg.cli.options:tell\n")
     monkeypatch.setattr("dichoseg.cli.options.tell", lambda *_: torch.nn.Identity())
     with pytest.raises(TypeError, match=f"'odd' makes a Identity, which is not a dichoseg.contracts.{kind}"):
         create_model(**arguments)
 
 
-def test_value_a_recipe_may_forward_its_arguments(tmp_path, monkeypatch):
-    (tmp_path / "wide-1.0.dist-info").mkdir()
-    (tmp_path / "wide-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: wide\nVersion: 1.0\n")
-    (tmp_path / "wide-1.0.dist-info/entry_points.txt").write_text("[dichoseg.models]\nwide = wide_model:wide\n")
-    (tmp_path / "wide_model.py").write_text(
-        "from dichoseg.models.isnet import isnet\ndef wide(**isnet_args): return isnet(**isnet_args)\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
+def test_value_a_recipe_may_forward_its_arguments(install):
+    code = "from dichoseg.models.isnet import isnet\ndef wide(**isnet_args): return isnet(**isnet_args)\n"
+    install("wide", "[dichoseg.models]\nwide = wide_model:wide\n", wide_model=code)
     model = create_model("wide", encoder="timm:test_resnet", decoder="fpn")
     assert isinstance(model.encoder, TimmEncoder)
     assert model.recipe == {"name": "wide", "encoder": "timm:test_resnet", "decoder": "fpn"}

@@ -1,5 +1,3 @@
-import sys
-
 import pytest
 import torch
 
@@ -55,19 +53,14 @@ BROKEN = []
 
 
 @pytest.fixture
-def plugin(tmp_path, monkeypatch):
+def plugin(install):
     """A package with published networks: one whose files need a conversion, one that cannot be built, one broken."""
-    folder = tmp_path / "site"
-    (folder / "tiny-1.0.dist-info").mkdir(parents=True)
-    (folder / "tiny-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
-    (folder / "tiny-1.0.dist-info/entry_points.txt").write_text(
+    install(
+        "tiny",
         "[dichoseg.models]\ntiny = tiny_net:tiny\nslow = tiny_net:slow\n"
-        "[dichoseg.published]\ntiny = tiny_net:TINY\nslow = tiny_net:SLOW\nbroken = tiny_net:BROKEN\n"
+        "[dichoseg.published]\ntiny = tiny_net:TINY\nslow = tiny_net:SLOW\nbroken = tiny_net:BROKEN\n",
+        tiny_net=PLUGIN,
     )
-    (folder / "tiny_net.py").write_text(PLUGIN)
-    monkeypatch.syspath_prepend(str(folder))
-    yield
-    sys.modules.pop("tiny_net", None)
 
 
 def their_file(model, path):
@@ -100,22 +93,17 @@ def test_value_other_networks_are_not_built(plugin, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("fault", ["convert=fails", "convert=lambda state: [1]", "in_order=True"])
-def test_value_a_broken_plugin_hides_no_other_network(tmp_path, monkeypatch, caplog, fault):
+def test_value_a_broken_plugin_hides_no_other_network(install, tmp_path, caplog, fault):
     """Not even one whose names are those of the file."""
-    folder = tmp_path / "site"
-    (folder / "aaa-1.0.dist-info").mkdir(parents=True)
-    (folder / "aaa-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: aaa\nVersion: 1.0\n")
-    (folder / "aaa-1.0.dist-info/entry_points.txt").write_text(
-        "[dichoseg.models]\naaa = aaa_net:aaa\n[dichoseg.published]\naaa = aaa_net:AAA\n"
-    )
-    (folder / "aaa_net.py").write_text(
-        "from dichoseg.models.u2net import U2NET\n"
+    install(
+        "aaa",
+        "[dichoseg.models]\naaa = aaa_net:aaa\n[dichoseg.published]\naaa = aaa_net:AAA\n",
+        aaa_net="from dichoseg.models.u2net import U2NET\n"
         "from dichoseg.records import Published\n"
         "def aaa(): raise RuntimeError('needs CUDA kernels')\n"
         "def fails(state): return state['mine']\n"
-        f"AAA = Published(names=U2NET.names, {fault})\n"
+        f"AAA = Published(names=U2NET.names, {fault})\n",
     )
-    monkeypatch.syspath_prepend(str(folder))
     model = create_model("u2netp")
     torch.save(authors_state(model, "u2netp"), tmp_path / "w.pth")
     assert load_model(tmp_path / "w.pth").recipe == {"name": "u2netp"}
@@ -123,10 +111,9 @@ def test_value_a_broken_plugin_hides_no_other_network(tmp_path, monkeypatch, cap
     torch.save(create_model("isnet").state_dict(), tmp_path / "other.pth")
     with pytest.raises(ValueError, match="does not fit this model"):
         create_model("u2netp", weights=tmp_path / "other.pth")
-    sys.modules.pop("aaa_net", None)
 
 
-def test_error_a_conversion_that_fails(plugin, tmp_path, monkeypatch):
+def test_error_a_conversion_that_fails(plugin, tmp_path):
     model = create_model("tiny")
     their_file(model, tmp_path / "tiny.pth")
     state = torch.load(tmp_path / "tiny.pth", weights_only=True)
@@ -136,7 +123,7 @@ def test_error_a_conversion_that_fails(plugin, tmp_path, monkeypatch):
         load_model(tmp_path / "bad.pth")
 
 
-def test_error_a_conversion_that_returns_no_tensors(plugin, tmp_path, monkeypatch):
+def test_error_a_conversion_that_returns_no_tensors(plugin, tmp_path):
     their_file(create_model("tiny"), tmp_path / "tiny.pth")
     record = published_records()["tiny"]
     object.__setattr__(record, "convert", lambda state: {key: value.numpy() for key, value in state.items()})

@@ -23,6 +23,7 @@ OPTIONS = {
 """Option for an argument that a message names, as in `resize_masks=True`."""
 CALLS = {
     "checkpoint_activations(model)": "--checkpoint-activations",
+    "needs val_data": "--val-fraction",
     "without(report.unusable)": "--skip-broken",
     "report()": "dichoseg check",
 }

@@ -329,7 +329,7 @@ def train(
     training.transform = transform
     if patience is not None and validation is None:
         raise ValueError("--patience needs validation data: --val, or --val-fraction 0.1")
-    check_best(best, validates=validation is not None)
+    check_best(best, validates=validation is not None or overfit_batches is not None)
     board = [callbacks.TensorBoard(out / TENSORBOARD)] if tensorboard else []
     stopping = [] if patience is None else [callbacks.EarlyStopping(patience, metric=best)]
     held_out = "none (--val-fraction 0.1 holds some back)" if validation is None else len(validation)
