@@ -8,6 +8,15 @@ from dichoseg.runtime import signals
 from dichoseg.runtime.signals import stoppable
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, also where the tests run in the background, with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_value_signals_are_put_back(monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     with stoppable(True) as asked:
