@@ -7,6 +7,7 @@ from importlib import metadata
 import pytest
 
 from dichoseg import list_components, load_component
+from dichoseg.augmentations import gpu_augmentation
 from dichoseg.registry import ComponentName, components, make_component
 
 
@@ -202,6 +203,20 @@ def test_error_arguments_that_a_part_does_not_take():
 def test_value_a_former_name_warns():
     with pytest.warns(DeprecationWarning, match="'dis-tuning' is 'dis_tuning' since 0.2, and goes in 0.4"):
         assert load_component("augmentations", "dis-tuning") is load_component("augmentations", "dis_tuning")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: load_component("augmentations", "dis-tuning"),
+        lambda: make_component("augmentations", "dis-tuning"),
+        lambda: gpu_augmentation("dis-tuning"),
+    ],
+)
+def test_value_a_former_name_warns_of_the_users_line(use):
+    with pytest.warns(DeprecationWarning, match="goes in 0.4") as warned:
+        use()
+    assert [one.filename for one in warned] == [__file__], "Python shows no others by default"
 
 
 @pytest.mark.parametrize("text", ["", "/x", "x:"])

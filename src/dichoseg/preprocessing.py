@@ -59,7 +59,7 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        object.__setattr__(self, "size", checked_size(self.size))
+        object.__setattr__(self, "size", _plain_size(self.size))
         object.__setattr__(self, "mean", _numbers("mean", self.mean))
         object.__setattr__(self, "std", _numbers("std", self.std))
         choices = {
@@ -179,14 +179,19 @@ class Preprocessing:
         return F.interpolate(image, size, mode=self.interpolation, align_corners=False, antialias=self.antialias)
 
 
-def checked_size(size: Any) -> int | tuple[int, int] | None:
-    """Return a size as plain ints, as JSON needs them, also from NumPy or a list."""
-    if size is None:
-        return None
+def height_and_width(size: Any) -> tuple[int, int]:
+    """Return the sides of a size, an int for a square or (height, width), as plain ints, also from NumPy or a list."""
     sides = tuple(size) if isinstance(size, Sequence) and not isinstance(size, str) else (size,)
     if len(sides) > 2 or not sides:
         raise ValueError(f"size must be an int, (height, width) or None; got {size!r}")
-    height, width = (whole("size", side, least=1) for side in (sides[0], sides[-1]))
+    return whole("size", sides[0], least=1), whole("size", sides[-1], least=1)
+
+
+def _plain_size(size: Any) -> int | tuple[int, int] | None:
+    """Return a size as plain ints, as JSON needs them: an int for a square."""
+    if size is None:
+        return None
+    height, width = height_and_width(size)
     return height if height == width else (height, width)
 
 

@@ -268,6 +268,20 @@ def _load(group: str, name: str) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
     return loaded, positional, wanted.keywords
 
 
+def current_name(group: str, name: str, *, stacklevel: int) -> str:
+    """Return the name that replaces a former one, with a DeprecationWarning; any other name as it is.
+
+    Args:
+        group: Group of the component.
+        name: The name.
+        stacklevel: Number of calls from here to the user's line, which the warning shows.
+    """
+    current = FORMER_NAMES.get((group, name), name)
+    if current != name:
+        warnings.warn(f"{name!r} is {current!r} since 0.2, and goes in 0.4", DeprecationWarning, stacklevel)
+    return current
+
+
 @functools.cache
 def _warn_once(message: str) -> None:
     logger.warning(message)
@@ -297,9 +311,8 @@ def _find(group: str, wanted: ComponentName, text: str) -> Component:
         raise ValueError(f"several packages offer {wanted.name!r} in dichoseg.{group}; say {choices}")
     if matches:
         return matches[0]
-    if (group, wanted.name) in FORMER_NAMES:
-        current = FORMER_NAMES[group, wanted.name]
-        warnings.warn(f"{wanted.name!r} is {current!r} since 0.2, and goes in 0.4", DeprecationWarning, stacklevel=3)
+    current = current_name(group, wanted.name, stacklevel=5)
+    if current != wanted.name:
         return _find(group, wanted._replace(name=current), text)
     if package is not None and not _is_installed(package):
         raise ValueError(f"{text!r} comes from package {package}, which is not installed: pip install {package}")

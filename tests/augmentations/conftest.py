@@ -5,6 +5,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+PHOTOMETRIC = [
+    "clahe",
+    "brightness_contrast",
+    "gamma",
+    "color_jitter",
+    "grayscale",
+    "gaussian_blur",
+    "salt_pepper",
+    "jpeg",
+]
+
 
 @pytest.fixture
 def pair():

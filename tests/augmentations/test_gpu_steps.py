@@ -3,16 +3,7 @@ import torch
 
 from dichoseg.augmentations import gpu_augmentation
 
-PHOTOMETRIC = [
-    "clahe",
-    "brightness_contrast",
-    "gamma",
-    "color_jitter",
-    "grayscale",
-    "gaussian_blur",
-    "salt_pepper",
-    "jpeg",
-]
+from .conftest import PHOTOMETRIC
 
 
 @pytest.mark.parametrize("step", PHOTOMETRIC)

@@ -368,16 +368,10 @@ def Small(feature_info):
 
 
 @pytest.fixture
-def plugin(tmp_path, monkeypatch):
+def plugin(tmp_path, install):
     """A package with a decoder, as pip would have installed it."""
-    folder = tmp_path / "site"
-    info = folder / "acme_decoders-1.0.dist-info"
-    info.mkdir(parents=True)
-    (folder / "acme_decoders.py").write_text(PLUGIN)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-decoders\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[dichoseg.decoders]\nacme = acme_decoders:Small\n")
-    monkeypatch.syspath_prepend(str(folder))
-    return folder
+    install("acme-decoders", "[dichoseg.decoders]\nacme = acme_decoders:Small\n", acme_decoders=PLUGIN)
+    return tmp_path / "site"
 
 
 def test_error_missing_plugin_names_its_package(small_isnet, tmp_path, plugin, monkeypatch):

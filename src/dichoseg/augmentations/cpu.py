@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from ..preprocessing import checked_size
+from ..preprocessing import height_and_width
 from . import cpu_steps
 from .cpu_transforms import SeededTransform
 from .presets import Steps, choose
@@ -28,10 +28,7 @@ def cpu_augmentation(
     Raises:
         ValueError: The preset or a step is unknown, or a value is out of range.
     """
-    checked = checked_size(size)
-    if checked is None:
-        raise TypeError("size must be an int or (height, width); got None")
-    height, width = checked if isinstance(checked, tuple) else (checked, checked)
+    height, width = height_and_width(size)
     steps = choose(preset, changes)
     scale = steps.pop("input_scale", 1)
     resize = cpu_steps.Resize(round(scale * height), round(scale * width))

@@ -5,11 +5,11 @@ A step is an entry of `Steps` and a function with the same name in `gpu_steps` a
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from ..checking import number, unknown, whole
+from ..registry import current_name
 
 ELASTIC_NODES = 8
 """Nodes of the elastic grid along each side."""
@@ -117,11 +117,7 @@ def choose(preset: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: The preset or a step is unknown (the message names the nearest), or a value is out of range.
         TypeError: A value is not a number.
     """
-    if preset == "dis-tuning":
-        warnings.warn(
-            "preset 'dis-tuning' is 'dis_tuning' since 0.2, and goes in 0.4", DeprecationWarning, stacklevel=3
-        )
-        preset = "dis_tuning"
+    preset = current_name("augmentations", preset, stacklevel=4)
     if preset not in PRESETS:
         raise unknown(f"augmentation preset {preset!r}", preset, PRESETS)
     for name in changes:

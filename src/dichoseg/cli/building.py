@@ -99,7 +99,7 @@ def objective_parts(losses: list[str], objectives: list[str]) -> dict[str, tuple
     from ..objectives import DeepSupervision
 
     parts: dict[str, tuple[float, Objective]] = {}
-    seen: list[str] = []
+    seen: list[registry.ComponentName] = []
     all_second_terms = True
     for group, texts in (("losses", losses), ("objectives", objectives)):
         for text in texts:
@@ -107,10 +107,10 @@ def objective_parts(losses: list[str], objectives: list[str]) -> dict[str, tuple
             made = registry.make_component(group, name)
             all_second_terms &= getattr(made, "second_term", False)
             parsed = registry.ComponentName.parse(name)
-            if str(parsed) in seen:
+            if parsed in seen:
                 raise ValueError(f"{name!r} is given twice")
-            seen.append(str(parsed))
-            same = sum(registry.ComponentName.parse(one).name == parsed.name for one in seen)
+            seen.append(parsed)
+            same = sum(one.name == parsed.name for one in seen)
             key = parsed.name if same == 1 else f"{parsed.name}_{same}"
             parts[key] = (weight, made if group == "objectives" else DeepSupervision(made))
     if all_second_terms:

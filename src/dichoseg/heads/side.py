@@ -21,9 +21,7 @@ class SideHeads(Heads):
 
     def __init__(self, feature_info: FeatureInfo) -> None:
         super().__init__()
-        self.sides = nn.ModuleList(
-            nn.Conv2d(channels, 1, kernel_size=3, padding=1) for channels in feature_info.channels
-        )
+        self.sides = _side_convolutions(feature_info)
 
     def forward(self, features: Features, size: tuple[int, int]) -> Prediction:
         """Return the final logits, and side logits of the other features."""
@@ -47,9 +45,7 @@ class FusedHeads(Heads):
 
     def __init__(self, feature_info: FeatureInfo) -> None:
         super().__init__()
-        self.sides = nn.ModuleList(
-            nn.Conv2d(channels, 1, kernel_size=3, padding=1) for channels in feature_info.channels
-        )
+        self.sides = _side_convolutions(feature_info)
         self.fuse = nn.Conv2d(len(feature_info.channels), 1, kernel_size=1)
 
     def forward(self, features: Features, size: tuple[int, int]) -> Prediction:
@@ -61,3 +57,8 @@ class FusedHeads(Heads):
     def logits(self, features: Features, size: tuple[int, int]) -> Logits:
         """Return the fused map only."""
         return self(features, size).logits
+
+
+def _side_convolutions(feature_info: FeatureInfo) -> nn.ModuleList:
+    """Return a 3x3 convolution to one channel for each feature."""
+    return nn.ModuleList(nn.Conv2d(channels, 1, kernel_size=3, padding=1) for channels in feature_info.channels)

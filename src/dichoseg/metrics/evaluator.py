@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum, isnan, nan
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from .binary import cut_above_128
 from .correction import hce
 from .measures import MEASURES, Confusion
 from .pair import Pair
-from .per_image import RECORDS, record_of
+from .per_image import RECORDS, average, record_of
 
 DIS_DEFINITIONS = {
     "mae": "mean absolute difference between prediction and grey mask, averaged over images",
@@ -212,8 +211,7 @@ class Evaluator:
             return float(MEASURES[measure](Confusion(*self._sums["overall"])))
         if metric in CURVES and variant in ("max", "mean"):
             return _extreme(variant, self._sums[measure] / self.count)
-        defined = [row[metric] for row in self._rows if not isnan(row[metric])]
-        return fsum(defined) / len(defined) if defined else nan
+        return average(row[metric] for row in self._rows)
 
     def _add(self, curves: dict[str, NDArray[Any]]) -> None:
         for key, curve in curves.items():

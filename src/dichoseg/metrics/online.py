@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum, isnan, nan
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from ..contracts import Logits, Mask
 from ..records import Metric
 from .measures import Confusion, f_measure, iou
 from .pair import Pair
+from .per_image import average
 
 
 class OnlineMetrics:
@@ -88,18 +88,12 @@ class OnlineMetrics:
             "quick_mae": self._mae / self.count,
             "quick_max_f": float(self._curve.max()) / self.count,
             "quick_iou": self._iou / self.count,
-            **{f"quick_{name}": _mean(values) for name, values in self._values.items()},
+            **{f"quick_{name}": average(values) for name, values in self._values.items()},
         }
 
 
 def _pair(levels: NDArray[np.uint8], foreground: NDArray[np.bool_]) -> Pair:
     return Pair(levels, foreground, normalize=False)
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Return the mean of the values that are not NaN; NaN if there are none."""
-    defined = [value for value in values if not isnan(value)]
-    return fsum(defined) / len(defined) if defined else nan
 
 
 def _level_counts(probability: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import fsum, isnan, nan
 from types import MappingProxyType
 
 from ..records import Metric
@@ -61,6 +62,12 @@ RECORDS: Mapping[str, Metric] = MappingProxyType(
         for record in (MAE, MSE, S_MEASURE, WEIGHTED_F, HCE, BOUNDARY_IOU, MBA, ADAPTIVE_MSIOU, BINARY_MSIOU)
     }
 )
+
+
+def average(values: Iterable[float]) -> float:
+    """Return the mean of a metric's values, without images for which it is undefined, NaN; NaN if no value remains."""
+    defined = [value for value in values if not isnan(value)]
+    return fsum(defined) / len(defined) if defined else nan
 
 
 def record_of(name: str) -> Metric | None:
