@@ -14,7 +14,7 @@ def list_(
     group: Annotated[
         str | None, typer.Argument(metavar="GROUP", help=", ".join(registry.GROUPS) + ". Default: all.")
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Import each, and show what is broken.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Import and check each; show what is broken.")] = False,
 ) -> None:
     """List the installed components: the name to ask for each by, and the package and the version it comes from."""
     groups = {each: registry.components(each) for each in (registry.GROUPS if group is None else (group,))}

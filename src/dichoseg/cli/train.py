@@ -207,7 +207,7 @@ def train(
     best: Annotated[
         str,
         typer.Option(
-            help="Score that decides which weights are best: one in history.csv, or a metric from "
+            help="Score that decides which weights are best: loss, a validation score, or a metric from "
             "`dichoseg list metrics`.",
             rich_help_panel="Optimization",
         ),
