@@ -220,7 +220,6 @@ def run(options: argparse.Namespace, arm: str, seed: int) -> None:
             "device": options.device,
             "seed": seed,
             "resume": True,
-            "progress": False,
         }
         objective = make_objective(options, ideas, model, train_data, folder, common)
         history = dichoseg.fit(
@@ -228,7 +227,7 @@ def run(options: argparse.Namespace, arm: str, seed: int) -> None:
             train_data,
             objective=objective,
             augmentation=make_augmentation(ideas),
-            optimizer=functools.partial(torch.optim.AdamW, lr=options.learning_rate),
+            optimization=dichoseg.Optimization(learning_rate=options.learning_rate),
             out=folder,
             **common,
         )

@@ -154,7 +154,7 @@ def main() -> None:
     if options.train:
         torch.set_num_threads(cores)
         few = [(torch.rand(3, options.size, options.size), torch.ones(1, options.size, options.size))] * 16
-        history = dichoseg.fit(model, few, epochs=2, batch_size=2, progress=False)
+        history = dichoseg.fit(model, few, epochs=2, batch_size=2)
         print(f"\nIS-Net trains on {len(few) / history[-1]['seconds']:.2f} images/s")
 
 

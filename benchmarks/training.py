@@ -121,7 +121,7 @@ def contestant(name: str, options: argparse.Namespace) -> dict[str, Any]:
     images = images_in_memory(4, options.size)
     if name.startswith("fit"):
         data = [images[index % 4] for index in range(options.steps * batch)]
-        rows = dichoseg.fit(model, data, epochs=3, batch_size=batch, device=options.device, progress=False)[1:]
+        rows = dichoseg.fit(model, data, epochs=3, batch_size=batch, device=options.device)[1:]
         seconds = [batch / row["images_per_second"] for row in rows]
         return {"seconds": seconds, "outside": 1 - statistics.median(row["busy"] for row in rows)}
     model.to(options.device, memory_format=torch.channels_last).train()

@@ -12,7 +12,6 @@ validation images are not used to select anything.
 import argparse
 import copy
 import dataclasses
-import functools
 import logging
 import tempfile
 from pathlib import Path
@@ -117,7 +116,7 @@ dichoseg.fit(
         edge=(0.5, DeepSupervision(EdgeBCELoss(), side_weight=0.0)),
     ),
     augmentation=Compose(gpu_augmentation("isnet"), RandomBlurPatches()),
-    optimizer=functools.partial(torch.optim.AdamW, lr=options.learning_rate),
+    optimization=dichoseg.Optimization(learning_rate=options.learning_rate),
     epochs=options.epochs,
     batch_size=8 if len(train_data) >= 8 else 2,
     out=options.out,

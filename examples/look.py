@@ -4,7 +4,6 @@
 minutes on two cores.
 """
 
-import functools
 import sys
 import tempfile
 from pathlib import Path
@@ -47,13 +46,12 @@ for name, (decoder, decoder_args) in decoders.items():
         decoder_args=decoder_args,
         preprocessing=dichoseg.Preprocessing(size=128),
     )
-    optimizer = functools.partial(torch.optim.AdamW, lr=3e-3)
     dichoseg.fit(
         models[name],
         scenes,
         epochs=epochs,
         batch_size=8,
-        optimizer=optimizer,
+        optimization=dichoseg.Optimization(learning_rate=3e-3),
     )
 # --8<-- [end:train]
 

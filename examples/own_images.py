@@ -58,7 +58,7 @@ training, validation = dataset.split(0.25, seed=0)
 # --8<-- [start:overfit]
 trial = copy.deepcopy(model)  # the model itself stays untrained
 # about 50 epochs are needed in practice
-dichoseg.fit(trial, training, overfit_batches=1, epochs=3, batch_size=4)
+dichoseg.training.overfit(trial, training, batches=1, epochs=3, batch_size=4)
 # --8<-- [end:overfit]
 
 # --8<-- [start:train]

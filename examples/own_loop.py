@@ -1,24 +1,52 @@
-"""A training loop of your own, in plain PyTorch, with dichoseg's parts."""
+"""Train in a loop of your own, in plain PyTorch, with the results of `fit`."""
 
-# --8<-- [start:loop]
+# --8<-- [start:parts]
 import torch
 
 import dichoseg
+from dichoseg.contracts import Target
+from dichoseg.metrics.online import OnlineMetrics
+from dichoseg.training import Batches, adamw, cosine
 
-small = {"channels": [8, 16], "mid_channels": [4, 8], "strides": [2, 4]}
-model = dichoseg.create_model("isnet", encoder_args=small)
-scenes = dichoseg.SyntheticDataset(8, size=64)
-data = torch.utils.data.DataLoader(scenes, batch_size=4, shuffle=True)
+EPOCHS = 2
+torch.manual_seed(0)
+model = dichoseg.create_model(
+    "isnet", encoder="timm:test_resnet", decoder="fpn", size=64
+)
+train_data = dichoseg.SyntheticDataset(8, size=64)
+val_data = dichoseg.SyntheticDataset(4, size=64, seed=1)
 augmentation = dichoseg.augmentations.RandomBlurPatches(patches=5)
 objective = dichoseg.objectives.DeepSupervision(dichoseg.losses.BCELoss())
-optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-for epoch in range(2):
-    for image, mask, _ in data:
-        image, mask = augmentation(image, mask)
-        prediction = model(model.preprocessing.normalize(image))
-        loss = objective(prediction, mask)
-        optimizer.zero_grad()
+# --8<-- [end:parts]
+
+# --8<-- [start:loop]
+train_batches = Batches(train_data, model, batch_size=4, augmentation=augmentation)
+val_batches = Batches(val_data, model, batch_size=4)
+model.to(memory_format=torch.channels_last)
+optimizer = adamw(list(model.parameters()), lr=1e-3)
+schedule = cosine(optimizer, len(train_batches) * EPOCHS)
+best, best_weights = -1.0, model.state_dict()
+for epoch in range(1, EPOCHS + 1):
+    model.train()
+    for batch in train_batches.epoch(epoch):
+        loss = objective(model(batch.image), Target(batch.mask, batch.image))
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-    print(f"epoch {epoch}: loss {float(loss.detach()):.3f}")
+        optimizer.zero_grad()
+        schedule.step()
+
+    model.eval()
+    metrics = OnlineMetrics()
+    with torch.no_grad():
+        for batch in val_batches.in_order():
+            metrics.update(model(batch.image).logits, batch.mask)
+    scores = metrics.compute()
+    print(f"epoch {epoch}: {scores}")
+    if scores["quick_max_f"] > best:
+        best = scores["quick_max_f"]
+        best_weights = {
+            name: value.clone() for name, value in model.state_dict().items()
+        }
+model.load_state_dict(best_weights)
 # --8<-- [end:loop]

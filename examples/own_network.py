@@ -77,15 +77,15 @@ def network(encoder: Encoder) -> dichoseg.Segmenter:
 
 # --8<-- [start:overfit]
 training = dichoseg.SyntheticDataset(length, size=96, seed=0)  # length is 192
-adamw = functools.partial(torch.optim.AdamW, lr=3e-3)
-by_heart = functools.partial(
-    dichoseg.fit,
-    overfit_batches=1,
+optimization = dichoseg.Optimization(learning_rate=3e-3)
+try_out = functools.partial(
+    dichoseg.training.overfit,
+    batches=1,
     epochs=trial_epochs,  # 60
-    optimizer=adamw,
+    optimization=optimization,
 )
 
-by_heart(network(small_encoder()), training)
+try_out(network(small_encoder()), training)
 # --8<-- [end:overfit]
 
 # --8<-- [start:train]
@@ -94,7 +94,7 @@ train = functools.partial(
     dichoseg.fit,
     val_data=validation,
     epochs=epochs,  # 10
-    optimizer=adamw,
+    optimization=optimization,
 )
 
 plain = network(small_encoder())
@@ -120,7 +120,7 @@ gt_encoder = dichoseg.fit_gt_encoder(
     supervised,
     training,
     epochs=epochs,
-    optimizer=adamw,
+    optimization=optimization,
 )
 objective = objectives.WeightedSum(
     bce=(1.0, objectives.DeepSupervision(losses.BCELoss())),
@@ -152,5 +152,5 @@ print(
 # --8<-- [start:backbone]
 larger = network(TimmEncoder("resnet18"))
 print(larger.feature_info)
-by_heart(larger, training)
+try_out(larger, training)
 # --8<-- [end:backbone]

@@ -36,9 +36,9 @@ checkpoint_activations(model)  # recompute activations to save memory
 
 
 # --8<-- [start:rates]
-def optimizer(_: object) -> torch.optim.Optimizer:
+def optimizer(_: object, lr: float) -> torch.optim.Optimizer:
     """Return AdamW, with a tenth of its learning rate for the trained encoder."""
-    groups = parameter_groups(model, 1e-3, encoder=0.1, weight_decay=1e-2)
+    groups = parameter_groups(model, lr, encoder=0.1, weight_decay=1e-2)
     return torch.optim.AdamW(groups, fused=True)
 
 
@@ -52,11 +52,13 @@ history = dichoseg.fit(
     model,
     train_data,
     val_data=val_data,
-    optimizer=optimizer,
-    schedule=functools.partial(cosine, warmup=2),
-    ema=0.9,
     batch_size=2,
-    accumulate=2,  # four images per step
+    optimization=dichoseg.Optimization(
+        optimizer=optimizer,
+        schedule=functools.partial(cosine, warmup=2),
+        accumulate=2,  # four images per step
+        ema=0.9,
+    ),
     epochs=3,
     on_epoch=[EarlyStopping(5), tell],
     out=run,

@@ -94,8 +94,10 @@ train = functools.partial(
     train_data=train_data,
     val_data=val_data,
     augmentation=gpu_augmentation("dis_tuning"),
-    optimizer=functools.partial(torch.optim.Adam, lr=1e-3),
-    schedule=constant,
+    optimization=dichoseg.Optimization(
+        optimizer=torch.optim.Adam,
+        schedule=constant,
+    ),
     workers=workers,
     device=options.device,
 )

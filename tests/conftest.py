@@ -25,10 +25,20 @@ SMALL = {
 
 
 @pytest.fixture
-def small_isnet() -> Model:
+def make_isnet() -> Callable[[], Model]:
+    """Make a tiny IS-Net for 64-pixel images, the same each time."""
+
+    def make() -> Model:
+        torch.manual_seed(0)
+        return create_model("isnet", encoder_args=SMALL, preprocessing=Preprocessing(size=64))
+
+    return make
+
+
+@pytest.fixture
+def small_isnet(make_isnet) -> Model:
     """A tiny IS-Net for 64-pixel images."""
-    torch.manual_seed(0)
-    return create_model("isnet", encoder_args=SMALL, preprocessing=Preprocessing(size=64))
+    return make_isnet()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import dichoseg
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = {
-    "dichoseg": "FeatureInfo FolderDataset FusedHeads GTEncoder Prediction Predictor Preprocessing RefinedHeads Sample "
+    "dichoseg": "FeatureInfo FolderDataset FusedHeads GTEncoder Optimization Prediction Predictor Preprocessing RefinedHeads Sample "
     "Segmenter SideHeads SyntheticDataset Target augmentations contracts create_model data decoders encoders evaluate "
     "evaluate_folders evaluation export export_onnx export_program fit fit_gt_encoder heads inference list_components "
     "load_component load_model losses metrics models objectives photographs predict save_model scenes testing training "
@@ -41,8 +41,9 @@ PUBLIC = {
     "dichoseg.export": "export_onnx export_program",
     "dichoseg.testing": "ConformanceError check_augmentation check_decoder check_encoder check_heads check_loss "
     "check_metric check_model check_objective check_published",
-    "dichoseg.training": "EarlyStopping TensorBoard calibrate_batch_norm checkpoint_activations constant cosine fit "
-    "fit_gt_encoder freeze freeze_batch_norm is_uncalibrated parameter_groups step_decay",
+    "dichoseg.training": "Batch Batches EarlyStopping Optimization TensorBoard adamw calibrate_batch_norm "
+    "checkpoint_activations constant cosine fit fit_gt_encoder freeze freeze_batch_norm is_uncalibrated overfit "
+    "parameter_groups step_decay",
     "dichoseg.visualize": "contact_sheet data_sheet error_map labelled_sheet learning_curves metric_curves outlined "
     "side_outputs thumbnail",
     "dichoseg.data": "DataReport FolderDataset Problem find_folders open_folders read_image read_mask",

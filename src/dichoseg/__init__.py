@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .registry import list_components as list_components
     from .registry import load_component as load_component
     from .scenes import SyntheticDataset as SyntheticDataset
+    from .training import Optimization as Optimization
     from .training import fit as fit
     from .training import fit_gt_encoder as fit_gt_encoder
     from .weights import create_model as create_model
@@ -83,6 +84,7 @@ else:
             "export": "",
             "export_onnx": "export",
             "export_program": "export",
+            "Optimization": "training",
             "fit": "training",
             "fit_gt_encoder": "training",
             "heads": "",

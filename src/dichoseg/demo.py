@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from .objectives.weighted_sum import WeightedSum
 from .runtime.files import write_json
 from .scenes.synthetic import SyntheticDataset
 from .training import fit
+from .training.optimization import Optimization
 from .training.run_folder import RunFolder
 from .visualize import contact_sheet
 from .weights.loading import create_model
@@ -76,7 +76,7 @@ def run_demo(
         objective=objective,
         epochs=epochs,
         batch_size=8,
-        optimizer=functools.partial(torch.optim.AdamW, lr=3e-3),
+        optimization=Optimization(learning_rate=3e-3),
         workers=1,
         seed=seed,
         out=out / "run",

@@ -1,17 +1,40 @@
 """Shared by the command line's tests."""
 
+import contextlib
+import io
+from typing import NamedTuple
+
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 from dichoseg import SyntheticDataset, cli
 
-RUNNER = CliRunner()
 TINY = ("--encoder", "timm:test_resnet", "--size", 64, "--epochs", 1, "--batch-size", 3, "--workers", 0)
 
 
+class Result(NamedTuple):
+    exit_code: int
+    stdout: str
+    stderr: str
+    exception: Exception | None
+
+    @property
+    def output(self):
+        return self.stdout + self.stderr
+
+
 def run_cli(*arguments):
-    return RUNNER.invoke(cli.app, [str(argument) for argument in arguments])
+    """Run a command in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    code, exception = 0, None
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            cli.run([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code or 0
+        except Exception as error:
+            code, exception = 1, error
+    return Result(code, out.getvalue(), err.getvalue(), exception)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_value_preview_shows_draws_of_the_training_set(data):
     [
         (("--augmentation", "isnet"), "--augmentation is about the contact sheet of --preview"),
         (("--size", 64), "--size is about the contact sheet of --preview"),
-        (("--preview", "--draws", 2), "--draws are of --augmentation or --cpu-augmentation; got neither"),
+        (("--preview", "--draws", 2), "--draws needs --augmentation or --cpu-augmentation; got neither"),
         (("--preview", "--augmentation", "isnett"), "no 'isnett' in dichoseg.augmentations; did you mean 'isnet'?"),
         (("--preview", "--cpu-augmentation", "isnett"), "no augmentation preset 'isnett'; did you mean 'isnet'?"),
     ],

@@ -11,5 +11,5 @@ def test_error_folder_in_use(tmp_path):
 
 def test_error_seed_below_zero(tmp_path):
     result = run_cli("demo", "--out", tmp_path / "run", "--seed", -1)
-    assert result.exit_code == 2
+    assert "seed must be 0 or more; got -1" in str(result.exception)
     assert not (tmp_path / "run").exists()

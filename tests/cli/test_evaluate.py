@@ -12,7 +12,7 @@ def test_value_evaluate_folders_side_by_side(data):
     assert result.exit_code == 0, result.output
     assert "b minus a, with 95 % intervals over 5 images" in result.output
     assert json.loads((data / "scores/scores.json").read_text())["scores"]["a"]["all"]["max_f"] == 1
-    assert "wanted one folder of predictions or more" in str(run_cli("evaluate", data / "a").exception)
+    assert "got 1 folders" in str(run_cli("evaluate", data / "a").exception)
     (data / "a/extra.png").write_bytes(min((data / "a").iterdir()).read_bytes())
     assert "extra.png has no mask in" in str(run_cli(*arguments).exception)
     assert run_cli(*arguments, "--allow-missing", "--metrics", "fast").exit_code == 0

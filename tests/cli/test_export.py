@@ -92,7 +92,6 @@ def test_error_options_that_do_not_go_together(saved, tmp_path):
     result = run_cli("export", saved, tmp_path / "small.pt2", "--half")
     assert "--dynamic, --preset and --half are for .onnx files" in str(result.exception)
     assert run_cli("export", saved, tmp_path / "small.onnx", "--preset", "other").exit_code == 2
-    assert run_cli("export", saved, tmp_path / "small.onnx", "--size", 31).exit_code == 2
 
 
 def test_error_the_destination_is_looked_at_before_the_model(tmp_path):

@@ -4,9 +4,7 @@ from importlib import metadata
 
 import pytest
 
-from dichoseg import cli
-
-from .conftest import RUNNER
+from .conftest import run_cli
 
 
 @pytest.fixture
@@ -28,7 +26,7 @@ def plugins(install):
 
 
 def test_value_list():
-    result = RUNNER.invoke(cli.app, ["list", "--check"])
+    result = run_cli("list", "--check")
     assert result.exit_code == 0
     assert "isnet_deconv_gt_encoder" in result.output
     (line,) = (line for line in result.output.splitlines() if line.startswith("  edge_bce "))
@@ -36,7 +34,7 @@ def test_value_list():
 
 
 def test_value_list_says_by_which_name_and_from_where(plugins):
-    result = RUNNER.invoke(cli.app, ["list", "losses"])
+    result = run_cli("list", "losses")
     assert result.exit_code == 0
     lines = [line.split() for line in result.output.splitlines()]
     assert lines[0] == ["losses"]
@@ -47,7 +45,7 @@ def test_value_list_says_by_which_name_and_from_where(plugins):
 
 
 def test_error_list_check_tells_what_is_broken(plugins):
-    result = RUNNER.invoke(cli.app, ["list", "losses", "--check"])
+    result = run_cli("list", "losses", "--check")
     assert result.exit_code == 1
     told = {words[0]: " ".join(words[3:]) for words in (line.split() for line in result.stdout.splitlines()[1:])}
     assert told["edge_bce"] == told["plugin-a/soft"] == "ok"
@@ -74,7 +72,7 @@ def test_error_a_failing_check_does_not_end_the_list(install):
         "    def logits(self, features, size): raise RuntimeError('boom')\n"
         "ORPHAN = Published(names={'a': 'b'})\n",
     )
-    result = RUNNER.invoke(cli.app, ["list", "--check"])
+    result = run_cli("list", "--check")
     assert result.exit_code == 1
     assert re.search("boom +plugin-f 1.5 .*RuntimeError: boom", result.stdout)
     assert "the record is of no model: plugin-f has no model 'orphan'" in result.stdout

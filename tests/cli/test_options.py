@@ -1,9 +1,11 @@
+import dataclasses
 import logging
+from pathlib import Path
 
 import pytest
 
 import dichoseg
-from dichoseg.cli.options import show_training_log
+from dichoseg.cli.options import as_arguments, show_training_log
 
 from .conftest import run_cli
 
@@ -28,3 +30,28 @@ def test_value_training_log_is_shown(caplog):
 def test_value_version():
     result = run_cli("--version")
     assert (result.exit_code, result.output) == (0, f"dichoseg {dichoseg.__version__}\n")
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    loss: tuple[str, ...] = ()
+    check: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+    data: Path | None = None
+    val: Path | None = None
+    epochs: int = 10
+    flips: bool = False
+    inner: Inner = Inner()
+
+
+def test_value_arguments_that_give_the_options_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert as_arguments(Outer()) == []
+    options = Outer(data=Path("d"), val=Path("v"), epochs=3, flips=True, inner=Inner(("a", "b:0.5"), False))
+    assert as_arguments(options) == [
+        str(tmp_path / "d"), "--val", str(tmp_path / "v"), "--epochs", "3", "--flips",
+        "--loss", "a", "--loss", "b:0.5", "--no-check",
+    ]  # fmt: skip

@@ -8,6 +8,7 @@ import torch
 from dichoseg import evaluate, load_model, save_model
 from dichoseg.cli.run_scores import score_run
 from dichoseg.data import open_folders
+from dichoseg.training.plan import Plan
 
 
 @pytest.fixture
@@ -18,7 +19,16 @@ def run(data, small_isnet):
         for head in small_isnet.heads.sides:
             head.weight.neg_()
     save_model(small_isnet, data / "run/last")
-    return data / "run", *open_folders(data, val_fraction=0.4)
+    training, validation = open_folders(data, val_fraction=0.4)
+
+    def score(*course, best="quick_max_f"):
+        plan = Plan(
+            model=small_isnet, train_data=training, val_data=validation, batch_size=2, best=best, device="cpu",
+            out=data / "run", resume=True,
+        )  # fmt: skip
+        score_run(plan, list(course))
+
+    return data / "run", validation, score
 
 
 def rows(*course):
@@ -29,8 +39,8 @@ def rows(*course):
 
 
 def test_value_both_models_are_scored_and_say_so(run, capsys):
-    folder, training, validation = run
-    score_run(folder, rows(0.2, 0.9, 0.3), training, validation, torch.device("cpu"), best="quick_max_f")
+    folder, validation, score = run
+    score(*rows(0.2, 0.9, 0.3))
     scores = json.loads((folder / "scores.json").read_text())
     for name in ("last", "best"):
         assert scores[name] == evaluate(load_model(folder / name), validation)
@@ -42,27 +52,27 @@ def test_value_both_models_are_scored_and_say_so(run, capsys):
 
 
 def test_value_the_last_model_is_scored_once_where_it_is_the_best(run, monkeypatch):
-    folder, training, validation = run
+    _, _, score = run
     scored = []
     monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or {"mae": 0.5})
-    score_run(folder, rows(0.2, 0.9), training, validation, torch.device("cpu"), best="quick_max_f")
+    score(*rows(0.2, 0.9))
     assert len(scored) == 1
-    score_run(folder, rows(0.9, 0.9), training, validation, torch.device("cpu"), best="quick_max_f")
+    score(*rows(0.9, 0.9))
     assert len(scored) == 3, "of equals, the first is the best, as in fit"
 
 
 def test_value_the_best_by_another_score(run, monkeypatch):
-    folder, training, validation = run
+    _, _, score = run
     scored = []
     monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or {"mae": 0.5})
     course = [row | {"quick_mae": mae} for row, mae in zip(rows(0.9, 0.2), (0.3, 0.1), strict=True)]
-    score_run(folder, course, training, validation, torch.device("cpu"), best="mae")
+    score(*course, best="mae")
     assert len(scored) == 1, "the last epoch has the lowest error"
 
 
 def test_value_only_the_last_where_no_epoch_has_a_score(run, monkeypatch):
-    folder, training, validation = run
+    folder, _, score = run
     monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: {"mae": 0.5})
     shutil.rmtree(folder / "best")
-    score_run(folder, rows(math.nan, math.nan), training, validation, torch.device("cpu"), best="quick_max_f")
+    score(*rows(math.nan, math.nan))
     assert json.loads((folder / "scores.json").read_text()) == {"last": {"mae": 0.5}}

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 
 import pytest
 import torch
@@ -9,18 +10,18 @@ from dichoseg import cli, create_model, evaluate, load_model, save_model
 from dichoseg.data import open_folders
 from dichoseg.training import is_uncalibrated
 
-from .conftest import RUNNER, TINY, run_cli
+from .conftest import TINY, run_cli
 
 
 def test_value_train_then_predict(data):
     out = data / "run"
-    arguments = ["train", str(data), "--out", str(out), "--encoder", "timm:test_resnet", "--decoder", "deconv",
-                 "--size", "64", "--epochs", "1", "--batch-size", "2", "--workers", "0", "--val-fraction", "0.2",
-                 "--loss", "bce", "--loss", "edge_bce:0.5", "--augmentation", "gpu"]  # fmt: skip
-    result = RUNNER.invoke(cli.app, arguments, catch_exceptions=False)
+    arguments = ("train", data, "--out", out, "--encoder", "timm:test_resnet", "--decoder", "deconv",
+                 "--size", 64, "--epochs", 1, "--batch-size", 2, "--workers", 0, "--val-fraction", 0.2,
+                 "--loss", "bce", "--loss", "edge_bce:0.5", "--augmentation", "gpu")  # fmt: skip
+    result = run_cli(*arguments)
     assert "model in" in result.output
     assert load_model(out).preprocessing.size == 64
-    result = RUNNER.invoke(cli.app, ["predict", str(out), str(data / "train/im"), "--out", str(data / "masks")])
+    result = run_cli("predict", out, data / "train/im", "--out", data / "masks")
     assert result.exit_code == 0, result.output
     assert len(list((data / "masks").iterdir())) == 5
 
@@ -43,7 +44,7 @@ def test_value_two_stages_in_one_command(data):
     result = run_cli(*arguments)
     assert result.exit_code == 0, result.output
     assert sorted(item.name for item in out.iterdir()) == [
-        "best", "command.json", "curves.png", "gt_encoder", "history.csv", "last", "scores.json", "sheets", "state.pt",
+        "best", "curves.png", "gt_encoder", "history.csv", "last", "plan.json", "scores.json", "sheets", "state.pt",
     ]  # fmt: skip
     header = (out / "history.csv").read_text().splitlines()[0].split(",")
     assert {"bce/main", "bce/side_1", "edge_bce/main", "gt_encoder/feature_1", "val_loss"} <= set(header)
@@ -58,7 +59,7 @@ def test_value_two_stages_in_one_command(data):
     result = run_cli("train", data, "--out", again, *TINY, "--gt-encoder", out / "gt_encoder")
     assert result.exit_code == 0, result.output
     assert sorted(item.name for item in again.iterdir()) == [
-        "command.json", "curves.png", "history.csv", "last", "state.pt",
+        "curves.png", "history.csv", "last", "plan.json", "state.pt",
     ]  # fmt: skip
 
 
@@ -186,11 +187,11 @@ def test_error_edge_loss_without_edges(data):
 def test_value_stopped_training_says_how_to_go_on(data, monkeypatch):
     from contextlib import nullcontext
 
-    monkeypatch.setattr("dichoseg.training.loop.stoppable", lambda enabled: nullcontext(lambda: True))
+    monkeypatch.setattr("dichoseg.training.session.stoppable", lambda enabled: nullcontext(lambda: True))
     out = data / "run"
     result = run_cli("train", data, "--out", out, *TINY, "--epochs", 2)
     assert result.exit_code == 130
-    assert f"dichoseg train --resume {out} goes on" in result.output
+    assert f"dichoseg train --resume {out} continues" in result.output
     monkeypatch.undo()
     assert run_cli("train", "--resume", out).exit_code == 0
 
@@ -198,11 +199,11 @@ def test_value_stopped_training_says_how_to_go_on(data, monkeypatch):
 def test_value_stopped_gt_encoder_goes_on(data, monkeypatch):
     from contextlib import nullcontext
 
-    monkeypatch.setattr("dichoseg.training.loop.stoppable", lambda enabled: nullcontext(lambda: True))
+    monkeypatch.setattr("dichoseg.training.session.stoppable", lambda enabled: nullcontext(lambda: True))
     out = data / "run"
     result = run_cli("train", data, "--out", out, *TINY, "--gt-encoder", "train", "--gt-encoder-epochs", 2)
     assert result.exit_code == 130
-    assert "the training of the GT encoder was stopped, and is saved" in result.output
+    assert "the training of the GT encoder was stopped; its state is saved" in result.output
     monkeypatch.undo()
     result = run_cli("train", "--resume", out)
     assert result.exit_code == 0, result.output
@@ -236,10 +237,10 @@ def test_value_encoder_rate(data, monkeypatch):
     assert rates == pytest.approx([0.01, 0.001])
 
 
-@pytest.mark.parametrize(("option", "value"), [("--ema", 2), ("--encoder-rate", 0)])
-def test_error_numbers_of_optimisation(data, option, value):
+@pytest.mark.parametrize(("option", "value"), [("--ema", 2), ("--encoder-rate", 0), ("--accumulate", 0)])
+def test_error_numbers_of_optimization(data, option, value):
     result = run_cli("train", data, "--out", data / "run", *TINY, option, value)
-    assert f"{option} must be" in str(result.exception)
+    assert re.search(rf"{option.strip('-').replace('-', '.')}.*{value}", str(result.exception))
     assert not (data / "run").exists()
 
 
@@ -256,6 +257,58 @@ def test_value_several_processes_speak_once(data, torchrun):
     assert errors.count("images to train on") == 1
     assert output.count("model in") == 1
     assert output.count("validation") == 1
-    for name in ("last/model.safetensors", "gt_encoder/model.safetensors", "scores.json", "command.json", "state.pt"):
+    for name in ("last/model.safetensors", "gt_encoder/model.safetensors", "scores.json", "plan.json", "state.pt"):
         assert (out / name).exists()
     assert len((out / "history.csv").read_text().splitlines()) == 2
+
+
+def test_error_resumed_with_another_option(data):
+    out = data / "run"
+    command = ("train", data, "--out", out, "--resume", out, *TINY)
+    assert run_cli(*command).exit_code == 0
+    plan = (out / "plan.json").read_bytes()
+    result = run_cli(*command, "--loss", "iou")
+    assert re.search("the objective was .*BCELoss.*IoULoss", str(result.exception))
+    assert (out / "plan.json").read_bytes() == plan
+    assert run_cli(*command, "--workers", 1).exit_code == 0
+    (out / "plan.json").write_text("[]")
+    assert "plan.json cannot be read" in str(run_cli("train", "--resume", out).exception)
+
+
+def test_value_resume_needs_only_the_folder(data, monkeypatch):
+    from dichoseg.training import session
+
+    out = data / "run"
+    real, calls = session.save_state, []
+
+    def killed_at_the_second(*arguments):
+        real(*arguments)
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("killed")
+
+    arguments = ("train", data, *TINY, "--epochs", 3, "--seed", 4, "--loss", "edge_bce:0.5", "--no-check")
+    assert run_cli(*arguments, "--out", data / "whole").exit_code == 0
+    monkeypatch.setattr(session, "save_state", killed_at_the_second)
+    assert "killed" in str(run_cli(*arguments, "--out", out).exception)
+    assert "already holds something" in str(run_cli(*arguments, "--out", out).exception)
+    result = run_cli("train", "--resume", out)
+    assert result.exit_code == 0, result.output
+    expected, resumed = (load_model(folder / "last").state_dict() for folder in (data / "whole", out))
+    assert all(torch.equal(value, resumed[key]) for key, value in expected.items())
+
+
+def test_error_resume_where_there_is_no_run(data):
+    assert "no run of `dichoseg train` in" in str(run_cli("train", "--resume", data / "none").exception)
+    assert "wanted DATA and --out, or --resume" in str(run_cli("train", data).exception)
+    result = run_cli("train", data, "--out", data / "a", "--resume", data / "b")
+    assert "two folders" in str(result.exception)
+    result = run_cli("train", "--resume", data / "a", "--epochs", 3)
+    assert "--resume takes all options from the run" in str(result.exception)
+
+
+def test_value_final_table_shows_the_metric_of_best(data):
+    result = run_cli("train", data, "--out", data / "run", *TINY, "--val-fraction", 0.4, "--best", "mba")
+    assert result.exit_code == 0, result.output
+    assert "mba" in result.stdout
+    assert "mba" in json.loads((data / "run/scores.json").read_text())["last"]

@@ -2,13 +2,24 @@ import copy
 import logging
 import pickle
 import random
-from functools import partial
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from dichoseg import FolderDataset, GTEncoder, Preprocessing, Sample, SyntheticDataset, create_model, fit, load_model
+from dichoseg import (
+    FolderDataset,
+    GTEncoder,
+    Optimization,
+    Preprocessing,
+    Sample,
+    SyntheticDataset,
+    create_model,
+    fit,
+    load_model,
+)
 from dichoseg.augmentations import gpu_augmentation
 from dichoseg.contracts import Objective
 from dichoseg.losses import BCELoss
@@ -30,7 +41,7 @@ def test_value_it_learns():
         SyntheticDataset(4, size=64),
         epochs=30,
         batch_size=4,
-        optimizer=partial(torch.optim.AdamW, lr=5e-3),
+        optimization=Optimization(learning_rate=5e-3),
     )
     assert history[-1]["main"] < 0.6 * history[0]["main"]
     assert [row["epoch"] for row in history] == list(range(1, 31))
@@ -55,10 +66,13 @@ def test_value_accumulation_is_one_larger_batch():
             DATA,
             epochs=1,
             batch_size=batch_size,
-            accumulate=accumulate,
-            precision="float32",
-            optimizer=partial(torch.optim.SGD, lr=0.1),
-            clip_norm=None,
+            optimization=Optimization(
+                optimizer=torch.optim.SGD,
+                learning_rate=0.1,
+                accumulate=accumulate,
+                clip_norm=None,
+                precision="float32",
+            ),
         )
         steps.append(model.state_dict())
     for key, value in steps[0].items():
@@ -72,7 +86,7 @@ def test_value_out_folder_and_best_weights(tmp_path):
         history[0]
     )
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "best", "curves.png", "history.csv", "last", "sheets", "state.pt",
+        "best", "curves.png", "history.csv", "last", "plan.json", "sheets", "state.pt",
     ]  # fmt: skip
     assert len(list((tmp_path / "run/sheets").iterdir())) == 3
     lines = (tmp_path / "run/history.csv").read_text().splitlines()
@@ -109,7 +123,7 @@ def test_value_global_state_is_left_alone():
 def test_value_gt_encoder_then_student():
     model = fresh()
     gt_encoder = GTEncoder.like(model)
-    history = fit(gt_encoder, DATA, epochs=20, batch_size=3, optimizer=partial(torch.optim.AdamW, lr=5e-3))
+    history = fit(gt_encoder, DATA, epochs=20, batch_size=3, optimization=Optimization(learning_rate=5e-3))
     assert history[-1]["main"] < 0.5 * history[0]["main"]
     frozen = {key: value.clone() for key, value in gt_encoder.state_dict().items()}
     objective = WeightedSum(bce=(1.0, DeepSupervision(BCELoss())), gt=(1.0, IntermediateSupervision(gt_encoder)))
@@ -120,8 +134,8 @@ def test_value_gt_encoder_then_student():
 
 
 def test_value_validation_loss_is_the_objective_in_evaluation(small_isnet):
-    sgd = partial(torch.optim.SGD, lr=0.0)
-    row = fit(small_isnet, DATA, val_data=DATA, epochs=1, batch_size=4, optimizer=sgd, precision="float32")[0]
+    still = Optimization(optimizer=torch.optim.SGD, learning_rate=0.0, precision="float32")
+    row = fit(small_isnet, DATA, val_data=DATA, epochs=1, batch_size=3, optimization=still)[0]
     image = torch.stack([DATA[index].image for index in range(6)])
     mask = torch.stack([DATA[index].mask for index in range(6)])
     with torch.no_grad():
@@ -152,35 +166,9 @@ def test_value_a_row_that_on_epoch_extends_is_kept(tmp_path):
 
 def test_error_optimizer_that_cannot_be_made_leaves_the_model_where_it_was():
     model = fresh()
-    with pytest.raises(ValueError, match="Invalid learning rate"):
-        fit(model, DATA, batch_size=3, optimizer=partial(torch.optim.AdamW, lr=-1.0))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'lr'"):
+        fit(model, DATA, batch_size=3, optimization=Optimization(optimizer=lambda parameters: None))
     assert model.training
-    with pytest.raises(TypeError, match="augmentation must be a function, such as .*; got 'isnet'"):
-        fit(model, DATA, augmentation="isnet")
-    with pytest.raises(TypeError, match="objective must be an Objective, such as .*; got 'bce'"):
-        fit(model, DATA, objective="bce")
-    with pytest.raises(TypeError, match="a data set needs a length and an index, as a list has; got str"):
-        fit(model, "data")
-    with pytest.raises(ValueError, match="seed must be 0 or more; got -1"):
-        fit(model, DATA, seed=-1)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"epochs": 1.5}, "epochs must be an int; got 1.5"),
-        ({"batch_size": "3"}, "batch_size must be an int; got '3'"),
-        ({"workers": 0.5}, "workers must be an int; got 0.5"),
-        ({"optimizer": "adam"}, "optimizer must be a function, such as .*SGD.*; got 'adam'"),
-        ({"schedule": "cosine"}, "schedule must be a function, such as .*cosine; got 'cosine'"),
-        ({"on_epoch": 3}, "on_epoch must be a function of model and row, or several; got 3"),
-        ({"model": torch.nn.Linear(2, 2)}, "wanted a model .*; got Linear"),
-        ({"model": None}, "wanted a model .*; got NoneType"),
-    ],
-)
-def test_error_arguments_of_another_type(arguments, message):
-    with pytest.raises(TypeError, match=message):
-        fit(**{"model": fresh(), "train_data": DATA, "batch_size": 3} | arguments)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
@@ -199,88 +187,11 @@ def test_error_sample_whose_third_part_is_no_name():
         fit(fresh(), [(image[0], mask[0], mask)] * 2, epochs=1, batch_size=2)
 
 
-def test_error_nothing_to_overfit():
-    black = [(image, mask * 0) for image, mask, _ in (DATA[index] for index in range(4))]
-    with pytest.raises(ValueError, match="the batches to overfit holds 2 masks and all of them are empty"):
-        fit(fresh(), black, overfit_batches=1, batch_size=2)
-
-
-def test_value_overfit_batches_sees_nothing_else(caplog):
-    seen = []
-
-    class Watched:
-        def __len__(self):
-            return len(DATA)
-
-        def __getitem__(self, index):
-            seen.append(index)
-            return DATA[index]
-
-    def never(image, mask):
-        raise AssertionError("no augmentation")
-
-    fast = partial(torch.optim.AdamW, lr=1e-2)
-    caplog.set_level(logging.INFO)
-    history = fit(
-        fresh(), Watched(), augmentation=never, overfit_batches=1, batch_size=2, epochs=40, optimizer=fast, seed=1
-    )
-    assert set(seen) == {0, 1}
-    assert history[-1]["loss"] < 0.5 * history[0]["loss"]
-    assert "the set-up can learn a few batches by heart" in caplog.text
-
-
 def test_value_no_bar_without_a_terminal(capfd):
     fit(fresh(), DATA, epochs=1, batch_size=3)
     shown = capfd.readouterr()
     assert shown.out == ""
     assert "epoch 1/1" not in shown.err
-
-
-def test_error_student_that_does_not_fit():
-    other = create_model("isnet", encoder_args={"channels": [4, 4], "mid_channels": [2, 2], "strides": [2, 4]})
-    objective = IntermediateSupervision(GTEncoder.like(other))
-    with pytest.raises(ValueError, match="the GT encoder gives features of channels"):
-        fit(fresh(), DATA, objective=objective)
-
-
-def test_error_arguments(tmp_path):
-    with pytest.raises(ValueError, match="epochs must be 1 or more; got 0"):
-        fit(fresh(), DATA, epochs=0)
-    with pytest.raises(ValueError, match="overfit_batches must be 1 or more; got 0"):
-        fit(fresh(), DATA, overfit_batches=0)
-    with pytest.raises(ValueError, match="train_data holds no samples"):
-        fit(fresh(), [])
-    with pytest.raises(ValueError, match="workers must be 0 or more; got -1"):
-        fit(fresh(), DATA, workers=-1)
-    with pytest.raises(ValueError, match="device must be one such as cpu, cuda, cuda:1 or mps; got 'gpu'"):
-        fit(fresh(), DATA, device="gpu")
-    with pytest.raises(ValueError, match="precision must be auto, float32, bfloat16 or float16; got 'fp16'"):
-        fit(fresh(), DATA, precision="fp16")
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="already holds something"):
-        fit(fresh(), DATA, out=tmp_path)
-    with pytest.raises(ValueError, match="is all of it frozen"):
-        fit(fresh().requires_grad_(False), DATA)
-    with pytest.raises(ValueError, match="batch_size=8, but train_data holds 6 samples; use 6 or less"):
-        fit(fresh(), DATA)
-    with pytest.raises(ValueError, match=r"ema must be between 0 and 1, such as 0.999; got 1"):
-        fit(fresh(), DATA, ema=1)
-    with pytest.raises(ValueError, match="clip_norm must be above 0, or None; got 0"):
-        fit(fresh(), DATA, clip_norm=0)
-    with pytest.raises(TypeError, match=r"on_epoch must be a function of model and row, or several; got \[5\]"):
-        fit(fresh(), DATA, on_epoch=[5])
-    with pytest.raises(TypeError, match=r"sample \d: wanted tensors, .*; got ndarray and Tensor"):
-        fit(fresh(), [(np.zeros((3, 64, 64)), torch.zeros(1, 64, 64))] * 2, batch_size=2)
-
-
-def test_error_batch_of_one_at_a_single_pixel(tmp_path):
-    model = fresh()
-    model.preprocessing = Preprocessing(size=33)
-    with pytest.raises(ValueError, match="a batch of one image of 33x33 pixels leaves batch norm a single value"):
-        fit(model, DATA, batch_size=5, epochs=1)
-    before = {key: value.clone() for key, value in model.state_dict().items()}
-    fit(model, DATA, batch_size=3, epochs=1)
-    assert any(not torch.equal(before[key], value) for key, value in model.state_dict().items())
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -341,7 +252,14 @@ def test_value_average_of_the_weights():
     seen = []
     model, raw = fresh(), fresh()
     fit(raw, DATA, batch_size=3, epochs=2)
-    fit(model, DATA, batch_size=3, epochs=2, ema=0.75, on_epoch=lambda shown, _: seen.append(shown))
+    fit(
+        model,
+        DATA,
+        batch_size=3,
+        epochs=2,
+        optimization=Optimization(ema=0.75),
+        on_epoch=lambda shown, _: seen.append(shown),
+    )
     # two steps an epoch: the first average is the first weights
     weights = []
 
@@ -351,7 +269,7 @@ def test_value_average_of_the_weights():
         )
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 
-    fit(fresh(), DATA, batch_size=3, epochs=2, schedule=record)
+    fit(fresh(), DATA, batch_size=3, epochs=2, optimization=Optimization(schedule=record))
     expected = weights[0]
     for later in weights[1:]:
         expected = [0.75 * old + 0.25 * new for old, new in zip(expected, later, strict=True)]
@@ -365,7 +283,7 @@ def test_value_precisions_one_after_the_other_and_the_model_as_before():
     results = {}
     for precision in ("float32", "bfloat16", "float16", "float32"):
         model = fresh()
-        history = fit(model, DATA, batch_size=3, epochs=2, precision=precision)
+        history = fit(model, DATA, batch_size=3, epochs=2, optimization=Optimization(precision=precision))
         if precision in results:
             assert results[precision] == history[-1]["loss"]
         results[precision] = history[-1]["loss"]
@@ -389,7 +307,7 @@ def test_error_gradient_under_accumulation_names_the_window():
             return {"steep": zero.sqrt() if First.calls == 1 else zero}
 
     with pytest.raises(FloatingPointError, match=r"the gradient is not finite: .* step 2, images \w+, \w+, \w+, \w+"):
-        fit(fresh(), DATA, objective=First(), batch_size=2, accumulate=2)
+        fit(fresh(), DATA, objective=First(), batch_size=2, optimization=Optimization(accumulate=2))
 
 
 def test_value_a_row_of_numpy_s_numbers_can_be_resumed(tmp_path):
@@ -406,7 +324,7 @@ def test_value_a_compiled_model_keeps_its_keys(tmp_path):
     model = fresh()
     keys = list(model.state_dict())
     model.compile(backend="eager")
-    fit(model, DATA, batch_size=3, epochs=1, out=tmp_path / "run", ema=0.9)
+    fit(model, DATA, batch_size=3, epochs=1, out=tmp_path / "run", optimization=Optimization(ema=0.9))
     assert list(model.state_dict()) == keys
     assert list(load_model(tmp_path / "run" / "last").state_dict()) == keys
 
@@ -414,22 +332,58 @@ def test_value_a_compiled_model_keeps_its_keys(tmp_path):
 def test_value_several_callables_and_what_a_resumed_one_gets(tmp_path):
     class Recorder:
         def __init__(self):
-            self.before = []
             self.rows = []
-
-        def resume(self, history):
-            self.before = list(history)
 
         def __call__(self, model, row):
             self.rows.append(row)
             return row["epoch"] == 1
 
-    first, second = Recorder(), Recorder()
+        def state_dict(self):
+            return {"rows": self.rows}
+
+        def load_state_dict(self, state):
+            self.rows = state["rows"]
+
+    first, second, third = Recorder(), Recorder(), Recorder()
     history = fit(fresh(), DATA, batch_size=3, epochs=2, out=tmp_path / "run", on_epoch=[first, second])
     assert first.rows == second.rows == history
     assert len(history) == 1
-    fit(fresh(), DATA, batch_size=3, epochs=2, out=tmp_path / "run", on_epoch=first, resume=True)
-    assert first.before == history
+    fit(fresh(), DATA, batch_size=3, epochs=2, out=tmp_path / "run", on_epoch=third, resume=True)
+    assert third.rows == history
+
+
+def test_value_a_callable_with_the_former_resume(tmp_path):
+    class Recorder:
+        def __call__(self, model, row):
+            return True
+
+        def resume(self, history):
+            self.history = history
+
+    history = fit(fresh(), DATA, batch_size=3, epochs=2, out=tmp_path / "run", on_epoch=Recorder())
+    again = Recorder()
+    with pytest.warns(DeprecationWarning, match="state_dict"):
+        fit(fresh(), DATA, batch_size=3, epochs=2, out=tmp_path / "run", on_epoch=again, resume=True)
+    assert again.history == history
+
+
+def test_value_an_own_loop_is_equal_bit_for_bit():
+    own = runpy.run_path(str(Path(__file__).parents[2] / "examples/own_loop.py"))
+    torch.manual_seed(0)
+    model = create_model("isnet", encoder="timm:test_resnet", decoder="fpn", size=64)
+    history = fit(
+        model,
+        own["train_data"],
+        val_data=own["val_data"],
+        objective=own["objective"],
+        augmentation=own["augmentation"],
+        epochs=own["EPOCHS"],
+        batch_size=4,
+        optimization=Optimization(precision="float32"),
+    )
+    assert own["scores"] == {name: history[-1][name] for name in own["scores"]}
+    expected = model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in own["model"].state_dict().items())
 
 
 def test_value_a_row_says_how_fast_it_went():
@@ -463,7 +417,7 @@ def test_value_on_epoch_gets_the_model_in_eval_mode(ema, val_data):
         model,
         DATA,
         val_data=val_data,
-        ema=ema,
+        optimization=Optimization(ema=ema),
         epochs=2,
         batch_size=3,
         on_epoch=lambda model, _: training.append(model.training),
@@ -478,7 +432,7 @@ def test_value_without_validation_the_average_is_what_remains():
     def keep(average, row):
         shown.append(copy.deepcopy(average.state_dict()))
 
-    fit(model, DATA, epochs=2, batch_size=3, ema=0.9, on_epoch=keep)
+    fit(model, DATA, epochs=2, batch_size=3, optimization=Optimization(ema=0.9), on_epoch=keep)
     assert all(torch.equal(value, shown[-1][key]) for key, value in model.state_dict().items())
     alone = fresh()
     fit(alone, DATA, epochs=2, batch_size=3)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dichoseg import GTEncoder, Preprocessing, SyntheticDataset, create_model, fit, load_model, save_model
+from dichoseg import GTEncoder, Optimization, Preprocessing, SyntheticDataset, create_model, fit, load_model, save_model
 from dichoseg.training import constant, freeze, parameter_groups
 
 DATA = SyntheticDataset(4, size=64)
@@ -83,9 +83,11 @@ def test_value_groups_in_fit(small_isnet):
         DATA,
         epochs=1,
         batch_size=4,
-        clip_norm=None,
-        optimizer=lambda _: torch.optim.Adam(parameter_groups(small_isnet, 1e-3, encoder=0.1)),
-        schedule=constant,
+        optimization=Optimization(
+            clip_norm=None,
+            optimizer=lambda _, lr: torch.optim.Adam(parameter_groups(small_isnet, lr, encoder=0.1)),
+            schedule=constant,
+        ),
     )
     assert history[0]["learning_rate"] == 1e-3
     moved = [

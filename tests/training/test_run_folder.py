@@ -68,9 +68,9 @@ def test_error_folder_in_use(tmp_path):
 
 
 def test_error_names_what_is_not_the_run_s(tmp_path):
-    for name in ("command.json", "history.csv", "notes.txt"):
+    for name in ("plan.json", "history.csv", "notes.txt"):
         (tmp_path / name).write_text("")
     with pytest.raises(FileExistsError, match=r"\(history.csv\); wanted a new folder for this run"):
         RunFolder(tmp_path)
-    with pytest.raises(FileExistsError, match=r"\(notes.txt\); wanted the run's own files alone"):
+    with pytest.raises(FileExistsError, match=r"\(notes.txt\); wanted only files of the run"):
         RunFolder(tmp_path, resume=True)

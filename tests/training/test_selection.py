@@ -92,7 +92,7 @@ def test_value_validation_computes_the_metric(small_isnet):
 def test_error_choice_of_the_best(small_isnet):
     with pytest.raises(ValueError, match="score 'quick_mab'.*did you mean 'quick_mae'"):
         fit(small_isnet, pairs(), epochs=1, batch_size=2, best="quick_mab", device="cpu")
-    with pytest.raises(ValueError, match="best='mine' is no score of this epoch; its scores: loss, other"):
+    with pytest.raises(ValueError, match="best='mine' is not a score of this epoch; its scores: loss, other"):
         course_of(small_isnet, [1.0], best="mine", key="other")
     with pytest.raises(TypeError, match="best must be the name of a score.*got 3"):
         fit(small_isnet, pairs(), epochs=1, batch_size=2, best=3, device="cpu")
@@ -125,7 +125,7 @@ def test_value_a_key_of_the_row_goes_before_a_metric_of_its_name(small_isnet):
 
 def test_error_a_term_or_the_time_is_no_score(small_isnet):
     for best in ("main", "seconds", "epoch"):
-        with pytest.raises(ValueError, match=f"best='{best}' is no score of this epoch; its scores: loss"):
+        with pytest.raises(ValueError, match=f"best='{best}' is not a score of this epoch; its scores: loss"):
             fit(small_isnet, pairs(), epochs=1, batch_size=2, best=best, on_epoch=lambda *_: None, device="cpu")
 
 

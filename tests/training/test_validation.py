@@ -5,24 +5,22 @@ from dichoseg import SyntheticDataset
 from dichoseg.losses import BCELoss
 from dichoseg.metrics.online import OnlineMetrics
 from dichoseg.objectives import DeepSupervision
-from dichoseg.training.processes import Processes
-from dichoseg.training.schedules import cosine
+from dichoseg.training import Batches, Optimization
+from dichoseg.training.ranks import Ranks
 from dichoseg.training.step import Stepper
 from dichoseg.training.validation import validate
 
 DATA = SyntheticDataset(5, size=64)
-CPU = torch.device("cpu")
 
 
 def stepper(model, **options):
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    settings = {"dtype": None, "clip_norm": 1.0, "ema": None, "processes": Processes()} | options
-    return Stepper(model, DeepSupervision(BCELoss()), optimizer, cosine(optimizer, 10), **settings)
+    optimization = Optimization(optimizer=torch.optim.SGD, precision="float32", **options)
+    return Stepper(model, DeepSupervision(BCELoss()), optimization, steps=10, ranks=Ranks())
 
 
 def test_value_the_batches_make_no_difference(small_isnet):
     one = stepper(small_isnet)
-    row = validate(one, DATA, batch_size=2, workers=0, device=CPU)
+    row = validate(one, Batches(DATA, small_isnet, batch_size=2))
     assert not small_isnet.training
     normalize = small_isnet.preprocessing.normalize
     image = torch.stack([normalize(DATA[index].image[None])[0] for index in range(5)])
@@ -37,8 +35,8 @@ def test_value_the_batches_make_no_difference(small_isnet):
 
 def test_value_the_average_is_what_is_scored(small_isnet):
     one = stepper(small_isnet, ema=0.5)
-    before = validate(one, DATA, batch_size=5, workers=0, device=CPU)
+    before = validate(one, Batches(DATA, small_isnet, batch_size=5))
     with torch.no_grad():
         for parameter in small_isnet.parameters():
             parameter.zero_()
-    assert validate(one, DATA, batch_size=5, workers=0, device=CPU) == before
+    assert validate(one, Batches(DATA, small_isnet, batch_size=5)) == before

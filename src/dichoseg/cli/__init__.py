@@ -2,9 +2,9 @@
 
 import sys
 import warnings
-from typing import Annotated
+from collections.abc import Callable, Sequence
 
-import typer
+import tyro
 
 from .check import check
 from .convert import convert
@@ -13,43 +13,44 @@ from .evaluate import evaluate
 from .export import export
 from .hints import with_options
 from .list import list_
+from .options import CONFIG
 from .predict import predict
 from .train import train
 
-app = typer.Typer(
-    name="dichoseg",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-for command in (demo, check, train, predict, evaluate, export, convert):
-    app.command()(command)
-app.command("list")(list_)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "check": check,
+    "train": train,
+    "predict": predict,
+    "evaluate": evaluate,
+    "export": export,
+    "convert": convert,
+    "list": list_,
+}
 
 
-def show_version(asked: bool) -> None:
-    """Say which version this is, and end."""
-    if asked:
+def run(arguments: Sequence[str]) -> None:
+    """Run a command."""
+    if [*arguments] == ["--version"]:
         from .. import __version__
 
-        typer.echo(f"dichoseg {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def before_commands(
-    version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version, and exit.")
-    ] = False,
-) -> None:
-    """Dichotomous image segmentation: separate the foreground of a photograph from its background."""
+        print(f"dichoseg {__version__}")
+        return
+    tyro.extras.subcommand_cli_from_dict(
+        COMMANDS,
+        prog="dichoseg",
+        description="Dichotomous image segmentation: separate the foreground of a photograph from its background. "
+        "`dichoseg --version` prints the version.",
+        args=arguments or ["--help"],
+        config=CONFIG,
+    )
 
 
 def main() -> None:
     """Run the command line; an error that a user can fix is one line."""
     warnings.filterwarnings("default", message=".* since .*, and goes in ", category=DeprecationWarning)
     try:
-        app()
+        run(sys.argv[1:])
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError) as error:
-        typer.echo(f"error: {with_options(str(error))}", err=True)
+        print(f"error: {with_options(str(error))}", file=sys.stderr)
         sys.exit(1)

@@ -2,82 +2,83 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+import tyro
 
-from .building import make_augmentation, make_transform
+from .building import AugmentationOptions
+from .data_options import Data
 from .hints import with_options
-from .options import (
-    DataArgument,
-    ForegroundOption,
-    ImagesOption,
-    MasksOption,
-    MaskSuffixOption,
-    ResizeOption,
-    ValOption,
-)
+from .options import Flag
+
+if TYPE_CHECKING:
+    from ..data import DataReport, FolderDataset
+
+SHEET = Path("preview.png")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preview(AugmentationOptions):
+    """Contact sheet of --preview.
+
+    Args:
+        augmentation: Show draws of it: a name from `dichoseg list augmentations`; repeatable, in order.
+        cpu_augmentation: Show draws of a preset in the workers: dis_tuning, isnet or strong.
+        draws: Number of draws for each image of the training set.
+        size: Side of the network's input, in pixels.
+        rows: Maximum number of images.
+    """
+
+    draws: int = 3
+    size: int = 1024
+    rows: int = 10
+
+    def save(self, dataset: FolderDataset, report: DataReport, path: Path, *, augmented: bool) -> None:
+        """Draw a data set, and draws of the augmentation if asked."""
+        from ..preprocessing import Preprocessing
+        from ..visualize import data_sheet
+
+        if augmented:
+            dataset.transform = self.in_workers(self.size)
+        augmentation = self.on_device() if augmented else None
+        preprocessing = Preprocessing(size=self.size)
+        data_sheet(
+            dataset,
+            report,
+            rows=self.rows,
+            preprocessing=preprocessing,
+            augmentation=augmentation,
+            draws=self.draws,
+        ).save(path)
+        print(f"contact sheet: {path}")
 
 
 def check(
-    context: typer.Context,
-    data: DataArgument,
-    sheet: Annotated[Path, typer.Argument(metavar="SHEET", help="The picture that --preview writes.")] = Path(
-        "preview.png"
-    ),
-    val: ValOption = None,
-    images: ImagesOption = "im",
-    masks: MasksOption = "gt",
-    mask_suffix: MaskSuffixOption = "",
-    foreground: ForegroundOption = None,
-    resize_masks: ResizeOption = False,
-    preview: Annotated[
-        bool, typer.Option("--preview", help="Draw a contact sheet of each set: images, masks, edge bands.")
-    ] = False,
-    augmentation: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Show draws of it: a name from `dichoseg list augmentations`; repeatable, applied in this order.",
-            rich_help_panel="Preview",
-        ),
-    ] = None,
-    cpu_augmentation: Annotated[
-        str | None,
-        typer.Option(
-            help="Show draws of a preset in the workers: dis_tuning, isnet or strong.", rich_help_panel="Preview"
-        ),
-    ] = None,
-    draws: Annotated[
-        int, typer.Option(min=1, help="Draws for each image of the training set.", rich_help_panel="Preview")
-    ] = 3,
-    size: Annotated[
-        int, typer.Option(min=32, help="Side of the network's input, in pixels.", rich_help_panel="Preview")
-    ] = 1024,
-    rows: Annotated[int, typer.Option(min=1, help="Largest number of images.", rich_help_panel="Preview")] = 10,
-    everything: Annotated[bool, typer.Option("--all", help="List all that was found, not five of each kind.")] = False,
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATA")],
+    sheet: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="[SHEET]")] = SHEET,
+    *,
+    preview: Flag = False,
+    all: Flag = False,
+    data: Data = Data(),
+    contact_sheet: Preview = Preview(),
 ) -> None:
-    """Read every image and mask of a data set, and list what is wrong with them; exit code 1 if any is unusable."""
-    from ..data import open_folders
+    """Read every image and mask of a data set, and list what is wrong with them; exit code 1 if any is unusable.
 
-    _check_options(context, preview=preview, augmented=bool(augmentation or cpu_augmentation))
-    if preview:
-        _check_picture_path(sheet)
-    elif sheet != Path("preview.png"):
-        raise ValueError(f"{sheet} is where --preview would write, which was not asked for")
+    Args:
+        folder: Folder that holds im and gt, or the same below train or DIS-TR.
+        sheet: Picture that --preview writes.
+        preview: Draw a contact sheet of each set: images, masks, edge bands.
+        all: List everything that was found, not five of each kind.
+        data: Folders of images and masks.
+        contact_sheet: Contact sheet of --preview.
+    """
+    _check_options(contact_sheet, sheet, preview=preview)
     # what can be refused is refused before the data is read
-    on_device = make_augmentation(augmentation or [])
-    in_workers = make_transform(cpu_augmentation, size)
-    training, validation = open_folders(
-        data,
-        val=val,
-        images=images,
-        masks=masks,
-        mask_suffix=mask_suffix,
-        foreground=foreground,
-        resize_masks=resize_masks,
-        strict=False,
-    )
+    contact_sheet.on_device()
+    contact_sheet.in_workers(contact_sheet.size)
+    training, validation = data.open(folder)
     held = [path for part in (training, validation) if part is not None for _, *files in part.files for path in files]
     if preview and any(sheet.resolve() == path.resolve() for path in held):
         raise ValueError(f"{sheet} belongs to the data and would be overwritten; choose another place")
@@ -87,43 +88,33 @@ def check(
             continue
         report = dataset.report(other=other, progress=True)
         unusable |= bool(report.errors)
-        typer.echo(with_options(f"{name} set: {report.text(limit=None if everything else 5)}"))
+        print(with_options(f"{name} set: {report.text(limit=None if all else 5)}"))
         if preview and len(report.unusable) == len(dataset):
-            typer.echo("no contact sheet: none of the samples can be used")
+            print("no contact sheet: none of the samples can be used")
         elif preview:
-            from ..preprocessing import Preprocessing
-            from ..visualize import data_sheet
-
-            place = sheet
-            if dataset is training:
-                dataset.transform = in_workers
-            else:
-                place, on_device = sheet.with_stem(f"{sheet.stem}_{name}"), None
-            preprocessing = Preprocessing(size=size)
-            picture = data_sheet(
-                dataset, report, rows=rows, preprocessing=preprocessing, augmentation=on_device, draws=draws
-            )
-            picture.save(place)
-            typer.echo(f"contact sheet: {place}")
+            path = sheet if dataset is training else sheet.with_stem(f"{sheet.stem}_{name}")
+            contact_sheet.save(dataset, report, path, augmented=dataset is training)
     if unusable:
-        raise typer.Exit(1)
+        raise SystemExit(1)
 
 
-def _check_options(context: typer.Context, *, preview: bool, augmented: bool) -> None:
+def _check_options(contact_sheet: Preview, sheet: Path, *, preview: bool) -> None:
     """Refuse options that would do nothing."""
-    for name in ("augmentation", "cpu_augmentation", "draws", "size", "rows"):
-        source = context.get_parameter_source(name)
-        if source is None or source.name != "COMMANDLINE":
-            continue
-        option = f"--{name.replace('_', '-')}"
-        if not preview:
-            raise ValueError(f"{option} is about the contact sheet of --preview, which was not asked for")
-        if name == "draws" and not augmented:
-            raise ValueError("--draws are of --augmentation or --cpu-augmentation; got neither")
+    for field in dataclasses.fields(contact_sheet):
+        if not preview and getattr(contact_sheet, field.name) != field.default:
+            raise ValueError(
+                f"--{field.name.replace('_', '-')} is about the contact sheet of --preview, which was not asked for"
+            )
+    if contact_sheet.draws != 3 and not (contact_sheet.augmentation or contact_sheet.cpu_augmentation):
+        raise ValueError("--draws needs --augmentation or --cpu-augmentation; got neither")
+    if preview:
+        _check_picture_path(sheet)
+    elif sheet != SHEET:
+        raise ValueError(f"{sheet} is where --preview would write, which was not asked for")
 
 
 def _check_picture_path(path: Path) -> None:
-    """Refuse a place where no picture can be written."""
+    """Raise an error if no picture can be written to a path."""
     from ..runtime.files import check_destination
 
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):

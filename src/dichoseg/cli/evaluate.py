@@ -5,38 +5,45 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+import tyro
+
+from .options import Flag, Number, OptionalPath, Repeatable
 
 
 def evaluate(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="PREDICTIONS... MASKS", help="Folders of predictions, and last the masks'.")
+        tyro.conf.Positional[tuple[Path, ...]],
+        tyro.conf.arg(metavar="PREDICTIONS... MASKS", help_behavior_hint="(required)"),
     ],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for scores.json, per_image.csv, curves.png and extremes.jpg.")
-    ] = None,
-    mask_suffix: Annotated[
-        str,
-        typer.Option(help="What masks' names have behind their predictions', such as _mask.", show_default=False),
-    ] = "",
-    metrics: Annotated[
-        list[str] | None, typer.Option(help="Names, or the groups fast, paper and all; repeatable. Default: paper.")
-    ] = None,
-    protocol: Annotated[Literal["pysodmetrics", "dis"], typer.Option(help="How numbers are taken.")] = "pysodmetrics",
-    normalize: Annotated[bool, typer.Option(help="Stretch each prediction to [0, 1] first, as papers do.")] = True,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Score what has both a prediction and a mask.")
-    ] = False,
-    skeletons: Annotated[
-        Path | None, typer.Option(help="Folder that keeps the masks' skeletons. Default: the user's cache.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=0, help="Processes. Default: one for each core.")] = None,
+    *,
+    out: OptionalPath = None,
+    mask_suffix: str = "",
+    metrics: Repeatable = (),
+    protocol: Literal["pysodmetrics", "dis"] = "pysodmetrics",
+    normalize: bool = True,
+    allow_missing: Flag = False,
+    skeletons: OptionalPath = None,
+    workers: Number = None,
 ) -> None:
-    """Score folders of predictions against a folder of masks, side by side, as papers print them."""
+    """Score folders of predictions against a folder of masks, side by side, as papers print them.
+
+    Args:
+        folders: Folders of predictions, and last the folder of masks.
+        out: Folder for scores.json, per_image.csv, curves.png and extremes.jpg.
+        mask_suffix: Suffix of the masks' names, such as _mask if 1_mask.png is the mask of 1.png.
+        metrics: Name of a metric, or the group fast, paper or all; repeatable. Default: paper.
+        protocol: Protocol of the numbers.
+        normalize: Stretch each prediction to [0, 1] first, as papers do.
+        allow_missing: Score the images that have both a prediction and a mask.
+        skeletons: Folder that caches the masks' skeletons. Default: the user's cache.
+        workers: Number of processes. Default: one per core.
+    """
     import os
 
     if len(folders) < 2:
-        raise ValueError(f"wanted one folder of predictions or more, then the masks'; got {folders[0]} alone")
+        raise ValueError(
+            f"wanted one or more folders of predictions, then the folder of masks; got {len(folders)} folders"
+        )
     from ..evaluation import compare_folders
     from ..evaluation.skeletons import default_cache
 
@@ -51,7 +58,7 @@ def evaluate(
         called,
         masks,
         mask_suffix=mask_suffix,
-        metrics=metrics or ["paper"],
+        metrics=metrics or ("paper",),
         protocol=protocol,
         normalize=normalize,
         allow_missing=allow_missing,
@@ -59,7 +66,7 @@ def evaluate(
         workers=(os.cpu_count() or 1) if workers is None else workers,
         progress=True,
     )
-    typer.echo(comparison.text())
+    print(comparison.text())
     if out is not None:
         comparison.write(out)
-        typer.echo(f"written to {out}")
+        print(f"written to {out}")

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
-import typer
+import tyro
 
-from .options import ModelArgument
+from .options import Flag, ModelArgument, Number
 
-RembgPreset = Literal["rembg-dis", "rembg-u2net"]
+Preset: TypeAlias = Literal["rembg-dis", "rembg-u2net"]
 
 
 def export(
     model: ModelArgument,
-    file: Annotated[Path, typer.Argument(metavar="DST", help="A file that ends in .onnx, or in .pt2 (torch.export).")],
-    size: Annotated[
-        int | None,
-        typer.Option(min=32, help="Side of the square that the network sees, in pixels. Default: the model's own."),
-    ] = None,
-    dynamic: Annotated[bool, typer.Option("--dynamic", help="Leave batch, height and width open.")] = False,
-    preset: Annotated[
-        RembgPreset | None, typer.Option(help="Make the file for rembg's dis_custom (1024) or u2net_custom (320).")
-    ] = None,
-    half: Annotated[bool, typer.Option("--half", help="Store weights as float16: half the file, same speed.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DST")],
+    *,
+    size: Number = None,
+    dynamic: Flag = False,
+    preset: Preset | None = None,
+    half: Flag = False,
+    overwrite: Flag = False,
 ) -> None:
-    """Write a model as one file for other programs; it is compared with the model first."""
+    """Write a model as one file for other programs; it is compared with the model first.
+
+    Args:
+        model: Saved model, run folder, hub id, or file of published weights.
+        file: File that ends in .onnx, or in .pt2 (torch.export).
+        size: Side of the square input of the network, in pixels. Default: the model's.
+        dynamic: Leave batch, height and width open.
+        preset: Make the file for rembg's dis_custom (1024) or u2net_custom (320).
+        half: Store weights as float16: half the file, same speed.
+        overwrite: Replace an existing file.
+    """
     from ..export import export_onnx, export_program
     from ..runtime.files import check_destination
     from ..weights import load_model
@@ -45,13 +51,13 @@ def export(
     else:
         difference = export_onnx(network, file, size=size, dynamic=dynamic, preset=preset, half=half)
     mebibytes = file.stat().st_size / 2**20
-    typer.echo(f"{file}: {mebibytes:.1f} MiB; its probabilities differ from the model's by {difference:.1g} at most")
+    print(f"{file}: {mebibytes:.1f} MiB; its probabilities differ from the model's by {difference:.1g} at most")
     if preset is not None:
-        typer.echo("\n".join(["in rembg:", *(f"  {line}" for line in _rembg_lines(file, preset))]))
+        print("\n".join(["in rembg:", *(f"  {line}" for line in _rembg_lines(file, preset))]))
 
 
-def _rembg_lines(file: Path, preset: RembgPreset) -> list[str]:
-    """The commands that use a file in rembg, which reads files below its own folder only."""
+def _rembg_lines(file: Path, preset: Preset) -> list[str]:
+    """Return the commands that use a file in rembg, which reads only files below its own folder."""
     import json
     import os
     from shlex import quote

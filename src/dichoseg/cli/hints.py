@@ -6,21 +6,14 @@ import logging
 import re
 
 OPTIONS = {
-    "accumulate": "--accumulate",
-    "allow_missing": "--allow-missing",
-    "batch_size": "--batch-size",
-    "cutout": "--cutout",
-    "foreground": "--foreground",
-    "images": "--images",
-    "mask_suffix": "--mask-suffix",
-    "masks": "--masks",
-    "precision": "--precision",
-    "resize_masks": "--resize-masks",
-    "resume": "--resume",
-    "size": "--size",
-    "strict": "--skip-broken",
-}
-"""Option for an argument that a message names, as in `resize_masks=True`."""
+    name: f"--{name.replace('_', '-')}"
+    for name in (
+        "accumulate", "allow_missing", "batch_size", "best", "clip_norm", "cutout", "device", "ema", "epochs",
+        "foreground", "images", "learning_rate", "mask_suffix", "masks", "patience", "precision", "resize_masks", "resume", "rows",
+        "seed", "size", "threads", "threshold", "workers",
+    )
+} | {"strict": "--skip-broken"}  # fmt: skip
+"""Option for an argument that a message names, as in `resize_masks=True` or `epochs must be`."""
 CALLS = {
     "checkpoint_activations(model)": "--checkpoint-activations",
     "needs val_data": "--val-fraction",
@@ -29,10 +22,12 @@ CALLS = {
 }
 """Option or command for a call that a message names."""
 _ARGUMENT = re.compile(rf"\b({'|'.join(OPTIONS)})=('[^']*'|True|False|\d*)")
+_SUBJECT = re.compile(rf"^({'|'.join(OPTIONS)})(?= must )")
 
 
 def with_options(text: str) -> str:
     """Return a message with the option after each argument and call that has one."""
+    text = _SUBJECT.sub(lambda match: OPTIONS[match[1]], text)
     text = _ARGUMENT.sub(lambda match: f"{match[0]} ({OPTIONS[match[1]]})", text)
     for call, option in CALLS.items():
         text = text.replace(call, f"{call} ({option})")

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Annotated, Any
 
-import typer
+import tyro
 
 from .. import registry
+from .options import Flag
 
 
 def list_(
-    group: Annotated[
-        str | None, typer.Argument(metavar="GROUP", help=", ".join(registry.GROUPS) + ". Default: all.")
-    ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Import and check each; show what is broken.")] = False,
+    group: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[GROUP]", help_behavior_hint="")] = None,
+    *,
+    check: Flag = False,
 ) -> None:
-    """List the installed components: the name to ask for each by, and the package and the version it comes from."""
+    """List the installed components: their names, and the package and version they come from.
+
+    Args:
+        group: Group, such as encoders. Default: all.
+        check: Import and check each component; show what is broken.
+    """
     groups = {each: registry.components(each) for each in (registry.GROUPS if group is None else (group,))}
     names = {each: set(registry.list_components(each)) for each in groups}
     width = max((len(name) for each in names.values() for name in each), default=0) + 2
     broken = 0
     for each, installed in groups.items():
-        typer.echo(each)
+        print(each)
         for component in installed:
             qualified = f"{component.package}/{component.name}"
             name = qualified if qualified in names[each] else component.name
@@ -31,10 +37,10 @@ def list_(
                 state, is_usable = _state(component)
                 broken += not is_usable
                 line += f"  {state}"
-            typer.echo(line)
+            print(line)
     if broken:
-        typer.echo(f"{broken} cannot be used; their packages are to be mended or removed. All others work.", err=True)
-        raise typer.Exit(1)
+        print(f"{broken} cannot be used: repair or remove their packages. All others work.", file=sys.stderr)
+        raise SystemExit(1)
 
 
 def _state(component: registry.Component) -> tuple[str, bool]:

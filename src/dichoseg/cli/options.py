@@ -1,65 +1,74 @@
-"""Options that several commands share."""
+"""Types of options, and what several commands share."""
 
 from __future__ import annotations
 
+import dataclasses
+import logging
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
-import typer
+import tyro
 
 from .hints import Formatter, with_options
 
-DATA = typer.Argument(
-    metavar="DATA", help="DATA/im and DATA/gt, or the same below DATA/train or DATA/DIS-TR.", show_default=False
-)
-DataArgument = Annotated[Path, DATA]
-ModelArgument = Annotated[
-    str,
-    typer.Argument(metavar="MODEL", help="A saved model, a run's folder, a hub id, or a file of published weights."),
-]
-DeviceOption = Annotated[
-    str | None, typer.Option(help="Such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.")
-]
-ImagesOption = Annotated[str, typer.Option(help="Name of the images' folder.", rich_help_panel="Data")]
-MasksOption = Annotated[
-    str,
-    typer.Option(help="Name of the masks' folder, or alpha: the images are cut-outs.", rich_help_panel="Data"),
-]
-MaskSuffixOption = Annotated[
-    str,
-    typer.Option(
-        help="What masks' names have behind their images', such as _mask.", show_default=False, rich_help_panel="Data"
-    ),
-]
-ForegroundOption = Annotated[
-    list[int] | None,
-    typer.Option(help="Label id that is foreground, where masks hold ids; repeatable.", rich_help_panel="Data"),
-]
-ResizeOption = Annotated[
-    bool,
-    typer.Option("--resize-masks", help="Resize masks of another size to their image's.", rich_help_panel="Data"),
-]
-ValOption = Annotated[
-    Path | None,
-    typer.Option(help="Validation set. Default: DATA/val or DATA/DIS-VD, if there.", rich_help_panel="Data"),
-]
+CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone, tyro.conf.SuppressFixed)
+Flag: TypeAlias = Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(help_behavior_hint="")]
+"""Option that is off by default and takes no value."""
+Repeatable: TypeAlias = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(help_behavior_hint="")]
+"""Option that may be given several times."""
+
+
+def optional(metavar: str) -> Any:
+    """Return the annotation of an option whose default the help text explains."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
+
+
+Text: TypeAlias = Annotated[str | None, optional("TEXT")]
+Number: TypeAlias = Annotated[int | None, optional("INT")]
+Fraction: TypeAlias = Annotated[float | None, optional("FLOAT")]
+OptionalPath: TypeAlias = Annotated[Path | None, optional("PATH")]
+Device: TypeAlias = Annotated[str | None, optional("DEVICE")]
+
+ModelArgument: TypeAlias = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+
+
+def as_arguments(options: Any) -> list[str]:
+    """Return the command-line arguments that give these options, an instance of a dataclass; paths are absolute."""
+    arguments: list[str] = []
+    for field in dataclasses.fields(options):
+        value, option = getattr(options, field.name), f"--{field.name.replace('_', '-')}"
+        if dataclasses.is_dataclass(value):
+            arguments += as_arguments(value)
+        elif value == field.default:
+            continue
+        elif isinstance(value, bool):
+            arguments.append(option if value else f"--no-{option[2:]}")
+        elif isinstance(value, tuple):
+            arguments += [part for item in value for part in (option, str(item))]
+        elif field.name in POSITIONAL:
+            arguments.append(str(value.absolute()))
+        else:
+            arguments += [option, str(value.absolute()) if isinstance(value, Path) else str(value)]
+    return arguments
+
+
+POSITIONAL = {"data"}
 
 
 def show_training_log() -> None:
     """Show the log of training: each epoch, and warnings."""
-    import logging
-
-    from ..training.processes import leads
+    from ..training.ranks import launched
 
     handler = logging.StreamHandler()
     handler.setFormatter(Formatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    logging.getLogger("dichoseg").setLevel(logging.INFO if leads() else logging.ERROR)
+    logging.getLogger("dichoseg").setLevel(logging.INFO if launched().is_first else logging.ERROR)
 
 
 def tell(text: str) -> None:
     """Print a message in addition to the result, once if several processes train together."""
-    from ..training.processes import leads
+    from ..training.ranks import launched
 
-    if leads():
-        typer.echo(with_options(text), err=True)
+    if launched().is_first:
+        print(with_options(text), file=sys.stderr)

@@ -2,55 +2,57 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+import tyro
 
-from .options import DeviceOption, ModelArgument
+from .options import Device, Flag, Fraction, ModelArgument, Number, Text
 
 
 def predict(
     model: ModelArgument,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Photographs, or folders of them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the masks or cut-outs.")],
-    cutout: Annotated[
-        bool, typer.Option("--cutout", help="Write photographs with the mask as their alpha instead.")
-    ] = False,
-    background: Annotated[
-        str | None, typer.Option(help="Put cut-outs on a colour, such as white or '#f0f0f0'.")
-    ] = None,
-    format: Annotated[Literal["png", "webp", "jpg"], typer.Option(help="Of the files that are written.")] = "png",
-    threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Make masks black and white at this probability.")
-    ] = None,
-    crop: Annotated[bool, typer.Option("--crop", help="Crop each result to the foreground.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Skip what is written already.")] = False,
-    size: Annotated[
-        int | None, typer.Option(min=32, help="Side of the network's input, in pixels. Default: the model's.")
-    ] = None,
-    device: DeviceOption = None,
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 where the machine has it natively.")
-    ] = "auto",
-    flips: Annotated[bool, typer.Option("--flips", help="Average with the mirrored photograph; half as fast.")] = False,
-    sharpen: Annotated[
-        bool, typer.Option("--sharpen", help="Look again at the borders in photographs much larger than the input.")
-    ] = False,
-    normalize: Annotated[
-        bool, typer.Option("--normalize", help="Stretch each map to [0, 1], as the published scripts do.")
-    ] = False,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Of the network on a CPU (default: torch's number), and for files (one for each core, at most 8).",
-        ),
-    ] = None,
+    images: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGES...", help_behavior_hint="(required)")
+    ],
+    *,
+    out: Path,
+    cutout: Flag = False,
+    background: Text = None,
+    format: Literal["png", "webp", "jpg"] = "png",
+    threshold: Fraction = None,
+    crop: Flag = False,
+    resume: Flag = False,
+    size: Number = None,
+    device: Device = None,
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    flips: Flag = False,
+    sharpen: Flag = False,
+    normalize: Flag = False,
+    threads: Number = None,
 ) -> None:
-    """Write the mask of each photograph, at its size; exit code 1 if any failed."""
-    import dataclasses
+    """Write the mask of each photograph, at its size; exit code 1 if any failed.
 
+    Args:
+        model: Saved model, run folder, hub id, or file of published weights.
+        images: Photographs, or folders of them.
+        out: Folder for the masks or cut-outs.
+        cutout: Write photographs with the mask as their alpha channel instead.
+        background: Color behind cut-outs, such as white or '#f0f0f0'.
+        format: Format of the results.
+        threshold: Probability from which on masks are white, and black below.
+        crop: Crop each result to the foreground.
+        resume: Skip existing results.
+        size: Side of the network's input, in pixels. Default: the model's.
+        device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
+        precision: auto is bfloat16 if the hardware has it natively, else float32.
+        flips: Average with the prediction of the mirrored photograph; half as fast.
+        sharpen: Predict again along the borders in photographs much larger than the input.
+        normalize: Stretch each map to [0, 1], as the published scripts do.
+        threads: Number of threads of the network on a CPU (default: torch's number), and for files (default: one per
+            core, at most 8).
+    """
     import torch
 
     from ..inference import Predictor
@@ -66,11 +68,9 @@ def predict(
     rendering = Rendering(
         cutout=cutout, background=background, format=format, threshold=threshold, crop=crop, threads=threads
     )
-    plan = plan_files(images, out, rendering, resume=resume)  # raises what can be told before a model is loaded
+    plan = plan_files(images, out, rendering, resume=resume)  # errors that need no model come first
     target = choose_device(device, torch.device("cpu"))
-    network = load_model(model)
-    if size is not None:
-        network.preprocessing = dataclasses.replace(network.preprocessing, size=size)
+    network = load_model(model, size=size)
     with torch_threads(threads):
         try:
             predictor = Predictor(
@@ -83,8 +83,8 @@ def predict(
             )
             predicted = write_results(predictor, plan)
         except KeyboardInterrupt:
-            typer.echo(f"stopped; what is in {out} stays, and --resume goes on from there", err=True)
-            raise typer.Exit(130) from None
-    typer.echo(predicted.text())  # what failed is in the log
+            print(f"stopped; the results in {out} are kept, and --resume continues from there", file=sys.stderr)
+            raise SystemExit(130) from None
+    print(predicted.text())  # the log names the failures
     if predicted.failures:
-        raise typer.Exit(1)
+        raise SystemExit(1)

@@ -1,49 +1,41 @@
-"""The scores of a run of `dichoseg train`."""
+"""Scores of a run of `dichoseg train`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 if TYPE_CHECKING:
-    import torch
-
-    from ..data import FolderDataset
-    from ..training.run_folder import Row
+    from ..training.plan import Plan
+    from ..training.rows import Row
 
 
-def score_run(
-    run: Path,
-    history: list[Row],
-    training: FolderDataset,
-    validation: FolderDataset,
-    device: torch.device,
-    *,
-    best: str,
-) -> None:
-    """Score the last and the best model of a run as papers do, at the masks' own size, and note it in their cards."""
+def score_run(plan: Plan, history: list[Row]) -> None:
+    """Score the last and the best model of a run as papers do, at the masks' size; add the scores to their cards."""
     import dataclasses
 
+    from ..contracts import length
     from ..evaluation import evaluate
     from ..runtime.files import write_json
     from ..training.run_folder import training_card
-    from ..training.selection import best_epoch
+    from ..training.selection import best_epoch, score_key
     from ..weights import load_model
     from ..weights.card import write_card
 
+    if plan.folder is None or plan.val_data is None:
+        return
+    run, metric = plan.folder.path, score_key(plan.best)[1]
+    metrics = ("paper",) if metric is None else ("paper", metric.name)
     scores: dict[str, dict[str, float]] = {}
-    for name, epochs in (("last", len(history)), ("best", best_epoch(history, best))):
+    for name, epochs in (("last", len(history)), ("best", best_epoch(history, plan.best))):
         if epochs is None:  # no epoch has a score, and there is no such folder
             continue
-        model = load_model(run / name).to(device)
+        model = load_model(run / name).to(plan.target)
         same = name == "best" and epochs == len(history)
-        scores[name] = scores["last"] if same else evaluate(model, validation, progress=True)
-        on = f"{len(validation)} validation images at their masks' own size"
-        card = training_card(training, history[:epochs])
+        scores[name] = scores["last"] if same else evaluate(model, plan.val_data, metrics=metrics, progress=True)
+        on = f"{length(plan.val_data)} validation images at their masks' own size"
+        card = training_card(plan.train_data, history[:epochs])
         write_card(model, run / name, dataclasses.replace(card, scores=scores[name], evaluated_on=on))
     write_json(run / "scores.json", scores)
-    typer.echo("".join(f"{name:>12}" for name in ["validation", *scores["last"]]))
+    print("".join(f"{name:>12}" for name in ["validation", *scores["last"]]))
     for name, row in scores.items():
-        typer.echo(f"{name:>12}" + "".join(f"{value:12.3f}" for value in row.values()))
+        print(f"{name:>12}" + "".join(f"{value:12.3f}" for value in row.values()))

@@ -14,7 +14,7 @@ import torch
 from ..contracts import Features, Image, Model
 from ..inference import Predictor
 from ..runtime.seeding import seeded
-from ..training import fit
+from ..training import Optimization, fit
 from ..weights import load_model, save_model
 from .common import (
     TOLERANCE,
@@ -155,12 +155,10 @@ def _check_training(name: str, model: Model, side: int) -> None:
         history = fit(
             model,
             [(torch.rand(3, side, side), (torch.rand(1, side, side) > 0.5).float()) for _ in range(2)],
-            optimizer=functools.partial(torch.optim.SGD, lr=0.1),
+            optimization=Optimization(optimizer=torch.optim.SGD, learning_rate=0.1, precision="float32"),
             epochs=1,
             batch_size=2,
-            precision="float32",
             device="cpu",
-            progress=False,
         )
     after = [float(value.detach().double().square().sum()) for value in model.parameters()]
     require(

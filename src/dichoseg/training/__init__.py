@@ -1,9 +1,8 @@
-"""Training: `fit`, one loop that trains any model, and what it reads, checks and writes.
+"""Training: `fit`, one loop that trains any model, and its parts.
 
-`loop` is the loop, `step` its step, `processes` the ranks that take it together, and `validation` follows an epoch;
-`batches` loads samples; `checks` are sanity checks; `checkpoint` is the state of a run; `run_folder` writes weights,
-history, curves and contact sheets; `schedules`, `callbacks`, `parameters` and `recomputation` are options; `two_stage`
-trains the GT encoder that supervises another network.
+`loop` holds the loop; `plan` checks its arguments; `session` sets a run up and does the work of each step and epoch,
+with `batches`, `step`, `validation`, `checkpoint` and `run_folder`. `optimization`, `schedules`, `callbacks`,
+`parameters` and `recomputation` are options. `two_stage` trains a GT encoder, which supervises another network.
 """
 
 from typing import TYPE_CHECKING
@@ -14,9 +13,14 @@ if TYPE_CHECKING:
     from ..batch_norm import calibrate_batch_norm as calibrate_batch_norm
     from ..batch_norm import freeze_batch_norm as freeze_batch_norm
     from ..batch_norm import is_uncalibrated as is_uncalibrated
+    from .batches import Batch as Batch
+    from .batches import Batches as Batches
     from .callbacks import EarlyStopping as EarlyStopping
     from .callbacks import TensorBoard as TensorBoard
     from .loop import fit as fit
+    from .optimization import Optimization as Optimization
+    from .optimization import adamw as adamw
+    from .overfit import overfit as overfit
     from .parameters import freeze as freeze
     from .parameters import parameter_groups as parameter_groups
     from .recomputation import checkpoint_activations as checkpoint_activations
@@ -28,7 +32,11 @@ else:
     __getattr__, __dir__, __all__ = attach(
         __name__,
         {
+            "Batch": "batches",
+            "Batches": "batches",
             "EarlyStopping": "callbacks",
+            "Optimization": "optimization",
+            "adamw": "optimization",
             "TensorBoard": "callbacks",
             "calibrate_batch_norm": "..batch_norm",
             "checkpoint_activations": "recomputation",
@@ -39,6 +47,7 @@ else:
             "freeze": "parameters",
             "freeze_batch_norm": "..batch_norm",
             "is_uncalibrated": "..batch_norm",
+            "overfit": "overfit",
             "parameter_groups": "parameters",
             "step_decay": "schedules",
         },

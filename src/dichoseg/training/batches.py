@@ -1,11 +1,11 @@
-"""Batches of samples at a model's size; their randomness depends on seed, epoch and sample only."""
+"""Batches of a data set at a model's input size, random only by seed, epoch and sample."""
 
 from __future__ import annotations
 
 import bisect
 import signal
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple, final
 
 import cv2
 import numpy as np
@@ -18,82 +18,137 @@ from ..data.decoding import to_unit
 from ..runtime.device import CHANNELS_LAST
 from ..runtime.memory import keep_memory
 from ..runtime.seeding import seeded
-from .processes import Processes
+from .ranks import Ranks
 
-ALONE = Processes()
+CPU = torch.device("cpu")
+ALONE = Ranks()
 OVERSAMPLING = 2
-"""A file may be decoded in a fraction of its size, but of no less than so many times the size that it is shrunk to.
+"""Smallest factor by which a JPEG that is decoded at reduced size must exceed the size that it is resized to.
 
-Then antialiasing hides the difference: on photographs sharp to the pixel (ECSSD's) it is 0.6 of 255 levels on average,
-1.3 in the worst. Without antialiasing, as IS-Net is published, it would be 5, too much to be seen in training only.
+Antialiasing then hides the difference: on photographs that are sharp to the pixel (ECSSD's) it is 0.6 of 255 levels on
+average, and 1.3 at most. Without antialiasing, as IS-Net is published, it would be 5, too much between training and
+prediction.
 """
 
 
-def batches(
-    data: Samples,
-    model: Model,
-    *,
-    batch_size: int,
-    workers: int,
-    augmentation: Augmentation | None = None,
-    seed: int = 0,
-    epoch: int | None = None,
-    start: int = 0,
-    processes: Processes = ALONE,
-) -> Iterator[tuple[Image, Mask, list[str]]]:
-    """Batches of images, masks and names at the model's size, on the CPU, in [0, 1].
+class Batch(NamedTuple):
+    """One batch on the model's device."""
+
+    image: Image
+    """Input of the model (B, C, H, W), normalized."""
+    mask: Mask
+    """Masks (B, 1, H, W) in [0, 1]."""
+    names: list[str]
+    """Names of the samples."""
+    own: int
+    """Number of samples, except one that is repeated because this rank has none."""
+    step: int
+    """Index of the batch in its epoch, from 1."""
+    key: tuple[int, ...]
+    """Seed of the batch: seed, epoch and step, and the rank if there are several."""
+
+
+@final
+class Batches:
+    """Batches of a data set, prepared for a model as `fit` does it.
+
+    Samples are read and resized by `workers` processes, which live as long as this object; batches are moved to the
+    device, augmented and normalized there. Images with 8 bits per channel stay uint8 until then.
+
+    `for batch in Batches(data, model, batch_size=8, augmentation=gpu_augmentation(), seed=0).epoch(1): ...`
 
     Args:
-        data: Samples or plain pairs.
-        model: Whose preprocessing resizes them.
-        batch_size: Samples per batch and process; the last batch may be smaller.
-        workers: Processes that load.
-        augmentation: What will be applied to the batches; one that crops gets larger ones.
-        seed: Of the order, and of the random state in which each sample is loaded.
-        epoch: Shuffled anew for each epoch; None keeps the order.
-        start: Number of batches to leave out at the beginning.
-        processes: Who shares the data. Shuffled, every process gets its part of each batch, and where the last one has
-            fewer samples than there are processes, one of them for company; in order, they get whole batches in turn.
-
-    Raises:
-        OSError, TypeError, ValueError: The first sample that cannot be loaded, in the loader's own words.
+        data: Map-style data set of `Sample` or of (image, mask) pairs, images in [0, 1].
+        model: Model whose `preprocessing` is applied. If its source is the mask, as of a GT encoder, masks are its
+            input.
+        batch_size: Number of samples per batch, on each rank; the last batch of an epoch may be smaller.
+        augmentation: Function of a batch of images and masks in [0, 1], applied in `epoch`.
+        device: Device of the batches.
+        workers: Number of worker processes that load data.
+        seed: Seed of the order, the data set's own randomness and the augmentation.
+        ranks: Ranks that share the data. In `epoch` each takes its part of every batch, and a rank without an image of
+            its own in the last batch repeats the first; in `in_order` they take whole batches in turn.
+        drop_last: Whether `epoch` leaves out a last batch that is smaller.
     """
-    prepared = _Prepared(data, model, scale=getattr(augmentation, "input_scale", 1.0), seed=seed, epoch=epoch or 0)
-    order = list(range(length(data)))
-    if epoch is None:
-        groups = _groups(order, batch_size)[start:][processes.rank :: processes.count]
-    else:
-        order = np.random.default_rng([seed, epoch]).permutation(length(data)).tolist()
-        together = _groups(order, batch_size * processes.count)[start:]
-        groups = [list(processes.share(group)) or group[:1] for group in together]
-    loader: DataLoader[Any] = DataLoader(
-        prepared,
-        batch_sampler=groups,
-        num_workers=workers,
-        worker_init_fn=_start_worker,
-        collate_fn=_collate,
-        generator=torch.Generator().manual_seed(0),  # its own, so that the global one stays untouched
-    )
-    for batch in loader:
-        if isinstance(batch, Exception):
-            raise batch
-        image, mask, names = batch
-        yield to_unit(image), to_unit(mask), names
+
+    def __init__(
+        self,
+        data: Samples,
+        model: Model,
+        *,
+        batch_size: int,
+        augmentation: Augmentation | None = None,
+        device: torch.device = CPU,
+        workers: int = 0,
+        seed: int = 0,
+        ranks: Ranks = ALONE,
+        drop_last: bool = False,
+    ) -> None:
+        self.model = model
+        self.batch_size = batch_size
+        self.augmentation = augmentation
+        self.device = device
+        self.seed = seed
+        self.ranks = ranks
+        self.samples = length(data)
+        self.together = batch_size * ranks.world_size
+        """Number of images per batch, over all ranks."""
+        self.images = self.samples - (self.samples % self.together if drop_last else 0)
+        """Number of images per epoch."""
+        self._plan: list[list[tuple[int, int]]] = []  # epoch and index of each sample, by batch
+        scale = getattr(augmentation, "input_scale", 1.0)
+        self._loader: DataLoader[Any] = DataLoader(
+            _Prepared(data, model, scale=scale, seed=seed),
+            batch_sampler=self._plan,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=device.type == "cuda",
+            worker_init_fn=_start_worker,
+            collate_fn=_collate,
+            generator=torch.Generator().manual_seed(0),  # leaves the global one untouched
+        )
+
+    def __len__(self) -> int:
+        """Return the number of batches per epoch."""
+        return -(-self.images // self.together)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the shuffled and augmented batches of an epoch, counted from 1, without the first `start`."""
+        order = np.random.default_rng([self.seed, number]).permutation(self.samples).tolist()[: self.images]
+        shares = [(list(self.ranks.share(group)), group[0]) for group in _split(order, self.together)][start:]
+        groups = [share or [first] for share, first in shares]
+        rank_key = () if self.ranks.is_first else (self.ranks.rank, 1)  # 5 numbers, where a sample's key has 4
+        loaded = zip(self._load(groups, number), shares, strict=True)
+        for step, ((image, mask, names), (share, _)) in enumerate(loaded, start=start + 1):
+            key = (self.seed, number, step, *rank_key)
+            with seeded(*key, device=self.device):
+                image, mask = prepare(self.model, image, mask, self.augmentation, self.device)
+            yield Batch(image, mask, names, len(share), step, key)
+
+    def in_order(self) -> Iterator[Batch]:
+        """Yield the batches in the order of the data, without augmentation."""
+        groups = _split(list(range(self.samples)), self.batch_size)[self.ranks.rank :: self.ranks.world_size]
+        for step, (image, mask, names) in enumerate(self._load(groups, 0), start=1):
+            image, mask = prepare(self.model, image, mask, None, self.device)
+            yield Batch(image, mask, names, len(names), step, (self.seed, 0, step))
+
+    def _load(self, groups: list[list[int]], epoch: int) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
+        self._plan[:] = [[(epoch, index) for index in group] for group in groups]
+        for batch in self._loader:
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
 
 
-def _groups(order: list[int], size: int) -> list[list[int]]:
+def _split(order: list[int], size: int) -> list[list[int]]:
     return [order[first : first + size] for first in range(0, len(order), size)]
 
 
 def prepare(
-    model: Model, image: Image, mask: Mask, augmentation: Augmentation | None, device: torch.device
+    model: Model, image: Tensor, mask: Tensor, augmentation: Augmentation | None, device: torch.device
 ) -> tuple[Image, Mask]:
-    """Move a batch to the device, augment it, and turn it into the model's input and target.
-
-    Raises:
-        TypeError, ValueError: An augmentation that gives something else than images and masks in [0, 1].
-    """
-    image, mask = image.to(device), mask.to(device)
+    """Move a batch to the device, convert it to floats, augment it, and return the model's input and the masks."""
+    image, mask = (to_unit(part.to(device, non_blocking=True)) for part in (image, mask))
     if augmentation is not None:
         image, mask = _augmented(augmentation, image, mask)
     if model.preprocessing.source == "mask":
@@ -107,105 +162,95 @@ def prepare(
 def _augmented(augmentation: Augmentation, image: Image, mask: Mask) -> tuple[Image, Mask]:
     pair: Any = augmentation(image, mask)
     if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
-        raise TypeError(f"augmentation must give an image and a mask, both tensors; got {type(pair).__name__}")
+        raise TypeError(f"augmentation must return an image and a mask, both tensors; got {type(pair).__name__}")
     shapes = [tuple(part.shape) for part in pair]
     wanted = [(*part.shape[:2], *shapes[0][2:]) for part in (image, mask)]
     if shapes != wanted or len(shapes[0]) != 4:
         raise ValueError(
-            f"augmentation must give images and masks of one size, {len(image)} of each, with {image.shape[1]} and "
+            f"augmentation must return images and masks of one size, {len(image)} of each, with {image.shape[1]} and "
             f"{mask.shape[1]} channels; got {shapes[0]} and {shapes[1]}"
         )
     check_range("after augmentation", "mask", pair[1], slack=1e-3)
-    check_range("after augmentation", "image", pair[0], slack=0.5)  # beyond lies what was normalised, or not a number
+    check_range("after augmentation", "image", pair[0], slack=0.5)  # normalized images and NaN exceed it
     return pair[0], pair[1].clamp(0, 1)  # resampling rounds
 
 
 def check_range(name: str, kind: str, values: Tensor, *, slack: float = 0.0) -> None:
-    """Raise a ValueError where an image or a mask leaves [0, 1] by more than `slack`, or is not a number."""
-    as_stored = sorted(range(values.ndim), key=values.stride, reverse=True)  # the order in which it is read fastest
+    """Raise a ValueError if an image or a mask exceeds [0, 1] by more than `slack`, or holds NaN."""
+    as_stored = sorted(range(values.ndim), key=values.stride, reverse=True)  # memory order is the fastest to read
     low, high = (float(end) for end in torch.aminmax(values.permute(as_stored)))
     if not (low >= -slack and high <= 1 + slack):
         raise ValueError(f"{name}: the {kind} must lie in [0, 1]; got {low:.4g} to {high:.4g}")
 
 
 def _start_worker(worker: int) -> None:
-    """Leave Ctrl-C and SIGTERM to the main process, which ends its workers itself; keep one photograph's memory.
+    """Ignore Ctrl-C and SIGTERM, which the main process handles; reuse memory; use one thread.
 
-    A terminal sends the one to all of a program's processes, torchrun and job schedulers the other. OpenCV is kept to
-    the worker's own thread, as torch keeps itself.
+    A terminal sends SIGINT to all processes of a program, torchrun and job schedulers SIGTERM.
     """
     keep_memory()
-    cv2.setNumThreads(0)  # none beside this one; 1 would wait for threads that a fork has left behind
+    cv2.setNumThreads(0)  # no thread besides this one; 1 would wait for threads that the fork did not copy
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
 class _Prepared(Dataset[Any]):
-    """Samples at the model's size, each under a random state of its own.
+    """Samples at the model's size, by (epoch, index), each with a random state of its own.
 
-    Those of a `PixelSource` stay in 8 bits as long as that loses nothing: a quarter of the memory to move.
+    Samples of a `PixelSource` stay uint8 as long as that loses nothing: a quarter of the memory to move.
 
     A sample that cannot be read is returned as the exception, so that a worker's traceback does not bury its message.
     """
 
-    def __init__(self, data: Samples, model: Model, *, scale: float, seed: int, epoch: int) -> None:
+    def __init__(self, data: Samples, model: Model, *, scale: float, seed: int) -> None:
         self.data = data
         self.preprocessing = model.preprocessing
         self.scale = scale
         self.seed = seed
-        self.epoch = epoch
-        # validation, epoch 0, sees the same pixels as `predict`
-        self.at_least = self._at_least() if epoch else None
-        self.by_opencv = self._is_published_resize() if epoch else False
+        how = model.preprocessing
+        self.fast_resize = how.to_uint8 and how.interpolation == "bilinear" and not how.antialias
+        """Whether `resized_levels` does the resizing that the preprocessing asks for."""
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, str] | Exception:
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor, str] | Exception:
         try:
-            return self._load(index)
+            return self._load(*place)
         except (OSError, TypeError, ValueError) as error:
             return error
 
-    def _load(self, index: int) -> tuple[Tensor, Tensor, str]:
+    def _load(self, epoch: int, index: int) -> tuple[Tensor, Tensor, str]:
+        trains = epoch > 0  # validation, epoch 0, sees the same pixels as `predict`
+        at_least = self._at_least() if trains else None
         source, place = pixel_source(self.data, index)
-        with seeded(self.seed, self.epoch, index, 1):  # 1: another stream than the steps'
+        with seeded(self.seed, epoch, index, 1):  # 1: another stream than that of the steps
             if source is None:
                 image, mask, *rest = self.data[index]
             else:
-                image, mask, *rest = source.load_pixels(place, at_least=self.at_least)
+                image, mask, *rest = source.load_pixels(place, at_least=at_least)
         name = str(rest[0]) if rest and not isinstance(rest[0], Tensor) else f"sample {index}"
-        if not (isinstance(image, Tensor) and isinstance(mask, Tensor)):
-            raise TypeError(
-                f"{name}: wanted tensors, an image (3, H, W) and a mask (1, H, W); "
-                f"got {type(image).__name__} and {type(mask).__name__}"
-            )
-        is_reduced = source is not None and self.at_least is not None
-        if image.ndim != 3 or mask.ndim != 3 or mask.shape[0] != 1 or not _fit(image, mask, is_reduced=is_reduced):
-            raise ValueError(
-                f"{name}: wanted an image (3, H, W) and a mask (1, H, W) of one size; "
-                f"got {tuple(image.shape)} and {tuple(mask.shape)}"
-            )
+        _check_sample(name, image, mask, is_reduced=source is not None and at_least is not None)
         if source is None:
             image, mask = image.float(), mask.float()
         for kind, values in (("image", image), ("mask", mask)):
             if values.dtype == torch.uint8:
                 continue
             if not values.is_floating_point():
-                raise TypeError(f"{name}: load_pixels gave {values.dtype} for the {kind}; wanted uint8 or float32")
+                raise TypeError(f"{name}: load_pixels returned {values.dtype} for the {kind}; wanted uint8 or float32")
             check_range(name, kind, values)
-        return self._resized(image), self._resized(mask), name
+        return self._resized(image, fast=trains), self._resized(mask, fast=trains), name
 
-    def _resized(self, pixels: Tensor) -> Tensor:
-        """At the model's size: levels of 8 bits, uint8, stay such where that loses nothing; all else is in [0, 1]."""
+    def _resized(self, pixels: Tensor, *, fast: bool) -> Tensor:
+        """Resize to the model's size; uint8 stays uint8 if that loses nothing, everything else is in [0, 1]."""
         how = self.preprocessing
         size = how.content_size(pixels.shape[-2], pixels.shape[-1], scale=self.scale)
         if pixels.dtype == torch.uint8 and how.resize_policy != "letterbox":
             if size == tuple(pixels.shape[-2:]):
                 return pixels
-            if self.by_opencv:
+            if fast and self.fast_resize:
                 return resized_levels(pixels, size)
         return how.resize(to_unit(pixels)[None], scale=self.scale)[0]
 
     def _at_least(self) -> int | None:
-        """Return the number of pixels that an image's shorter side must keep when its file is read; None for all."""
+        """Return the length that an image's shorter side must keep when its file is decoded; None for all of it."""
         how = self.preprocessing
         if how.height_width is None or how.resize_policy != "stretch":
             return None  # these need the image's exact shape
@@ -213,10 +258,23 @@ class _Prepared(Dataset[Any]):
             return 1  # the image is not used
         return OVERSAMPLING * round(max(how.height_width) * self.scale) if how.antialias else None
 
-    def _is_published_resize(self) -> bool:
-        """Whether `resized_levels` does the resizing that the preprocessing wants."""
-        how = self.preprocessing
-        return how.to_uint8 and how.interpolation == "bilinear" and not how.antialias
+
+def _check_sample(name: str, image: object, mask: object, *, is_reduced: bool) -> None:
+    """Check types and shapes of a sample; one whose image was decoded at reduced size must have one aspect ratio."""
+    if not (isinstance(image, Tensor) and isinstance(mask, Tensor)):
+        raise TypeError(
+            f"{name}: wanted tensors, an image (3, H, W) and a mask (1, H, W); "
+            f"got {type(image).__name__} and {type(mask).__name__}"
+        )
+    fits = image.ndim == mask.ndim == 3 and mask.shape[0] == 1
+    if fits:
+        (height, width), (mask_height, mask_width) = image.shape[1:], mask.shape[1:]
+        fits = height * mask_width == width * mask_height if is_reduced else image.shape[1:] == mask.shape[1:]
+    if not fits:
+        raise ValueError(
+            f"{name}: wanted an image (3, H, W) and a mask (1, H, W) of one size; "
+            f"got {tuple(image.shape)} and {tuple(mask.shape)}"
+        )
 
 
 def pixel_source(data: Any, index: int) -> tuple[PixelSource | None, int]:
@@ -238,16 +296,7 @@ def pixel_source(data: Any, index: int) -> tuple[PixelSource | None, int]:
     return (data, index) if "load_pixels" in vars(owner) else (None, index)
 
 
-def _fit(image: Tensor, mask: Tensor, *, is_reduced: bool) -> bool:
-    """Whether image and mask have one size, or one shape where the file of the image was read at a fraction of it."""
-    height, width = image.shape[-2:]
-    mask_height, mask_width = mask.shape[-2:]
-    if is_reduced:
-        return bool(height * mask_width == width * mask_height)
-    return bool((height, width) == (mask_height, mask_width))
-
-
-def _collate(samples: list[Any]) -> tuple[Image, Mask, list[str]] | Exception:
+def _collate(samples: list[Any]) -> tuple[Tensor, Tensor, list[str]] | Exception:
     for sample in samples:
         if isinstance(sample, Exception):
             return sample
@@ -262,21 +311,21 @@ def _collate(samples: list[Any]) -> tuple[Image, Mask, list[str]] | Exception:
 
 
 def stacked(pictures: Sequence[Tensor]) -> Tensor:
-    """One batch: of levels of 8 bits where all are, else in [0, 1]."""
+    """Stack images or masks: uint8 if all of them are, else floats in [0, 1]."""
     if any(picture.dtype != torch.uint8 for picture in pictures):
         return torch.stack([to_unit(picture) for picture in pictures])
     batch = torch.empty((len(pictures), *pictures[0].shape), dtype=torch.uint8)
     for picture, channels in zip(pictures, batch.numpy(), strict=True):
-        cv2.split(picture.permute(1, 2, 0).numpy(), list(channels))  # pixel by pixel as files have them: torch is slow
+        cv2.split(picture.permute(1, 2, 0).numpy(), list(channels))  # files store (H, W, C); torch's copy is slow
     return batch
 
 
 def resized_levels(levels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize levels of 8 bits (C, H, W) as IS-Net is published, bilinearly and truncated to 8 bits, by OpenCV.
+    """Resize a uint8 image (C, H, W) as IS-Net is published, bilinearly and truncated to uint8, by OpenCV.
 
-    For training only, where resizing is a good part of loading: four to five times as fast as torch, on whose rounding
-    `Preprocessing.resize` rests. Both compute in float32, but sum in another order and round the places of the pixels
-    otherwise. Where a result lies next to a whole number, truncation makes one level of it. That befalls no value of
+    For training only, where resizing takes much of the loading time: four to five times as fast as torch, on whose
+    rounding `Preprocessing.resize` relies. Both compute in float32, but sum in another order and round the positions of
+    the pixels differently. If a result is close to an integer, truncation turns that into one level: for no value of
     ECSSD's images at 256 and 512 pixels, one in a million at 1024, and one in a thousand at sides such as 352.
     """
     pixels = levels.permute(1, 2, 0).numpy().astype(np.float32)  # (H, W, C)

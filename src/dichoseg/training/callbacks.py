@@ -1,40 +1,40 @@
-"""What `fit(on_epoch=...)` takes: callables of the model and the epoch's row, which end training by returning True."""
+"""Callbacks for `fit(on_epoch=...)`: functions of the model and the row of an epoch; one that returns True ends it."""
 
 from __future__ import annotations
 
 import logging
 import math
+import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+
+from ..checking import number, whole
 from ..contracts import Model
-from .selection import DEFAULT_BEST, RUN, VALIDATION, find_key, gain, higher_is_better, score_key
+from .rows import RUN, VALIDATION, Row
+from .selection import DEFAULT_BEST, find_key, gain, higher_is_better, score_key
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-
-    from .run_folder import Row
 
 logger = logging.getLogger(__name__)
 
 
 @final
 class TensorBoard:
-    """Writes each epoch's row for TensorBoard: `fit(..., on_epoch=TensorBoard("runs/a/tensorboard"))`.
+    """Writer of each epoch's row for TensorBoard: `fit(..., on_epoch=TensorBoard("runs/a/tensorboard"))`.
 
-    The step is the epoch. Loss and terms are under `loss/`, validation scores under `validation/`, learning rate,
-    time and memory under `run/`; whatever else a row holds is taken for a term. A run that goes on appends, and the
-    epochs that it repeats replace what was there.
+    The step is the epoch. The loss and its terms are under `loss/`, validation scores under `validation/`, learning
+    rate, time and memory under `run/`; all other keys of a row count as terms. A resumed run appends, and epochs that
+    it repeats replace the former ones.
 
-    Needs the extra `tensorboard`; `tensorboard --logdir runs` shows it.
+    Needs the extra `tensorboard`. Show it by `tensorboard --logdir runs`.
 
     Args:
-        folder: Where its files go; several runs side by side are folders of one folder.
-
-    Raises:
-        ImportError: tensorboard is not installed.
+        folder: Folder for the files; give several runs folders with one parent to compare them.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -47,7 +47,7 @@ class TensorBoard:
         self._last = 0
 
     def __call__(self, model: Model, row: Row) -> None:
-        """Write a row, so that it can be seen at once."""
+        """Write a row and flush it."""
         epoch = int(row["epoch"])
         if epoch <= self._last:  # another run
             self.close()
@@ -60,7 +60,7 @@ class TensorBoard:
         self._writer.flush()
 
     def close(self) -> None:
-        """Close the file; a later row opens another. It is closed in any case where this object goes."""
+        """Close the file; a later row opens another. Deleting this object closes it too."""
         if self._writer is not None:
             self._closing()
             self._writer = None
@@ -75,48 +75,45 @@ class TensorBoard:
 
 @final
 class EarlyStopping:
-    """Ends training where a score no longer gets better: `fit(..., on_epoch=EarlyStopping(10))`.
+    """Rule that ends training when a score no longer improves: `fit(..., on_epoch=EarlyStopping(10))`.
 
-    `fit` leaves the model with its best weights in any case; this saves time alone. Under a schedule that falls to
-    zero most of the gain comes at the end, so be patient, or use `constant`.
+    `fit` leaves the model with its best weights in any case; this saves time only. Under a schedule that decays to
+    zero, most of the improvement comes at the end, so use much patience, or the schedule `constant`.
 
     Args:
-        patience: Epochs in a row without a better score, after which training ends.
-        metric: Key in the history, or the name of a registered metric that `fit(best=...)` computes. Whether it
-            improves by rising is up to the metric; a key that ends in `loss` or `mae` improves by falling.
-        at_least: By how much a score must be better than the best so far to count.
-
-    Raises:
-        ValueError: A patience below 1, or a negative `at_least`.
+        patience: Number of consecutive epochs without a better score after which training ends.
+        metric: Key in the history, or the name of a registered metric that `fit(best=...)` computes. The metric decides
+            whether a higher score is better; keys that end in `loss` or `mae` improve by falling.
+        at_least: Minimum improvement over the best score that counts.
     """
 
-    best: float
-    best_epoch: int
-    waited: int
-
     def __init__(self, patience: int, *, metric: str = DEFAULT_BEST, at_least: float = 0.0) -> None:
-        if patience < 1:
-            raise ValueError(f"patience must be 1 epoch or more; got {patience}")
-        if not at_least >= 0:
-            raise ValueError(f"at_least must be 0 or more; got {at_least}")
-        self.patience = patience
+        self.patience = whole("patience", patience, least=1)
         self.metric = metric
-        self.at_least = at_least
+        self.at_least = number("at_least", at_least)
         self.falls = not higher_is_better(score_key(metric)[0])
-        self._forget()
+        self.best = -math.inf
+        self.best_epoch = 0
+        self.waited = 0
 
     def __call__(self, model: Model, row: Row) -> bool:
-        """Whether training should end after this epoch.
+        """Return whether training should end after this epoch.
 
         Raises:
-            ValueError: A row without the metric.
+            ValueError: The row does not hold the metric.
         """
         key = find_key(row, self.metric)
         if key is None:
             missing = score_key(self.metric)[0]
             hint = " (validation scores need val_data)" if missing.startswith(VALIDATION) else ""
             raise ValueError(f"EarlyStopping finds no {missing!r} in the epoch's row{hint}; it has {', '.join(row)}")
-        self._see(row, key)
+        epoch, score = int(row["epoch"]), gain(row, key)
+        if epoch == 1:  # another run
+            self.best, self.best_epoch, self.waited = -math.inf, 0, 0
+        if score > self.best + self.at_least:
+            self.best, self.best_epoch, self.waited = score, epoch, 0
+        else:
+            self.waited += 1
         if self.waited < self.patience:
             return False
         logger.info(
@@ -130,25 +127,61 @@ class EarlyStopping:
         )
         return True
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best score, its epoch and the number of epochs since."""
+        return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state."""
+        self.best, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
+
+
+@final
+class Callbacks:
+    """The callables of `fit(on_epoch=...)` as one, with the state of those that have a `state_dict`.
+
+    Args:
+        functions: Functions of the model and the epoch's row.
+    """
+
+    def __init__(self, functions: Sequence[Callable[[Model, Row], object]]) -> None:
+        self.functions = functions
+
+    def __call__(self, model: Model, row: Row) -> bool:
+        """Call all of them; return whether one asks to end training."""
+        answers = [function(model, row) for function in self.functions]
+        row |= {name: value if type(value) in (int, float) else float(value) for name, value in row.items()}
+        return any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of each callable that has one, by its position and type."""
+        return {
+            _key(index, function): function.state_dict()
+            for index, function in enumerate(self.functions)
+            if hasattr(function, "state_dict")
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the state of each callable that has one."""
+        for index, function in enumerate(self.functions):
+            if hasattr(function, "load_state_dict") and _key(index, function) in state:
+                function.load_state_dict(state[_key(index, function)])
+
     def resume(self, history: Sequence[Row]) -> None:
-        """See the epochs of a run that goes on once more."""
-        self._forget()
-        for row in history:
-            key = find_key(row, self.metric)
-            if key is not None:
-                self._see(row, key)
+        """Call the former method `resume(history)` of callables that have no `load_state_dict`."""
+        for function in self.functions:
+            if hasattr(function, "resume") and not hasattr(function, "load_state_dict"):
+                warnings.warn(
+                    f"{type(function).__name__}.resume(history) is state_dict() and load_state_dict(state) since 0.2, "
+                    "and goes in 0.4",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+                function.resume(history)
 
-    def _see(self, row: Row, key: str) -> None:
-        epoch, score = int(row["epoch"]), gain(row, key)
-        if epoch == 1:
-            self._forget()
-        if score > self.best + self.at_least:
-            self.best, self.best_epoch, self.waited = score, epoch, 0
-        else:
-            self.waited += 1
 
-    def _forget(self) -> None:
-        self.best, self.best_epoch, self.waited = -math.inf, 0, 0
+def _key(index: int, function: object) -> str:
+    return f"{index} {type(function).__name__}"
 
 
 def _group(name: str) -> str:

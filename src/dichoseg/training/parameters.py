@@ -1,4 +1,4 @@
-"""Which parameters learn, and how fast."""
+"""Frozen parts, and learning rates of the encoder's own."""
 
 from __future__ import annotations
 
@@ -11,44 +11,46 @@ from ..batch_norm import freeze_batch_norm
 
 
 def freeze(part: nn.Module) -> None:
-    """Keep a part of a model as it is: no gradients, and batch norm with the statistics it has.
+    """Freeze a part of a model: no gradients, and batch norm uses its running statistics.
 
-    `freeze(model.encoder); fit(model, data)` trains the rest. What is random in train mode, such as dropout, stays so.
+    `freeze(model.encoder); fit(model, data)` trains the rest. Randomness in train mode, such as dropout, remains.
     `part.requires_grad_(True)` lets its weights learn again; its batch norms stay frozen, as by
-    `dichoseg.training.freeze_batch_norm`. A saved model is loaded with live ones, unless all of it is frozen.
+    `dichoseg.training.freeze_batch_norm`. A saved model is loaded with live batch norms, unless all of it is frozen.
 
     Args:
-        part: Changed in place, batch norms inside it replaced. An optimiser that is there already is to be made anew.
+        part: Part to freeze in place; batch norms inside it are replaced. An existing optimizer must be made again.
     """
     if any(isinstance(module, _BatchNorm) for module in part.modules()):
         freeze_batch_norm(part)
     part.requires_grad_(False)
 
 
+def encoder_of(model: nn.Module) -> nn.Module:
+    """Return the encoder of a model; raise a ValueError if it has none."""
+    encoder = getattr(model, "encoder", None)
+    if not isinstance(encoder, nn.Module):
+        raise ValueError(f"wanted a model with an `encoder`; got {type(model).__name__}")
+    return encoder
+
+
 def parameter_groups(
     model: nn.Module, learning_rate: float, *, encoder: float = 1.0, weight_decay: float | None = None
 ) -> list[dict[str, Any]]:
-    """Groups of a model's parameters for an optimiser, so that the encoder learns at a rate of its own.
+    """Return groups of a model's parameters for an optimizer, with a learning rate of the encoder's own.
 
-    `fit(model, data, optimizer=lambda _: torch.optim.AdamW(parameter_groups(model, 1e-3, encoder=0.1)))`
+    `Optimization(optimizer=lambda _, lr: torch.optim.AdamW(parameter_groups(model, lr, encoder=0.1)))`
 
-    A pretrained encoder mostly wants a tenth of what a new decoder does, or less. Parameters that take no gradient are
-    left out. The encoder's groups come last, so that the history of `fit` shows the rate of the rest.
+    A pretrained encoder usually needs a tenth of the learning rate of a new decoder, or less. Parameters that take no
+    gradient are left out. The encoder's groups come last, so that the history of `fit` shows the rate of the rest.
 
     Args:
-        model: A model with an `encoder`, such as a `Segmenter`.
-        learning_rate: Of all but the encoder.
-        encoder: The encoder's rate as a multiple of `learning_rate`, above 0; `freeze(model.encoder)` is for none.
-        weight_decay: Of convolutions and linear layers; norms, biases and other vectors then have none. Default: the
-            optimiser's own, for all.
-
-    Raises:
-        ValueError: A model without an encoder, one that is frozen as a whole, a rate or a factor that is not above 0,
-            or a negative decay.
+        model: Model with an `encoder`, such as a `Segmenter`.
+        learning_rate: Learning rate of all but the encoder.
+        encoder: Factor of the encoder's learning rate, above 0; use `freeze(model.encoder)` for none.
+        weight_decay: Weight decay of convolutions and linear layers; norms, biases and other vectors then have none.
+            Default: the optimizer's own, for all.
     """
-    part = getattr(model, "encoder", None)
-    if not isinstance(part, nn.Module):
-        raise ValueError(f"parameter_groups needs a model with an `encoder`; got {type(model).__name__}")
+    part = encoder_of(model)
     for name, value in (("learning_rate", learning_rate), ("encoder", encoder)):
         if not value > 0:
             raise ValueError(f"{name} must be above 0; got {value}")

@@ -1,14 +1,15 @@
-"""What `fit` writes: weights, history, curves, and a contact sheet of the same images after each epoch."""
+"""Files that `fit` writes: plan, state, weights, history, curves and contact sheets."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
 import functools
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -17,56 +18,50 @@ from torch import Tensor
 
 from ..contracts import Image, Mask, Model, Samples, length
 from ..inference.predictor import Predictor
-from ..runtime.files import write_atomically, write_state
+from ..runtime.files import write_atomically, write_json, write_state
 from ..runtime.seeding import seeded
 from ..visualize import contact_sheet, error_map, learning_curves, thumbnail
 from ..weights.card import ModelCard
 from ..weights.format import WEIGHTS_FILE
 from ..weights.saving import save_model
-from .checks import grouped
+from .rows import RUN, VALIDATION, Row, grouped
 
-Row = dict[str, float]
-"""One epoch: `epoch`, `loss`, each term by its name; with validation data `val_loss` and the validation scores; and
-what `BOOKKEEPING` names."""
-BOOKKEEPING = ("learning_rate", "images_per_second", "busy", "memory_gb", "seconds")
-"""The first parameter group's learning rate at the epoch's start, images per second in training, the share of that time
-spent in forward pass, backward pass and the optimiser's step, the most memory used so far in GB (of a GPU, what torch
-had allocated), and the epoch's seconds with validation."""
-
+FORMAT_VERSION = 4
+"""Format of `plan.json` and `state.pt`."""
 GT_ENCODER = "gt_encoder"
-"""Subfolder in which `fit_gt_encoder` keeps its network; a run's folder may hold it before the run starts."""
-COMMAND = "command.json"
-"""File in which `dichoseg train` keeps what it was started with."""
+"""Subfolder in which `fit_gt_encoder` keeps its network; it may exist before the run starts."""
+PLAN = "plan.json"
+"""File with the settings of the run; it may exist before the run starts."""
 STATE = "state.pt"
-"""File that holds what `fit(resume=True)` needs."""
+"""File from which `fit(resume=True)` continues."""
 BROKEN = "broken_batch.pt"
-"""File that holds the batch whose loss was not finite."""
+"""File with the batch whose loss was not finite."""
 TENSORBOARD = "tensorboard"
-"""Subfolder for TensorBoard's files, where `dichoseg train` writes them."""
+"""Subfolder in which `dichoseg train` writes files for TensorBoard."""
 OWN = ("best", BROKEN, "curves.png", "history.csv", "last", "scores.json", "sheets", STATE, TENSORBOARD)
-"""What else a run's folder holds."""
+"""Everything else in a run's folder."""
 
 
 @final
 class RunFolder:
-    """The folder of one run.
+    """Folder of one run.
 
-    Without validation data there is no `best/` and no `sheets/`.
-
-    - `last/`, `best/`: models, as `save_model` writes them, with a card; `best/` only with validation data.
+    - `plan.json`: settings of the run, and the options of `dichoseg train`.
+    - `last/`, `best/`: models with a card, as `save_model` writes them; `best/` only with validation data.
     - `history.csv`: one row per epoch.
     - `curves.png`: the history as curves.
-    - `sheets/epoch_0001.jpg`, ...: image, mask, prediction and errors of the same validation images.
-    - `state.pt`: what `fit(resume=True)` needs to go on.
-    - `broken_batch.pt`: where training has stopped at a loss that is not finite, the batch's `image` and `mask`, as
-      the model got them, and its `names`, `epoch` and `step`, for `torch.load`.
+    - `sheets/epoch_0001.jpg`, ...: image, mask, prediction and errors of the same validation images; only with
+      validation data.
+    - `state.pt`: state from which `fit(resume=True)` continues.
+    - `broken_batch.pt`: after a loss that is not finite, the batch's `image` (the model's input), `mask`, `names`,
+      `epoch` and `step`, for `torch.load`.
 
     Args:
-        path: A folder that is new, empty, or holds at most a GT encoder and the command.
-        resume: It may hold a run, which goes on.
+        path: Folder that is new, empty, or holds at most a GT encoder and `plan.json`.
+        resume: Whether the folder may hold a run.
 
     Raises:
-        FileExistsError: It holds something else.
+        FileExistsError: The folder holds something else.
     """
 
     def __init__(self, path: str | Path, *, resume: bool = False) -> None:
@@ -74,30 +69,62 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise FileExistsError(f"{self.path} is a file; wanted a new folder for this run")
         held = sorted(item.name for item in self.path.iterdir()) if self.path.exists() else []
-        held = [name for name in held if not name.startswith(".")]  # such as .DS_Store
-        foreign = [name for name in held if name not in {GT_ENCODER, COMMAND, *(OWN if resume else ())}]
+        allowed = {GT_ENCODER, PLAN, *(OWN if resume else ())}
+        foreign = [name for name in held if name not in allowed and not name.startswith(".")]  # such as .DS_Store
         if foreign:
-            wanted = "the run's own files alone" if resume else "a new folder for this run"
+            wanted = "only files of the run" if resume else "a new folder for this run"
             raise FileExistsError(f"{self.path} already holds something ({foreign[0]}); wanted {wanted}")
 
-    def tidy(self) -> None:
-        """Remove what a process that was killed while it wrote has left behind."""
+    def remove_leftovers(self) -> None:
+        """Remove partial files of a process that was killed while it wrote."""
         for path in self.path.rglob(".*"):
             if re.fullmatch(r"\.[0-9a-f]{12}", path.name) and path.is_file():
                 path.unlink()
 
+    def read_plan(self) -> dict[str, Any]:
+        """Return the content of `plan.json`, or an empty dict if the run has not started.
+
+        Raises:
+            ValueError: The file cannot be read, or is of another version.
+        """
+        path = self.path / PLAN
+        if not path.exists() and not (self.path / STATE).exists():
+            return {}
+        try:
+            plan = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            version = plan.get("format_version", "3 or older")
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"{path} cannot be read: {error}") from error
+        if version != FORMAT_VERSION:
+            raise ValueError(
+                f"{self.path} holds a run of format {version}, and this version of dichoseg resumes format "
+                f"{FORMAT_VERSION}. Resume it with the version that wrote it, or train from its weights elsewhere"
+            )
+        return dict(plan)
+
+    def update_plan(self, **content: Any) -> None:
+        """Write items of `plan.json`, keeping the others."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.path / PLAN, {"format_version": FORMAT_VERSION} | self.read_plan() | content)
+
+    def check_settings(self, settings: dict[str, Any]) -> None:
+        """Raise a ValueError if the settings of the run that is resumed were others."""
+        before = self.read_plan().get("settings", {})
+        for name, value in settings.items():
+            if before.get(name) != value:
+                raise ValueError(
+                    f"{self.path} cannot be resumed: {name} was {before.get(name)}, and is {value} now. A resumed run "
+                    "is the same run; to continue from its weights, start another one"
+                )
+
     def best_state(self) -> dict[str, Tensor]:
-        """The weights in `best/`."""
+        """Return the weights in `best/`."""
         if not (self.path / "best" / WEIGHTS_FILE).exists():
-            raise FileNotFoundError(f"{self.path / 'best'} is not there any more, without which the run cannot go on")
+            raise FileNotFoundError(f"{self.path / 'best'} is missing, without which the run cannot be resumed")
         return load_file(self.path / "best" / WEIGHTS_FILE)
 
-    def write_history(self, history: Sequence[Row]) -> None:
-        """Write the rows so far."""
-        write_atomically(self.path / "history.csv", functools.partial(_write_history, history=history))
-
     def write_broken_batch(self, image: Image, mask: Mask, names: Sequence[str], epoch: int, step: int) -> Path:
-        """Keep a batch for inspection; the file's path."""
+        """Write a batch for inspection; return the file's path."""
         batch = {"image": image.cpu(), "mask": mask.cpu(), "names": list(names), "epoch": epoch, "step": step}
         write_state(self.path / BROKEN, batch)
         return self.path / BROKEN
@@ -105,7 +132,7 @@ class RunFolder:
     def write(
         self, model: Model, history: Sequence[Row], *, improved: bool, train_data: Samples, val_data: Samples | None
     ) -> None:
-        """Write what an epoch has brought, each file whole or not at all."""
+        """Write the files of an epoch, each completely or not at all."""
         card = training_card(train_data, history)
         if val_data is not None:
             scores = {name: value for name, value in history[-1].items() if name.startswith("quick_")}
@@ -114,7 +141,7 @@ class RunFolder:
         save_model(model, self.path / "last", card=card)
         if improved:
             save_model(model, self.path / "best", card=card)
-        self.write_history(history)
+        write_atomically(self.path / "history.csv", functools.partial(_write_history, history=history))
         write_atomically(self.path / "curves.png", functools.partial(learning_curves(history).save, format="PNG"))
         if val_data is not None:
             sheet = validation_sheet(model, val_data)
@@ -126,9 +153,9 @@ class RunFolder:
 
 
 def training_card(train_data: Samples, history: Sequence[Row]) -> ModelCard:
-    """What a model card says of the training so far."""
-    terms = [name for name in grouped(history[-1]) if name not in ("epoch", "loss", *BOOKKEEPING)]
-    terms = [name for name in terms if not name.startswith(("quick_", "val_"))]
+    """Return the part of a model card that describes the training so far."""
+    terms = [name for name in grouped(history[-1]) if name not in ("epoch", "loss", *RUN)]
+    terms = [name for name in terms if not name.startswith(VALIDATION)]
     epochs = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
     return ModelCard(
         data=f"{length(train_data)} images with masks, {epochs}.",
@@ -137,16 +164,16 @@ def training_card(train_data: Samples, history: Sequence[Row]) -> ModelCard:
 
 
 def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowImage.Image:
-    """Lay out what a model makes of some images of a data set, always the same ones, evenly spread over it.
+    """Draw a model's predictions for images that are evenly spread over a data set, always the same ones.
 
     Args:
-        model: Any model; it stays as it is.
+        model: Any model; it is not changed.
         data: Samples or plain pairs.
-        rows: Largest number of images.
+        rows: Maximum number of images.
 
     Returns:
-        A sheet of image, mask, prediction and errors; in the last, white where both are foreground, red where only the
-        prediction is, blue where only the mask is.
+        A sheet of image, mask, prediction and errors: white if both are foreground, red if only the prediction is, blue
+        if only the mask is.
     """
     predictor = Predictor(model)
     pictures, captions = [], []

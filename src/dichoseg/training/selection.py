@@ -1,22 +1,19 @@
-"""Which epoch is the best: the key of its score, and the direction in which the score improves."""
+"""Choice of the best epoch: the key of its score, and the direction in which the score improves."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ..checking import unknown
 from ..metrics.per_image import record_of
 from ..records import Metric
 from ..registry import list_components
+from .rows import RUN, VALIDATION, Row
 
 DEFAULT_BEST = "quick_max_f"
 ONLINE = ("quick_mae", "quick_max_f", "quick_iou")
 """Scores of every validation."""
-VALIDATION = ("val_", "quick_")
-"""Prefixes of scores that need validation data."""
-RUN = ("learning_rate", "images_per_second", "busy", "memory_gb", "seconds")
-"""Keys of a row that describe the run, and are not scores."""
 
 
 def score_key(best: str) -> tuple[str, Metric | None]:
@@ -66,6 +63,22 @@ def gain(row: Mapping[str, float], key: str) -> float:
     """Return a score such that higher is better; NaN counts as the worst."""
     score = row[key] if higher_is_better(key) else -row[key]
     return -math.inf if math.isnan(score) else score
+
+
+def score_of(row: Row, best: str, *, terms: Collection[str], required: bool) -> float:
+    """Return an epoch's score such that higher is better; -inf if it has none.
+
+    Args:
+        row: Row of the epoch.
+        best: Choice of the score.
+        terms: Keys of the loss and its terms, of which only `loss` can be a score.
+        required: Whether a row without the score is an error.
+    """
+    scores = {name: row[name] for name in row if name == "loss" or name not in {*terms, *RUN, "epoch"}}
+    key = find_key(scores, best)
+    if key is None and required:
+        raise ValueError(f"best={best!r} is not a score of this epoch; its scores: {', '.join(scores)}")
+    return -math.inf if key is None else gain(scores, key)
 
 
 def best_epoch(history: Sequence[Mapping[str, float]], best: str) -> int | None:

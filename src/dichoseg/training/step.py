@@ -1,29 +1,43 @@
-"""One step of training: forward, backward, and the optimiser's move after a window of batches."""
+"""One step of training: forward pass, backward pass, and an update after a window of batches."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias, cast, final
+from typing import cast, final
 
 import torch
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
-from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from ..contracts import Image, Mask, Model, Objective, Target
-from ..runtime.device import CHANNELS_LAST
-from .processes import Processes
+from ..runtime.device import CHANNELS_LAST, autocast_dtype
+from .optimization import Optimization
+from .ranks import Ranks, without_sync
 
-MOST_LEFT_OUT = 50
-Check: TypeAlias = Callable[[dict[str, float]], None]
+MOST_SKIPPED = 50
+"""Number of consecutive steps that the gradient scaler may skip while it searches for a scale."""
+
+
+class NotFinite(FloatingPointError):
+    """A term of the loss, or the norm of the gradient, that is infinite or NaN.
+
+    Args:
+        what: `"loss"` or `"gradient"`.
+        name: Name of the value.
+        value: The value.
+    """
+
+    def __init__(self, what: str, name: str, value: float) -> None:
+        super().__init__(f"the {what} is not finite: {name} is {value}")
+        self.what = what
 
 
 @contextmanager
 def placed(model: Model, objective: Objective, device: torch.device) -> Iterator[None]:
-    """Put both on a device, channels last, for a while; the model then returns to where and how it was."""
+    """Move model and objective to a device in channels-last layout; restore the model's device and mode afterwards."""
     home, was_training, objective_was = next(model.parameters()).device, model.training, objective.training
     layout = {parameter: parameter.is_contiguous() for parameter in model.parameters()}
     try:
@@ -43,103 +57,98 @@ def placed(model: Model, objective: Objective, device: torch.device) -> Iterator
 
 @final
 class Stepper:
-    """Model, objective, optimiser and schedule, and how they take a step.
+    """Model, objective, optimizer and schedule, and their steps.
 
     Args:
-        model: On its device, as are the following.
-        objective: What is minimised.
-        optimizer: Of the model's trainable parameters.
-        schedule: Of the optimiser; it moves with it.
-        dtype: Of autocast; None is float32. With float16 the loss is scaled, and a step whose gradient overflows is
-            left out.
-        clip_norm: Largest norm of the gradient, or None.
-        ema: Share of the old in the running average of the weights, or None for no average.
-        processes: Who takes the step together.
+        model: Model on its device.
+        objective: Objective to minimize, on the same device.
+        optimization: Options of the optimizer.
+        steps: Number of optimizer steps in the whole run.
+        ranks: Ranks that average their gradients.
     """
 
     def __init__(
-        self,
-        model: Model,
-        objective: Objective,
-        optimizer: torch.optim.Optimizer,
-        schedule: LRScheduler,
-        *,
-        dtype: torch.dtype | None,
-        clip_norm: float | None,
-        ema: float | None,
-        processes: Processes,
+        self, model: Model, objective: Objective, optimization: Optimization, *, steps: int, ranks: Ranks
     ) -> None:
         self.model = model
         self.objective = objective
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.clip_norm = clip_norm
-        self.processes = processes
-        self.dtype = dtype
-        self.left_out = 0
-        self.parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self.ranks = ranks
+        self.clip_norm = math.inf if optimization.clip_norm is None else optimization.clip_norm
         device = next(model.parameters()).device
-        self.autocast = torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
-        self.scaler = GradScaler(device.type, enabled=dtype == torch.float16)
+        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = optimization.optimizer(trainable, lr=optimization.learning_rate)
+        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.schedule = optimization.schedule(self.optimizer, steps)
+        self.dtype = autocast_dtype(optimization.precision, device)
+        self.autocast = torch.autocast(device.type, self.dtype or torch.bfloat16, enabled=self.dtype is not None)
+        self.scaler = GradScaler(device.type, enabled=self.dtype == torch.float16)
+        self.skipped = 0
         self.average = None
-        if ema is not None:
-            self.average = AveragedModel(model, multi_avg_fn=_moving_average(ema), use_buffers=True)
+        if optimization.ema is not None:
+            self.average = AveragedModel(model, multi_avg_fn=_moving_average(optimization.ema), use_buffers=True)
             self.average.requires_grad_(False)
-        self._terms = processes.synchronised(_Terms(model, objective, self.autocast))
+        self._terms = ranks.wrap(_Terms(model, objective, self.autocast))
 
     @property
     def averaged(self) -> Model:
-        """What is evaluated and kept: the average where there is one, else the model."""
+        """Model to evaluate and keep: the average if there is one."""
         return self.model if self.average is None else cast(Model, self.average.module)
 
-    def backward(self, image: Image, mask: Mask, *, share: float, last: bool, check: Check) -> dict[str, float]:
+    def backward(self, image: Image, mask: Mask, *, weight: float, syncs: bool) -> dict[str, float]:
         """Add the gradient of one batch.
 
         Args:
-            image: Normalised.
-            mask: At the image's size.
-            share: Of this batch in the step's loss, over all processes.
-            last: Whether the optimiser moves next; only then do processes exchange gradients.
-            check: Gets what will be returned, before the backward pass.
+            image: Input of the model.
+            mask: Masks at the image's size.
+            weight: Weight of this batch in the step's loss.
+            syncs: Whether the optimizer moves next; only then do the ranks average their gradients.
 
         Returns:
-            The loss and each of its terms, for the batch alone.
+            The loss and each of its terms, for this batch.
+
+        Raises:
+            NotFinite: One of them is not finite.
         """
-        with self.processes.without_exchange(self._terms, not last):
+        with without_sync(self._terms, not syncs):
             terms: dict[str, Tensor] = self._terms(image, mask)
             loss = torch.stack(list(terms.values())).sum()
-            values = torch.stack([loss, *terms.values()]).detach().tolist()  # one wait for the device
+            values = torch.stack([loss, *terms.values()]).detach().tolist()  # one sync with the device
             result: dict[str, float] = dict(zip(["loss", *terms], values, strict=True))
-            check(result)
-            self.scaler.scale(loss * (share * self.processes.count)).backward()  # processes take the mean
+            _check_finite("loss", result)
+            self.scaler.scale(loss * (weight * self.ranks.world_size)).backward()  # DDP takes the mean
         return result
 
-    def move(self, *, check: Check) -> None:
-        """Let optimiser, schedule and average take a step.
+    def update(self) -> None:
+        """Step optimizer, schedule and average.
 
-        Args:
-            check: Gets the norm of the gradient before. Where the loss is scaled, it does so only after many steps in
-                a row were left out: some are how a scale is found.
+        Raises:
+            NotFinite: The gradient is not finite. With a gradient scaler, only after many skipped steps in a row.
         """
         self.scaler.unscale_(self.optimizer)
-        largest = math.inf if self.clip_norm is None else self.clip_norm
-        norm = float(nn.utils.clip_grad_norm_(self.parameters, largest))
-        if not self.scaler.is_enabled() or self.left_out >= MOST_LEFT_OUT:
-            check({"the gradient's norm": norm})
+        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.clip_norm))
+        if not self.scaler.is_enabled() or self.skipped >= MOST_SKIPPED:
+            _check_finite("gradient", {"the gradient's norm": norm})
         scale = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.left_out += 1
-        if self.scaler.get_scale() >= scale:  # else the step was left out
-            self.left_out = 0
+        self.skipped += 1
+        if self.scaler.get_scale() >= scale:  # else the step was skipped
+            self.skipped = 0
             self.schedule.step()
             if self.average is not None:
                 self.average.update_parameters(self.model)
         self.optimizer.zero_grad(set_to_none=True)
 
 
+def _check_finite(what: str, values: Mapping[str, float]) -> None:
+    broken = [name for name, value in values.items() if not math.isfinite(value)]
+    if broken:
+        name = next((name for name in broken if name != "loss"), broken[0])  # the term says more than the sum
+        raise NotFinite(what, name, values[name])
+
+
 def _moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    """Exponential moving average; numbers that are no floats, such as counters, are taken as they are."""
+    """Return the update of an exponential moving average; integers, such as counters, are copied."""
 
     def update(averaged: Sequence[Tensor], current: Sequence[Tensor], _: Tensor | int) -> None:
         for old, new in zip(averaged, current, strict=True):
@@ -152,7 +161,7 @@ def _moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor
 
 
 class _Terms(nn.Module):
-    """A model and its objective as one module, so that processes see which parameters the loss reaches."""
+    """Model and objective as one module, so that DDP sees which parameters the loss reaches."""
 
     def __init__(self, model: Model, objective: Objective, autocast: torch.autocast) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The first of two stages: a GT encoder for a model, trained on the masks."""
+"""First of two training stages: a GT encoder for a model, trained on the masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..weights.format import CONFIG_FILE
 from ..weights.loading import load_model
 from ..weights.saving import save_model
 from .loop import fit
-from .processes import leads
+from .ranks import launched
 from .run_folder import GT_ENCODER
 
 logger = logging.getLogger(__name__)
@@ -35,32 +35,29 @@ def fit_gt_encoder(
 ) -> GTEncoder:
     """Train a GT encoder that can supervise a model's features; `IntermediateSupervision` takes it.
 
-    It learns to give each mask back, until `quick_max_f` exceeds `max_f` or its epochs end. It is used in training
-    only, never at inference.
+    It learns to reproduce each mask, until `quick_max_f` exceeds `max_f`. It is used in training only.
 
     Source: IS-Net (arXiv:2203.03041), section 4.1, and its code, which stops at a maximal F-measure of 0.99 on the
-    training set. Differs from the code in that the caller goes on, that a separate validation set may be used, and
-    that the network returned is in eval mode.
+    training set. Differs from the code in that a separate validation set may be used, and that the network returned is
+    in eval mode.
 
     Args:
-        model: The model to be supervised later; only its `feature_info` and `preprocessing` are looked at.
-        train_data: The samples whose masks are learnt.
-        val_data: The samples whose masks decide when it is enough. Default: `train_data`, as published.
-        max_f: Where to stop.
-        epochs: At most so many.
-        seed: Of the weights and of the training.
-        out: The run's folder, which keeps the network in its subfolder `gt_encoder`. One that is there already, and
-            fits the model, is loaded in place of training.
-        resume: Go on with one whose training was stopped, as `fit` does.
-        **fit_args: All further arguments are `fit`'s; `on_epoch` and `objective` are taken.
+        model: Model to be supervised later; only its `feature_info` and `preprocessing` are used.
+        train_data: Samples whose masks are learned.
+        val_data: Samples whose masks decide when to stop. Default: `train_data`, as published.
+        max_f: Value of `quick_max_f` at which training stops.
+        epochs: Maximum number of epochs.
+        seed: Seed of the weights and of the training.
+        out: Folder of the run, whose subfolder `gt_encoder` will hold the network. If it already holds one that fits
+            the model, that is loaded instead.
+        resume: Whether to resume an interrupted training, as in `fit`.
+        **fit_args: Further arguments of `fit`, except `on_epoch` and `objective`.
 
     Returns:
         The trained network, in eval mode.
 
     Raises:
-        ValueError: `out` keeps a GT encoder that does not fit the model.
-        FileExistsError: `out` keeps one whose training did not end, without `resume`.
-        KeyboardInterrupt: Training was stopped, and is saved.
+        KeyboardInterrupt: Training was stopped, and its state is saved.
     """
     with seeded(seed):
         gt_encoder = GTEncoder.like(model)
@@ -76,7 +73,7 @@ def fit_gt_encoder(
                 f"{kept.preprocessing.size} pixels, the model's {model.feature_info} at {model.preprocessing.size}); "
                 "remove it, or use another folder"
             )
-        logger.info("GT encoder: the one in %s is used again", folder)
+        logger.info("GT encoder: the one in %s is used", folder)
         return kept
     logger.info("GT encoder: training on the masks, until quick_max_f exceeds %g", max_f)
     history = fit(
@@ -92,7 +89,7 @@ def fit_gt_encoder(
         **fit_args,
     )
     if len(history) < epochs and not (history and history[-1]["quick_max_f"] > max_f):
-        raise KeyboardInterrupt("the training of the GT encoder was stopped, and is saved")
+        raise KeyboardInterrupt("the training of the GT encoder was stopped; its state is saved")
     best = max(row["quick_max_f"] for row in history)
     if best <= max_f:
         logger.warning(
@@ -102,17 +99,13 @@ def fit_gt_encoder(
             len(history),
             max_f,
         )
-    if folder is not None and leads():
+    if folder is not None and launched().is_first:
         save_model(gt_encoder, folder)
     return gt_encoder.eval()
 
 
 def gt_encoder_folder(out: str | Path, *, resume: bool = False) -> Path:
-    """Where a run keeps its GT encoder.
-
-    Raises:
-        FileExistsError: One is there whose training did not end, without `resume`.
-    """
+    """Return the folder of a run's GT encoder; refuse one whose training did not end, unless it is resumed."""
     folder = Path(out) / GT_ENCODER
     if not resume and folder.exists() and not (folder / CONFIG_FILE).exists():
         raise FileExistsError(

@@ -7,35 +7,29 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from ..contracts import Samples, Target, length
+from ..contracts import Target
 from ..metrics.online import OnlineMetrics
 from ..records import Metric
-from .batches import batches, prepare
-from .run_folder import Row
+from .batches import Batches
+from .rows import Row
 from .step import Stepper
 
 
 @torch.no_grad()
 def validate(
     stepper: Stepper,
-    data: Samples,
+    data: Batches,
     *,
-    batch_size: int,
-    workers: int,
-    device: torch.device,
     metrics: Sequence[Metric] = (),
     stop_asked: Callable[[], bool] = lambda: False,
 ) -> Row | None:
-    """Score a stepper's model, or its average, on a validation set, at the network's size.
+    """Score a stepper's model, or its average, at the network's size.
 
     The ranks share the batches, and all of them get the scores of a single process to the last digit.
 
     Args:
         stepper: Stepper, left in eval mode.
-        data: Samples or plain pairs.
-        batch_size: Number of images per batch.
-        workers: Number of worker processes that load data.
-        device: Device of the model.
+        data: Batches of the validation set.
         metrics: Further metrics for `OnlineMetrics`.
         stop_asked: Function that returns whether to give up, called before each batch.
 
@@ -43,26 +37,25 @@ def validate(
         `val_loss`, the objective in eval mode, averaged over images, and the scores of `OnlineMetrics`; None if any
         rank was asked to stop.
     """
-    model, processes = stepper.averaged, stepper.processes
-    model.eval()
+    model, ranks = stepper.averaged.eval(), stepper.ranks
     stepper.objective.eval()
     own = []
-    for image, mask, _ in batches(data, model, batch_size=batch_size, workers=workers, processes=processes):
+    for batch in data.in_order():
         if stop_asked():
             break
-        image, mask = prepare(model, image, mask, None, device)
         with stepper.autocast:
-            prediction = model(image)
+            prediction = model(batch.image)
         scores = OnlineMetrics(metrics)
-        scores.update(prediction.logits, mask)
-        own.append((float(stepper.objective(prediction, Target(mask, image))) * len(image), scores))
-    if processes.any(stop_asked()):
+        scores.update(prediction.logits, batch.mask)
+        loss = float(stepper.objective(prediction, Target(batch.mask, batch.image)))
+        own.append((loss * len(batch.image), scores))
+    if ranks.any(stop_asked()):
         return None
     # in the order of the data, so that the sums are one process's to the last digit
     loss, total = 0.0, OnlineMetrics(metrics)
-    for turn in itertools.zip_longest(*processes.gather(own)):
+    for turn in itertools.zip_longest(*ranks.gather(own)):
         for part in turn:
             if part is not None:
                 loss += part[0]
                 total.merge(part[1])
-    return {"val_loss": loss / length(data), **total.compute()}
+    return {"val_loss": loss / data.samples, **total.compute()}

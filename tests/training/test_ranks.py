@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dichoseg.training.processes import Processes, joined, leads
+from dichoseg.training.ranks import Ranks, joined, launched
 
 SCRIPT = """
 import os, sys
@@ -9,7 +9,7 @@ import torch
 from dichoseg import Preprocessing, SyntheticDataset, create_model, fit, fit_gt_encoder
 from dichoseg.losses import BCELoss
 from dichoseg.objectives import DeepSupervision
-from dichoseg.training import freeze_batch_norm
+from dichoseg.training import Optimization, freeze_batch_norm
 
 out, batch_size = sys.argv[1], int(sys.argv[2])
 torch.set_num_threads(1)
@@ -25,16 +25,15 @@ def train(batch_size, rate, name):
         SyntheticDataset(11, size=32),
         val_data=SyntheticDataset(5, size=32, seed=1),
         objective=DeepSupervision(BCELoss(), side_weight=0.0),  # which leaves the side heads without a gradient
-        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=rate),
-        accumulate=2,
+        optimization=Optimization(optimizer=torch.optim.SGD, learning_rate=rate, accumulate=2, precision="float32"),
         batch_size=batch_size,
         epochs=4,
-        precision="float32",
         out=f"{out}/{name}",
         resume=True,
         on_epoch=lambda _, row: row["epoch"] == 3,
     )
-    gt_encoder = fit_gt_encoder(model, SyntheticDataset(4, size=32), epochs=1, batch_size=2, precision="float32")
+    float32 = Optimization(precision="float32")
+    gt_encoder = fit_gt_encoder(model, SyntheticDataset(4, size=32), epochs=1, batch_size=2, optimization=float32)
     assert not torch.distributed.is_initialized()
     if os.environ.get("RANK", "0") == "0":
         torch.save((history, model.state_dict(), gt_encoder.state_dict()), f"{out}/{name}.pt")
@@ -76,36 +75,35 @@ def test_value_validation_is_one_process_s_to_the_last_digit(trained):
 
 
 def test_value_alone_every_exchange_is_the_identity():
-    processes = Processes()
-    assert processes.leads
-    assert processes.key == ()
-    assert processes.share([3, 4]) == [3, 4]
-    assert processes.gather("own") == ["own"]
-    assert processes.from_first("own") == "own"
-    assert processes.summed({"loss": 2.0}) == {"loss": 2.0}
-    assert processes.any(True)
-    assert not processes.any(False)
+    ranks = Ranks()
+    assert ranks.is_first
+    assert ranks.share([3, 4]) == [3, 4]
+    assert ranks.gather("own") == ["own"]
+    assert ranks.from_first("own") == "own"
+    assert ranks.sum({"loss": 2.0}) == {"loss": 2.0}
+    assert ranks.any(True)
+    assert not ranks.any(False)
     module = torch.nn.Linear(1, 1)
-    assert processes.synchronised(module) is module
+    assert ranks.wrap(module) is module
 
 
 def test_value_shares_are_a_partition():
     group = list(range(7))
-    parts = [list(Processes(rank, 3).share(group)) for rank in range(3)]
+    parts = [list(Ranks(rank, 3).share(group)) for rank in range(3)]
     assert sorted(place for part in parts for place in part) == group
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_value_who_leads(monkeypatch):
+def test_value_who_is_first(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert leads()
+    assert launched().is_first
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank in (0, 1):
         monkeypatch.setenv("RANK", str(rank))
-        assert leads() == (rank == 0)
+        assert launched().is_first == (rank == 0)
 
 
 def test_value_joined_without_a_launcher(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with joined(torch.device("cpu")) as processes:
-        assert (processes.rank, processes.count) == (0, 1)
+    with joined(torch.device("cpu")) as ranks:
+        assert (ranks.rank, ranks.world_size) == (0, 1)

@@ -2,15 +2,11 @@ import re
 
 import pytest
 
-from dichoseg.cli.training_data import open_training_data
-
-DEFAULTS = {"val": None, "val_fraction": None, "images": "im", "masks": "gt", "foreground": None, "seed": 0} | {
-    "mask_suffix": "", "resize_masks": False, "skip_broken": False, "check": True,
-}  # fmt: skip
+from dichoseg.cli.data_options import TrainingData
 
 
 def opened(data, **options):
-    return open_training_data(data, **DEFAULTS | options)
+    return TrainingData(**options).load(data, seed=0)
 
 
 def test_value_what_can_be_used_is_taken_as_it_is(data, capsys):

@@ -1,0 +1,103 @@
+"""Options that say where images and masks are."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from .options import Flag, Fraction, OptionalPath, tell
+
+if TYPE_CHECKING:
+    from ..data import FolderDataset
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Data:
+    """Where images and masks are.
+
+    Args:
+        val: Folder with the validation set. Default: DATA/val or DATA/DIS-VD, if there.
+        images: Name of the folder of images.
+        masks: Name of the folder of masks, or alpha if the images are cut-outs.
+        mask_suffix: Suffix of the masks' names, such as _mask if 1_mask.png is the mask of 1.jpg.
+        foreground: Label id that is foreground, if masks hold ids; repeatable.
+        resize_masks: Resize masks of another size to their image's.
+    """
+
+    val: OptionalPath = None
+    images: str = "im"
+    masks: str = "gt"
+    mask_suffix: str = ""
+    foreground: tyro.conf.UseAppendAction[tuple[int, ...]] = ()
+    resize_masks: Flag = False
+
+    def open(self, folder: Path) -> tuple[FolderDataset, FolderDataset | None]:
+        """Open the training and the validation set; files without a partner are left to a later check."""
+        return _open(self, folder, val=self.val, strict=False)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingData(Data):
+    """Where images and masks are.
+
+    Args:
+        val_fraction: Fraction of DATA to validate on instead, such as 0.1.
+        skip_broken: Leave out files that cannot be used; each is named.
+        check: Read all of the data first.
+    """
+
+    val_fraction: Fraction = None
+    skip_broken: Flag = False
+    check: bool = True
+
+    def load(self, folder: Path, *, seed: int) -> tuple[FolderDataset, FolderDataset | None]:
+        """Open the training and the validation set, read both, and leave out what cannot be used, if asked."""
+        if self.val is not None and self.val_fraction is not None:
+            raise ValueError("--val and --val-fraction exclude each other")
+        val = self.val if self.val_fraction is None else False
+        training, validation = _open(self, folder, val=val, strict=not (self.check or self.skip_broken))
+        if self.check:
+            training = _usable("training", training, validation, skip_broken=self.skip_broken)
+            validation = validation and _usable("validation", validation, None, skip_broken=self.skip_broken)
+        if self.val_fraction is not None:  # of what is usable
+            training, validation = training.split(self.val_fraction, seed=seed)
+        return training, validation
+
+
+def _open(data: Data, folder: Path, **options: Any) -> tuple[FolderDataset, FolderDataset | None]:
+    from ..data import open_folders
+
+    return open_folders(
+        folder,
+        images=data.images,
+        masks=data.masks,
+        mask_suffix=data.mask_suffix,
+        foreground=data.foreground or None,
+        resize_masks=data.resize_masks,
+        **options,
+    )
+
+
+def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, skip_broken: bool) -> FolderDataset:
+    """Print what is wrong with a data set; return the rest if asked, else refuse it."""
+    from ..training.ranks import launched
+
+    report = dataset.report(other=other, progress=launched().is_first)
+    if report.problems:
+        tell(f"{name} set: {report.text()}")
+    if not report.errors:
+        return dataset
+    if not skip_broken:
+        raise ValueError(
+            f"{len(report.errors)} files or pairs of the {name} set cannot be used, as listed above; fix them, or "
+            "leave them out with --skip-broken (dichoseg check --all lists everything)"
+        )
+    if len(report.unusable) == len(dataset):
+        raise ValueError(f"nothing of the {name} set can be used, as listed above")
+    remaining = dataset.without(report.unusable)
+    names = ", ".join(sorted({error.name for error in report.errors}))
+    tell(f"{name} set: {len(remaining)} pairs remain; left out, as listed above: {names}")
+    return remaining

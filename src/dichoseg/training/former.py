@@ -1,0 +1,52 @@
+"""Arguments of `fit` before version 0.2, which warn and work until 0.4."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, ParamSpec, cast
+
+from .optimization import Optimization
+from .rows import Row
+
+P = ParamSpec("P")
+OPTIONS = ("optimizer", "schedule", "accumulate", "clip_norm", "ema", "precision")
+
+
+def with_former_arguments(fit: Callable[P, list[Row]]) -> Callable[P, list[Row]]:
+    """Let `fit` take its former arguments, with a `DeprecationWarning`."""
+
+    @functools.wraps(fit)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> list[Row]:
+        given: dict[str, Any] = kwargs
+        options = {name: given.pop(name) for name in OPTIONS if name in given}
+        for name in options:
+            _warn(f"fit({name}=) is fit(optimization=Optimization({name}=))")
+        make = options.get("optimizer")
+        if make is not None and callable(make):  # which was called with the parameters only
+            options["optimizer"] = lambda parameters, lr: make(parameters)
+        elif make is None:
+            options.pop("optimizer", None)
+        if options:
+            given["optimization"] = dataclasses.replace(given.get("optimization", Optimization()), **options)
+        if "progress" in given:
+            _warn("fit(progress=) has no effect: the bar shows on terminals only")
+            del given["progress"]
+        if given.get("on_epoch", ()) is None:
+            del given["on_epoch"]
+        batches = given.pop("overfit_batches", None)
+        if batches is None:
+            return fit(*args, **kwargs)
+        from .overfit import overfit
+
+        _warn("fit(overfit_batches=) is overfit(model, data, batches=)")
+        rest = {name: value for name, value in given.items() if name not in ("val_data", "augmentation")}
+        return overfit(*cast(Any, args), batches=batches, **({"epochs": 10} | rest))
+
+    return wrapper
+
+
+def _warn(text: str) -> None:
+    warnings.warn(f"{text} since 0.2, and goes in 0.4", DeprecationWarning, stacklevel=3)

@@ -1,0 +1,281 @@
+"""Life cycle of a run of `fit`, and the work of its loop."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import final
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..runtime.memory import is_out_of_memory
+from ..runtime.seeding import seeded
+from ..runtime.signals import stoppable
+from .batches import Batch, Batches
+from .callbacks import Callbacks
+from .checkpoint import Cursor, Stateful, load_state, parts_of, save_state
+from .first_epoch import FirstEpoch
+from .plan import Plan, has_live_batch_norm
+from .ranks import Ranks, joined, launched
+from .rows import Meter, Row, grouped
+from .run_folder import STATE
+from .selection import DEFAULT_BEST, find_key, score_key, score_of
+from .settings import settings_of
+from .step import NotFinite, Stepper, placed
+from .validation import validate
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def open_session(plan: Plan) -> Iterator[Session]:
+    """Set up a run inside the block; process group, signals, grad mode, device and mode are restored afterwards."""
+    device = launched().device(plan.target)
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        joined(plan.target) as ranks,
+        stoppable(plan.folder is not None) as stop_asked,
+        explained_memory(plan, device),
+        placed(plan.model, plan.supervision, device),
+    ):
+        session = Session(plan, ranks, device, stop_asked)
+        _start(session)
+        yield session
+
+
+@final
+class Session:
+    """One run: its batches, optimizer and progress, and what is done at each step and epoch.
+
+    Args:
+        plan: Checked arguments.
+        ranks: Ranks that train together.
+        device: Device of this rank.
+        stop_asked: Function that returns whether this process was asked to stop.
+    """
+
+    def __init__(self, plan: Plan, ranks: Ranks, device: torch.device, stop_asked: Callable[[], bool]) -> None:
+        self.plan, self.ranks, self.device, self.signal = plan, ranks, device, stop_asked
+        model, batch_size, workers = plan.model, plan.batch_size, plan.workers
+        self.training = Batches(
+            plan.train_data, model, batch_size=batch_size, augmentation=plan.augmentation, device=device,
+            workers=workers, seed=plan.seed, ranks=ranks, drop_last=plan.drop_last,
+        )  # fmt: skip
+        self.validation = None
+        if plan.val_data is not None:
+            self.validation = Batches(
+                plan.val_data, model, batch_size=batch_size, device=device, workers=workers, ranks=ranks
+            )
+        updates = math.ceil(len(self.training) / plan.optimization.accumulate) * plan.epochs
+        self.stepper = Stepper(model, plan.supervision, plan.optimization, steps=updates, ranks=ranks)
+        self.callbacks = Callbacks(plan.callbacks)
+        self.cursor = Cursor()
+        self.first_epoch = FirstEpoch()
+        self.best_state: dict[str, Tensor] | None = None
+        self.window_ends = True
+        self.names: list[str] = []
+        """Names of the samples since the last update."""
+        self.parts: dict[str, Stateful] = {
+            **parts_of(self.stepper),
+            "cursor": self.cursor,
+            "callbacks": self.callbacks,
+        }
+
+    def epochs(self) -> Iterator[int]:
+        """Yield the epochs to train, from the one that the run has reached."""
+        while not self.cursor.is_over(self.plan.epochs):
+            yield self.cursor.epoch
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield the remaining batches of an epoch, with a progress bar on a terminal."""
+        self.plan.model.train()
+        self.plan.supervision.train()
+        done = self.cursor.step
+        self.rate = float(self.stepper.schedule.get_last_lr()[0])
+        self.meter = Meter(self.cursor.totals if self.ranks.is_first else {}, seen=done * self.training.together)
+        bar = tqdm(
+            self.training.epoch(epoch, start=done),
+            desc=f"epoch {epoch}/{self.plan.epochs}",
+            initial=done,
+            total=len(self.training),
+            leave=False,
+            disable=None if self.ranks.is_first else True,
+        )
+        for batch in bar:
+            yield batch
+            bar.set_postfix(self.meter.means())
+
+    def step(self, batch: Batch) -> None:
+        """Add the gradient of a batch; at the end of an accumulation window, update the weights."""
+        if self.cursor.epoch == 1 and self.ranks.is_first:
+            self.first_epoch.see(batch.mask)
+        begins, images, self.window_ends = window(self.training, batch.step, self.plan.optimization.accumulate)
+        self.names = batch.names if begins else self.names + batch.names
+        started = time.perf_counter()
+        try:
+            with seeded(*batch.key, 3, device=self.device):  # 3: another stream than the augmentation's
+                values = self.stepper.backward(
+                    batch.image, batch.mask, weight=batch.own / images, syncs=self.window_ends
+                )
+            if self.window_ends:
+                self.stepper.update()
+                self.cursor.step = batch.step
+        except NotFinite as error:
+            names = self.names if error.what == "gradient" else batch.names
+            raise _located(error, self.plan, self.cursor.epoch, batch, names) from None
+        self.meter.add(values, batch.own, time.perf_counter() - started)
+
+    def stop_asked(self) -> bool:
+        """Return whether all ranks should stop here: one was asked to, and no window or epoch is about to end."""
+        ends = self.cursor.step == len(self.training) or self.cursor.is_over(self.plan.epochs)
+        return self.window_ends and not ends and self.ranks.any(self.signal())
+
+    def close(self, epoch: int) -> bool:
+        """Validate, call the callbacks, keep the best weights and write the run's files, its state last.
+
+        Returns:
+            False if validation was interrupted; the epoch is then closed when the run is resumed.
+        """
+        plan, stepper, cursor = self.plan, self.stepper, self.cursor
+        self.meter.end_training()
+        cursor.totals = self.ranks.sum(self.meter.totals)
+        terms = {name: total / self.training.images for name, total in cursor.totals.items()}
+        if epoch == 1 and self.ranks.is_first:
+            self.first_epoch.end({name: mean for name, mean in terms.items() if name != "loss"})
+        for module in (plan.model, stepper.averaged):
+            self.ranks.copy_buffers_of_first(module)
+        row: Row = {"epoch": epoch, **terms, "learning_rate": self.rate}
+        if self.validation is not None:
+            metric = score_key(plan.best)[1]
+            metrics = () if metric is None else (metric,)
+            scores = validate(stepper, self.validation, metrics=metrics, stop_asked=self.signal)
+            if scores is None:
+                return False
+            row |= scores
+        row |= self.meter.times(self.training.images, self.device.type)
+        cursor.history.append(row)
+        self._call_callbacks(row)
+        required = plan.val_data is not None or plan.best != DEFAULT_BEST
+        score = score_of(row, plan.best, terms=terms, required=required)
+        improved = score > cursor.best_score
+        if improved:
+            cursor.best_score = score
+            self.best_state = {
+                name: value.detach().cpu().clone() for name, value in stepper.averaged.state_dict().items()
+            }
+        cursor.epoch, cursor.step, cursor.totals = epoch + 1, 0, {}
+        if plan.folder is not None and self.ranks.is_first:
+            plan.folder.write(
+                stepper.averaged, cursor.history, improved=improved, train_data=plan.train_data, val_data=plan.val_data
+            )
+        self._save()
+        return True
+
+    def interrupt(self) -> list[Row]:
+        """Save the state of a run that was asked to stop; return its history."""
+        if 0 < self.cursor.step < len(self.training):
+            self.cursor.totals = self.ranks.sum(self.meter.totals)
+        if self.cursor.step > 0:  # else the end of the epoch has saved it
+            self._save()
+        if self.ranks.is_first:
+            logger.warning("stopped in epoch %d; resume=True continues from there", self.cursor.epoch)
+        return self.cursor.history
+
+    def finish(self) -> list[Row]:
+        """Give the model its best weights, or the average if nothing was validated; return the history."""
+        history = self.cursor.history
+        if self.best_state is not None:
+            self.plan.model.load_state_dict(self.best_state)
+        elif self.stepper.average is not None:
+            self.plan.model.load_state_dict(self.stepper.averaged.state_dict())
+        if self.best_state is None and history and (key := find_key(history[-1], self.plan.best)) is not None:
+            logger.warning("%s was not a number in any epoch: the last weights are kept", key)
+        return history
+
+    def _call_callbacks(self, row: Row) -> None:
+        """Call `on_epoch` on the first rank; its additions to the row and its wish to end reach all ranks."""
+        model, epoch = self.stepper.averaged.eval(), self.cursor.epoch
+        if self.ranks.is_first:
+            shown = {name: value for name, value in grouped(row).items() if name != "epoch"}
+            logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+            self.cursor.ended = self.callbacks(model, row)
+            if self.cursor.ended:
+                logger.info("epoch %d: training ends here, as on_epoch asked", epoch)
+        row |= self.ranks.from_first(row)
+        self.cursor.ended = self.ranks.from_first(self.cursor.ended)
+
+    def _save(self) -> None:
+        if self.plan.folder is not None and self.ranks.is_first:
+            save_state(self.plan.folder.path / STATE, self.parts)
+
+
+def _start(session: Session) -> None:
+    """Write the plan, or resume the run; log what is unusual about the batches."""
+    plan, folder, is_first = session.plan, session.plan.folder, session.ranks.is_first
+    if folder is not None:
+        settings = settings_of(plan, session.stepper)
+        if plan.resume and (folder.path / STATE).exists():
+            folder.check_settings(settings)
+            load_state(folder.path / STATE, session.parts)
+            session.callbacks.resume(session.cursor.history)
+            if session.cursor.best_score > -math.inf:
+                session.best_state = folder.best_state()
+            if is_first:
+                folder.remove_leftovers()
+        elif is_first:
+            folder.remove_leftovers()
+            folder.update_plan(settings=settings)
+    left_out = session.training.samples - session.training.images
+    if is_first and left_out:
+        logger.info(
+            "%d images are left out of each epoch, others each time, because batch norm needs 2 or more", left_out
+        )
+    if is_first and plan.batch_size == 1 and has_live_batch_norm(plan.model):
+        logger.warning(
+            "every batch holds one image, and the model's batch norm takes its statistics from the batch: expect "
+            "scores in evaluation that are worse than the loss suggests; use batch_size=4 or more (accumulate= does "
+            "not help here)"
+        )
+
+
+def window(batches: Batches, step: int, accumulate: int) -> tuple[bool, int, bool]:
+    """Return whether a batch begins an accumulation window, the images in it on all ranks, and whether it ends it."""
+    before = (step - 1) // accumulate * accumulate
+    images = min(accumulate * batches.together, batches.images - before * batches.together)
+    return step == before + 1, images, step % accumulate == 0 or step == len(batches)
+
+
+def _located(error: NotFinite, plan: Plan, epoch: int, batch: Batch, names: list[str]) -> FloatingPointError:
+    """Return an error that says where a value was not finite, and in which file the batch is kept."""
+    kept = ""
+    if plan.folder is not None:
+        path = plan.folder.write_broken_batch(batch.image, batch.mask, batch.names, epoch, batch.step)
+        kept = f" (the model's input of the last batch is in {path})"
+    return FloatingPointError(
+        f"{error} in epoch {epoch}, step {batch.step}, images {', '.join(names)}{kept}; lower the learning rate, or "
+        "use precision='float32'"
+    )
+
+
+@contextmanager
+def explained_memory(plan: Plan, device: torch.device) -> Iterator[None]:
+    """Replace torch's out-of-memory errors by a MemoryError that says what helps."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        model, size = plan.model, plan.model.preprocessing.size
+        name = (model.recipe or {}).get("name", type(model).__name__)
+        pixels = "the images' own size" if size is None else f"{size} pixels"
+        raise MemoryError(
+            f"out of memory: {name} at {pixels}, batch_size={plan.batch_size}, on {device}. What helps: a smaller "
+            "batch_size with accumulate= raised as much (the same steps); checkpoint_activations(model), which "
+            "computes more and keeps less; a smaller size= of the model"
+        ) from error

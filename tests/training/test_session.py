@@ -1,0 +1,59 @@
+import pytest
+import torch
+
+from dichoseg import Optimization, SyntheticDataset, fit
+from dichoseg.training import Batches
+from dichoseg.training.session import window
+
+DATA = SyntheticDataset(5, size=64)
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "windows"),
+    [
+        (1, [(True, 2, True), (True, 2, True), (True, 1, True)]),
+        (2, [(True, 4, False), (False, 4, True), (True, 1, True)]),
+        (9, [(True, 5, False), (False, 5, False), (False, 5, True)]),
+    ],
+)
+def test_value_accumulation_windows(small_isnet, accumulate, windows):
+    batches = Batches(DATA, small_isnet, batch_size=2)
+    assert [window(batches, step, accumulate) for step in (1, 2, 3)] == windows
+
+
+def test_value_images_that_are_left_out_are_told(small_isnet, caplog):
+    caplog.set_level("INFO")
+    rows = fit(small_isnet, DATA, epochs=2, batch_size=2)
+    assert "1 images are left out of each epoch" in caplog.text
+    assert all(row["loss"] > 0 for row in rows)
+
+
+def test_value_warns_of_batches_of_one(small_isnet, caplog):
+    fit(small_isnet, [DATA[0]], epochs=1, batch_size=1)
+    assert "every batch holds one image" in caplog.text
+
+
+def test_value_no_warning_of_batches_of_one_without_batch_norm(small_isnet, caplog):
+    for parent in list(small_isnet.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, torch.nn.BatchNorm2d):
+                setattr(parent, name, torch.nn.GroupNorm(1, child.num_features))
+    fit(small_isnet, [DATA[0]], epochs=1, batch_size=1)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_value_the_run_s_workers_live_as_long_as_the_run(small_isnet):
+    seen = []
+
+    def note(model, row):
+        seen.append({process.pid for process in torch.multiprocessing.active_children()})
+
+    fit(small_isnet, DATA, val_data=DATA, epochs=3, batch_size=5, workers=1, on_epoch=note)
+    assert seen[0] == seen[1] == seen[2]
+    assert len(seen[0]) == 2, "one for each data set"
+    assert not seen[0] & {process.pid for process in torch.multiprocessing.active_children()}
+
+
+def test_value_learning_rates_of_a_window(small_isnet):
+    rows = fit(small_isnet, DATA, epochs=2, batch_size=1, optimization=Optimization(accumulate=2))
+    assert rows[1]["learning_rate"] == pytest.approx(0.5e-3)  # three of six steps are done
