@@ -28,7 +28,6 @@ took 10, and 18 with a GT encoder.
 import argparse
 import csv
 import dataclasses
-import functools
 import importlib.metadata
 import json
 import logging

@@ -29,7 +29,7 @@ import dichoseg
 from dichoseg.augmentations import SeededTransform, gpu_augmentation
 from dichoseg.data.decoding import image_pixels, mask_pixels, open_image, to_unit
 from dichoseg.runtime.memory import keep_memory
-from dichoseg.training.batches import batches, resized_levels, stacked
+from dichoseg.training.batches import Batches, resized_levels, stacked
 
 
 class Plain(Dataset[Any]):
@@ -118,14 +118,13 @@ def main() -> None:
         return DataLoader(Plain(data.files, transforms), batch_size=batch_size, shuffle=True, num_workers=workers)
 
     def with_transforms(workers: int) -> Iterable[object]:
-        return batches(transformed, model, batch_size=batch_size, workers=workers, epoch=1)
+        return Batches(transformed, model, batch_size=batch_size, workers=workers).epoch(1)
 
     def as_published(workers: int) -> Iterable[object]:
-        loaded = batches(data, model, batch_size=batch_size, workers=workers, epoch=1)
-        return (flips(image, mask) for image, mask, _ in loaded)
+        return Batches(data, model, batch_size=batch_size, workers=workers, augmentation=flips).epoch(1)
 
     def unflipped(workers: int) -> Iterable[object]:
-        return batches(data, model, batch_size=batch_size, workers=workers, epoch=1)
+        return Batches(data, model, batch_size=batch_size, workers=workers).epoch(1)
 
     ways = {
         "albumentations loop": loop,
