@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any, ParamSpec, cast
+from typing import Any, ParamSpec
+
+from torch.utils.data import Subset
 
 from .optimization import Optimization
 from .rows import Row
@@ -37,13 +40,14 @@ def with_former_arguments(fit: Callable[P, list[Row]]) -> Callable[P, list[Row]]
         if given.get("on_epoch", ()) is None:
             del given["on_epoch"]
         batches = given.pop("overfit_batches", None)
-        if batches is None:
-            return fit(*args, **kwargs)
-        from .overfit import overfit
-
-        _warn("fit(overfit_batches=) is overfit(model, data, batches=)")
-        rest = {name: value for name, value in given.items() if name not in ("val_data", "augmentation")}
-        return overfit(*cast(Any, args), batches=batches, **({"epochs": 10} | rest))
+        if batches is not None:
+            _warn("fit(overfit_batches=) is overfit(model, data, batches=)")
+            bound = inspect.signature(fit).bind(*args, **kwargs)
+            data = bound.arguments["train_data"]
+            few = Subset(data, range(min(batches * given.get("batch_size", 8), len(data))))
+            bound.arguments |= {"train_data": few, "val_data": few, "augmentation": None}
+            return fit(*bound.args, **bound.kwargs)
+        return fit(*args, **kwargs)
 
     return wrapper
 
