@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dichoseg import Optimization, SyntheticDataset, fit
+from dichoseg import Optimization, Preprocessing, SyntheticDataset, fit
 from dichoseg.training import Batches
 from dichoseg.training.session import window
 
@@ -29,6 +29,7 @@ def test_value_images_that_are_left_out_are_told(small_isnet, caplog):
 
 
 def test_value_warns_of_batches_of_one(small_isnet, caplog):
+    small_isnet.preprocessing = Preprocessing(size=96)
     fit(small_isnet, [DATA[0]], epochs=1, batch_size=1)
     assert "every batch holds one image" in caplog.text
 
@@ -55,5 +56,13 @@ def test_value_the_run_s_workers_live_as_long_as_the_run(small_isnet):
 
 
 def test_value_learning_rates_of_a_window(small_isnet):
+    small_isnet.preprocessing = Preprocessing(size=96)
     rows = fit(small_isnet, DATA, epochs=2, batch_size=1, optimization=Optimization(accumulate=2))
     assert rows[1]["learning_rate"] == pytest.approx(0.5e-3)  # three of six steps are done
+
+
+def test_value_no_worker_outlives_a_run_that_fails(small_isnet):
+    with pytest.raises(ValueError, match="mask") as kept:
+        fit(small_isnet, [(DATA[0].image, DATA[0].mask * 2)] * 4, val_data=DATA, epochs=1, batch_size=2, workers=2)
+    assert kept.traceback  # which holds the run's frames
+    assert not torch.multiprocessing.active_children()

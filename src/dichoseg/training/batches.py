@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from ..contracts import Augmentation, Image, Mask, Model, PixelSource, Samples, length
 from ..data.decoding import to_unit
@@ -132,11 +133,20 @@ class Batches:
             image, mask = prepare(self.model, image, mask, None, self.device)
             yield Batch(image, mask, names, len(names), step, (self.seed, 0, step))
 
+    def close(self) -> None:
+        """Stop the worker processes now, even if a traceback still holds this object."""
+        if isinstance(self._loader._iterator, _MultiProcessingDataLoaderIter):
+            self._loader._iterator._shutdown_workers()  # as Lightning does, because there is no public way
+            self._loader._iterator = None
+
     def _load(self, groups: list[list[int]], epoch: int) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
         self._plan[:] = [[(epoch, index) for index in group] for group in groups]
         for batch in self._loader:
             if isinstance(batch, Exception):
-                raise batch
+                try:
+                    raise batch
+                finally:
+                    del batch  # or its traceback would keep this frame, and with it the workers
             yield batch
 
 

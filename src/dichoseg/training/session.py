@@ -45,8 +45,12 @@ def open_session(plan: Plan) -> Iterator[Session]:
         placed(plan.model, plan.supervision, device),
     ):
         session = Session(plan, ranks, device, stop_asked)
-        _start(session)
-        yield session
+        try:
+            _start(session)
+            yield session
+        finally:
+            for batches in filter(None, (session.training, session.validation)):
+                batches.close()
 
 
 @final
