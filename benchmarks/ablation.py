@@ -12,7 +12,7 @@ which is edge, blur, deconv, gt-encoder and flips; `all-but-deconv`. With `--wei
 as they are, and no arms with a deconv decoder, for whose layers there are no weights.
 
 `--data` holds train and val, each with im and gt; without it, scenes are drawn. Every arm takes equally many steps of
-the optimiser, in whole epochs and without those of the GT encoder, on the same images in the same order, and starts
+the optimizer, in whole epochs and without those of the GT encoder, on the same images in the same order, and starts
 from the same encoder where the seed is the same. The last weights are scored, at the masks' own size; nothing is chosen
 by its score. Seconds are of training alone; compare them where equally many jobs ran at a time on one machine.
 
@@ -115,7 +115,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--network", choices=("small", "isnet"), default="small", help="IS-Net, or one of its shape")
     parser.add_argument("--weights", type=Path, help="published ones to start from; they need --network isnet")
     parser.add_argument("--size", type=int, default=128, help="side of the network's input, in pixels")
-    parser.add_argument("--steps", type=int, default=2640, help="of the optimiser, rounded up to whole epochs")
+    parser.add_argument("--steps", type=int, default=2640, help="of the optimizer, rounded up to whole epochs")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, help="default: 1e-3, or 3e-5 with --weights")
     parser.add_argument("--edge-weight", type=float, default=0.5, help="of either edge loss")

@@ -2,7 +2,7 @@
 
 All of a table take turns, so that whatever else the machine does falls on each; the figures are means over many draws,
 since a step that is seldom drawn may cost most. Tensors are float32 batches, albumentations' images uint8 arrays,
-both in memory and at the size that the steps take: neither decoding, resizing nor normalisation is in the figures.
+both in memory and at the size that the steps take: neither decoding, resizing nor normalization is in the figures.
 """
 
 import argparse

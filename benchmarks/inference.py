@@ -3,7 +3,7 @@
     python benchmarks/inference.py isnet.onnx [--photographs FOLDER] [--repeats 5] [--threads 2] [--compile]
 
 The file is an ONNX file of IS-Net at 1024 pixels, such as background removal tools use. Times are of one image through
-the network, from its normalised input to its probability, each way in turn; ratios are of medians. The convolutions of
+the network, from its normalized input to its probability, each way in turn; ratios are of medians. The convolutions of
 the automatic precision alone, on the features that they get, say how fast the rest could make it at best. With
 photographs it also tells how far the maps in bfloat16 are from those in float32.
 """

@@ -3,7 +3,7 @@
     python benchmarks/networks.py [--only isnet,isnet+fpn] [--size 1024] [--repeats 3] [--threads 2]
 
 Weights are random, since they change none of it. GMACs are multiplications with addition, in 10⁹, of one image and all
-maps. Times are of one image through a `Predictor`'s network, from its normalised input to its probability, in seconds:
+maps. Times are of one image through a `Predictor`'s network, from its normalized input to its probability, in seconds:
 the median of the repeats, after one to warm up. In `auto`, a machine with bfloat16 of its own computes in that.
 """
 

@@ -8,7 +8,7 @@ its own, with images in memory; `fit` as `dichoseg train` calls it, which keeps 
 written by hand in bfloat16 and channels-last layout says what there is to be had. A round whose plain step is slower
 than 2.7 s, on a CPU, does not count: the machine was busy.
 
-`memory`: what a step needs beyond parameters, gradients and the optimiser's state, by default and with
+`memory`: what a step needs beyond parameters, gradients and the optimizer's state, by default and with
 `checkpoint_activations`, and the time of both. On a GPU it is the allocator's peak. On a CPU `kept` counts the distinct
 storages that are kept between forward and backward pass, by hooks on saved tensors, and `peak` the storages alive at
 any one time in the step, what is computed again included.

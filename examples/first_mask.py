@@ -67,8 +67,8 @@ def on_squares(cut_out: NDArray[np.float32]) -> NDArray[np.float32]:
     """Put a cut-out (H, W, 4) on gray squares."""
     dark = (np.indices(cut_out.shape[:2]) // 16).sum(axis=0)[..., None] % 2
     squares = 0.92 - 0.12 * dark
-    colours, alpha = cut_out[..., :3], cut_out[..., 3:]
-    return np.asarray(squares + alpha * (colours - squares), np.float32)
+    colors, alpha = cut_out[..., :3], cut_out[..., 3:]
+    return np.asarray(squares + alpha * (colors - squares), np.float32)
 
 
 rows = []

@@ -49,8 +49,8 @@ def test_value_a_difference_is_seen(make_isnet, before, after, name):
 def test_value_the_weights_of_a_gt_encoder(make_isnet):
     found = []
     for seed in (0, 0, 1):
-        torch.manual_seed(seed)
         gt_encoder = GTEncoder.like(make_isnet())
+        torch.manual_seed(seed)
         torch.nn.init.normal_(next(gt_encoder.parameters()))
         found.append(settings(make_isnet(), objective=IntermediateSupervision(gt_encoder)))
     assert found[0] == found[1]

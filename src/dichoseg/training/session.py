@@ -64,8 +64,11 @@ class Session:
         stop_asked: Function that returns whether this process was asked to stop.
     """
 
+    meter: Meter
+    rate: float
+
     def __init__(self, plan: Plan, ranks: Ranks, device: torch.device, stop_asked: Callable[[], bool]) -> None:
-        self.plan, self.ranks, self.device, self.signal = plan, ranks, device, stop_asked
+        self.plan, self.ranks, self.device, self.asked_to_stop = plan, ranks, device, stop_asked
         model, batch_size, workers = plan.model, plan.batch_size, plan.workers
         self.training = Batches(
             plan.train_data, model, batch_size=batch_size, augmentation=plan.augmentation, device=device,
@@ -138,7 +141,7 @@ class Session:
     def stop_asked(self) -> bool:
         """Return whether all ranks should stop here: one was asked to, and no window or epoch is about to end."""
         ends = self.cursor.step == len(self.training) or self.cursor.is_over(self.plan.epochs)
-        return self.window_ends and not ends and self.ranks.any(self.signal())
+        return self.window_ends and not ends and self.ranks.any(self.asked_to_stop())
 
     def close(self, epoch: int) -> bool:
         """Validate, call the callbacks, keep the best weights and write the run's files, its state last.
@@ -158,7 +161,7 @@ class Session:
         if self.validation is not None:
             metric = score_key(plan.best)[1]
             metrics = () if metric is None else (metric,)
-            scores = validate(stepper, self.validation, metrics=metrics, stop_asked=self.signal)
+            scores = validate(stepper, self.validation, metrics=metrics, stop_asked=self.asked_to_stop)
             if scores is None:
                 return False
             row |= scores
