@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
-    """Where images and masks are.
+    """Folders of images and masks.
 
     Args:
         val: Folder with the validation set. Default: DATA/val or DATA/DIS-VD, if there.
@@ -41,7 +41,7 @@ class Data:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingData(Data):
-    """Where images and masks are.
+    """Folders of images and masks.
 
     Args:
         val_fraction: Fraction of DATA to validate on instead, such as 0.1.

@@ -136,7 +136,7 @@ class Batches:
     def close(self) -> None:
         """Stop the worker processes now, even if a traceback still holds this object."""
         if isinstance(self._loader._iterator, _MultiProcessingDataLoaderIter):
-            self._loader._iterator._shutdown_workers()  # as Lightning does, because there is no public way
+            self._loader._iterator._shutdown_workers()  # as Lightning does; torch has no public way
             self._loader._iterator = None
 
     def _load(self, groups: list[list[int]], epoch: int) -> Iterator[tuple[Tensor, Tensor, list[str]]]:

@@ -29,7 +29,7 @@ def adamw(parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
 
 @dataclass(frozen=True, kw_only=True)
 class Optimization:
-    """How `fit` updates the weights.
+    """Options of the optimizer in `fit`: learning rate, schedule, accumulation, clipping, averaging and precision.
 
     `Optimization(learning_rate=0.1, optimizer=functools.partial(torch.optim.SGD, momentum=0.9))`
 

@@ -82,7 +82,7 @@ class Ranks:
         """Return a module whose gradients are averaged over the ranks."""
         if self.world_size == 1:
             return module
-        # parameters that the loss does not reach, such as those of unsupervised heads, are no error
+        # some parameters may not be reached by the loss, such as those of unsupervised heads
         return DistributedDataParallel(module, find_unused_parameters=True)
 
     def device(self, device: torch.device) -> torch.device:

@@ -55,7 +55,7 @@ def open_session(plan: Plan) -> Iterator[Session]:
 
 @final
 class Session:
-    """One run: its batches, optimizer and progress, and what is done at each step and epoch.
+    """One run: its batches, optimizer and progress, and the work of each step and epoch.
 
     Args:
         plan: Checked arguments.
@@ -223,7 +223,7 @@ class Session:
 
 
 def _start(session: Session) -> None:
-    """Write the plan, or resume the run; log what is unusual about the batches."""
+    """Write the plan, or resume the run; log unusual batches."""
     plan, folder, is_first = session.plan, session.plan.folder, session.ranks.is_first
     if folder is not None:
         settings = settings_of(plan, session.stepper)
@@ -259,7 +259,7 @@ def window(batches: Batches, step: int, accumulate: int) -> tuple[bool, int, boo
 
 
 def _located(error: NotFinite, plan: Plan, epoch: int, batch: Batch, names: list[str]) -> FloatingPointError:
-    """Return an error that says where a value was not finite, and in which file the batch is kept."""
+    """Return an error that names the step, the images and the file with the batch."""
     kept = ""
     if plan.folder is not None:
         path = plan.folder.write_broken_batch(batch.image, batch.mask, batch.names, epoch, batch.step)
