@@ -24,6 +24,14 @@ SMALL = {
 }
 
 
+@pytest.fixture(autouse=True)
+def same_number_of_threads() -> Iterator[None]:
+    """Every test leaves torch its number of threads: more than cores would slow down all later tests of the process."""
+    before = torch.get_num_threads()
+    yield
+    assert torch.get_num_threads() == before
+
+
 @pytest.fixture
 def make_isnet() -> Callable[[], Model]:
     """Make a tiny IS-Net for 64-pixel images, the same each time."""

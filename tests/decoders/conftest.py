@@ -1,13 +1,28 @@
 """Sixteen images to learn by heart, and an encoder small enough for it."""
 
 import torch
+from torch import nn
 
-from dichoseg import Preprocessing, Segmenter, SyntheticDataset, evaluate, fit
-from dichoseg.encoders import RSUEncoder
+from dichoseg import FeatureInfo, Preprocessing, Segmenter, SyntheticDataset, evaluate, fit
+from dichoseg.blocks import ConvNormAct
+from dichoseg.contracts import Encoder
 
 
-def small_encoder():
-    return RSUEncoder(channels=(32, 32, 32), mid_channels=(16, 16, 16), strides=(1, 2, 4))
+class SmallEncoder(Encoder):
+    """Two convolutions per stage, 32 channels at strides 1, 2, 4."""
+
+    def __init__(self):
+        super().__init__()
+        self.feature_info = FeatureInfo((32, 32, 32), (1, 2, 4))
+        entries = (ConvNormAct(3, 32), ConvNormAct(32, 32, stride=2), ConvNormAct(32, 32, stride=2))
+        self.stages = nn.ModuleList(nn.Sequential(entry, ConvNormAct(32, 32)) for entry in entries)
+
+    def forward(self, image):
+        features = []
+        for stage in self.stages:
+            image = stage(image)
+            features.append(image)
+        return tuple(features)
 
 
 def overfit(encoder, decoder):

@@ -12,11 +12,11 @@ from dichoseg import (
     load_model,
     save_model,
 )
-from dichoseg.decoders import DeconvDecoder, DeconvEnlarger, RSUDecoder
+from dichoseg.decoders import DeconvDecoder, DeconvEnlarger, FPNDecoder, RSUDecoder
 from dichoseg.testing import check_decoder
 
 from ..conftest import SMALL
-from .conftest import overfit, small_encoder
+from .conftest import SmallEncoder, overfit
 
 INFO = FeatureInfo((4, 8, 8, 8), (2, 4, 4, 16))
 
@@ -131,8 +131,10 @@ def test_value_onnx_file_reads_back(tmp_path):
 @pytest.mark.parametrize("nonlinear", [False, True])
 def test_value_overfits_sixteen_images(nonlinear):
     torch.manual_seed(0)
-    encoder = small_encoder()
-    assert overfit(encoder, DeconvDecoder(encoder.feature_info, channels=32, nonlinear=nonlinear)) > 0.95
+    encoder = SmallEncoder()
+    inner = FPNDecoder(encoder.feature_info, channels=32)
+    decoder = DeconvDecoder(encoder.feature_info, channels=32, nonlinear=nonlinear, decoder=inner)
+    assert overfit(encoder, decoder) > 0.95
 
 
 def test_error_ratio():

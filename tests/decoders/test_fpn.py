@@ -7,7 +7,7 @@ from dichoseg.decoders import FPNDecoder
 from dichoseg.encoders import RSUEncoder, TimmEncoder
 from dichoseg.testing import check_decoder
 
-from .conftest import overfit, small_encoder
+from .conftest import SmallEncoder, overfit
 
 
 def timm_fpn(name="test_resnet"):
@@ -110,7 +110,7 @@ def test_value_onnx_file_reads_back(tmp_path):
 
 def test_value_overfits_sixteen_images():
     torch.manual_seed(0)
-    encoder = small_encoder()
+    encoder = SmallEncoder()
     assert overfit(encoder, FPNDecoder(encoder.feature_info, channels=32)) > 0.95
 
 

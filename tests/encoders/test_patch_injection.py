@@ -8,7 +8,7 @@ from dichoseg.decoders import FPNDecoder, RSUDecoder
 from dichoseg.encoders import PatchInjectionEncoder, RSUEncoder, TimmEncoder
 from dichoseg.testing import check_encoder
 
-from ..decoders.conftest import overfit, small_encoder
+from ..decoders.conftest import SmallEncoder, overfit
 
 NARROW = {"channels": (4, 4, 8), "mid_channels": (2, 2, 4), "strides": (2, 4, 8), "stem_channels": 4}
 
@@ -89,10 +89,10 @@ def test_value_layout_answer_and_file(tmp_path):
 
 def test_value_overfits_sixteen_images():
     torch.manual_seed(0)
-    encoder = PatchInjectionEncoder(small_encoder(), channels=8)
-    assert overfit(encoder, RSUDecoder(encoder.feature_info)) > 0.95
+    encoder = PatchInjectionEncoder(SmallEncoder(), channels=8)
+    assert overfit(encoder, FPNDecoder(encoder.feature_info, channels=32)) > 0.95
 
 
 def test_error_channels():
     with pytest.raises(ValueError, match="channels must be 1 or more; got 0"):
-        PatchInjectionEncoder(small_encoder(), channels=0)
+        PatchInjectionEncoder(SmallEncoder(), channels=0)
