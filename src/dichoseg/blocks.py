@@ -134,14 +134,6 @@ def rsu_stage(in_channels: int, mid_channels: int, out_channels: int, *, index: 
     return RSU(in_channels, mid_channels, out_channels, depth=max(7 - index, 4), dilated=index > 3)
 
 
-__getattr__ = attach(
-    __name__,
-    {},
-    moved={
-        "FusedHeads": "heads",
-        "RefinedHeads": "heads",
-        "SideHeads": "heads",
-        "edge_band": "masks",
-        "mask_edges": "masks",
-    },
-)[0]
+__getattr__, __dir__ = attach(
+    __name__, moved={"heads": "FusedHeads RefinedHeads SideHeads", "masks": "edge_band mask_edges"}
+)

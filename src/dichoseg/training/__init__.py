@@ -6,40 +6,16 @@ history, curves and contact sheets; `schedules`, `callbacks`, `parameters` and `
 trains the GT encoder that supervises another network.
 """
 
-from typing import TYPE_CHECKING
-
-from .._lazy import attach
-
-if TYPE_CHECKING:
-    from ..batch_norm import calibrate_batch_norm as calibrate_batch_norm
-    from ..batch_norm import freeze_batch_norm as freeze_batch_norm
-    from ..batch_norm import is_uncalibrated as is_uncalibrated
-    from .callbacks import EarlyStopping as EarlyStopping
-    from .callbacks import TensorBoard as TensorBoard
-    from .loop import fit as fit
-    from .parameters import freeze as freeze
-    from .parameters import parameter_groups as parameter_groups
-    from .recomputation import checkpoint_activations as checkpoint_activations
-    from .schedules import constant as constant
-    from .schedules import cosine as cosine
-    from .schedules import step_decay as step_decay
-    from .two_stage import fit_gt_encoder as fit_gt_encoder
-else:
-    __getattr__, __dir__, __all__ = attach(
-        __name__,
-        {
-            "EarlyStopping": "callbacks",
-            "TensorBoard": "callbacks",
-            "calibrate_batch_norm": "..batch_norm",
-            "checkpoint_activations": "recomputation",
-            "constant": "schedules",
-            "cosine": "schedules",
-            "fit": "loop",
-            "fit_gt_encoder": "two_stage",
-            "freeze": "parameters",
-            "freeze_batch_norm": "..batch_norm",
-            "is_uncalibrated": "..batch_norm",
-            "parameter_groups": "parameters",
-            "step_decay": "schedules",
-        },
-    )
+from ..batch_norm import calibrate_batch_norm as calibrate_batch_norm
+from ..batch_norm import freeze_batch_norm as freeze_batch_norm
+from ..batch_norm import is_uncalibrated as is_uncalibrated
+from .callbacks import EarlyStopping as EarlyStopping
+from .callbacks import TensorBoard as TensorBoard
+from .loop import fit as fit
+from .parameters import freeze as freeze
+from .parameters import parameter_groups as parameter_groups
+from .recomputation import checkpoint_activations as checkpoint_activations
+from .schedules import constant as constant
+from .schedules import cosine as cosine
+from .schedules import step_decay as step_decay
+from .two_stage import fit_gt_encoder as fit_gt_encoder
