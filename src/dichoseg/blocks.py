@@ -30,6 +30,13 @@ def _channels_last(gradient: Tensor) -> Tensor:
     return gradient.contiguous(memory_format=torch.channels_last)
 
 
+def window_mean(maps: Tensor, height: int, width: int) -> Tensor:
+    """Average (..., C, H, W) over a window of odd sides around each pixel, without pixels outside of the image."""
+    # rows, then columns: height + width additions per pixel; windows that are cut off stay rectangles
+    rows = F.avg_pool2d(maps, (1, width), stride=1, padding=(0, width // 2), count_include_pad=False)
+    return F.avg_pool2d(rows, (height, 1), stride=1, padding=(height // 2, 0), count_include_pad=False)
+
+
 def spatial_size(tensor: Tensor) -> tuple[int, int]:
     """Return the height and width of a (B, C, H, W) tensor."""
     return cast("tuple[int, int]", tensor.shape[-2:])  # quoted, since torch 2.6 cannot export a generic alias

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checking import number
@@ -75,7 +76,8 @@ class RandomBorderCrop(nn.Module):
 
 def windows(edge: Tensor, height: int, width: int, share: float) -> Tensor:
     """Mark the allowed upper left corners of a window: border pixels (H, W) -> bool (H-height+1, W-width+1)."""
-    counts = _sliding_sum(_sliding_sum(edge.int(), width, dim=1), height, dim=0)
+    sums = F.pad(edge.int().cumsum(0).cumsum(1), (1, 0, 1, 0))  # (H+1, W+1), of all pixels above and to the left
+    counts = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
     return counts >= share * counts.max()
 
 
@@ -83,11 +85,3 @@ def cut(batch: Tensor, tops: Sequence[int], lefts: Sequence[int], height: int, w
     """Cut one window out of each image: (B, C, H, W) and upper left corners -> (B, C, height, width)."""
     windows = zip(batch, tops, lefts, strict=True)
     return torch.stack([one[:, top : top + height, left : left + width] for one, top, left in windows])
-
-
-def _sliding_sum(values: Tensor, length: int, *, dim: int) -> Tensor:
-    """Sum `length` neighbors along one dimension, which becomes shorter by `length - 1`."""
-    sums = values.cumsum(dim, dtype=torch.int32)
-    sums = torch.cat([torch.zeros_like(sums.narrow(dim, 0, 1)), sums], dim=dim)
-    places = sums.shape[dim] - length
-    return sums.narrow(dim, length, places) - sums.narrow(dim, 0, places)
