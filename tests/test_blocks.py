@@ -24,7 +24,7 @@ def test_value_rsu_stage_depths():
 
 
 def test_error_rsu_depth():
-    with pytest.raises(ValueError, match="depth of 2 or more; got 1"):
+    with pytest.raises(ValueError, match="depth .*2.*1"):
         RSU(3, 4, 5, depth=1)
 
 

@@ -225,12 +225,6 @@ def test_error_malformed_name(text):
         ComponentName.parse(text)
 
 
-@pytest.mark.parametrize("name", [None, 3, ComponentName])
-def test_error_name_that_is_no_string(name):
-    with pytest.raises(TypeError, match=r"a component's name is a str, \[package/\]name\[:argument\]; got "):
-        load_component("losses", name)
-
-
 def test_error_unknown_name():
     with pytest.raises(
         ValueError,

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._lazy import attach
+from .checking import whole
 
 
 def resize(features: Tensor, size: tuple[int, int], *, align_corners: bool = False) -> Tensor:
@@ -95,17 +96,13 @@ class RSU(nn.Module):
         out_channels: Channels of the output, which has the input's size.
         depth: Number of convolutions on the way down, including the dilated one at the bottom: 7 for RSU-7.
         dilated: Whether to use dilations 1, 2, 4, ... instead of pooling: RSU-4F is `depth=4, dilated=True`.
-
-    Raises:
-        ValueError: The depth is below 2.
     """
 
     def __init__(
         self, in_channels: int, mid_channels: int, out_channels: int, *, depth: int, dilated: bool = False
     ) -> None:
         super().__init__()
-        if depth < 2:
-            raise ValueError(f"an RSU needs a depth of 2 or more; got {depth}")
+        whole("depth", depth, least=2)
         self.dilated = dilated
         down = [2**level if dilated else 1 for level in range(depth - 1)]
         bottom = 2 ** (depth - 1) if dilated else 2

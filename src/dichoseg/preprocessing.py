@@ -40,10 +40,6 @@ class Preprocessing:
         mean: Mean to subtract after scaling: one value per channel, or one for all.
         std: Standard deviation to divide by after that.
         source: `"image"`, or `"mask"` for networks whose input is the mask, such as a GT encoder.
-
-    Raises:
-        TypeError: The size is not an int or a pair of ints, or mean or std is not a sequence of numbers.
-        ValueError: A value is out of range, or there are three values for a mask, which has one channel.
     """
 
     size: int | tuple[int, int] | None = 1024
@@ -112,11 +108,8 @@ class Preprocessing:
         Args:
             image: Float image in [0, 1].
             scale: Factor on the model's size, as for `content_size`.
-
-        Raises:
-            TypeError: The image is not float, such as the bytes of a file.
         """
-        _check_floats(image)
+        check_floats(image)
         size = self.content_size(image.shape[-2], image.shape[-1], scale=scale)
         if self.to_uint8:
             # round first: 255 / 255 * 255 is not always 255, and truncation would show it
@@ -131,12 +124,8 @@ class Preprocessing:
         return resized
 
     def normalize(self, image: Tensor) -> Tensor:
-        """Normalize an image (B, C, H, W) in [0, 1] for the model.
-
-        Raises:
-            TypeError: The image is not float, such as the bytes of a file.
-        """
-        _check_floats(image)
+        """Normalize an image (B, C, H, W) in [0, 1] for the model."""
+        check_floats(image)
         if self.channel_order == "bgr":
             image = image.flip(1)
         if self.scale == "byte":
@@ -207,6 +196,7 @@ def _numbers(name: str, values: Any) -> tuple[float, ...]:
         ) from None
 
 
-def _check_floats(image: Tensor) -> None:
+def check_floats(image: Tensor) -> None:
+    """Check that an image is float, since torch would also compute with bytes."""
     if not image.is_floating_point():
         raise TypeError(f"an image must be float, in [0, 1]; got {image.dtype} (divide bytes by 255)")

@@ -120,14 +120,7 @@ class ComponentName(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> ComponentName:
-        """Parse a name; arguments in parentheses are Python literals.
-
-        Raises:
-            TypeError: The name is not a str.
-            ValueError: It has another form.
-        """
-        if not isinstance(text, str):
-            raise TypeError(f"a component's name is a str, [package/]name[:argument]; got {text!r}")
+        """Parse a name, whose arguments in parentheses are Python literals; raise a ValueError for another form."""
         match = _NAME.fullmatch(text.strip())
         if match is None or not match["name"].strip():
             raise ValueError(f"a component's name is [package/]name[:argument][(key=value, ...)]; got {text!r}")

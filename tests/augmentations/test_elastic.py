@@ -55,5 +55,5 @@ def test_value_empty_and_full_masks_stay(value):
 def test_error_grid():
     with pytest.raises(ValueError, match="nodes must be 2 or more; got 1"):
         RandomElastic(nodes=1)
-    with pytest.raises(ValueError, match="shift must be from 0 to 0.0471, a third of the spacing of 8 nodes; got 0.1"):
+    with pytest.raises(ValueError, match="shift .*0.0471.*0.1"):
         RandomElastic(shift=0.1)

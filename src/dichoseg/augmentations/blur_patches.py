@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -65,10 +64,6 @@ class RandomBlurPatches(nn.Module):
             for hard edges, 1 for patches that are fully blurred only in their center.
         p: Probability that an image gets patches.
         generator: Random generator, on the CPU.
-
-    Raises:
-        ValueError: A value is out of range, a choice is unknown, or `objects="largest"` is combined with
-            `where="anywhere"`.
     """
 
     def __init__(
@@ -91,8 +86,8 @@ class RandomBlurPatches(nn.Module):
         choice("objects", objects, get_args(Objects))
         choice("kind", kind, get_args(Blur))
         for name, limits in (("size", size), ("kernel", kernel)):
-            fits = isinstance(limits, Sequence) and len(limits) == 2 and 0 < limits[0] <= limits[1]
-            if not fits or (unit == "fraction" and limits[1] > 1):
+            low, high = limits
+            if not 0 < low <= high <= (1 if unit == "fraction" else math.inf):
                 raise ValueError(f"{name} must be a range (low, high) above 0, in {unit} of the image; got {limits}")
         if where == "anywhere" and objects == "largest":
             raise ValueError("objects='largest' chooses a border, which needs where='border'; got where='anywhere'")

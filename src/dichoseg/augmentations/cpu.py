@@ -24,9 +24,6 @@ def cpu_augmentation(
         size: Size of the result in pixels: (height, width), or an int for a square. Use the model's size to avoid a
             second resizing.
         **changes: Values that replace the preset's, by the names of `dichoseg.augmentations.Steps`.
-
-    Raises:
-        ValueError: The preset or a step is unknown, or a value is out of range.
     """
     height, width = height_and_width(size)
     steps = choose(preset, changes)

@@ -19,9 +19,6 @@ class RandomCrop(nn.Module):
 
     Args:
         input_scale: Ratio of the input's size to the output's, 1 or more: 1.25 for 1280 -> 1024.
-
-    Raises:
-        ValueError: The scale is below 1.
     """
 
     def __init__(self, input_scale: float = 1.25) -> None:
@@ -50,9 +47,6 @@ class RandomBorderCrop(nn.Module):
         input_scale: Ratio of the input's size to the output's, 1 or more: 1.25 for 1280 -> 1024.
         share: Number of border pixels that a window must contain, as a fraction of the largest number that any window
             contains: 0 crops uniformly, 1 selects one of the best windows.
-
-    Raises:
-        ValueError: The scale is below 1, or `share` is not between 0 and 1.
     """
 
     def __init__(self, input_scale: float = 1.25, *, share: float = 0.5) -> None:

@@ -39,9 +39,6 @@ def gpu_augmentation(preset: str = "dis_tuning", **changes: Unpack[Steps]) -> Co
     Args:
         preset: `"dis_tuning"`, `"isnet"` or `"strong"`.
         **changes: Values that replace the preset's, by the names of `dichoseg.augmentations.Steps`.
-
-    Raises:
-        ValueError: The preset or a step is unknown, or a value is out of range.
     """
     return Compose(*(getattr(gpu_steps, name)(value) for name, value in choose(preset, changes).items()))
 

@@ -27,10 +27,6 @@ class TimmEncoder(Encoder):
         name: A name that `timm.create_model` knows, such as `"convnext_tiny"`.
         pretrained: Whether timm loads its published weights.
         **timm_args: Further arguments of `timm.create_model`, such as `out_indices`.
-
-    Raises:
-        ValueError: timm does not know the name, the backbone has no feature pyramid, or it accepts only one fixed
-            size; the message names the argument that helps.
     """
 
     def __init__(self, name: str, *, pretrained: bool = False, **timm_args: Any) -> None:

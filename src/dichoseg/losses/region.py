@@ -70,9 +70,6 @@ class StructureLoss(nn.Module):
         width: Side of the window, in pixels of the mask. Odd, at least 3. The default was published for images of
             352 pixels.
         border_weight: Strength of the weighting, gamma in the paper.
-
-    Raises:
-        ValueError: `width` is even or below 3, or the weight is negative or not finite.
     """
 
     def __init__(self, *, width: int = 31, border_weight: float = 5.0) -> None:

@@ -28,11 +28,6 @@ class Pair:
         mask: (H, W), uint8 (foreground above 128) or bool.
         normalize: Whether to min-max normalize the prediction to [0, 1] first.
         skeleton: Precomputed `skeleton(mask)`; only HCE uses it.
-
-    Raises:
-        ValueError: The shapes differ or are not (H, W), the image has no pixels, or a value is NaN or outside [0, 1].
-        TypeError: An argument is not an array, the prediction is neither uint8 nor float, or the mask is neither uint8
-            nor bool.
     """
 
     def __init__(
@@ -44,14 +39,14 @@ class Pair:
         skeleton: NDArray[np.bool_] | None = None,
     ) -> None:
         _check(prediction, mask)
+        self.foreground = foreground_of(mask)
+        """True at pixels of the foreground: (H, W)."""
         self.skeleton = skeleton
         """The skeleton that was passed, or None."""
         self.prediction = np.ascontiguousarray(prediction)
         """Prediction as it came; metrics use `values`."""
         self.mask = mask
         """Mask as it came; metrics use `foreground`."""
-        self.foreground = np.ascontiguousarray(mask if mask.dtype == np.bool_ else mask > 128)
-        """True at pixels of the foreground: (H, W)."""
         self.normalize = normalize
         """Whether `values` are min-max normalized."""
         self.size: int = prediction.size
@@ -89,7 +84,7 @@ class Pair:
         return _stretch(self.prediction.astype(np.float64), normalize=self.normalize)
 
     @cached_property
-    def grey(self) -> NDArray[np.uint8]:
+    def gray(self) -> NDArray[np.uint8]:
         """Gray levels that are compared with the 256 thresholds, `values` times 255, truncated: (H, W)."""
         return (self.values * 255).astype(np.uint8)
 
@@ -122,9 +117,9 @@ class Pair:
     def histogram(self) -> NDArray[np.int64]:
         """Number of background and foreground pixels in each quadrant at each level: (4, 2, 256).
 
-        The levels are those of an 8-bit prediction without normalization, or `grey` of a float prediction.
+        The levels are those of an 8-bit prediction without normalization, or `gray` of a float prediction.
         """
-        levels = self.prediction if self.of_levels else self.grey
+        levels = self.prediction if self.of_levels else self.gray
         return np.stack([_histogram(levels[part], self.foreground[part]) for part in self.quadrants])
 
     @cached_property
@@ -219,21 +214,20 @@ def _stretch(values: NDArray[np.float64], *, normalize: bool) -> NDArray[np.floa
     return (values - low) / (high - low) if normalize and low != high else values
 
 
-def check_array(name: str, values: object) -> None:
-    """Raise a TypeError if a value is not a NumPy array, such as a tensor."""
-    if not isinstance(values, np.ndarray):
-        raise TypeError(f"{name} must be a NumPy array (H, W); got {type(values).__name__}")
+def foreground_of(mask: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return the foreground of a mask, uint8 (foreground above 128) or bool: (H, W), contiguous."""
+    if mask.ndim != 2 or mask.size == 0:
+        raise ValueError(f"mask must be one (H, W) array with pixels; got shape {mask.shape}")
+    if mask.dtype not in (np.bool_, np.uint8):
+        raise TypeError(f"mask must be uint8 or bool; got {mask.dtype}; compare it with a threshold first")
+    return np.ascontiguousarray(mask if mask.dtype == np.bool_ else mask > 128)
 
 
 def _check(prediction: NDArray[Any], mask: NDArray[Any]) -> None:
-    check_array("prediction", prediction)
-    check_array("mask", mask)
     if prediction.ndim != 2 or prediction.shape != mask.shape or prediction.size == 0:
         raise ValueError(
             f"prediction and mask must be two (H, W) arrays of the same size; got {prediction.shape} and {mask.shape}"
         )
-    if mask.dtype not in (np.bool_, np.uint8):
-        raise TypeError(f"mask must be uint8 or bool; got {mask.dtype}; compare it with a threshold first")
     if prediction.dtype == np.uint8:
         return
     if not np.issubdtype(prediction.dtype, np.floating):

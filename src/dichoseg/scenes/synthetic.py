@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from ..checking import whole
 from ..contracts import Sample
 from .drawing import SHAPES, VISTAS, WALLS, Canvas, Field, Texture, fractal, ground, surface
 
@@ -28,18 +29,11 @@ class SyntheticDataset(Dataset[Sample]):
         length: Number of scenes.
         size: Side of the square images, in pixels; 32 or more.
         seed: Random seed. Scenes of different seeds are unrelated.
-
-    Raises:
-        ValueError: The length is below 1 or the size is below 32.
     """
 
     def __init__(self, length: int, *, size: int = 256, seed: int = 0) -> None:
-        if length < 1:
-            raise ValueError(f"length must be 1 or more; got {length}")
-        if size < 32:
-            raise ValueError(f"size must be 32 pixels or more; got {size}")
-        self.length = length
-        self.size = size
+        self.length = whole("length", length, least=1)
+        self.size = whole("size", size, least=32)
         self.seed = seed
 
     def __len__(self) -> int:

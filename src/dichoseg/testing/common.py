@@ -42,12 +42,7 @@ def attempt(name: str, action: str, change: str, *, allowed: type[Exception] = C
 
 
 def build(role: str, make: Callable[..., T], *arguments: Any, change: str = DEFAULTS) -> T:
-    """Call `make` to build the component; `change` is the advice if that fails.
-
-    Raises:
-        TypeError: `make` is not a class or function that builds a component.
-        ConformanceError: The call fails.
-    """
+    """Call `make` to build the component; `change` is the advice if that fails."""
     function = getattr(make, "func", make)  # of functools.partial
     name = getattr(function, "__name__", type(function).__name__)
     if isinstance(make, nn.Module) or not callable(make):

@@ -54,10 +54,6 @@ def check_decoder(
             `lambda info: MyDecoder(info, channels=16)`.
         feature_infos: Features to build it for; a decoder for certain encoders names theirs.
         size: Height and width of the image behind the features, best odd.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is a decoder, not a class or function that builds one.
     """
     with seeded(0):
         for info in feature_infos:

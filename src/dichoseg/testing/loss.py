@@ -51,10 +51,6 @@ def check_loss(
         answer: Function that makes the right answer from a mask (B, 1, H, W), such as an edge map. Default: the mask.
         size: Height and width of the masks, best odd.
         device: Device to compute on.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is a loss, not a class or function that builds one.
     """
     with seeded(0, device=torch.device(device)):
         loss = build("loss", make, change="give each argument a default; to check a plain function: lambda: my_loss")

@@ -25,9 +25,6 @@ def check_metric(metric: Metric, *, size: tuple[int, int] = (65, 97)) -> None:
     Args:
         metric: The record that is registered.
         size: Height and width of the images, best odd.
-
-    Raises:
-        ConformanceError: The first violation.
     """
     require(
         isinstance(metric, Metric),

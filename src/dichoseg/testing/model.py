@@ -50,10 +50,6 @@ def check_model(make: Callable[[], Model], *, size: tuple[int, int] = (65, 97), 
             `functools.partial(create_model, "isnet")`, is also rebuilt from its recipe.
         size: Height and width of the images to try, best odd.
         side: Side of the square images for training and prediction, in pixels.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is a model, not a class or function that builds one.
     """
     with seeded(0):
         model = build("model", make)

@@ -41,10 +41,6 @@ def check_objective(
         predict: Function, such as a model, that makes predictions of images (B, 3, H, W). Default: random logits, side
             logits, edge logits and features; an objective for a model with `extras` needs that model.
         size: Height and width of the masks, best odd.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is an objective, not a class or function that builds one.
     """
     with seeded(0):
         objective = build("objective", make)

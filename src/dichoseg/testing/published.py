@@ -27,10 +27,6 @@ def check_published(make: Callable[[], Model], record: Published) -> None:
     Args:
         make: Function that builds the model, such as `functools.partial(create_model, "isnet")`.
         record: The record that is registered under the model's name.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is a model, not a function that builds one.
     """
     with seeded(0), torch.device("meta"):  # shapes are enough
         model = build("model", make)
