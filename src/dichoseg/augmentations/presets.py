@@ -1,6 +1,6 @@
 """Presets: the steps, their probabilities and their strengths, shared by CPU and GPU.
 
-A step is an entry of `Steps` and a function with the same name in `gpu_steps` and in `cpu_steps`.
+A step is an entry of `Steps`, and one with the same name in `gpu_steps.STEPS` and in `cpu_steps.STEPS`.
 """
 
 from __future__ import annotations

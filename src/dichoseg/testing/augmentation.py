@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..contracts import Augmentation, Image, Mask
 from ..runtime.seeding import seeded
-from .common import attempt, build, difference, require, shapes
+from .common import attempt, build, difference, require, require_unchanged, shapes
 
 SLACK = 1e-3
 """Tolerance for values outside of [0, 1], since resampling rounds; the same as in `fit`."""
@@ -131,13 +131,7 @@ def _checked(
             f"{low:.4g} to {high:.4g}",
             "clamp(0, 1); normalization comes later",
         )
-    require(
-        torch.equal(image, before[0]) and torch.equal(mask, before[1]),
-        where,
-        "inputs that are not changed",
-        "changed ones",
-        "clone before writing into them",
-    )
+    require_unchanged(where, before, (image, mask))
     require(
         bool(mask.any()) or not bool(augmented[1].any()),
         where,

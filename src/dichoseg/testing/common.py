@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -81,6 +83,25 @@ def difference(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
         for one, other in zip(found, wanted, strict=True)
     ]
     return max((math.inf if math.isnan(distance) else distance for distance in distances), default=0.0)
+
+
+def require_same(name: str, found: Sequence[Tensor], wanted: Sequence[Tensor], what: str, change: str) -> None:
+    """Require results that are equal up to rounding; `what` says which."""
+    apart = difference(found, wanted)
+    sizes = f" (shapes {shapes(found)} and {shapes(wanted)})" if shapes(found) != shapes(wanted) else ""
+    require(apart < TOLERANCE, name, what, f"a difference of {apart:.2g}{sizes}", change)
+
+
+def require_unchanged(name: str, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
+    """Require that inputs equal their copies from before the call."""
+    change = "change nothing in place: avoid inplace=True, methods that end in an underscore, and +="
+    require(all(map(torch.equal, before, after)), name, "inputs that are not changed", "changed ones", change)
+
+
+def require_copies(name: str, part: nn.Module) -> None:
+    """Require that a component can be copied and pickled."""
+    with attempt(name, "copying and pickling it", "keep no lambdas, local functions or results in attributes"):
+        pickle.loads(pickle.dumps(copy.deepcopy(part)))
 
 
 def check_feature_info(name: str, part: Any) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..blocks import resize
 from ..contracts import Logits, Prediction
-from .common import TOLERANCE, check_finite, difference, require, shapes
+from .common import TOLERANCE, check_finite, difference, require, require_same, shapes
 
 
 def check_form(name: str, prediction: Any, *, batch: int, size: tuple[int, int]) -> None:
@@ -71,14 +71,9 @@ def check_prediction(name: str, prediction: Prediction) -> None:
 
 def check_final_logits(name: str, prediction: Prediction, logits: Logits, what: str) -> None:
     """Check that logits computed without the rest equal those of the prediction."""
-    apart = difference([logits], [prediction.logits])
-    require(
-        apart < TOLERANCE,
-        name,
-        f"{what} to give the logits of the prediction, in eval mode",
-        f"a difference of {apart:.2g} (shapes {shapes([logits])} and {shapes([prediction.logits])})",
-        "both must give the same logits, logits() without the work that only training needs",
-    )
+    wanted = f"{what} to give the logits of the prediction, in eval mode"
+    change = "both must give the same logits, logits() without the work that only training needs"
+    require_same(name, [logits], [prediction.logits], wanted, change)
 
 
 def _described(value: Any) -> str:
