@@ -182,7 +182,7 @@ class Model(nn.Module, ABC):
     feature_info: FeatureInfo
     """Channels and strides of the prediction's features."""
     preprocessing: Preprocessing
-    """What the input needs."""
+    """Preprocessing of the input."""
     recipe: dict[str, Any] | None = None
     """Name and arguments that `create_model` built the model from; None if it was composed of objects."""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..checking import choice, number, whole
 from .binary import Binary, cut_at_half
 from .pair import foreground_of
-from .polylines import curves_along, simplified
+from .polylines import curves_along, simplify_curves
 from .thinning import skeleton as skeleton_of
 
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
@@ -104,4 +104,4 @@ def _effort(
 ) -> tuple[int, int]:
     """Count the points of the region's outlines next to `beside`, and the components that do not touch it."""
     curves, untouched = curves_along(region, cv2.dilate(beside, CROSS))
-    return int(np.count_nonzero(simplified(curves, epsilon, simplify))), untouched
+    return int(np.count_nonzero(simplify_curves(curves, epsilon, simplify))), untouched

@@ -48,7 +48,7 @@ class Pair:
         self.mask = mask
         """Mask as it came; metrics use `foreground`."""
         self.normalize = normalize
-        """Whether `values` are min-max normalized."""
+        """True if `values` are min-max normalized."""
         self.size: int = prediction.size
         """Number of pixels."""
 
@@ -89,10 +89,10 @@ class Pair:
         return (self.values * 255).astype(np.uint8)
 
     @cached_property
-    def _sums(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _sums(self) -> list[NDArray[Any]]:
         """Number of foreground pixels in each row (H,) and in each column (W,)."""
         foreground = self.foreground.view(np.uint8)
-        return _row_sums(foreground), _column_sums(foreground)
+        return [cv2.reduce(foreground, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() for axis in (1, 0)]
 
     @cached_property
     def area(self) -> int:
@@ -177,25 +177,6 @@ class Pair:
             true_positives = int(np.count_nonzero(positive & self.foreground))
             false_positives = int(np.count_nonzero(positive)) - true_positives
         return Confusion(true_positives, false_positives, self.area, self.size)
-
-
-def _column_sums(ones: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Sum each column of an array of zeros and ones: (W,). Sums of 255 rows fit in a byte: fast with any OpenCV."""
-    sums = np.zeros(ones.shape[1], np.int64)
-    for top in range(0, len(ones), 255):
-        sums += np.add.reduce(ones[top : top + 255], axis=0, dtype=np.uint8)
-    return sums
-
-
-def _row_sums(ones: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Sum each row of an array of zeros and ones: (H,). Eight columns are added at a time, as bytes of a uint64."""
-    wide = ones.shape[1] // 8 * 8
-    words = np.ascontiguousarray(ones[:, :wide]).view(np.uint64)  # (H, W / 8)
-    sums = ones[:, wide:].sum(axis=1, dtype=np.int64)
-    for left in range(0, words.shape[1], 255):
-        lanes = np.add.reduce(words[:, left : left + 255], axis=1)
-        sums += lanes.view(np.uint8).reshape(-1, 8).sum(axis=1, dtype=np.int64)
-    return sums
 
 
 def _histogram(levels: NDArray[np.uint8], foreground: NDArray[np.bool_]) -> NDArray[np.int64]:
