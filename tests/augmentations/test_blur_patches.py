@@ -271,23 +271,6 @@ def test_value_repeatable_in_fit_whatever_the_workers(options, small_isnet):
     assert losses[0] != losses[2]
 
 
-def test_error_words_and_shares():
-    with pytest.raises(ValueError, match="where must be one of border, anywhere; got 'edge'"):
-        RandomBlurPatches(where="edge")
-    with pytest.raises(ValueError, match="objects must be one of all, largest; got 'one'"):
-        RandomBlurPatches(objects="one")
-    with pytest.raises(ValueError, match="kind must be one of box, gaussian, motion; got 'median'"):
-        RandomBlurPatches(kind="median")
-    with pytest.raises(ValueError, match="unit must be one of fraction, pixels; got 'px'"):
-        RandomBlurPatches(unit="px")
-    with pytest.raises(ValueError, match=r"feather must be a number from 0 to 1; got -0\.1"):
-        RandomBlurPatches(feather=-0.1)
-    with pytest.raises(ValueError, match="p must be a number from 0 to 1; got 2"):
-        RandomBlurPatches(p=2)
-    with pytest.raises(ValueError, match="objects='largest' chooses a border, which needs where='border'"):
-        RandomBlurPatches(where="anywhere", objects="largest")
-
-
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("options", OPTIONS)
@@ -298,10 +281,3 @@ def test_value_same_patches_on_cuda(options, disc):
         torch.manual_seed(0)
         results.append(RandomBlurPatches(**options)(image.to(device), disc.to(device))[0].cpu())
     torch.testing.assert_close(*results, atol=1e-5, rtol=0)
-
-
-def test_error_ranges():
-    with pytest.raises(ValueError, match="patches must be 0 or more; got -1"):
-        RandomBlurPatches(-1)
-    with pytest.raises(ValueError, match=r"size must be a range \(low, high\) above 0, in fraction"):
-        RandomBlurPatches(size=(5, 9))

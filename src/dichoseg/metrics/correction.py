@@ -73,10 +73,7 @@ def hce(
     number("epsilon", epsilon)
     missed = foreground & ~positive
     if skeleton is not None:
-        thin = foreground_of(skeleton)
-        if thin.shape != missed.shape:
-            raise ValueError(f"skeleton must have the mask's size; got {thin.shape} and {missed.shape}")
-        thin = thin & missed
+        thin = foreground_of(skeleton) & missed
     else:
         thin = skeleton_of(foreground) & missed if missed.any() else missed
     area = (positive | foreground).view(np.uint8)
