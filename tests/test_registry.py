@@ -272,11 +272,6 @@ def test_value_arguments_of_a_registered_partial_keep_their_place(site):
     assert make_component("losses", "big(k=2)", "info") == ("big", "info", 2)
 
 
-def test_error_records_are_not_made():
-    with pytest.raises(ValueError, match=r"dichoseg.metrics holds records, which load_component returns; got 'mae'"):
-        make_component("metrics", "mae")
-
-
 def test_error_record_of_another_form(site, caplog):
     source = "from dichoseg.records import Published\nX = Published(names=['a'])"
     install(site, "plugin-a", ["x = plugin_a:X"], ("plugin_a", source), group="published")

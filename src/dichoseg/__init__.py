@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from .weights import load_model as load_model
     from .weights import save_model as save_model
 else:
-    MODULES = {
+    _MODULES = {
         "_version": "__version__",
         "contracts": "FeatureInfo Prediction Sample Target",
         "data": "FolderDataset",
@@ -71,5 +71,5 @@ else:
         "": "augmentations contracts data decoders encoders evaluation export heads inference losses metrics models "
         "objectives photographs scenes testing training visualize weights",
     }
-    __getattr__, __dir__ = attach(__name__, MODULES)
-    __all__ = sorted(name for name in " ".join(MODULES.values()).split() if name != "__version__")
+    __getattr__, __dir__ = attach(__name__, _MODULES)
+    __all__ = sorted(name for name in " ".join(_MODULES.values()).split() if name != "__version__")

@@ -52,7 +52,12 @@ def mask_edges(mask: Mask, *, threshold: float = 128 / 255) -> Mask:
 def border(inside: Tensor) -> Tensor:
     """Mark pixels with a neighbor on the other side of the border: bool (B, H, W) -> bool (B, H, W)."""
     rows, columns = inside.diff(dim=1), inside.diff(dim=2)
-    return F.pad(rows, (0, 0, 1, 0)) | F.pad(rows, (0, 0, 0, 1)) | F.pad(columns, (1, 0)) | F.pad(columns, (0, 1))
+    edge = torch.zeros_like(inside)
+    edge[:, 1:] |= rows
+    edge[:, :-1] |= rows
+    edge[:, :, 1:] |= columns
+    edge[:, :, :-1] |= columns
+    return edge
 
 
 def largest_object(inside: Tensor) -> Tensor:

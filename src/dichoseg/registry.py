@@ -216,8 +216,6 @@ def make_component(group: str, name: str, *positional: Any, **keywords: Any) -> 
         *positional: Arguments before those in the name.
         **keywords: Further arguments.
     """
-    if group in RECORDS:
-        raise ValueError(f"dichoseg.{group} holds records, which load_component returns; got {name!r} to build")
     make, more, named = _load(group, name)
     positional, keywords = (*positional, *more), {**named, **keywords}
     signature = inspect.signature(make)

@@ -70,8 +70,9 @@ class RandomBorderCrop(nn.Module):
 
 def windows(edge: Tensor, height: int, width: int, share: float) -> Tensor:
     """Mark the allowed upper left corners of a window: border pixels (H, W) -> bool (H-height+1, W-width+1)."""
-    sums = F.pad(edge.int().cumsum(0).cumsum(1), (1, 0, 1, 0))  # (H+1, W+1), of all pixels above and to the left
-    counts = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    sums = F.pad(edge.cumsum(1, dtype=torch.int32), (1, 0))  # (H, W+1), of the pixels to the left
+    sums = F.pad((sums[:, width:] - sums[:, :-width]).cumsum(0, dtype=torch.int32), (0, 0, 1, 0))
+    counts = sums[height:] - sums[:-height]
     return counts >= share * counts.max()
 
 
