@@ -47,19 +47,9 @@ class SeededTransform:
 class BlurPatchesTransform(A.ImageOnlyTransform):  # type: ignore[misc]
     """`RandomBlurPatches` as an albumentations transform, for any `albumentations.Compose`.
 
-    Needs a `mask` in addition to the image and never changes it. A mask whose largest value is at most 1 is read as
-    [0, 1], any other as [0, 255]. The image keeps its dtype, uint8 or float32.
-
-    Args:
-        patches: Number of patches per image.
-        size: Smallest and largest side of a patch.
-        kernel: Smallest and largest side of the averaging box, or length of the motion.
-        unit: Whether `size` and `kernel` are a `"fraction"` of the image's shorter side or a number of `"pixels"`.
-        where: Position of the patches' centers: on the `"border"`, or on any pixel, `"anywhere"`.
-        objects: Objects whose border is used: `"all"`, or only the `"largest"`.
-        kind: Kind of blur: `"box"`, `"gaussian"` or `"motion"`.
-        feather: Fraction of the distance from a patch's edges to its center over which the blur fades in.
-        p: Probability that an image gets patches.
+    Takes the arguments of `RandomBlurPatches` without `generator`. Needs a `mask` in addition to the image and never
+    changes it. A mask whose largest value is at most 1 is read as [0, 1], any other as [0, 255]. The image keeps its
+    dtype, uint8 or float32.
     """
 
     def __init__(
