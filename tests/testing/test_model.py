@@ -149,8 +149,8 @@ class OddSizesFail(Good):
     ("part", "message"),
     [
         (NoModel, "NoModel: wanted a Model; .*derive it from dichoseg.contracts.Model"),
-        (NoPreprocessing, "wanted a Preprocessing in preprocessing; got None; set self.preprocessing"),
-        (NoInfo, "wanted a feature_info; got none"),
+        (NoPreprocessing, "wanted a Preprocessing in preprocessing; got a NoneType; set self.preprocessing"),
+        (NoInfo, "wanted a FeatureInfo in feature_info; got a NoneType"),
         (
             Lists,
             "wanted a Prediction with logits, side_logits, edge_logits, features, extras, in train and in eval mode",

@@ -57,16 +57,15 @@ def build(role: str, make: Callable[..., T], *arguments: Any, change: str = DEFA
         return make(*arguments)
 
 
+def require_type(name: str, value: object, kind: type, change: str, *, place: str = "") -> None:
+    """Require a value of a type; `place` follows the type in the message."""
+    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    require(isinstance(value, kind), name, f"{article} {kind.__name__}{place}", f"a {type(value).__name__}", change)
+
+
 def check_kind(name: str, part: Any, kind: type) -> None:
     """Check that a component is an instance of one of the contract's classes."""
-    article = "an" if kind.__name__[0] in "AEIOU" else "a"
-    require(
-        isinstance(part, kind),
-        name,
-        f"{article} {kind.__name__}",
-        f"one derived from {type(part).__bases__[0].__name__}",
-        f"derive it from dichoseg.contracts.{kind.__name__}",
-    )
+    require_type(name, part, kind, f"derive it from dichoseg.contracts.{kind.__name__}")
 
 
 def shapes(tensors: Sequence[Tensor]) -> list[tuple[int, ...]]:
@@ -106,26 +105,13 @@ def require_copies(name: str, part: nn.Module) -> None:
 
 def check_feature_info(name: str, part: Any) -> None:
     """Check that `part.feature_info` is a `FeatureInfo`."""
-    info = getattr(part, "feature_info", None)
-    require(
-        isinstance(info, FeatureInfo),
-        name,
-        "a feature_info",
-        "none" if info is None else f"a {type(info).__name__}",
-        "set self.feature_info = FeatureInfo(channels, strides) in __init__",
-    )
+    change = "set self.feature_info = FeatureInfo(channels, strides) in __init__"
+    require_type(name, getattr(part, "feature_info", None), FeatureInfo, change, place=" in feature_info")
 
 
 def check_preprocessing(name: str, part: Any, change: str) -> None:
     """Check that `part.preprocessing` is a `Preprocessing`."""
-    preprocessing = getattr(part, "preprocessing", None)
-    require(
-        isinstance(preprocessing, Preprocessing),
-        name,
-        "a Preprocessing in preprocessing",
-        repr(preprocessing),
-        change,
-    )
+    require_type(name, getattr(part, "preprocessing", None), Preprocessing, change, place=" in preprocessing")
 
 
 def check_features(name: str, features: Any, info: FeatureInfo, *, batch: int) -> None:

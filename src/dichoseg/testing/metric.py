@@ -9,7 +9,7 @@ import numpy as np
 
 from ..metrics.pair import Pair
 from ..records import Metric
-from .common import attempt, draw_masks, require
+from .common import attempt, draw_masks, require, require_type
 
 
 def check_metric(metric: Metric, *, size: tuple[int, int] = (65, 97)) -> None:
@@ -26,13 +26,8 @@ def check_metric(metric: Metric, *, size: tuple[int, int] = (65, 97)) -> None:
         metric: The record that is registered.
         size: Height and width of the images, best odd.
     """
-    require(
-        isinstance(metric, Metric),
-        "the metric",
-        "a Metric",
-        f"a {type(metric).__name__}",
-        "register Metric(name, of_pair, higher_is_better, definition) of dichoseg.records",
-    )
+    change = "register Metric(name, of_pair, higher_is_better, definition) of dichoseg.records"
+    require_type("the metric", metric, Metric, change)
     name = str(metric.name)
     require(
         name.isidentifier() and bool(metric.definition.strip()) and "\n" not in metric.definition,

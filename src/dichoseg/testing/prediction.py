@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..blocks import resize
 from ..contracts import Logits, Prediction
-from .common import TOLERANCE, check_finite, difference, require, require_same, shapes
+from .common import TOLERANCE, check_finite, difference, require, require_same, require_type, shapes
 
 
 def check_form(name: str, prediction: Any, *, batch: int, size: tuple[int, int]) -> None:
@@ -22,13 +22,8 @@ def check_form(name: str, prediction: Any, *, batch: int, size: tuple[int, int])
         f"a {type(prediction).__name__}",
         "return Prediction(logits, side_logits, edge_logits, features) of dichoseg.contracts",
     )
-    require(
-        isinstance(prediction.extras, dict),
-        name,
-        "a dict in extras",
-        f"a {type(prediction.extras).__name__}",
-        "leave it out, or pass further named outputs as a dict",
-    )
+    change = "leave it out, or pass further named outputs as a dict"
+    require_type(name, prediction.extras, dict, change, place=" in extras")
     require(
         isinstance(prediction.logits, Tensor) and prediction.logits.shape == (batch, 1, *size),
         name,
