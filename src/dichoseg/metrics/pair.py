@@ -125,18 +125,18 @@ class Pair:
     @cached_property
     def absolute_error(self) -> float:
         """Mean absolute difference between prediction and mask."""
-        if not self.of_levels:
-            return float(np.abs(self.values - self.foreground).mean())
-        negatives, positives = self.histogram.sum(axis=0)
-        return float((self.table * negatives + (1 - self.table) * positives).sum()) / self.size
+        return self._mean_error(1)
 
     @cached_property
     def squared_error(self) -> float:
         """Mean squared difference between prediction and mask."""
+        return self._mean_error(2)
+
+    def _mean_error(self, power: int) -> float:
         if not self.of_levels:
-            return float(((self.values - self.foreground) ** 2).mean())
+            return float((np.abs(self.values - self.foreground) ** power).mean())
         negatives, positives = self.histogram.sum(axis=0)
-        return float((self.table**2 * negatives + (1 - self.table) ** 2 * positives).sum()) / self.size
+        return float((self.table**power * negatives + (1 - self.table) ** power * positives).sum()) / self.size
 
     @cached_property
     def curve(self) -> Confusion:
