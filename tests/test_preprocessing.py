@@ -73,18 +73,19 @@ def test_error_images_that_are_no_floats(dtype):
 @pytest.mark.parametrize(
     ("values", "error", "message"),
     [
-        ({"size": (512, 512, 3)}, ValueError, r"size must be an int, \(height, width\) or None; got \(512, 512, 3\)"),
-        ({"size": (512, 0)}, ValueError, "size must be 1 or more; got 0"),
-        ({"size": (512, 2.5)}, TypeError, r"size must be an int; got 2\.5"),
-        ({"size": "512"}, TypeError, "got '512'"),
-        ({"size": 2.5}, TypeError, r"got 2\.5"),
-        ({"mean": 0.5}, TypeError, "mean must be a tuple of one number per channel, or of one for all; got 0.5"),
-        ({"std": "abc"}, TypeError, "std must be .*; got 'abc'"),
-        ({"mean": (0.1, 0.2)}, ValueError, r"need one value or three; got \(0.1, 0.2\) and \(1.0,\)"),
-        ({"mean": (float("nan"),)}, ValueError, "mean must be finite"),
-        ({"std": (0.0,)}, ValueError, "std finite and above 0"),
-        ({"std": (-1.0,)}, ValueError, "std finite and above 0"),
-        ({"source": "mask", "mean": (0.1, 0.2, 0.3)}, ValueError, "need one value for a mask"),
+        ({"size": (512, 512, 3)}, ValueError, r"size .*\(512, 512, 3\)"),
+        ({"size": (512, 0)}, ValueError, "size .*0"),
+        ({"size": 0}, ValueError, "size .*0"),
+        ({"size": (512, 2.5)}, TypeError, r"size .*2\.5"),
+        ({"size": "512"}, TypeError, "size .*'512'"),
+        ({"size": 2.5}, TypeError, r"size .*2\.5"),
+        ({"mean": 0.5}, TypeError, r"mean .*0\.5"),
+        ({"mean": (0.1, 0.2)}, ValueError, r"mean .*\(0.1, 0.2\)"),
+        ({"mean": (float("nan"),)}, ValueError, "mean .*nan"),
+        ({"std": (0.0,)}, ValueError, r"std .*\(0.0,\)"),
+        ({"std": (-1.0,)}, ValueError, r"std .*\(-1.0,\)"),
+        ({"source": "mask", "mean": (0.1, 0.2, 0.3)}, ValueError, r"mean .*\(0.1, 0.2, 0.3\)"),
+        ({"resize_policy": "crop"}, ValueError, "resize_policy .*'crop'"),
     ],
 )
 def test_error_numbers(values, error, message):
@@ -92,12 +93,8 @@ def test_error_numbers(values, error, message):
         Preprocessing(**values)
 
 
-def test_error_bad_values():
-    with pytest.raises(ValueError, match="resize_policy must be one of stretch, letterbox, longest_side; got 'crop'"):
-        Preprocessing(resize_policy="crop")
-    with pytest.raises(ValueError, match="size must be 1 or more; got 0"):
-        Preprocessing(size=0)
-    with pytest.raises(ValueError, match="unknown preprocessing keys: colour"):
+def test_error_unknown_key():
+    with pytest.raises(ValueError, match="colour"):
         Preprocessing.from_dict({"colour": 1})
 
 

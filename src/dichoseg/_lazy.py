@@ -1,4 +1,4 @@
-"""Public names that are imported on first use (PEP 562), so that importing a package costs nothing."""
+"""Public names that are imported on first use (PEP 562), and former names, which warn."""
 
 from __future__ import annotations
 
@@ -9,40 +9,34 @@ from collections.abc import Callable, Mapping
 
 
 def attach(
-    package: str, modules: Mapping[str, str], *, moved: Mapping[str, str] | None = None
-) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
-    """Make the `__getattr__`, `__dir__` and `__all__` of a package whose names live in its modules.
+    package: str, modules: Mapping[str, str] | None = None, *, moved: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Make the `__getattr__` and `__dir__` of a package, for names that are not imported with it.
 
     Args:
         package: The package's `__name__`.
-        modules: Module that defines each public name: below the package, or relative to it, such as `"..blocks"`; the
-            empty string for a name that is itself a subpackage or module. Names that begin with an underscore are not
-            listed.
-        moved: Package of dichoseg that has each former name now. Such names are not listed, and warn. A former
-            subpackage maps to itself: its names warn.
+        modules: Module below the package, or relative to it -> names that it defines, separated by spaces; those of the
+            empty string are modules themselves.
+        moved: Module of dichoseg -> former names of this package that it has now. They warn, and are not listed.
     """
-    names = sorted(name for name in modules if not name.startswith("_"))
-    former = moved or {}
+    places = {name: module for module, names in (modules or {}).items() for name in names.split()}
+    former = {name: f"dichoseg.{module}" for module, names in (moved or {}).items() for name in names.split()}
 
     def __getattr__(name: str) -> object:
         if name in former:
-            place = f"dichoseg.{former[name]}"
-            if place == f"{package}.{name}":
-                return importlib.import_module(place)
-            warnings.warn(
-                f"{package}.{name} is {place}.{name} since 0.2, and goes in 0.4", DeprecationWarning, stacklevel=2
-            )
-            return getattr(importlib.import_module(place), name)
-        if name not in modules:
+            message = f"{package}.{name} is {former[name]}.{name} since 0.2, and goes in 0.4"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            return getattr(importlib.import_module(former[name]), name)
+        if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        if not modules[name]:
+        if not places[name]:
             return importlib.import_module(f"{package}.{name}")
-        module = modules[name] if modules[name].startswith(".") else f".{modules[name]}"
+        module = places[name] if places[name].startswith(".") else f".{places[name]}"
         value = getattr(importlib.import_module(module, package), name)
         setattr(sys.modules[package], name, value)
         return value
 
     def __dir__() -> list[str]:
-        return names
+        return sorted({*vars(sys.modules[package]), *places})
 
-    return __getattr__, __dir__, names
+    return __getattr__, __dir__

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .contracts import Image, Model
+from .preprocessing import check_floats
 from .tracing import evaluating
 
 
@@ -47,17 +48,10 @@ def calibrate_batch_norm(model: Model, images: Image) -> None:
     Args:
         model: Model with live batch norm; changed in place. It keeps its device and its mode.
         images: Batch (B, C, H, W) of the model's normalized input, at the size for training. More, and more varied,
-            images give better statistics; eight photographs are enough.
-
-    Raises:
-        ValueError: There is no batch norm to calibrate, or the batch has another shape, is not finite, or is so small
-            that a batch norm sees one value per channel. The model is unchanged.
+            images give better statistics; eight photographs are enough. Each batch norm needs several values per
+            channel. On an error, the model stays as it was.
     """
-    channels = model.preprocessing.channels
-    if images.ndim != 4 or images.shape[1] != channels or not images.is_floating_point() or not len(images):
-        raise ValueError(
-            f"images must be a batch of floats (B, {channels}, H, W); got {tuple(images.shape)} of {images.dtype}"
-        )
+    check_floats(images)
     if not images.isfinite().all():
         raise ValueError("images hold values that are not finite")
     norms = [module for module in _live_batch_norms(model) if module.running_var is not None and module.affine]
@@ -86,9 +80,6 @@ def freeze_batch_norm(model: nn.Module) -> None:
 
     Args:
         model: Model to change in place.
-
-    Raises:
-        ValueError: There is no live batch norm, or one has no running statistics.
     """
     from timm.layers import freeze_batch_norm_2d
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._lazy import attach
+from .checking import whole
 
 
 def resize(features: Tensor, size: tuple[int, int], *, align_corners: bool = False) -> Tensor:
@@ -28,6 +29,13 @@ def resize(features: Tensor, size: tuple[int, int], *, align_corners: bool = Fal
 def _channels_last(gradient: Tensor) -> Tensor:
     """Copy a gradient if it is a slice, as from `torch.cat`, for which PyTorch's CPU kernel is many times slower."""
     return gradient.contiguous(memory_format=torch.channels_last)
+
+
+def window_mean(maps: Tensor, height: int, width: int) -> Tensor:
+    """Average (..., C, H, W) over a window of odd sides around each pixel, without pixels outside of the image."""
+    # rows, then columns: height + width additions per pixel; windows that are cut off stay rectangles
+    rows = F.avg_pool2d(maps, (1, width), stride=1, padding=(0, width // 2), count_include_pad=False)
+    return F.avg_pool2d(rows, (height, 1), stride=1, padding=(height // 2, 0), count_include_pad=False)
 
 
 def spatial_size(tensor: Tensor) -> tuple[int, int]:
@@ -88,17 +96,13 @@ class RSU(nn.Module):
         out_channels: Channels of the output, which has the input's size.
         depth: Number of convolutions on the way down, including the dilated one at the bottom: 7 for RSU-7.
         dilated: Whether to use dilations 1, 2, 4, ... instead of pooling: RSU-4F is `depth=4, dilated=True`.
-
-    Raises:
-        ValueError: The depth is below 2.
     """
 
     def __init__(
         self, in_channels: int, mid_channels: int, out_channels: int, *, depth: int, dilated: bool = False
     ) -> None:
         super().__init__()
-        if depth < 2:
-            raise ValueError(f"an RSU needs a depth of 2 or more; got {depth}")
+        whole("depth", depth, least=2)
         self.dilated = dilated
         down = [2**level if dilated else 1 for level in range(depth - 1)]
         bottom = 2 ** (depth - 1) if dilated else 2
@@ -134,14 +138,6 @@ def rsu_stage(in_channels: int, mid_channels: int, out_channels: int, *, index: 
     return RSU(in_channels, mid_channels, out_channels, depth=max(7 - index, 4), dilated=index > 3)
 
 
-__getattr__ = attach(
-    __name__,
-    {},
-    moved={
-        "FusedHeads": "heads",
-        "RefinedHeads": "heads",
-        "SideHeads": "heads",
-        "edge_band": "masks",
-        "mask_edges": "masks",
-    },
-)[0]
+__getattr__, __dir__ = attach(
+    __name__, moved={"heads": "FusedHeads RefinedHeads SideHeads", "masks": "edge_band mask_edges"}
+)

@@ -1,4 +1,7 @@
-"""Checks of arguments, for constructors and option dataclasses. Inner functions trust them."""
+"""Checks of arguments, for constructors and option dataclasses. Inner functions trust them.
+
+They raise a TypeError for a value of the wrong type, and a ValueError for any other that does not fit.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,7 @@ T = TypeVar("T")
 
 
 def choice(name: str, value: T, options: Iterable[T]) -> T:
-    """Return a value that is one of some options.
-
-    Raises:
-        ValueError: It is not.
-    """
+    """Return a value that is one of some options."""
     options = tuple(options)
     if value not in options:
         raise ValueError(f"{name} must be one of {', '.join(map(str, options))}; got {value!r}")
@@ -25,12 +24,7 @@ def choice(name: str, value: T, options: Iterable[T]) -> T:
 
 
 def whole(name: str, value: int, *, least: int = 0, odd: bool = False) -> int:
-    """Return a value as a plain int.
-
-    Raises:
-        TypeError: It is not an int.
-        ValueError: It is below `least`, or even where `odd` is required.
-    """
+    """Return a value as a plain int."""
     try:
         number = int(operator.index(value))
     except TypeError:
@@ -41,12 +35,7 @@ def whole(name: str, value: int, *, least: int = 0, odd: bool = False) -> int:
 
 
 def number(name: str, value: float, *, low: float = 0, high: float = math.inf) -> float:
-    """Return a finite number from `low` to `high`.
-
-    Raises:
-        TypeError: It is not a number.
-        ValueError: It is out of range or not finite.
-    """
+    """Return a finite number from `low` to `high`."""
     if not isinstance(value, Real):
         raise TypeError(f"{name} must be a number; got {value!r}")
     if not (math.isfinite(value) and low <= value <= high):
@@ -56,11 +45,7 @@ def number(name: str, value: float, *, low: float = 0, high: float = math.inf) -
 
 
 def function(name: str, value: T, example: str) -> T:
-    """Return a value that can be called, or None.
-
-    Raises:
-        TypeError: It cannot be called, such as the name of the intended function.
-    """
+    """Return a value that can be called, or None."""
     if value is not None and not callable(value):
         raise TypeError(f"{name} must be a function, such as {example}; got {value!r}")
     return value

@@ -10,13 +10,13 @@ Tensors are annotated with the aliases below, so that a signature states the sha
 
 from __future__ import annotations
 
-import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor, nn
 
+from .checking import whole
 from .preprocessing import Preprocessing as Preprocessing
 from .records import Metric as Metric
 
@@ -97,27 +97,14 @@ class FeatureInfo(_FeatureInfo):
         Args:
             channels: Channels of each feature.
             strides: Image side over feature side, each dividing the next (equal is allowed).
-
-        Raises:
-            TypeError: A value is not an int.
-            ValueError: The values do not fit together.
         """
-        channels, strides = _ints("channels", channels), _ints("strides", strides)
+        channels = tuple(whole("channels", value, least=1) for value in channels)  # plain ints, as JSON needs them
+        strides = tuple(whole("strides", value, least=1) for value in strides)
         if not channels or len(channels) != len(strides):
             raise ValueError(f"channels and strides need one value per feature each; got {channels} and {strides}")
-        if min(channels) < 1 or min(strides) < 1:
-            raise ValueError(f"channels and strides must be positive; got {channels} and {strides}")
         if any(coarse % fine for fine, coarse in zip(strides, strides[1:], strict=False)):
             raise ValueError(f"strides must divide one another, finest first; got {strides}")
         return super().__new__(cls, channels, strides)
-
-
-def _ints(name: str, values: Sequence[int]) -> tuple[int, ...]:
-    """Convert to plain ints, as JSON needs them, also from NumPy."""
-    try:
-        return tuple(int(operator.index(value)) for value in values)
-    except TypeError:
-        raise TypeError(f"{name} must be ints, one per feature; got {values!r}") from None
 
 
 class Prediction(NamedTuple):
@@ -195,7 +182,7 @@ class Model(nn.Module, ABC):
     feature_info: FeatureInfo
     """Channels and strides of the prediction's features."""
     preprocessing: Preprocessing
-    """What the input needs."""
+    """Preprocessing of the input."""
     recipe: dict[str, Any] | None = None
     """Name and arguments that `create_model` built the model from; None if it was composed of objects."""
 

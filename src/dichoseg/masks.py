@@ -51,8 +51,7 @@ def mask_edges(mask: Mask, *, threshold: float = 128 / 255) -> Mask:
 
 def border(inside: Tensor) -> Tensor:
     """Mark pixels with a neighbor on the other side of the border: bool (B, H, W) -> bool (B, H, W)."""
-    rows = inside[:, 1:] != inside[:, :-1]
-    columns = inside[:, :, 1:] != inside[:, :, :-1]
+    rows, columns = inside.diff(dim=1), inside.diff(dim=2)
     edge = torch.zeros_like(inside)
     edge[:, 1:] |= rows
     edge[:, :-1] |= rows

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 import torch.nn.functional as F
@@ -38,12 +38,8 @@ class Preprocessing:
         scale: `"unit"` leaves values in [0, 1], `"byte"` scales them to [0, 255], `"image_max"` divides each image
             by its largest value.
         mean: Mean to subtract after scaling: one value per channel, or one for all.
-        std: Standard deviation to divide by after that.
+        std: Std to divide by after that.
         source: `"image"`, or `"mask"` for networks whose input is the mask, such as a GT encoder.
-
-    Raises:
-        TypeError: The size is not an int or a pair of ints, or mean or std is not a sequence of numbers.
-        ValueError: A value is out of range, or there are three values for a mask, which has one channel.
     """
 
     size: int | tuple[int, int] | None = 1024
@@ -60,17 +56,11 @@ class Preprocessing:
     def __post_init__(self) -> None:
         """Check the values."""
         object.__setattr__(self, "size", _plain_size(self.size))
-        object.__setattr__(self, "mean", _numbers("mean", self.mean))
-        object.__setattr__(self, "std", _numbers("std", self.std))
-        choices = {
-            "resize_policy": ("stretch", "letterbox", "longest_side"),
-            "interpolation": ("bilinear", "bicubic"),
-            "channel_order": ("rgb", "bgr"),
-            "scale": ("unit", "byte", "image_max"),
-            "source": ("image", "mask"),
-        }
-        for field, allowed in choices.items():
-            choice(field, getattr(self, field), allowed)
+        object.__setattr__(self, "mean", _floats("mean", self.mean))
+        object.__setattr__(self, "std", _floats("std", self.std))
+        for field, kind in get_type_hints(Preprocessing).items():
+            if get_origin(kind) is Literal:
+                choice(field, getattr(self, field), get_args(kind))
         lengths = (1,) if self.source == "mask" else (1, 3)
         if len(self.mean) not in lengths or len(self.std) not in lengths:
             count = "one value for a mask" if self.source == "mask" else "one value or three"
@@ -112,11 +102,8 @@ class Preprocessing:
         Args:
             image: Float image in [0, 1].
             scale: Factor on the model's size, as for `content_size`.
-
-        Raises:
-            TypeError: The image is not float, such as the bytes of a file.
         """
-        _check_floats(image)
+        check_floats(image)
         size = self.content_size(image.shape[-2], image.shape[-1], scale=scale)
         if self.to_uint8:
             # round first: 255 / 255 * 255 is not always 255, and truncation would show it
@@ -131,12 +118,8 @@ class Preprocessing:
         return resized
 
     def normalize(self, image: Tensor) -> Tensor:
-        """Normalize an image (B, C, H, W) in [0, 1] for the model.
-
-        Raises:
-            TypeError: The image is not float, such as the bytes of a file.
-        """
-        _check_floats(image)
+        """Normalize an image (B, C, H, W) in [0, 1] for the model."""
+        check_floats(image)
         if self.channel_order == "bgr":
             image = image.flip(1)
         if self.scale == "byte":
@@ -195,18 +178,15 @@ def _plain_size(size: Any) -> int | tuple[int, int] | None:
     return height if height == width else (height, width)
 
 
-def _numbers(name: str, values: Any) -> tuple[float, ...]:
+def _floats(name: str, values: Any) -> tuple[float, ...]:
     """Convert to plain floats, as JSON needs them, also from an array or a tensor."""
     try:
-        if isinstance(values, str) or not isinstance(values, Iterable):
-            raise TypeError
         return tuple(float(value) for value in values)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"{name} must be a tuple of one number per channel, or of one for all; got {values!r}"
-        ) from None
+    except TypeError:
+        raise TypeError(f"{name} must be one number per channel, or one for all; got {values!r}") from None
 
 
-def _check_floats(image: Tensor) -> None:
+def check_floats(image: Tensor) -> None:
+    """Check that an image is float, since torch would also compute with bytes."""
     if not image.is_floating_point():
         raise TypeError(f"an image must be float, in [0, 1]; got {image.dtype} (divide bytes by 255)")

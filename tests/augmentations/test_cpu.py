@@ -120,10 +120,3 @@ def test_value_number_of_workers_changes_nothing(preset, small_isnet, pair_folde
         small_isnet.load_state_dict(start)
         losses.append(fit(small_isnet, data, epochs=2, batch_size=3, workers=workers, device="cpu")[-1]["loss"])
     assert losses[0] == losses[1]
-
-
-def test_error_values():
-    with pytest.raises(ValueError, match="size must be 1 or more; got 0"):
-        cpu_augmentation(size=0)
-    with pytest.raises(ValueError, match="no augmentation preset 'gpu'"):
-        cpu_augmentation("gpu")

@@ -91,15 +91,6 @@ def test_value_repeatable_in_fit_whatever_the_workers(small_isnet):
     assert losses[0] != losses[2]
 
 
-def test_error_values():
-    with pytest.raises(ValueError, match="input_scale must be a finite number, 1 or more"):
-        RandomCrop(0.5)
-    with pytest.raises(ValueError, match="input_scale must be a finite number, 1 or more; got 0.5"):
-        RandomBorderCrop(0.5)
-    with pytest.raises(ValueError, match="share must be a number from 0 to 1; got 1.5"):
-        RandomBorderCrop(share=1.5)
-
-
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_value_same_draws_on_cuda(disc):

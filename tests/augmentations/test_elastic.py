@@ -50,10 +50,3 @@ def test_value_probability():
 def test_value_empty_and_full_masks_stay(value):
     mask = torch.full((2, 1, 65, 97), value)
     torch.testing.assert_close(RandomElastic(1.0)(torch.rand(2, 3, 65, 97), mask)[1], mask)
-
-
-def test_error_grid():
-    with pytest.raises(ValueError, match="nodes must be 2 or more; got 1"):
-        RandomElastic(nodes=1)
-    with pytest.raises(ValueError, match="shift must be from 0 to 0.0471, a third of the spacing of 8 nodes; got 0.1"):
-        RandomElastic(shift=0.1)

@@ -1,4 +1,3 @@
-import pytest
 import torch
 
 from dichoseg import SyntheticDataset, fit
@@ -49,8 +48,3 @@ def test_value_fit_loads_larger_images(small_isnet):
         batch_size=2,
     )
     assert seen == [(64, 64)]
-
-
-def test_error_scale():
-    with pytest.raises(ValueError, match="input_scale must be a finite number, 1 or more; got 0.5"):
-        RandomScaleCrop(0.5)

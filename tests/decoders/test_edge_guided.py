@@ -129,7 +129,7 @@ def test_gradient_bfloat16():
 
 def test_error_arguments():
     for make in (EdgeGuidedDecoder, EdgeGuidedHeads):
-        with pytest.raises(ValueError, match=r"needs two features or more; got channels \(8,\)"):
+        with pytest.raises(ValueError, match="features .*2.*1"):
             make(FeatureInfo((8,), (2,)))
     with pytest.raises(ValueError, match=r"2 features need 2 channels; got \(8, 8, 8\)"):
         EdgeGuidedDecoder(PAIR, channels=(8, 8, 8))

@@ -115,5 +115,5 @@ def test_value_overfits_sixteen_images():
 
 
 def test_error_channels():
-    with pytest.raises(ValueError, match=r"channels and strides must be positive; got \(0, 0\)"):
+    with pytest.raises(ValueError, match="channels .*0"):
         FPNDecoder(FeatureInfo((4, 8), (2, 4)), channels=0)

@@ -69,8 +69,8 @@ def test_value_mean_boundary_accuracy_as_slow(seed, height, width):
     for step in range(5):
         radius = 1 + int(((width + height) / 300 - 1) / 5 * step)
         ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
-        grey = mask.view(np.uint8)
-        near = cv2.dilate(grey, ellipse) != cv2.erode(grey, ellipse)
+        gray = mask.view(np.uint8)
+        near = cv2.dilate(gray, ellipse) != cv2.erode(gray, ellipse)
         accuracies.append((prediction == mask)[near].mean())
     assert mean_boundary_accuracy(prediction, mask) == pytest.approx(np.mean(accuracies), abs=1e-12)
 
@@ -98,11 +98,11 @@ def test_value_the_prediction_is_not_stretched():
 
 
 def test_error_width():
-    with pytest.raises(ValueError, match="width must be positive; got 0"):
-        boundary_iou(np.zeros((3, 4), bool), np.zeros((3, 4), bool), width=0)
+    with pytest.raises(ValueError, match="width .*-1"):
+        boundary_iou(np.zeros((3, 4), bool), np.zeros((3, 4), bool), width=-1)
 
 
 @pytest.mark.parametrize("function", [boundary_iou, mean_boundary_accuracy])
 def test_error_sizes(function):
-    with pytest.raises(ValueError, match=r"of the same size; got \(3, 4\) and \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"\(3, 4\) and \(4, 3\)"):
         function(np.zeros((3, 4)), np.zeros((4, 3), bool))

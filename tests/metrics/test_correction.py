@@ -132,16 +132,13 @@ def test_value_total_is_the_sum():
 
 
 def test_error_options():
-    with pytest.raises(ValueError, match="simplify must be 'line' or 'segment'; got 'chord'"):
-        hce(SQUARE, SQUARE, simplify="chord")
-    with pytest.raises(ValueError, match="must not be negative; got -1 and 2.0"):
-        hce(SQUARE, SQUARE, tolerance=-1)
-    with pytest.raises(ValueError, match="must not be negative; got 5 and -2"):
-        hce(SQUARE, SQUARE, epsilon=-2)
+    for name, value in (("simplify", "chord"), ("tolerance", -1), ("epsilon", -2)):
+        with pytest.raises(ValueError, match=f"{name} .*{value}"):
+            hce(SQUARE, SQUARE, **{name: value})
 
 
 def test_error_skeleton():
-    with pytest.raises(ValueError, match=r"skeleton must have the mask's size; got \(60, 59\) and \(60, 60\)"):
+    with pytest.raises(ValueError, match=r"\(60,59\) \(60,60\)"):
         hce(SQUARE, SQUARE, skeleton=SQUARE[:, 1:])
     with pytest.raises(TypeError, match="uint8 or bool; got float64"):
         hce(SQUARE, SQUARE, skeleton=np.zeros((60, 60)))

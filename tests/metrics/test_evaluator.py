@@ -254,7 +254,7 @@ def test_value_every_metric_is_defined_in_a_line(protocol):
     definitions = evaluator.definitions()
     assert tuple(definitions) == evaluator.metrics
     assert len(set(definitions.values())) == len(definitions)
-    assert "grey mask" in definitions["mae"] or protocol == "pysodmetrics"
+    assert "gray mask" in definitions["mae"] or protocol == "pysodmetrics"
 
 
 def test_value_curves_are_the_averages_that_the_maxima_come_from():

@@ -112,7 +112,7 @@ def test_value_equals_the_definitions(height, width, share, normalize, seed):
     prediction = rng.integers(0, rng.integers(2, 257), (height, width)).astype(np.uint8)
     mask = rng.random((height, width)) < share
     pair = Pair(prediction, mask, normalize=normalize)
-    decisions = {255 - level: pair.grey >= level for level in (0, 1, 77, 128, 255)}
+    decisions = {255 - level: pair.gray >= level for level in (0, 1, 77, 128, 255)}
     for measure, function in MEASURES.items():
         curve = function(pair.curve)
         for index, decision in decisions.items():

@@ -10,7 +10,7 @@ from dichoseg.records import Metric
 
 
 def on_levels(*shape):
-    """Logits whose probabilities lie in the middle of grey levels, away from rounding."""
+    """Logits whose probabilities lie in the middle of gray levels, away from rounding."""
     levels = torch.randint(0, 255, shape, generator=torch.Generator().manual_seed(0))
     return torch.logit((levels + 0.5) / 255)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dichoseg.metrics.pair import Pair
+from dichoseg.metrics.pair import Pair, foreground_of
 
 GOLDEN = Path(__file__).parents[1] / "golden/metrics"
 CASES = [name for name in json.loads((GOLDEN / "measures.json").read_text()) if name != "examples"]
@@ -36,7 +36,7 @@ def test_value_levels_and_pixels_agree(normalize):
         assert by_level.absolute_error == pytest.approx(by_pixel.absolute_error, abs=1e-15)
         assert by_level.squared_error == pytest.approx(by_pixel.squared_error, abs=1e-15)
         np.testing.assert_array_equal(by_level.values, by_pixel.values)
-        np.testing.assert_array_equal(by_level.grey, by_pixel.grey)
+        np.testing.assert_array_equal(by_level.gray, by_pixel.gray)
         np.testing.assert_array_equal(by_level.curve.true_positives, by_pixel.curve.true_positives)
         np.testing.assert_array_equal(by_level.curve.false_positives, by_pixel.curve.false_positives)
 
@@ -90,3 +90,19 @@ def test_value_sums_of_rows_and_columns(shape, share):
     rows, columns = Pair(mask.astype(np.uint8), mask)._sums
     assert (rows == mask.sum(axis=1)).all()
     assert (columns == mask.sum(axis=0)).all()
+
+
+def test_value_foreground_is_above_128():
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    np.testing.assert_array_equal(foreground_of(levels), levels > 128)
+    np.testing.assert_array_equal(foreground_of(levels[::2, ::-3] > 7), levels[::2, ::-3] > 7)
+    assert foreground_of(levels[:, ::2]).flags.c_contiguous
+
+
+def test_error_foreground():
+    with pytest.raises(ValueError, match=r"mask .*\(2, 3, 4\)"):
+        foreground_of(np.zeros((2, 3, 4), bool))
+    with pytest.raises(ValueError, match=r"mask .*\(0, 4\)"):
+        foreground_of(np.zeros((0, 4), bool))
+    with pytest.raises(TypeError, match="mask .*float64"):
+        foreground_of(np.zeros((3, 4)))

@@ -5,7 +5,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from dichoseg.metrics.polylines import Curves, _cleaned_up, curves_along, simplified
+from dichoseg.metrics.polylines import Curves, _clean_up, curves_along, simplify_curves
 
 INSTALLED = "line" if tuple(int(part) for part in cv2.__version__.split(".")[:2]) < (4, 13) else "segment"
 
@@ -107,7 +107,7 @@ def test_value_blobs_as_slow(seed, scale, share):
     expected = slow_curves(region, where)
     assert (as_lists(curves), untouched) == expected
     for distance in ("line", "segment"):
-        kept = simplified(curves, 2.0, distance)
+        kept = simplify_curves(curves, 2.0, distance)
         counts = [int(part.sum()) for part in np.split(kept, curves.starts[1:])] if len(curves.starts) else []
         assert counts == [len(slow_simplified(points, 2.0, distance)) for points in expected[0]]
 
@@ -155,7 +155,7 @@ def test_value_degenerate_regions(value):
     region = np.full((65, 97), value, np.uint8)
     curves, untouched = curves_along(region, np.zeros_like(region))
     assert (len(curves.points), len(curves.starts), untouched) == (0, 0, value)
-    assert simplified(curves, 2.0, "line").shape == (0,)
+    assert simplify_curves(curves, 2.0, "line").shape == (0,)
     curves, untouched = curves_along(region, np.ones_like(region))
     assert (len(curves.points), untouched) == (2 * (64 + 96) * value, 0)
 
@@ -168,7 +168,7 @@ def test_value_degenerate_regions(value):
 )
 def test_value_simplified_as_slow(walks, epsilon, distance):
     curves = [walk(*one) for one in walks]
-    kept = np.split(simplified(of_lists(curves), epsilon, distance), of_lists(curves).starts[1:])
+    kept = np.split(simplify_curves(of_lists(curves), epsilon, distance), of_lists(curves).starts[1:])
     assert [np.flatnonzero(one).tolist() for one in kept] == [slow_simplified(c, epsilon, distance) for c in curves]
 
 
@@ -178,33 +178,33 @@ def test_value_simplified_as_the_installed_opencv(seed, steps, stride, epsilon):
     points = walk(seed, steps, stride)
     assume(len(points) > 1)
     expected = cv2.approxPolyDP(np.array(points, np.int32)[:, None], epsilon, False)[:, 0]
-    kept = simplified(of_lists([points]), epsilon, INSTALLED)
+    kept = simplify_curves(of_lists([points]), epsilon, INSTALLED)
     np.testing.assert_array_equal(np.array(points)[kept], expected)
 
 
 def test_value_line_and_segment_by_hand():
     hook = [(0, 0), (-5, 0), (-5, 1), (10, 1)]  # behind its beginning, and near the line through its ends
-    assert simplified(of_lists([hook]), 2.0, "line").tolist() == [True, False, False, True]
-    assert simplified(of_lists([hook]), 2.0, "segment").tolist() == [True, False, True, True]
+    assert simplify_curves(of_lists([hook]), 2.0, "line").tolist() == [True, False, False, True]
+    assert simplify_curves(of_lists([hook]), 2.0, "segment").tolist() == [True, False, True, True]
 
 
 def test_value_clean_up_by_hand():
     x, y = np.array([0, 3, 6, 9, 12, 15]), np.array([0, 1, 2, 3, 4, 5])
     every, starts = np.ones(6, bool), np.array([0])
     # After a point has gone, the next is taken over without a look.
-    assert _cleaned_up(x, y, every, starts, 2.0).tolist() == [True, False, True, False, True, True]
-    assert _cleaned_up(x[:5], y[:5], every[:5], starts, 2.0).tolist() == [True, False, True, False, True]
-    assert _cleaned_up(x, y, every, np.array([0, 3]), 2.0).tolist() == [True, False, True, True, False, True]
-    assert _cleaned_up(x, 0 * y, every, starts, 2.0).all()  # only oblique chords
-    assert _cleaned_up(y, x, every, starts, 0.0).tolist() == [True, False, True, False, True, True]
+    assert _clean_up(x, y, every, starts, 2.0).tolist() == [True, False, True, False, True, True]
+    assert _clean_up(x[:5], y[:5], every[:5], starts, 2.0).tolist() == [True, False, True, False, True]
+    assert _clean_up(x, y, every, np.array([0, 3]), 2.0).tolist() == [True, False, True, True, False, True]
+    assert _clean_up(x, 0 * y, every, starts, 2.0).all()  # only oblique chords
+    assert _clean_up(y, x, every, starts, 0.0).tolist() == [True, False, True, False, True, True]
 
 
 def test_value_short_curves_keep_their_ends():
     curves = of_lists([[(3, 4)], [(0, 0), (1, 1)], [(9, 9)]])
-    assert simplified(curves, 2.0, "line").all()
+    assert simplify_curves(curves, 2.0, "line").all()
 
 
 def test_value_coordinates_may_be_large():
     points = [(0, 0), (15000, 1), (30000, 30000)]
-    assert simplified(of_lists([points]), 2.0, "line").all()
-    assert simplified(of_lists([points]), 2.0, "segment").all()
+    assert simplify_curves(of_lists([points]), 2.0, "line").all()
+    assert simplify_curves(of_lists([points]), 2.0, "segment").all()

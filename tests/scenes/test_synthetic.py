@@ -39,9 +39,9 @@ def test_value_scenes():
 
 
 def test_error_arguments():
-    with pytest.raises(ValueError, match="length must be 1 or more; got 0"):
+    with pytest.raises(ValueError, match="length .*1.*0"):
         SyntheticDataset(0)
-    with pytest.raises(ValueError, match="size must be 32 pixels or more; got 16"):
+    with pytest.raises(ValueError, match="size .*32.*16"):
         SyntheticDataset(1, size=16)
     with pytest.raises(IndexError, match="index 2 is out of range for 2 scenes"):
         SyntheticDataset(2, size=32)[2]

@@ -112,11 +112,11 @@ class NeedsName(Good):
     [
         (
             NoEncoder,
-            "NoEncoder: wanted an Encoder; got one derived from Conv2d; derive it from dichoseg.contracts.Encoder",
+            "NoEncoder: wanted an Encoder; got a NoEncoder; derive it from dichoseg.contracts.Encoder",
         ),
-        (NoInfo, "NoInfo: wanted a feature_info; got none; set self.feature_info = FeatureInfo"),
-        (TupleInfo, "wanted a feature_info; got a tuple"),
-        (NoPreprocessing, r"wanted a Preprocessing.*got \{'mean': \(0.5,\)\}; say what input it was made for"),
+        (NoInfo, "NoInfo: wanted a FeatureInfo in feature_info; got a NoneType; set self.feature_info = FeatureInfo"),
+        (TupleInfo, "wanted a FeatureInfo in feature_info; got a tuple"),
+        (NoPreprocessing, "wanted a Preprocessing.*got a dict; say what input it was made for"),
         (GivesList, r"GivesList, on images of 68 by 100 pixels: wanted a tuple of tensors; got a list; return tuple"),
         (ListInTrainMode, "ListInTrainMode, in train mode: wanted a tuple of tensors; got a list"),
         (OneFeature, r"wanted 2 features, as feature_info.channels \(4, 8\) says; got 1 of shapes"),

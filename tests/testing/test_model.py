@@ -149,8 +149,8 @@ class OddSizesFail(Good):
     ("part", "message"),
     [
         (NoModel, "NoModel: wanted a Model; .*derive it from dichoseg.contracts.Model"),
-        (NoPreprocessing, "wanted a Preprocessing in preprocessing; got None; set self.preprocessing"),
-        (NoInfo, "wanted a feature_info; got none"),
+        (NoPreprocessing, "wanted a Preprocessing in preprocessing; got a NoneType; set self.preprocessing"),
+        (NoInfo, "wanted a FeatureInfo in feature_info; got a NoneType"),
         (
             Lists,
             "wanted a Prediction with logits, side_logits, edge_logits, features, extras, in train and in eval mode",
@@ -168,7 +168,7 @@ class OddSizesFail(Good):
         (OtherFeatures, r"wanted features\(image\) to give the features of the prediction"),
         (BatchStatistics, "an image alone and in a batch of two"),
         (UnusedLayer, "a gradient for each parameter; got none for more.weight, more.bias"),
-        (HiddenNumbers, "wanted the same logits and preprocessing after save_model and load_model"),
+        (HiddenNumbers, "wanted the same logits after save_model and load_model"),
         (OtherInInference, "wanted the same map from Predictor as from logits"),
         (Square, r"Predictor\(model\)\(photograph\) fails with RuntimeError: no squares such as 96 by 96"),
         (Frozen, "a step of fit fails with ValueError: the model has no parameter that takes a gradient"),

@@ -9,41 +9,25 @@ output size; `fit` loads images that much larger.
 from typing import TYPE_CHECKING
 
 from .._lazy import attach
+from .blur_patches import RandomBlurPatches as RandomBlurPatches
+from .compose import Compose as Compose
+from .compose import KorniaAugmentation as KorniaAugmentation
+from .compose import RandomApply as RandomApply
+from .crop import RandomBorderCrop as RandomBorderCrop
+from .crop import RandomCrop as RandomCrop
+from .elastic import RandomElastic as RandomElastic
+from .gpu import gpu_augmentation as gpu_augmentation
+from .presets import Steps as Steps
+from .rotate90 import RandomRotate90 as RandomRotate90
+from .scale_crop import RandomScaleCrop as RandomScaleCrop
 
 if TYPE_CHECKING:
-    from .blur_patches import RandomBlurPatches as RandomBlurPatches
-    from .compose import Compose as Compose
-    from .compose import KorniaAugmentation as KorniaAugmentation
-    from .compose import RandomApply as RandomApply
     from .cpu import cpu_augmentation as cpu_augmentation
     from .cpu_transforms import BlurPatchesTransform as BlurPatchesTransform
     from .cpu_transforms import BorderCropTransform as BorderCropTransform
     from .cpu_transforms import SeededTransform as SeededTransform
-    from .crop import RandomBorderCrop as RandomBorderCrop
-    from .crop import RandomCrop as RandomCrop
-    from .elastic import RandomElastic as RandomElastic
-    from .gpu import gpu_augmentation as gpu_augmentation
-    from .presets import Steps as Steps
-    from .rotate90 import RandomRotate90 as RandomRotate90
-    from .scale_crop import RandomScaleCrop as RandomScaleCrop
 else:
-    __getattr__, __dir__, __all__ = attach(
+    __getattr__, __dir__ = attach(
         __name__,
-        {
-            "BlurPatchesTransform": "cpu_transforms",
-            "BorderCropTransform": "cpu_transforms",
-            "Compose": "compose",
-            "KorniaAugmentation": "compose",
-            "RandomApply": "compose",
-            "RandomBlurPatches": "blur_patches",
-            "RandomBorderCrop": "crop",
-            "RandomCrop": "crop",
-            "RandomElastic": "elastic",
-            "RandomRotate90": "rotate90",
-            "RandomScaleCrop": "scale_crop",
-            "SeededTransform": "cpu_transforms",
-            "Steps": "presets",
-            "cpu_augmentation": "cpu",
-            "gpu_augmentation": "gpu",
-        },
+        {"cpu": "cpu_augmentation", "cpu_transforms": "BlurPatchesTransform BorderCropTransform SeededTransform"},
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
+from ..blocks import window_mean
 from ..checking import choice, number, whole
 from ..contracts import Image, Mask
 from ..masks import border, largest_object
@@ -64,10 +64,6 @@ class RandomBlurPatches(nn.Module):
             for hard edges, 1 for patches that are fully blurred only in their center.
         p: Probability that an image gets patches.
         generator: Random generator, on the CPU.
-
-    Raises:
-        ValueError: A value is out of range, a choice is unknown, or `objects="largest"` is combined with
-            `where="anywhere"`.
     """
 
     def __init__(
@@ -90,8 +86,8 @@ class RandomBlurPatches(nn.Module):
         choice("objects", objects, get_args(Objects))
         choice("kind", kind, get_args(Blur))
         for name, limits in (("size", size), ("kernel", kernel)):
-            fits = isinstance(limits, Sequence) and len(limits) == 2 and 0 < limits[0] <= limits[1]
-            if not fits or (unit == "fraction" and limits[1] > 1):
+            low, high = limits
+            if not 0 < low <= high <= (1 if unit == "fraction" else math.inf):
                 raise ValueError(f"{name} must be a range (low, high) above 0, in {unit} of the image; got {limits}")
         if where == "anywhere" and objects == "largest":
             raise ValueError("objects='largest' chooses a border, which needs where='border'; got where='anywhere'")
@@ -163,8 +159,8 @@ def blur(target: Tensor, source: Tensor, patch: Patch) -> None:
     reach = _gaussian_reach(patch.radius) if patch.kind == "gaussian" else patch.radius
     outer_top, outer_left = max(top - reach, 0), max(left - reach, 0)
     region = source[:, outer_top : bottom + reach, outer_left : right + reach].float()
-    averaged = _average(region, patch).clamp(region.min(), region.max())  # running sums have rounding errors
-    averaged = averaged[:, top - outer_top : bottom - outer_top, left - outer_left : right - outer_left]
+    inner = slice(top - outer_top, bottom - outer_top), slice(left - outer_left, right - outer_left)
+    averaged = _average(region, patch)[:, *inner]
     place = target[:, top:bottom, left:right]
     if patch.feather > 0:
         ramp = _ramp(patch.side, patch.feather, source.device)
@@ -179,26 +175,17 @@ def _average(region: Tensor, patch: Patch) -> Tensor:
         return _gaussian_blur(region, patch.radius)
     if patch.kind == "motion":
         return _motion_blur(region, patch.radius, patch.angle)
-    return _box_blur(region, patch.radius)
-
-
-def _box_blur(region: Tensor, radius: int) -> Tensor:
-    """Average (C, H, W) over a box, columns then rows."""
-    return _running_mean(_running_mean(region, radius, dim=1), radius, dim=2)
+    return window_mean(region, 2 * patch.radius + 1, 2 * patch.radius + 1)
 
 
 def _gaussian_blur(region: Tensor, radius: int) -> Tensor:
     """Average (C, H, W) with a truncated Gaussian of the box's std."""
-    down, across = (_gaussian_weights(side, radius, region.device) for side in region.shape[-2:])
-    return down @ region @ across.T  # two matrix products, nearly independent of the radius
+    from kornia.filters import gaussian_blur2d
 
-
-def _gaussian_weights(side: int, radius: int, device: torch.device) -> Tensor:
-    """Return the weights of all pixels of a line for each pixel: (side, side), rows add up to 1."""
-    places = torch.arange(side, device=device)
-    distances = (places[:, None] - places).abs()
-    weights = torch.exp(-distances.square() / (2 * _variance(radius))) * (distances <= _gaussian_reach(radius))
-    return weights / weights.sum(dim=1, keepdim=True)
+    window, std = 2 * _gaussian_reach(radius) + 1, math.sqrt(_variance(radius))
+    counted = torch.cat([region, torch.ones_like(region[:1])])[None]
+    blurred = gaussian_blur2d(counted, window, (std, std), border_type="constant")[0]
+    return blurred[:-1] / blurred[-1:]
 
 
 def _gaussian_reach(radius: int) -> int:
@@ -214,8 +201,7 @@ def _variance(radius: int) -> float:
 def _motion_blur(region: Tensor, radius: int, angle: float) -> Tensor:
     """Average (C, H, W) over a straight line of pixels of length 2 * radius + 1.
 
-    Columns are shifted until the lines are rows, averaged as in the box blur, and shifted back. The cost does not
-    depend on the radius.
+    Columns are shifted until the lines are rows, averaged, and shifted back.
     """
     down, across = math.sin(angle), math.cos(angle)
     if abs(down) > abs(across):
@@ -227,20 +213,10 @@ def _motion_blur(region: Tensor, radius: int, angle: float) -> Tensor:
     rows = torch.arange(height + span, device=region.device)[:, None] - offsets
     valid = (rows >= 0) & (rows < height)  # (H + span, W)
     lines = region.gather(1, rows.clamp(0, height - 1).expand(len(region), -1, -1)) * valid
-    means = _running_mean(torch.cat([lines, valid[None].float()]), max(round(radius * abs(across)), 1), dim=2)
+    means = window_mean(torch.cat([lines, valid[None].float()]), 1, 2 * max(round(radius * abs(across)), 1) + 1)
     back = torch.arange(height, device=region.device)[:, None] + offsets  # (H, W)
     values, counts = means.gather(1, back.expand(len(means), -1, -1)).split([len(region), 1])
     return values / counts
-
-
-def _running_mean(region: Tensor, radius: int, *, dim: int) -> Tensor:
-    """Average along one dimension by differences of a running sum, at a cost independent of the radius."""
-    length = region.shape[dim]
-    places = torch.arange(length, device=region.device)
-    first, last = (places - radius).clamp(min=0), (places + radius + 1).clamp(max=length)
-    sums = torch.cat([torch.zeros_like(region.narrow(dim, 0, 1)), region.cumsum(dim)], dim=dim)
-    counts = (last - first).view(-1, *(1 for _ in range(2 - dim)))
-    return (sums.index_select(dim, last) - sums.index_select(dim, first)) / counts
 
 
 def _ramp(side: int, feather: float, device: torch.device) -> Tensor:

@@ -7,7 +7,7 @@ from torch import nn
 
 from ..checking import number
 from ..contracts import Augmentation, Image, Mask
-from .batch import check_batch, check_functions
+from .batch import check_batch
 
 
 class Compose(nn.Module):
@@ -17,14 +17,10 @@ class Compose(nn.Module):
 
     Args:
         *augmentations: Any `(image, mask) -> (image, mask)`.
-
-    Raises:
-        TypeError: An augmentation is not callable.
     """
 
     def __init__(self, *augmentations: Augmentation) -> None:
         super().__init__()
-        check_functions(augmentations)
         self.augmentations = augmentations
         self.modules_inside = nn.ModuleList(part for part in augmentations if isinstance(part, nn.Module))
         self.input_scale = 1.0
@@ -46,14 +42,10 @@ class RandomApply(nn.Module):
     Args:
         augmentation: Any `(image, mask) -> (image, mask)` that keeps the size.
         p: Probability that an image is selected.
-
-    Raises:
-        ValueError: The probability is not between 0 and 1, or the augmentation crops.
     """
 
     def __init__(self, augmentation: Augmentation, p: float = 0.5) -> None:
         super().__init__()
-        check_functions([augmentation])
         if getattr(augmentation, "input_scale", 1.0) != 1:
             raise ValueError("an augmentation that crops must crop all images of a batch; pass it to Compose directly")
         self.augmentation = augmentation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from ..preprocessing import height_and_width
-from . import cpu_steps
+from .cpu_steps import STEPS, resize_and_crop
 from .cpu_transforms import SeededTransform
 from .presets import Steps, choose
 
@@ -24,13 +24,9 @@ def cpu_augmentation(
         size: Size of the result in pixels: (height, width), or an int for a square. Use the model's size to avoid a
             second resizing.
         **changes: Values that replace the preset's, by the names of `dichoseg.augmentations.Steps`.
-
-    Raises:
-        ValueError: The preset or a step is unknown, or a value is out of range.
     """
     height, width = height_and_width(size)
     steps = choose(preset, changes)
     scale = steps.pop("input_scale", 1)
-    resize = cpu_steps.Resize(round(scale * height), round(scale * width))
-    crop = [cpu_steps.crop(height, width)] if scale > 1 else []
-    return SeededTransform(resize, *crop, *(getattr(cpu_steps, name)(value) for name, value in steps.items()))
+    before = resize_and_crop(height, width, scale)
+    return SeededTransform(*before, *(STEPS[name](value) for name, value in steps.items()))

@@ -1,8 +1,9 @@
-"""Steps of `cpu_augmentation`: albumentations transforms, each built by a function with its name in `Steps`."""
+"""Steps of `cpu_augmentation`, by their names in `Steps`: albumentations transforms."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,11 +52,6 @@ class _Elastic(A.ElasticTransform):  # type: ignore[misc]
         }
 
 
-def crop(height: int, width: int) -> A.BasicTransform:
-    """Crop at random."""
-    return A.RandomCrop(height, width)
-
-
 class _Rotate90(A.RandomRotate90):  # type: ignore[misc]
     """albumentations' transform with half turns only if the image is not square, so that its shape does not change."""
 
@@ -66,79 +62,33 @@ class _Rotate90(A.RandomRotate90):  # type: ignore[misc]
         return rotated
 
 
-def rotate90(p: float) -> A.BasicTransform:
-    """Rotate by random quarter turns, or by half turns if the image is not square."""
-    return _Rotate90(p)
+def resize_and_crop(height: int, width: int, scale: float) -> list[A.BasicTransform]:
+    """Return a resize to `scale` times a size, and a random crop of that size if it is smaller."""
+    resize = Resize(round(scale * height), round(scale * width))
+    return [resize, A.RandomCrop(height, width)] if scale > 1 else [resize]
 
 
-def elastic(p: float) -> A.BasicTransform:
-    """Deform elastically."""
-    return _Elastic(mask_interpolation=cv2.INTER_LINEAR, border_mode=cv2.BORDER_REFLECT, p=p)
-
-
-def horizontal_flip(p: float) -> A.BasicTransform:
-    """Flip horizontally."""
-    return A.HorizontalFlip(p)
-
-
-def vertical_flip(p: float) -> A.BasicTransform:
-    """Flip vertically."""
-    return A.VerticalFlip(p)
-
-
-def affine(p: float) -> A.BasicTransform:
-    """Zoom and rotate, with reflection padding."""
-    return A.Affine(
+STEPS: Mapping[str, Callable[[Any], A.BasicTransform]] = {
+    "rotate90": _Rotate90,
+    "elastic": lambda p: _Elastic(mask_interpolation=cv2.INTER_LINEAR, border_mode=cv2.BORDER_REFLECT, p=p),
+    "horizontal_flip": A.HorizontalFlip,
+    "vertical_flip": A.VerticalFlip,
+    "affine": lambda p: A.Affine(
         scale=presets.ZOOM,
         rotate=(-presets.ROTATION, presets.ROTATION),
         keep_ratio=True,
         mask_interpolation=cv2.INTER_LINEAR,
         border_mode=cv2.BORDER_REFLECT_101,
         p=p,
-    )
-
-
-def clahe(p: float) -> A.BasicTransform:
-    """Equalize the histogram of the lightness adaptively."""
-    return A.CLAHE(presets.CLIP_LIMIT, presets.TILES, p)
-
-
-def brightness_contrast(p: float) -> A.BasicTransform:
-    """Change brightness and contrast."""
-    return A.RandomBrightnessContrast(presets.BRIGHTNESS, presets.CONTRAST, p=p)
-
-
-def gamma(p: float) -> A.BasicTransform:
-    """Change gamma."""
-    low, high = presets.GAMMA
-    return A.RandomGamma((100 * low, 100 * high), p=p)
-
-
-def color_jitter(p: float) -> A.BasicTransform:
-    """Change brightness, contrast, saturation and hue."""
-    return A.ColorJitter(*presets.COLOR_JITTER, p=p)
-
-
-def grayscale(p: float) -> A.BasicTransform:
-    """Convert to gray."""
-    return A.ToGray(p=p)
-
-
-def gaussian_blur(p: float) -> A.BasicTransform:
-    """Blur the whole image."""
-    return A.GaussianBlur((presets.BLUR_KERNEL, presets.BLUR_KERNEL), presets.BLUR_SIGMA, p=p)
-
-
-def salt_pepper(p: float) -> A.BasicTransform:
-    """Add salt-and-pepper noise."""
-    return A.SaltAndPepper((presets.SALT_PEPPER, presets.SALT_PEPPER), (0.5, 0.5), p=p)
-
-
-def jpeg(p: float) -> A.BasicTransform:
-    """Compress as JPEG."""
-    return A.ImageCompression(quality_range=presets.JPEG_QUALITY, p=p)
-
-
-def blur_patches(patches: int) -> A.BasicTransform:
-    """Blur patches on the border of every image."""
-    return BlurPatchesTransform(patches)
+    ),
+    "clahe": lambda p: A.CLAHE(presets.CLIP_LIMIT, presets.TILES, p),
+    "brightness_contrast": lambda p: A.RandomBrightnessContrast(presets.BRIGHTNESS, presets.CONTRAST, p=p),
+    "gamma": lambda p: A.RandomGamma((100 * presets.GAMMA[0], 100 * presets.GAMMA[1]), p=p),
+    "color_jitter": lambda p: A.ColorJitter(*presets.COLOR_JITTER, p=p),
+    "grayscale": lambda p: A.ToGray(p=p),
+    "gaussian_blur": lambda p: A.GaussianBlur((presets.BLUR_KERNEL, presets.BLUR_KERNEL), presets.BLUR_SIGMA, p=p),
+    "salt_pepper": lambda p: A.SaltAndPepper((presets.SALT_PEPPER, presets.SALT_PEPPER), (0.5, 0.5), p=p),
+    "jpeg": lambda p: A.ImageCompression(quality_range=presets.JPEG_QUALITY, p=p),
+    "blur_patches": BlurPatchesTransform,
+}
+"""Function of each step's value that makes the transform, except for `input_scale`."""

@@ -16,7 +16,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import c
 import albumentations as A
 from albumentations.augmentations.crops.transforms import BaseCrop
 
-from ..checking import number
+from ..checking import number, whole
 from ..masks import border
 from .blur_patches import Blur, Objects, Patch, Place, RandomBlurPatches, Unit, blur
 from .crop import windows
@@ -47,22 +47,9 @@ class SeededTransform:
 class BlurPatchesTransform(A.ImageOnlyTransform):  # type: ignore[misc]
     """`RandomBlurPatches` as an albumentations transform, for any `albumentations.Compose`.
 
-    Needs a `mask` in addition to the image and never changes it. A mask whose largest value is at most 1 is read as
-    [0, 1], any other as [0, 255]. The image keeps its dtype, uint8 or float32.
-
-    Args:
-        patches: Number of patches per image.
-        size: Smallest and largest side of a patch.
-        kernel: Smallest and largest side of the averaging box, or length of the motion.
-        unit: Whether `size` and `kernel` are a `"fraction"` of the image's shorter side or a number of `"pixels"`.
-        where: Position of the patches' centers: on the `"border"`, or on any pixel, `"anywhere"`.
-        objects: Objects whose border is used: `"all"`, or only the `"largest"`.
-        kind: Kind of blur: `"box"`, `"gaussian"` or `"motion"`.
-        feather: Fraction of the distance from a patch's edges to its center over which the blur fades in.
-        p: Probability that an image gets patches.
-
-    Raises:
-        ValueError: As in `RandomBlurPatches`.
+    Takes the arguments of `RandomBlurPatches` without `generator`. Needs a `mask` in addition to the image and never
+    changes it. A mask whose largest value is at most 1 is read as [0, 1], any other as [0, 255]. The image keeps its
+    dtype, uint8 or float32.
     """
 
     def __init__(
@@ -124,17 +111,12 @@ class BorderCropTransform(BaseCrop):  # type: ignore[misc]
         share: Number of border pixels that a window must contain, as a fraction of the largest number that any window
             contains.
         p: Probability that an image is cropped.
-
-    Raises:
-        ValueError: The window has no pixels or is larger than the image, or `share` is not between 0 and 1.
     """
 
     def __init__(self, height: int, width: int, *, share: float = 0.5, p: float = 1.0) -> None:
         super().__init__(p=p)
-        if min(height, width) < 1:
-            raise ValueError(f"height and width must be positive numbers of pixels; got {height} and {width}")
-        self.height = height
-        self.width = width
+        self.height = whole("height", height, least=1)
+        self.width = whole("width", width, least=1)
         self.share = number("share", share, high=1)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checking import number
@@ -18,9 +19,6 @@ class RandomCrop(nn.Module):
 
     Args:
         input_scale: Ratio of the input's size to the output's, 1 or more: 1.25 for 1280 -> 1024.
-
-    Raises:
-        ValueError: The scale is below 1.
     """
 
     def __init__(self, input_scale: float = 1.25) -> None:
@@ -49,9 +47,6 @@ class RandomBorderCrop(nn.Module):
         input_scale: Ratio of the input's size to the output's, 1 or more: 1.25 for 1280 -> 1024.
         share: Number of border pixels that a window must contain, as a fraction of the largest number that any window
             contains: 0 crops uniformly, 1 selects one of the best windows.
-
-    Raises:
-        ValueError: The scale is below 1, or `share` is not between 0 and 1.
     """
 
     def __init__(self, input_scale: float = 1.25, *, share: float = 0.5) -> None:
@@ -75,7 +70,9 @@ class RandomBorderCrop(nn.Module):
 
 def windows(edge: Tensor, height: int, width: int, share: float) -> Tensor:
     """Mark the allowed upper left corners of a window: border pixels (H, W) -> bool (H-height+1, W-width+1)."""
-    counts = _sliding_sum(_sliding_sum(edge.int(), width, dim=1), height, dim=0)
+    sums = F.pad(edge.cumsum(1, dtype=torch.int32), (1, 0))  # (H, W+1), of the pixels to the left
+    sums = F.pad((sums[:, width:] - sums[:, :-width]).cumsum(0, dtype=torch.int32), (0, 0, 1, 0))
+    counts = sums[height:] - sums[:-height]
     return counts >= share * counts.max()
 
 
@@ -83,11 +80,3 @@ def cut(batch: Tensor, tops: Sequence[int], lefts: Sequence[int], height: int, w
     """Cut one window out of each image: (B, C, H, W) and upper left corners -> (B, C, height, width)."""
     windows = zip(batch, tops, lefts, strict=True)
     return torch.stack([one[:, top : top + height, left : left + width] for one, top, left in windows])
-
-
-def _sliding_sum(values: Tensor, length: int, *, dim: int) -> Tensor:
-    """Sum `length` neighbors along one dimension, which becomes shorter by `length - 1`."""
-    sums = values.cumsum(dim, dtype=torch.int32)
-    sums = torch.cat([torch.zeros_like(sums.narrow(dim, 0, 1)), sums], dim=dim)
-    places = sums.shape[dim] - length
-    return sums.narrow(dim, length, places) - sums.narrow(dim, 0, places)

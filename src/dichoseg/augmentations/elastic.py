@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checking import number
+from ..checking import number, whole
 from ..contracts import Image, Mask
 from .batch import check_batch
 
@@ -25,26 +25,17 @@ class RandomElastic(nn.Module):
     Args:
         p: Probability that an image is deformed.
         nodes: Number of nodes of the grid along each side.
-        shift: Largest displacement of a node along each axis, as a fraction of that side. Single pixels move up to a
-            quarter further, because bicubic interpolation overshoots: 1.9 % of the side by default.
-
-    Raises:
-        ValueError: The probability is not between 0 and 1, there are fewer than two nodes, or the shift is so large
-            that the image would fold over.
+        shift: Largest displacement of a node along each axis, as a fraction of that side; at most a third of the
+            spacing of the nodes. Single pixels move up to a quarter further, because bicubic interpolation overshoots:
+            1.9 % of the side by default.
     """
 
     def __init__(self, p: float = 0.5, *, nodes: int = 8, shift: float = 0.015) -> None:
         super().__init__()
-        if nodes < 2:
-            raise ValueError(f"nodes must be 2 or more; got {nodes}")
-        limit = 0.33 / (nodes - 1)  # bicubic slopes are 1.5 times as steep as the straight line between two nodes
-        if not 0 <= shift <= limit:
-            raise ValueError(
-                f"shift must be from 0 to {limit:.3g}, a third of the spacing of {nodes} nodes; got {shift}"
-            )
         self.p = number("p", p, high=1)
-        self.nodes = nodes
-        self.shift = shift
+        self.nodes = whole("nodes", nodes, least=2)
+        # the image would fold over; bicubic slopes are 1.5 times as steep as the straight line between two nodes
+        self.shift = number("shift", shift, high=0.33 / (nodes - 1))
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> both deformed, in float32, outside of autocast."""

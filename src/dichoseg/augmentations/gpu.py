@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from typing import Unpack
 
-from . import gpu_steps
 from .compose import Compose
 from .presets import Steps, choose
 
@@ -39,11 +38,10 @@ def gpu_augmentation(preset: str = "dis_tuning", **changes: Unpack[Steps]) -> Co
     Args:
         preset: `"dis_tuning"`, `"isnet"` or `"strong"`.
         **changes: Values that replace the preset's, by the names of `dichoseg.augmentations.Steps`.
-
-    Raises:
-        ValueError: The preset or a step is unknown, or a value is out of range.
     """
-    return Compose(*(getattr(gpu_steps, name)(value) for name, value in choose(preset, changes).items()))
+    from .gpu_steps import STEPS
+
+    return Compose(*(STEPS[name](value) for name, value in choose(preset, changes).items()))
 
 
 dis_tuning = functools.partial(gpu_augmentation, "dis_tuning")

@@ -1,6 +1,6 @@
 """Presets: the steps, their probabilities and their strengths, shared by CPU and GPU.
 
-A step is an entry of `Steps` and a function with the same name in `gpu_steps` and in `cpu_steps`.
+A step is an entry of `Steps`, and one with the same name in `gpu_steps.STEPS` and in `cpu_steps.STEPS`.
 """
 
 from __future__ import annotations
@@ -112,10 +112,6 @@ def choose(preset: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         preset: A name in `PRESETS`.
         changes: Values that replace the preset's, by step; None changes nothing.
-
-    Raises:
-        ValueError: The preset or a step is unknown (the message names the nearest), or a value is out of range.
-        TypeError: A value is not a number.
     """
     preset = current_name("augmentations", preset, stacklevel=4)
     if preset not in PRESETS:

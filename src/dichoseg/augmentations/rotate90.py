@@ -18,9 +18,6 @@ class RandomRotate90(nn.Module):
 
     Args:
         p: Probability that a number of turns is drawn for an image.
-
-    Raises:
-        ValueError: The probability is not between 0 and 1.
     """
 
     def __init__(self, p: float = 0.5) -> None:

@@ -20,9 +20,6 @@ class RandomScaleCrop(nn.Module):
 
     Args:
         input_scale: Ratio of the input's side to the output's, 1 or more.
-
-    Raises:
-        ValueError: The scale is below 1.
     """
 
     def __init__(self, input_scale: float = 2.0) -> None:

@@ -11,16 +11,13 @@ if TYPE_CHECKING:
     from .fpn import FPNDecoder as FPNDecoder
     from .rsu import RSUDecoder as RSUDecoder
 else:
-    __getattr__, __dir__, __all__ = attach(
+    __getattr__, __dir__ = attach(
         __name__,
         {
-            "DeconvDecoder": "deconv",
-            "DeconvEnlarger": "deconv",
-            "EdgeGuidedDecoder": "edge_guided",
-            "FPNDecoder": "fpn",
-            "RSUDecoder": "rsu",
+            "deconv": "DeconvDecoder DeconvEnlarger",
+            "edge_guided": "EdgeGuidedDecoder",
+            "fpn": "FPNDecoder",
+            "rsu": "RSUDecoder",
         },
-        moved={
-            "EdgeGuidedHeads": "heads",
-        },
+        moved={"heads": "EdgeGuidedHeads"},
     )

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from ..blocks import ConvNormAct, resize, spatial_size
+from ..checking import whole
 from ..contracts import Decoder, FeatureInfo, Features
 from .rsu import RSUDecoder
 
@@ -28,15 +29,11 @@ class DeconvEnlarger(Decoder):
         channels: Channels of the enlarged features.
         nonlinear: Whether batch norm and ReLU follow each step, including the 1x1 convolution of a ratio of 1. The
             weights of one setting do not fit the other.
-
-    Raises:
-        ValueError: Fewer than two features, or a stride that is not a power of two times the second one.
     """
 
     def __init__(self, feature_info: FeatureInfo, *, channels: int = 64, nonlinear: bool = False) -> None:
         super().__init__()
-        if len(feature_info.channels) < 2:
-            raise ValueError(f"DeconvEnlarger needs two features or more; got channels {feature_info.channels}")
+        whole("number of features", len(feature_info.channels), least=2)
         target = feature_info.strides[1]
         ratios = [stride // target for stride in feature_info.strides[2:]]
         if any(ratio & (ratio - 1) for ratio in ratios):

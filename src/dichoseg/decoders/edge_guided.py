@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from ..blocks import resize, spatial_size
+from ..checking import whole
 from ..contracts import Decoder, FeatureInfo, Features, Heads
 from ..heads.edge_guided import EdgeGuidedHeads, kernel_size, pointwise, three_convs
 
@@ -31,9 +32,6 @@ class EdgeGuidedDecoder(Decoder):
             make a much smaller network.
         project: Whether 1x1 convolutions bring the features to these widths, as in EGNet on ResNet. EGNet on VGG
             needs no projection. If False, the widths are the encoder's own.
-
-    Raises:
-        ValueError: Fewer than two features, a wrong number of `channels`, or `channels` with `project=False`.
     """
 
     default_heads: ClassVar[Callable[[FeatureInfo], Heads] | None] = EdgeGuidedHeads
@@ -42,9 +40,7 @@ class EdgeGuidedDecoder(Decoder):
         self, feature_info: FeatureInfo, *, channels: Sequence[int] | None = None, project: bool = True
     ) -> None:
         super().__init__()
-        count = len(feature_info.channels)
-        if count < 2:
-            raise ValueError(f"EdgeGuidedDecoder needs two features or more; got channels {feature_info.channels}")
+        count = whole("number of features", len(feature_info.channels), least=2)
         if channels is None:
             channels = [min(128 * 2**index, 512) for index in range(count)] if project else feature_info.channels
         elif not project:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..blocks import resize, rsu_stage, spatial_size
+from ..checking import whole
 from ..contracts import Decoder, FeatureInfo, Features
 
 
@@ -22,9 +23,6 @@ class RSUDecoder(Decoder):
         channels: Output channels of each stage except the coarsest, finest first. Default: the encoder's channels
             shifted by one stage, the first repeated: (c0, c0, c1, c2, ...).
         mid_channels: Channels inside each of these stages. Default: half of `channels`, a quarter in the first.
-
-    Raises:
-        ValueError: Fewer than two features, or a wrong number of `channels` or `mid_channels`.
     """
 
     def __init__(
@@ -37,8 +35,7 @@ class RSUDecoder(Decoder):
         super().__init__()
         skips, strides = feature_info
         count = len(skips) - 1
-        if count < 1:
-            raise ValueError(f"RSUDecoder needs two features or more; got channels {skips}")
+        whole("number of features", len(skips), least=2)
         if channels is None:
             channels = [skips[max(index - 1, 0)] for index in range(count)]
         if mid_channels is None:

@@ -11,13 +11,12 @@ if TYPE_CHECKING:
     from .rsu import RSUEncoder as RSUEncoder
     from .timm_backbone import TimmEncoder as TimmEncoder
 else:
-    __getattr__, __dir__, __all__ = attach(
+    __getattr__, __dir__ = attach(
         __name__,
         {
-            "CaffeResNet50Encoder": "egnet",
-            "PatchInjectionEncoder": "patch_injection",
-            "RSUEncoder": "rsu",
-            "TimmEncoder": "timm_backbone",
-            "VGG16Encoder": "egnet",
+            "egnet": "CaffeResNet50Encoder VGG16Encoder",
+            "patch_injection": "PatchInjectionEncoder",
+            "rsu": "RSUEncoder",
+            "timm_backbone": "TimmEncoder",
         },
     )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..blocks import ConvNormAct, resize, spatial_size
+from ..checking import whole
 from ..contracts import Encoder, FeatureInfo, Features, Image
 
 
@@ -27,15 +28,11 @@ class PatchInjectionEncoder(Encoder):
         encoder: Any encoder, with its preprocessing.
         channels: Number of channels added to each feature. The first convolution has 27 s² weights for each of them:
             at stride 64, with 16 channels, 1.8 million.
-
-    Raises:
-        ValueError: `channels` below 1.
     """
 
     def __init__(self, encoder: Encoder, *, channels: int = 16) -> None:
         super().__init__()
-        if channels < 1:
-            raise ValueError(f"channels must be 1 or more; got {channels}")
+        whole("channels", channels, least=1)
         info = encoder.feature_info
         self.encoder = encoder
         self.preprocessing = encoder.preprocessing

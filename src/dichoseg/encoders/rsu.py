@@ -26,9 +26,6 @@ class RSUEncoder(Encoder):
             stride is 1.
         stem_norm: Whether batch norm and ReLU follow the stem, as in IS-Net's GT encoder. IS-Net's own stem has
             neither.
-
-    Raises:
-        ValueError: Lengths differ, or strides do not divide one another.
     """
 
     def __init__(

@@ -4,18 +4,5 @@
 formats compute probabilities: they include the sigmoid and leave out the side heads.
 """
 
-from typing import TYPE_CHECKING
-
-from .._lazy import attach
-
-if TYPE_CHECKING:
-    from .onnx_file import export_onnx as export_onnx
-    from .program import export_program as export_program
-else:
-    __getattr__, __dir__, __all__ = attach(
-        __name__,
-        {
-            "export_onnx": "onnx_file",
-            "export_program": "program",
-        },
-    )
+from .onnx_file import export_onnx as export_onnx
+from .program import export_program as export_program

@@ -10,12 +10,7 @@ if TYPE_CHECKING:
     from .side import FusedHeads as FusedHeads
     from .side import SideHeads as SideHeads
 else:
-    __getattr__, __dir__, __all__ = attach(
+    __getattr__, __dir__ = attach(
         __name__,
-        {
-            "EdgeGuidedHeads": "edge_guided",
-            "FusedHeads": "side",
-            "RefinedHeads": "refined",
-            "SideHeads": "side",
-        },
+        {"edge_guided": "EdgeGuidedHeads", "refined": "RefinedHeads", "side": "FusedHeads SideHeads"},
     )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..blocks import resize, spatial_size
+from ..checking import whole
 from ..contracts import FeatureInfo, Features, Heads, Logits, Prediction
 
 
@@ -24,16 +25,11 @@ class EdgeGuidedHeads(Heads):
     Args:
         feature_info: Channels and strides of the edge feature, then of the salient ones, finest first, as in
             `EdgeGuidedDecoder`.
-
-    Raises:
-        ValueError: Fewer than two features.
     """
 
     def __init__(self, feature_info: FeatureInfo) -> None:
         super().__init__()
-        count = len(feature_info.channels)
-        if count < 2:
-            raise ValueError(f"EdgeGuidedHeads needs two features or more; got channels {feature_info.channels}")
+        count = whole("number of features", len(feature_info.channels), least=2)
         width, *salient = feature_info.channels
         self.edge_score = conv(width, 1, 3)
         self.scores = nn.ModuleList(conv(channels, 1, 3) for channels in salient)

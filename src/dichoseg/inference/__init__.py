@@ -1,22 +1,7 @@
 """Inference: masks predicted from photographs."""
 
-from typing import TYPE_CHECKING
-
 from .._lazy import attach
+from .predictor import Predictor as Predictor
+from .predictor import predict as predict
 
-if TYPE_CHECKING:
-    from .predictor import Predictor as Predictor
-    from .predictor import predict as predict
-else:
-    __getattr__, __dir__, __all__ = attach(
-        __name__,
-        {
-            "Predictor": "predictor",
-            "predict": "predictor",
-        },
-        moved={
-            "PredictedFiles": "photographs",
-            "evaluate": "evaluation",
-            "predict_files": "photographs",
-        },
-    )
+__getattr__, __dir__ = attach(__name__, moved={"photographs": "PredictedFiles predict_files", "evaluation": "evaluate"})

@@ -2,6 +2,4 @@
 
 from .._lazy import attach
 
-__getattr__, __dir__, __all__ = attach(
-    __name__, {}, moved={"cut_out": "photographs", "estimate_foreground": "photographs"}
-)
+__getattr__, __dir__ = attach(__name__, moved={"photographs": "cut_out estimate_foreground"})

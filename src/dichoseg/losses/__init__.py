@@ -4,36 +4,16 @@ Every loss except `BalancedBCELoss` averages per image first, then over the batc
 float32 and run outside of autocast. `dichoseg.objectives` applies losses to everything that a model returns.
 """
 
-from typing import TYPE_CHECKING
-
 from .._lazy import attach
+from .edge import BalancedBCELoss as BalancedBCELoss
+from .edge import EdgeBCELoss as EdgeBCELoss
+from .edge import EdgeMapBCELoss as EdgeMapBCELoss
+from .pixel import BCELoss as BCELoss
+from .region import DiceLoss as DiceLoss
+from .region import IoULoss as IoULoss
+from .region import StructureLoss as StructureLoss
+from .ssim import SSIMLoss as SSIMLoss
 
-if TYPE_CHECKING:
-    from .edge import BalancedBCELoss as BalancedBCELoss
-    from .edge import EdgeBCELoss as EdgeBCELoss
-    from .edge import EdgeMapBCELoss as EdgeMapBCELoss
-    from .pixel import BCELoss as BCELoss
-    from .region import DiceLoss as DiceLoss
-    from .region import IoULoss as IoULoss
-    from .region import StructureLoss as StructureLoss
-    from .ssim import SSIMLoss as SSIMLoss
-else:
-    __getattr__, __dir__, __all__ = attach(
-        __name__,
-        {
-            "BCELoss": "pixel",
-            "BalancedBCELoss": "edge",
-            "DiceLoss": "region",
-            "EdgeBCELoss": "edge",
-            "EdgeMapBCELoss": "edge",
-            "IoULoss": "region",
-            "SSIMLoss": "ssim",
-            "StructureLoss": "region",
-        },
-        moved={
-            "DeepSupervision": "objectives",
-            "EdgeSupervision": "objectives",
-            "IntermediateSupervision": "objectives",
-            "WeightedSum": "objectives",
-        },
-    )
+__getattr__, __dir__ = attach(
+    __name__, moved={"objectives": "DeepSupervision EdgeSupervision IntermediateSupervision WeightedSum"}
+)

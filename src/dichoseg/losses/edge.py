@@ -24,9 +24,6 @@ class EdgeBCELoss(nn.Module):
     Args:
         width: Side of the square window whose dilation minus erosion is the band, in pixels of the mask: 3 covers
             one pixel on either side of the border. Odd, at least 3.
-
-    Raises:
-        ValueError: `width` is even, or below 3.
     """
 
     second_term: ClassVar[bool] = True
@@ -56,9 +53,6 @@ class EdgeMapBCELoss(nn.Module):
     Args:
         width: Side of the square window whose dilation minus erosion is the edge map, in pixels of the mask.
             Odd, at least 3.
-
-    Raises:
-        ValueError: `width` is even, or below 3.
     """
 
     second_term: ClassVar[bool] = True
@@ -87,9 +81,6 @@ class BalancedBCELoss(nn.Module):
     Args:
         negative_weight: Factor on the pixels of target 0.
         reduction: `"mean"` divides by the number of all pixels, `"sum"` is as published.
-
-    Raises:
-        ValueError: `reduction` is unknown, or the weight is negative or not finite.
     """
 
     def __init__(self, *, negative_weight: float = 1.1, reduction: Literal["mean", "sum"] = "mean") -> None:

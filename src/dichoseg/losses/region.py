@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..blocks import full_precision
+from ..blocks import full_precision, window_mean
 from ..checking import number, whole
 from ..contracts import Logits, Mask
 
@@ -70,9 +70,6 @@ class StructureLoss(nn.Module):
         width: Side of the window, in pixels of the mask. Odd, at least 3. The default was published for images of
             352 pixels.
         border_weight: Strength of the weighting, gamma in the paper.
-
-    Raises:
-        ValueError: `width` is even or below 3, or the weight is negative or not finite.
     """
 
     def __init__(self, *, width: int = 31, border_weight: float = 5.0) -> None:
@@ -83,7 +80,7 @@ class StructureLoss(nn.Module):
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and mask -> scalar."""
         with full_precision(logits, mask) as (logits, mask):
-            weight = 1 + self.border_weight * (_window_mean(mask, self.width) - mask).abs()
+            weight = 1 + self.border_weight * (window_mean(mask, self.width, self.width) - mask).abs()
             errors = F.binary_cross_entropy_with_logits(logits, mask, reduction="none") * weight
             cross_entropy = _sum(errors) / _sum(weight)  # (B,)
             probability = logits.sigmoid()
@@ -104,9 +101,3 @@ def _sum(values: Tensor) -> Tensor:
 
 def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     return (_sum(numerator) + 1) / (_sum(denominator) + 1)  # (B,)
-
-
-def _window_mean(mask: Mask, width: int) -> Mask:
-    # Rows, then columns: 2 * width additions per pixel instead of width². Clipped windows stay rectangles.
-    rows = F.avg_pool2d(mask, (1, width), stride=1, padding=(0, width // 2), count_include_pad=False)
-    return F.avg_pool2d(rows, (width, 1), stride=1, padding=(width // 2, 0), count_include_pad=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
-from kornia.metrics import ssim
 from torch import Tensor, nn
 
 from ..blocks import full_precision
@@ -28,6 +27,8 @@ class SSIMLoss(nn.Module):
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and mask -> scalar."""
+        from kornia.metrics import ssim
+
         with full_precision(logits, mask) as (logits, mask):
             probability, mask = (F.pad(x, [_WINDOW // 2] * 4, mode="replicate") for x in (logits.sigmoid(), mask))
             return 1 - ssim(probability, mask, _WINDOW, eps=0.0, padding="valid").mean()

@@ -8,27 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .pair import Pair, check_array
+from .pair import Pair
 
 Binary = NDArray[np.bool_]
-
-
-def foreground_of(mask: NDArray[Any]) -> Binary:
-    """Return the foreground of a mask: (H, W), contiguous.
-
-    Args:
-        mask: (H, W), uint8 (foreground above 128) or bool.
-
-    Raises:
-        ValueError: The mask is not (H, W), or has no pixels.
-        TypeError: The mask is neither uint8 nor bool.
-    """
-    check_array("mask", mask)
-    if mask.ndim != 2 or mask.size == 0:
-        raise ValueError(f"mask must be one (H, W) array with pixels; got shape {mask.shape}")
-    if mask.dtype not in (np.bool_, np.uint8):
-        raise TypeError(f"mask must be uint8 or bool; got {mask.dtype}; compare it with a threshold first")
-    return np.ascontiguousarray(mask if mask.dtype == np.bool_ else mask > 128)
 
 
 def cut_at_half(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool) -> tuple[Binary, Binary]:
@@ -40,21 +22,13 @@ def cut_at_half(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool
         prediction: (H, W), uint8, or float in [0, 1], or bool, which is used unchanged.
         mask: (H, W), uint8 (foreground above 128) or bool.
         normalize: Whether to min-max normalize the prediction to [0, 1] first.
-
-    Raises:
-        ValueError: The shapes differ or are not (H, W), the image has no pixels, or a value is NaN or outside [0, 1].
-        TypeError: An argument has another type.
     """
-    check_array("prediction", prediction)
     if prediction.dtype == np.bool_:
         return _as_it_is(prediction, mask)
     pair = Pair(prediction, mask, normalize=normalize)
     if not pair.of_levels:
         return pair.values > 0.5, pair.foreground
-    values, low, high = np.arange(256) / 255, pair.prediction.min() / 255, pair.prediction.max() / 255
-    if normalize and low != high:
-        values = (values - low) / (high - low)
-    return cv2.LUT(pair.prediction, (values > 0.5).view(np.uint8)).view(np.bool_), pair.foreground
+    return cv2.LUT(pair.prediction, (pair.table > 0.5).view(np.uint8)).view(np.bool_), pair.foreground
 
 
 def cut_above_128(prediction: NDArray[Any], mask: NDArray[Any]) -> tuple[Binary, Binary]:
@@ -63,12 +37,7 @@ def cut_above_128(prediction: NDArray[Any], mask: NDArray[Any]) -> tuple[Binary,
     Args:
         prediction: (H, W), uint8, or float in [0, 1], or bool, which is used unchanged.
         mask: (H, W), uint8 (foreground above 128) or bool.
-
-    Raises:
-        ValueError: The shapes differ or are not (H, W), the image has no pixels, or a value is NaN or outside [0, 1].
-        TypeError: An argument has another type.
     """
-    check_array("prediction", prediction)
     if prediction.dtype == np.bool_:
         return _as_it_is(prediction, mask)
     pair = Pair(prediction, mask, normalize=False)

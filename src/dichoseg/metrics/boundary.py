@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checking import number
 from .binary import Binary, cut_above_128
 
 SQUARE = np.ones((3, 3), np.uint8)
@@ -27,16 +28,9 @@ def boundary_iou(prediction: NDArray[Any], mask: NDArray[Any], *, width: float =
         prediction: (H, W), uint8 (above 128), or float in [0, 1] (above 128 / 255), or bool.
         mask: (H, W), uint8 (foreground above 128) or bool.
         width: Width of the boundary, as a fraction of the image's diagonal; at least one pixel.
-
-    Raises:
-        ValueError: The shapes differ or are not (H, W), the image has no pixels, a value is NaN or outside [0, 1], or
-            the width is not positive.
-        TypeError: An array has another type.
     """
     positive, foreground = cut_above_128(prediction, mask)
-    if not width > 0:
-        raise ValueError(f"width must be positive; got {width}")
-    pixels = max(1, round(width * math.hypot(*foreground.shape)))
+    pixels = max(1, round(number("width", width) * math.hypot(*foreground.shape)))
     found, wanted = _inner_boundary(positive, pixels), _inner_boundary(foreground, pixels)
     union = np.count_nonzero(found | wanted)
     return float(np.count_nonzero(found & wanted) / union) if union else math.nan
@@ -54,27 +48,23 @@ def mean_boundary_accuracy(prediction: NDArray[Any], mask: NDArray[Any]) -> floa
     Args:
         prediction: (H, W), uint8 (above 128), or float in [0, 1] (above 128 / 255), or bool.
         mask: (H, W), uint8 (foreground above 128) or bool.
-
-    Raises:
-        ValueError: The shapes differ or are not (H, W), the image has no pixels, or a value is NaN or outside [0, 1].
-        TypeError: An array has another type.
     """
     positive, foreground = cut_above_128(prediction, mask)
     if foreground.all() or not foreground.any():
         return math.nan
     right = positive == foreground
-    grey = foreground.view(np.uint8)
+    gray = foreground.view(np.uint8)
     accuracies: dict[int, float] = {}
     radii = [1 + int((sum(foreground.shape) / 300 - 1) / 5 * step) for step in range(5)]
     for radius in set(radii):
         ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-        near = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, ellipse).view(np.bool_)
+        near = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, ellipse).view(np.bool_)
         accuracies[radius] = float(np.count_nonzero(right & near) / np.count_nonzero(near))
     return sum(accuracies[radius] for radius in radii) / len(radii)
 
 
 def _inner_boundary(area: Binary, pixels: int) -> Binary:
     """Return the pixels of the area that are within `pixels` steps of its outside."""
-    grey = area.view(np.uint8)
-    inside = cv2.erode(grey, SQUARE, iterations=pixels, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return (grey - inside).view(np.bool_)
+    gray = area.view(np.uint8)
+    inside = cv2.erode(gray, SQUARE, iterations=pixels, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return (gray - inside).view(np.bool_)

@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .binary import Binary, cut_at_half, foreground_of
-from .polylines import curves_along, simplified
+from ..checking import choice, number, whole
+from .binary import Binary, cut_at_half
+from .pair import foreground_of
+from .polylines import curves_along, simplify_curves
 from .thinning import skeleton as skeleton_of
 
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
@@ -64,23 +66,14 @@ def hce(
         simplify: Target of the distance from a point: a polygon's side (`"segment"`) or the line through it (`"line"`).
             `"line"` gives the published values; the reference codes give those of `"segment"` since OpenCV 4.13.
         skeleton: Precomputed `skeleton(mask)`, (H, W); computing it takes most of the time.
-
-    Raises:
-        ValueError: The shapes differ or are not (H, W), the image has no pixels, a value is NaN or outside [0, 1],
-            `simplify` is unknown, or `tolerance` or `epsilon` is negative.
-        TypeError: An array has another type.
     """
     positive, foreground = cut_at_half(prediction, mask, normalize=normalize)
-    if simplify not in ("line", "segment"):
-        raise ValueError(f"simplify must be 'line' or 'segment'; got {simplify!r}")
-    if tolerance < 0 or epsilon < 0:
-        raise ValueError(f"tolerance and epsilon must not be negative; got {tolerance} and {epsilon}")
+    choice("simplify", simplify, ("line", "segment"))
+    whole("tolerance", tolerance)
+    number("epsilon", epsilon)
     missed = foreground & ~positive
     if skeleton is not None:
-        thin = foreground_of(skeleton)
-        if thin.shape != missed.shape:
-            raise ValueError(f"skeleton must have the mask's size; got {thin.shape} and {missed.shape}")
-        thin = thin & missed
+        thin = foreground_of(skeleton) & missed
     else:
         thin = skeleton_of(foreground) & missed if missed.any() else missed
     area = (positive | foreground).view(np.uint8)
@@ -108,4 +101,4 @@ def _effort(
 ) -> tuple[int, int]:
     """Count the points of the region's outlines next to `beside`, and the components that do not touch it."""
     curves, untouched = curves_along(region, cv2.dilate(beside, CROSS))
-    return int(np.count_nonzero(simplified(curves, epsilon, simplify))), untouched
+    return int(np.count_nonzero(simplify_curves(curves, epsilon, simplify))), untouched

@@ -12,17 +12,10 @@ from ..checking import choice, unknown
 from ..records import Metric
 from ..registry import list_components
 from . import dis
-from .binary import cut_above_128
-from .correction import hce
 from .measures import MEASURES, Confusion
 from .pair import Pair
 from .per_image import RECORDS, average, record_of
 
-DIS_DEFINITIONS = {
-    "mae": "mean absolute difference between prediction and grey mask, averaged over images",
-    "max_f": "best F, beta squared 0.3, of precision and recall that are averaged over images first; 255 thresholds",
-    "hce": "human correction effort (Qin et al., 2022), gamma 5, epsilon 2, of the file above level 128, averaged",
-}
 OF_VARIANT = {
     "max": "maximum over 256 thresholds of the curve of {} that is averaged over images",
     "mean": "mean over 256 thresholds of the curve of {} that is averaged over images",
@@ -30,9 +23,8 @@ OF_VARIANT = {
     "binary": "{} above one half, averaged over images",
     "overall": "{} above one half, of the pixels of all images together",
 }
-VARIANTS = ("max", "mean", "adaptive", "binary", "overall")
 OF_MEASURE = {
-    measure: tuple(f"{variant}_{measure}" for variant in VARIANTS if (variant, measure) != ("overall", "e"))
+    measure: tuple(f"{variant}_{measure}" for variant in OF_VARIANT if (variant, measure) != ("overall", "e"))
     for measure in MEASURES
 }
 FAST = ("mae", "max_f", "mean_f", "adaptive_f", "s_measure", "max_e", "mean_e", "adaptive_e")
@@ -41,7 +33,7 @@ CURVES = frozenset(name for names in OF_MEASURE.values() for name in names)
 """Metrics computed from curves and pixel counts, such as `max_f`; all others are functions of one image."""
 ALL = tuple(dict.fromkeys((*PAPER, *RECORDS, *(name for names in OF_MEASURE.values() for name in names))))
 GROUPS = {"fast": FAST, "paper": PAPER, "all": ALL, "msiou": ("adaptive_msiou", "binary_msiou"), **OF_MEASURE}
-PROTOCOLS = {"pysodmetrics": ALL, "dis": ("mae", "max_f", "hce")}
+PROTOCOLS = {"pysodmetrics": ALL, "dis": tuple(dis.RECORDS)}
 
 
 class Evaluator:
@@ -162,14 +154,10 @@ class Evaluator:
         """Return a one-line definition of each metric."""
         lines = {}
         for metric in self.metrics:
+            record = _record(metric, self.protocol)
             variant, _, measure = metric.partition("_")
             name = {"f": "F (beta squared 0.3)", "e": "the E-measure", "iou": "IoU"}.get(measure, measure)
-            if self.protocol == "dis":
-                lines[metric] = DIS_DEFINITIONS[metric]
-            elif metric in CURVES:
-                lines[metric] = OF_VARIANT[variant].format(name)
-            else:
-                lines[metric] = _record(metric).definition
+            lines[metric] = record.definition if record else OF_VARIANT[variant].format(name)
         return lines
 
     def degenerate(self) -> dict[str, int]:
@@ -194,22 +182,21 @@ class Evaluator:
         return curves
 
     def _of_image(self, metric: str, pair: Pair, curves: dict[str, NDArray[Any]]) -> float:
-        if self.protocol == "dis":
-            return _dis_of_image(metric, pair, curves)
-        if metric not in CURVES:
-            return _record(metric).of_pair(pair)
+        record = _record(metric, self.protocol)
+        if record:
+            return record.of_pair(pair)
         variant, measure = metric.split("_", 1)
         if variant in ("max", "mean"):
             return _extreme(variant, curves[measure])
         return float(MEASURES[measure](pair.adaptive if variant == "adaptive" else pair.binary))
 
     def _of_set(self, metric: str) -> float:
-        variant, _, measure = metric.partition("_")
+        variant, _, measure = metric.partition("_") if metric in CURVES else ("", "", "")
         if metric == "max_f" and self.protocol == "dis":
             return dis.best_f(self._sums["precision, recall"] / self.count, offset=1e-8)
-        if metric in CURVES and variant == "overall":
+        if variant == "overall":
             return float(MEASURES[measure](Confusion(*self._sums["overall"])))
-        if metric in CURVES and variant in ("max", "mean"):
+        if variant in ("max", "mean"):
             return _extreme(variant, self._sums[measure] / self.count)
         return average(row[metric] for row in self._rows)
 
@@ -218,21 +205,15 @@ class Evaluator:
             self._sums[key] = self._sums[key] + curve if key in self._sums else curve
 
 
-def _dis_of_image(metric: str, pair: Pair, curves: dict[str, NDArray[Any]]) -> float:
-    if metric == "hce":
-        return hce(*cut_above_128(pair.prediction, pair.foreground), skeleton=pair.skeleton).total
-    return dis.grey_error(pair) if metric == "mae" else dis.best_f(curves["precision, recall"], offset=1e-4)
-
-
 def _extreme(variant: str, curve: NDArray[np.float64]) -> float:
     return float(curve.max() if variant == "max" else curve.mean())
 
 
-def _record(name: str) -> Metric:
-    record = record_of(name)
-    if record is None:  # metric of a plugin that is not installed in this process
-        raise unknown(f"metric {name!r}", name, list_components("metrics"), listed="installed")
-    return record
+def _record(name: str, protocol: str) -> Metric | None:
+    """Return the record of a metric of single images; None for one that is computed from curves or counts."""
+    if protocol == "dis":
+        return dis.RECORDS[name]
+    return None if name in CURVES else record_of(name)
 
 
 def _expanded(metrics: Sequence[str], protocol: str) -> tuple[str, ...]:

@@ -57,8 +57,8 @@ def msiou_curve(prediction: NDArray[Any], mask: NDArray[Any], *, normalize: bool
     cells = _cells(pair.foreground)
     values = np.full(257, _agreement(cells, np.zeros_like(pair.foreground)))
     at_most = 0
-    for level in np.unique(pair.grey).tolist():  # constant between two levels
-        values[at_most : level + 1] = _agreement(cells, pair.grey >= level)
+    for level in np.unique(pair.gray).tolist():  # constant between two levels
+        values[at_most : level + 1] = _agreement(cells, pair.gray >= level)
         at_most = level + 1
     return values
 

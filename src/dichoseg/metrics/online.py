@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..contracts import Logits, Mask
 from ..records import Metric
@@ -63,7 +62,8 @@ class OnlineMetrics:
             shape = (len(mask), *mask.shape[-2:])
             levels = (probability.nan_to_num() * 255).round().byte().view(shape).cpu().numpy()
             foreground = (target > 0.5).view(shape).cpu().numpy()
-            for pair in map(_pair, levels, foreground):
+            for prediction, inside in zip(levels, foreground, strict=True):
+                pair = Pair(prediction, inside, normalize=False)
                 for metric in self.metrics:
                     self._values[metric.name].append(float(metric.of_pair(pair)))
 
@@ -90,10 +90,6 @@ class OnlineMetrics:
             "quick_iou": self._iou / self.count,
             **{f"quick_{name}": average(values) for name, values in self._values.items()},
         }
-
-
-def _pair(levels: NDArray[np.uint8], foreground: NDArray[np.bool_]) -> Pair:
-    return Pair(levels, foreground, normalize=False)
 
 
 def _level_counts(probability: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:

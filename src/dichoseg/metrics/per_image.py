@@ -71,11 +71,7 @@ def average(values: Iterable[float]) -> float:
 
 
 def record_of(name: str) -> Metric | None:
-    """Return the record of a metric of single images, dichoseg's own or a plugin's; None if there is none.
-
-    Raises:
-        ValueError: Several packages share the name.
-    """
+    """Return the record of a metric of single images, dichoseg's own or a plugin's; None if there is none."""
     return RECORDS.get(name) or _plugin_record(name)
 
 

@@ -45,11 +45,11 @@ def curves_along(region: NDArray[np.uint8], where: NDArray[np.uint8]) -> tuple[C
     if not kept.size:
         return Curves(points, np.empty(0, np.intp)), untouched
     begins = np.flatnonzero(np.concatenate(([True], (np.diff(kept) != 1) | (np.diff(contour) != 0))))
-    order, starts = _joined(points, begins, contour[begins])
+    order, starts = _join(points, begins, contour[begins])
     return Curves(points[order], starts), untouched
 
 
-def simplified(curves: Curves, epsilon: float, distance: Literal["line", "segment"]) -> Binary:
+def simplify_curves(curves: Curves, epsilon: float, distance: Literal["line", "segment"]) -> Binary:
     """Mark the points (N,) that remain after the Douglas-Peucker algorithm and OpenCV's cleanup.
 
     Curves keep their ends. If a point is farther than `epsilon` from the chord, the curve is split at the farthest
@@ -77,7 +77,7 @@ def simplified(curves: Curves, epsilon: float, distance: Literal["line", "segmen
         left, middle, right = left[split], farthest[split], right[split]
         left_over[middle] = True
         left, right = np.concatenate((left, middle)), np.concatenate((middle, right))
-    return _cleaned_up(x, y, left_over, curves.starts, epsilon)
+    return _clean_up(x, y, left_over, curves.starts, epsilon)
 
 
 def _first_visits(pixels: Indices, where: NDArray[np.uint8]) -> Indices:
@@ -103,7 +103,7 @@ def _components(parent: NDArray[np.int32]) -> tuple[Indices, int]:
     return np.where(hole, parent, np.arange(len(parent))), len(parent) - int(hole.sum())
 
 
-def _joined(points: NDArray[np.int64], begins: Indices, contour: Indices) -> tuple[Indices, Indices]:
+def _join(points: NDArray[np.int64], begins: Indices, contour: Indices) -> tuple[Indices, Indices]:
     """Return the order of the points along the curves, and the curves' starts, for runs that start at `begins`."""
     lengths = np.diff(begins, append=len(points))
     first = np.flatnonzero(np.diff(contour, prepend=-1))  # the first run of each contour
@@ -147,9 +147,7 @@ def _farthest(
     return points[hits[np.searchsorted(hits, offsets)]], most
 
 
-def _cleaned_up(
-    x: NDArray[np.int64], y: NDArray[np.int64], left_over: Binary, starts: Indices, epsilon: float
-) -> Binary:
+def _clean_up(x: NDArray[np.int64], y: NDArray[np.int64], left_over: Binary, starts: Indices, epsilon: float) -> Binary:
     """Remove points close to the chord between their neighbors; of consecutive such points, every other one."""
     points = np.flatnonzero(left_over)
     inner = np.ones(len(left_over), np.bool_)

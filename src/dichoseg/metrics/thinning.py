@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .binary import Binary, foreground_of
+from .binary import Binary
+from .pair import foreground_of
 
 # Neighborhoods whose center is removed, as sums of 1, 2, 4, ..., 128 for the neighbors NW, N, NE, E, SE, S, SW, W:
 # in the first pass of a round, in the second, in both. Published HCE values use this table; 25 of its 256 entries
@@ -28,10 +29,6 @@ def skeleton(mask: NDArray[Any]) -> Binary:
 
     Args:
         mask: (H, W), uint8 (foreground above 128) or bool.
-
-    Raises:
-        ValueError: The mask is not (H, W), or has no pixels.
-        TypeError: The mask is neither uint8 nor bool.
     """
     foreground = foreground_of(mask)
     thinned = np.zeros_like(foreground)

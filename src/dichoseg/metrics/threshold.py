@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checking import choice
 from .measures import MEASURES, Confusion, Values, f_measure
 from .pair import Pair
 
@@ -126,6 +127,4 @@ def adaptive_f(
 
 
 def _measure(name: str) -> Callable[[Confusion], Values]:
-    if name not in MEASURES:
-        raise ValueError(f"no measure {name!r}; known: {', '.join(MEASURES)}")
-    return MEASURES[name]
+    return MEASURES[choice("measure", name, MEASURES)]

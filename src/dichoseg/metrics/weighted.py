@@ -126,12 +126,7 @@ def _lookup(column: int) -> NDArray[np.uint8]:
     return lookup
 
 
-def _gaussian(size: int, sigma: float) -> NDArray[np.float64]:
-    weights = np.exp(-((np.arange(size) - size // 2) ** 2) / (2 * sigma * sigma))
-    return weights / weights.sum()
-
-
-_GAUSSIAN = _gaussian(7, 5.0)
+_GAUSSIAN = cv2.getGaussianKernel(7, 5.0)
 
 _REACH = range(-NEAR, NEAR + 1)
 _ORDER = sorted((r * r + c * c, c, r) for r in _REACH for c in _REACH if r * r + c * c <= 18)

@@ -12,17 +12,8 @@ if TYPE_CHECKING:
     from .gt_encoder import GTEncoder as GTEncoder
     from .segmenter import Segmenter as Segmenter
 else:
-    __getattr__, __dir__, __all__ = attach(
+    __getattr__, __dir__ = attach(
         __name__,
-        {
-            "GTEncoder": "gt_encoder",
-            "Segmenter": "segmenter",
-        },
-        moved={
-            "ModelCard": "weights",
-            "create_model": "weights",
-            "load_model": "weights",
-            "save_model": "weights",
-            "weights": "models.weights",
-        },
+        {"gt_encoder": "GTEncoder", "segmenter": "Segmenter", "": "weights"},
+        moved={"weights": "ModelCard create_model load_model save_model"},
     )

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from ..checking import whole
 from ..contracts import Sample
 from .drawing import SHAPES, VISTAS, WALLS, Canvas, Field, Texture, fractal, ground, surface
 
@@ -28,18 +29,11 @@ class SyntheticDataset(Dataset[Sample]):
         length: Number of scenes.
         size: Side of the square images, in pixels; 32 or more.
         seed: Random seed. Scenes of different seeds are unrelated.
-
-    Raises:
-        ValueError: The length is below 1 or the size is below 32.
     """
 
     def __init__(self, length: int, *, size: int = 256, seed: int = 0) -> None:
-        if length < 1:
-            raise ValueError(f"length must be 1 or more; got {length}")
-        if size < 32:
-            raise ValueError(f"size must be 32 pixels or more; got {size}")
-        self.length = length
-        self.size = size
+        self.length = whole("length", length, least=1)
+        self.size = whole("size", size, least=32)
         self.seed = seed
 
     def __len__(self) -> int:
@@ -53,12 +47,12 @@ class SyntheticDataset(Dataset[Sample]):
         index %= self.length
         rng = np.random.default_rng([self.seed, index])
         shape = SHAPES[int(rng.integers(len(SHAPES)))]
-        alpha = _placed(rng, shape(rng, self.size * SUPERSAMPLING), self.size)
-        image = torch.from_numpy(_composed(rng, alpha)).permute(2, 0, 1).contiguous()
+        alpha = _place(rng, shape(rng, self.size * SUPERSAMPLING), self.size)
+        image = torch.from_numpy(_compose(rng, alpha)).permute(2, 0, 1).contiguous()
         return Sample(image, torch.from_numpy(alpha)[None], f"{shape.__name__}_{index:04d}")
 
 
-def _placed(rng: np.random.Generator, canvas: Canvas, size: int) -> Field:
+def _place(rng: np.random.Generator, canvas: Canvas, size: int) -> Field:
     """Rotate, scale, mirror and move a drawing to cover a fair fraction of the image; return its alpha."""
     left, top, width, height = cv2.boundingRect(canvas)
     share = cv2.countNonZero(canvas) / canvas.size
@@ -76,7 +70,7 @@ def _placed(rng: np.random.Generator, canvas: Canvas, size: int) -> Field:
     return cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
-def _composed(rng: np.random.Generator, alpha: Field) -> Texture:
+def _compose(rng: np.random.Generator, alpha: Field) -> Texture:
     """Draw the object over a background, with the same light and camera: (S, S, 3)."""
     size = alpha.shape[0]
     wall = rng.random() < 0.5
@@ -90,7 +84,7 @@ def _composed(rng: np.random.Generator, alpha: Field) -> Texture:
     foreground *= _relief(rng, alpha, light)[..., None]
     background = background * _shadow(rng, alpha, light, wall=wall)[..., None]
     picture = background + alpha[..., None] * (foreground - background)
-    return _photographed(rng, picture, light)
+    return _photograph(rng, picture, light)
 
 
 def _relief(rng: np.random.Generator, alpha: Field, light: np.ndarray) -> Field:
@@ -122,7 +116,7 @@ def _shadow(rng: np.random.Generator, alpha: Field, light: np.ndarray, *, wall: 
     return (1 - rng.uniform(0.25, 0.55) * cast).astype(np.float32)
 
 
-def _photographed(rng: np.random.Generator, picture: Texture, light: np.ndarray) -> Texture:
+def _photograph(rng: np.random.Generator, picture: Texture, light: np.ndarray) -> Texture:
     """Add uneven light, a vignette and sensor noise."""
     size = picture.shape[0]
     place = np.linspace(-1, 1, size, dtype=np.float32)

@@ -6,34 +6,13 @@ data, and raises a `ConformanceError` at the first violation. Random state is re
 `check_decoder(MyDecoder)`, `check_loss(lambda: MyLoss(gamma=0.5))`
 """
 
-from typing import TYPE_CHECKING
-
-from .._lazy import attach
-
-if TYPE_CHECKING:
-    from .augmentation import check_augmentation as check_augmentation
-    from .common import ConformanceError as ConformanceError
-    from .decoder import check_decoder as check_decoder
-    from .encoder import check_encoder as check_encoder
-    from .heads import check_heads as check_heads
-    from .loss import check_loss as check_loss
-    from .metric import check_metric as check_metric
-    from .model import check_model as check_model
-    from .objective import check_objective as check_objective
-    from .published import check_published as check_published
-else:
-    __getattr__, __dir__, __all__ = attach(
-        __name__,
-        {
-            "ConformanceError": "common",
-            "check_augmentation": "augmentation",
-            "check_decoder": "decoder",
-            "check_encoder": "encoder",
-            "check_heads": "heads",
-            "check_loss": "loss",
-            "check_metric": "metric",
-            "check_model": "model",
-            "check_objective": "objective",
-            "check_published": "published",
-        },
-    )
+from .augmentation import check_augmentation as check_augmentation
+from .common import ConformanceError as ConformanceError
+from .decoder import check_decoder as check_decoder
+from .encoder import check_encoder as check_encoder
+from .heads import check_heads as check_heads
+from .loss import check_loss as check_loss
+from .metric import check_metric as check_metric
+from .model import check_model as check_model
+from .objective import check_objective as check_objective
+from .published import check_published as check_published

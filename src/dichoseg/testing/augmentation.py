@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..contracts import Augmentation, Image, Mask
 from ..runtime.seeding import seeded
-from .common import attempt, build, difference, require, shapes
+from .common import attempt, build, difference, require, require_unchanged, shapes
 
 SLACK = 1e-3
 """Tolerance for values outside of [0, 1], since resampling rounds; the same as in `fit`."""
@@ -48,10 +48,6 @@ def check_augmentation(
         likeness: Lowest correlation between an image and a mask that were the same pattern. Lower it for an
             augmentation that hides much of the image.
         device: Device to compute on.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is an augmentation module, not a class or function that builds one.
     """
     with seeded(0, device=torch.device(device)):
         change = "give each argument a default; to check a plain function: lambda: my_augmentation"
@@ -135,13 +131,7 @@ def _checked(
             f"{low:.4g} to {high:.4g}",
             "clamp(0, 1); normalization comes later",
         )
-    require(
-        torch.equal(image, before[0]) and torch.equal(mask, before[1]),
-        where,
-        "inputs that are not changed",
-        "changed ones",
-        "clone before writing into them",
-    )
+    require_unchanged(where, before, (image, mask))
     require(
         bool(mask.any()) or not bool(augmented[1].any()),
         where,
@@ -154,12 +144,12 @@ def _checked(
 
 def _likenesses(name: str, image: Image, mask: Mask, likeness: float) -> Tensor:
     """Return the correlation of image and mask at each shift by a pixel, summed over images that are not constant."""
-    grey = image.mean(dim=1, keepdim=True)[..., 1:-1, 1:-1].double().cpu()
+    gray = image.mean(dim=1, keepdim=True)[..., 1:-1, 1:-1].double().cpu()
     mask = mask.double().cpu()
-    height, width = grey.shape[-2:]
+    height, width = gray.shape[-2:]
     found = torch.stack(
         [
-            _correlation(grey, mask[..., 1 + down : 1 + down + height, 1 + right : 1 + right + width]).abs()
+            _correlation(gray, mask[..., 1 + down : 1 + down + height, 1 + right : 1 + right + width]).abs()
             for down, right in _SHIFTS
         ]
     )  # (shifts, B)

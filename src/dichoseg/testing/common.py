@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -42,12 +44,7 @@ def attempt(name: str, action: str, change: str, *, allowed: type[Exception] = C
 
 
 def build(role: str, make: Callable[..., T], *arguments: Any, change: str = DEFAULTS) -> T:
-    """Call `make` to build the component; `change` is the advice if that fails.
-
-    Raises:
-        TypeError: `make` is not a class or function that builds a component.
-        ConformanceError: The call fails.
-    """
+    """Call `make` to build the component; `change` is the advice if that fails."""
     function = getattr(make, "func", make)  # of functools.partial
     name = getattr(function, "__name__", type(function).__name__)
     if isinstance(make, nn.Module) or not callable(make):
@@ -60,16 +57,15 @@ def build(role: str, make: Callable[..., T], *arguments: Any, change: str = DEFA
         return make(*arguments)
 
 
+def require_type(name: str, value: object, kind: type, change: str, *, place: str = "") -> None:
+    """Require a value of a type; `place` follows the type in the message."""
+    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    require(isinstance(value, kind), name, f"{article} {kind.__name__}{place}", f"a {type(value).__name__}", change)
+
+
 def check_kind(name: str, part: Any, kind: type) -> None:
     """Check that a component is an instance of one of the contract's classes."""
-    article = "an" if kind.__name__[0] in "AEIOU" else "a"
-    require(
-        isinstance(part, kind),
-        name,
-        f"{article} {kind.__name__}",
-        f"one derived from {type(part).__bases__[0].__name__}",
-        f"derive it from dichoseg.contracts.{kind.__name__}",
-    )
+    require_type(name, part, kind, f"derive it from dichoseg.contracts.{kind.__name__}")
 
 
 def shapes(tensors: Sequence[Tensor]) -> list[tuple[int, ...]]:
@@ -88,28 +84,34 @@ def difference(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
     return max((math.inf if math.isnan(distance) else distance for distance in distances), default=0.0)
 
 
+def require_same(name: str, found: Sequence[Tensor], wanted: Sequence[Tensor], what: str, change: str) -> None:
+    """Require results that are equal up to rounding; `what` says which."""
+    apart = difference(found, wanted)
+    sizes = f" (shapes {shapes(found)} and {shapes(wanted)})" if shapes(found) != shapes(wanted) else ""
+    require(apart < TOLERANCE, name, what, f"a difference of {apart:.2g}{sizes}", change)
+
+
+def require_unchanged(name: str, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
+    """Require that inputs equal their copies from before the call."""
+    change = "change nothing in place: avoid inplace=True, methods that end in an underscore, and +="
+    require(all(map(torch.equal, before, after)), name, "inputs that are not changed", "changed ones", change)
+
+
+def require_copies(name: str, part: nn.Module) -> None:
+    """Require that a component can be copied and pickled."""
+    with attempt(name, "copying and pickling it", "keep no lambdas, local functions or results in attributes"):
+        pickle.loads(pickle.dumps(copy.deepcopy(part)))
+
+
 def check_feature_info(name: str, part: Any) -> None:
     """Check that `part.feature_info` is a `FeatureInfo`."""
-    info = getattr(part, "feature_info", None)
-    require(
-        isinstance(info, FeatureInfo),
-        name,
-        "a feature_info",
-        "none" if info is None else f"a {type(info).__name__}",
-        "set self.feature_info = FeatureInfo(channels, strides) in __init__",
-    )
+    change = "set self.feature_info = FeatureInfo(channels, strides) in __init__"
+    require_type(name, getattr(part, "feature_info", None), FeatureInfo, change, place=" in feature_info")
 
 
 def check_preprocessing(name: str, part: Any, change: str) -> None:
     """Check that `part.preprocessing` is a `Preprocessing`."""
-    preprocessing = getattr(part, "preprocessing", None)
-    require(
-        isinstance(preprocessing, Preprocessing),
-        name,
-        "a Preprocessing in preprocessing",
-        repr(preprocessing),
-        change,
-    )
+    require_type(name, getattr(part, "preprocessing", None), Preprocessing, change, place=" in preprocessing")
 
 
 def check_features(name: str, features: Any, info: FeatureInfo, *, batch: int) -> None:

@@ -15,15 +15,14 @@ from ..heads.side import SideHeads
 from ..runtime.seeding import seeded
 from .common import (
     FEATURE_INFOS,
-    TOLERANCE,
     attempt,
     build,
     check_feature_info,
     check_features,
     check_kind,
-    difference,
     draw_features,
     require,
+    require_same,
 )
 from .heads import check_heads_prediction
 from .module import Subject, check_module
@@ -54,10 +53,6 @@ def check_decoder(
             `lambda info: MyDecoder(info, channels=16)`.
         feature_infos: Features to build it for; a decoder for certain encoders names theirs.
         size: Height and width of the image behind the features, best odd.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is a decoder, not a class or function that builds one.
     """
     with seeded(0):
         for info in feature_infos:
@@ -151,14 +146,8 @@ def _check_trace(name: str, decoder: Decoder, info: FeatureInfo, size: tuple[int
         traced = torch.jit.trace(decoder.eval(), (draw_features(info, even, batch=1),), check_trace=False)
         for rounded in (math.ceil, math.floor):
             features = draw_features(info, size, rounded=rounded)
-            apart = difference(traced(features), decoder(features))
-            require(
-                apart < TOLERANCE,
-                name,
-                f"the same result from a trace made at {even[0]} by {even[1]} pixels and run at {size[0]} by {size[1]}",
-                f"a difference of {apart:.2g}",
-                change,
-            )
+            what = f"the same result from a trace made at {even[0]}x{even[1]} pixels and run at {size[0]}x{size[1]}"
+            require_same(name, traced(features), decoder(features), what, change)
 
 
 def _listed(sizes: Sequence[tuple[int, int]]) -> str:

@@ -43,10 +43,6 @@ def check_encoder(make: Callable[[], Encoder], *, channels: int = 3, size: tuple
             `lambda: TimmEncoder("convnext_tiny")`.
         channels: Number of channels of the image; 1 for an encoder of masks.
         size: Height and width of the images to try, best odd.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is an encoder, not a class or function that builds one.
     """
     with seeded(0):
         encoder = build("encoder", make)

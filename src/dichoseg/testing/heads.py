@@ -37,10 +37,6 @@ def check_heads(
         make: Class or function that builds the heads from a `FeatureInfo`.
         feature_infos: Features to build them for; heads for certain decoders name theirs.
         size: Height and width of the image, best odd.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is a heads object, not a class or function that builds one.
     """
     with seeded(0):
         for info in feature_infos:

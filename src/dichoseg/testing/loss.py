@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from collections.abc import Callable
 
 import torch
@@ -11,7 +9,7 @@ from torch import Tensor, nn
 
 from ..contracts import Logits, Loss, Mask
 from ..runtime.seeding import seeded
-from .common import attempt, build, draw_masks, require
+from .common import attempt, build, draw_masks, require, require_copies, require_unchanged
 
 _STABLE = "compute it by F.binary_cross_entropy_with_logits, logsigmoid or softplus, and keep divisors away from 0"
 _FULL = "compute inside of `with full_precision(logits, mask) as (logits, mask):` of dichoseg.blocks"
@@ -51,10 +49,6 @@ def check_loss(
         answer: Function that makes the right answer from a mask (B, 1, H, W), such as an edge map. Default: the mask.
         size: Height and width of the masks, best odd.
         device: Device to compute on.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is a loss, not a class or function that builds one.
     """
     with seeded(0, device=torch.device(device)):
         loss = build("loss", make, change="give each argument a default; to check a plain function: lambda: my_loss")
@@ -75,8 +69,7 @@ def check_loss(
             for what in ("hard", "soft"):
                 _check_derivative(name, loss, what, masks[what])
         if isinstance(loss, nn.Module):  # a plain function need not pass this
-            with attempt(name, "copying and pickling it", "keep no lambdas, local functions or results in attributes"):
-                pickle.loads(pickle.dumps(copy.deepcopy(loss)))
+            require_copies(name, loss)
 
 
 def _check_numbers(name: str, loss: Loss, what: str, mask: Mask) -> None:
@@ -112,13 +105,7 @@ def _check_numbers(name: str, loss: Loss, what: str, mask: Mask) -> None:
                 "none" if gradient is None else f"{int((~gradient.isfinite()).sum())} values that are not",
                 _STABLE,
             )
-            require(
-                torch.equal(logits.detach(), before[0]) and torch.equal(mask, before[1]),
-                where,
-                "logits and mask that are not changed",
-                "changed ones",
-                "change nothing in place: avoid methods that end in an underscore, and +=",
-            )
+            require_unchanged(where, before, (logits.detach(), mask))
 
 
 def _check_scalar(where: str, value: object) -> None:

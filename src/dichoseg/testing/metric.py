@@ -9,7 +9,7 @@ import numpy as np
 
 from ..metrics.pair import Pair
 from ..records import Metric
-from .common import attempt, require
+from .common import attempt, draw_masks, require, require_type
 
 
 def check_metric(metric: Metric, *, size: tuple[int, int] = (65, 97)) -> None:
@@ -25,17 +25,9 @@ def check_metric(metric: Metric, *, size: tuple[int, int] = (65, 97)) -> None:
     Args:
         metric: The record that is registered.
         size: Height and width of the images, best odd.
-
-    Raises:
-        ConformanceError: The first violation.
     """
-    require(
-        isinstance(metric, Metric),
-        "the metric",
-        "a Metric",
-        f"a {type(metric).__name__}",
-        "register Metric(name, of_pair, higher_is_better, definition) of dichoseg.records",
-    )
+    change = "register Metric(name, of_pair, higher_is_better, definition) of dichoseg.records"
+    require_type("the metric", metric, Metric, change)
     name = str(metric.name)
     require(
         name.isidentifier() and bool(metric.definition.strip()) and "\n" not in metric.definition,
@@ -44,13 +36,8 @@ def check_metric(metric: Metric, *, size: tuple[int, int] = (65, 97)) -> None:
         f"name {metric.name!r}, definition {metric.definition!r}",
         "name is the key in results, definition is shown with the numbers",
     )
-    height, width = size
-    hard = np.zeros(size, bool)
-    hard[height // 4 : 3 * height // 4, width // 3 : 2 * width // 3] = True
-    pixel = np.zeros(size, bool)
-    pixel[height // 2, width // 3] = True
     noise = np.random.default_rng(0).random(size)
-    masks = {"hard": hard, "empty": np.zeros(size, bool), "full": np.ones(size, bool), "one-pixel": pixel}
+    masks = {what: (mask[0, 0] > 0.5).numpy() for what, mask in draw_masks(size) if what != "soft"}
     for what, mask in masks.items():
         for kind, prediction in (("8-bit", (noise * 255).astype(np.uint8)), ("float", noise)):
             where = f"{name} of a random {kind} prediction and a {what} mask"
@@ -62,8 +49,9 @@ def check_metric(metric: Metric, *, size: tuple[int, int] = (65, 97)) -> None:
                 f"{first:.6g} and then {second:.6g}",
                 "keep no running state and draw nothing",
             )
+    hard = masks["hard"]
     levels = hard.astype(np.uint8) * np.uint8(255)
-    elsewhere = np.roll(levels, (height // 3, width // 3), axis=(0, 1))
+    elsewhere = np.roll(levels, (size[0] // 3, size[1] // 3), axis=(0, 1))
     right, wrong = (_value(f"{name} of a hard mask", metric, prediction, hard) for prediction in (levels, elsewhere))
     require(
         right != wrong and not math.isnan(right + wrong),

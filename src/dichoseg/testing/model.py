@@ -17,16 +17,14 @@ from ..runtime.seeding import seeded
 from ..training import Optimization, fit
 from ..weights import load_model, save_model
 from .common import (
-    TOLERANCE,
     attempt,
     build,
     check_feature_info,
     check_features,
     check_kind,
     check_preprocessing,
-    difference,
     require,
-    shapes,
+    require_same,
 )
 from .module import Subject, check_copies, check_evaluation, check_gradients, check_places
 from .prediction import check_final_logits, check_form, check_prediction
@@ -50,10 +48,6 @@ def check_model(make: Callable[[], Model], *, size: tuple[int, int] = (65, 97), 
             `functools.partial(create_model, "isnet")`, is also rebuilt from its recipe.
         size: Height and width of the images to try, best odd.
         side: Side of the square images for training and prediction, in pixels.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is a model, not a class or function that builds one.
     """
     with seeded(0):
         model = build("model", make)
@@ -93,15 +87,8 @@ def _check_prediction(name: str, model: Model, image: Image) -> None:
     check_features(f"{name}, features", prediction.features, model.feature_info, batch=len(image))
     check_prediction(name, prediction)
     check_final_logits(name, prediction, model.logits(image), "logits(image)")
-    features = model.features(image)
-    apart = difference(features, prediction.features)
-    require(
-        apart < TOLERANCE,
-        name,
-        "features(image) to give the features of the prediction, in eval mode",
-        f"a difference of {apart:.2g} (shapes {shapes(features)} and {shapes(prediction.features)})",
-        "intermediate supervision uses both",
-    )
+    wanted = "features(image) to give the features of the prediction, in eval mode"
+    require_same(name, model.features(image), prediction.features, wanted, "intermediate supervision uses both")
 
 
 @torch.no_grad()
@@ -117,12 +104,14 @@ def _check_saved(name: str, model: Model, make: Callable[[], Model], image: Imag
     ):
         save_model(model, folder)
         loaded = load_model(folder, model=None if model.recipe else make())
-    apart = difference([loaded.logits(image)], [model.eval().logits(image)])
-    require(
-        apart < TOLERANCE and loaded.preprocessing == model.preprocessing,
+    wanted = "the same preprocessing after save_model and load_model"
+    change = "keep it in self.preprocessing"
+    require(loaded.preprocessing == model.preprocessing, name, wanted, loaded.preprocessing, change)
+    require_same(
         name,
-        "the same logits and preprocessing after save_model and load_model",
-        f"a difference of {apart:.2g}, and {loaded.preprocessing}",
+        [loaded.logits(image)],
+        [model.eval().logits(image)],
+        "the same logits after save_model and load_model",
         "it holds values that state_dict lacks: make them parameters, or buffers with register_buffer",
     )
 
@@ -138,12 +127,11 @@ def _check_predictor(name: str, model: Model, side: int) -> None:
     with torch.no_grad():
         image = preprocessing.normalize(preprocessing.resize(photograph[None]))
         wanted = preprocessing.restore(model.eval().logits(image).sigmoid(), side - 3, side + 7)[0, 0]
-    apart = difference([found], [wanted])
-    require(
-        apart < TOLERANCE,
+    require_same(
         name,
+        [found],
+        [wanted],
         "the same map from Predictor as from logits(image)",
-        f"a difference of {apart:.2g}",
         "its copy has batch norms folded into the convolutions before them: let nothing else use the outputs of these",
     )
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..contracts import Features
 from ..tracing import outline
-from .common import TOLERANCE, attempt, check_finite, difference, require
+from .common import attempt, check_finite, require, require_same, require_unchanged
 
 
 @dataclass
@@ -47,29 +47,21 @@ def check_evaluation(subject: Subject) -> None:
     before = [tensor.clone() for tensor in subject.inputs]
     with torch.no_grad():
         together = subject.run(subject.module, subject.inputs)
-        require(
-            all(map(torch.equal, subject.inputs, before)),
+        require_unchanged(subject.name, before, subject.inputs)
+        require_same(
             subject.name,
-            "inputs that are not changed",
-            "changed ones",
-            "its first layer works in place: leave out inplace=True (and relu_, add_, +=) there",
-        )
-        again = subject.run(subject.module, subject.inputs)
-        require(
-            difference(again, together) < TOLERANCE,
-            subject.name,
+            subject.run(subject.module, subject.inputs),
+            together,
             "the same result twice in eval mode",
-            f"a difference of {difference(again, together):.2g}",
             "eval mode must not draw random numbers or count calls: pass self.training to dropout",
         )
         with attempt(subject.name, "a batch of one, in eval mode,", "take any batch size"):
             alone = subject.run(subject.module, tuple(tensor[:1] for tensor in subject.inputs))
-        apart = difference(alone, [result[:1] for result in together])
-    require(
-        apart < TOLERANCE,
+    require_same(
         subject.name,
+        alone,
+        [result[:1] for result in together],
         "the same result for an image alone and in a batch of two, in eval mode",
-        f"a difference of {apart:.2g}",
         "normalize with statistics of the image itself or running ones, never with the batch's",
     )
 
@@ -103,12 +95,11 @@ def check_copies(subject: Subject) -> None:
         subject.name, "copy.deepcopy of it", "keep no results between calls, open files or locks in attributes"
     ):
         copied = copy.deepcopy(subject.module.eval()).eval()
-    apart = difference(subject.run(copied, subject.inputs), subject.run(subject.module, subject.inputs))
-    require(
-        apart < TOLERANCE,
+    require_same(
         subject.name,
+        subject.run(copied, subject.inputs),
+        subject.run(subject.module, subject.inputs),
         "a copy.deepcopy that computes the same",
-        f"a difference of {apart:.2g}",
         "keep its state in parameters, buffers and submodules",
     )
     with attempt(
@@ -124,12 +115,11 @@ def check_state(subject: Subject) -> None:
     other = subject.make().eval()
     with attempt(subject.name, "load_state_dict from another instance", "building it twice must give the same layers"):
         other.load_state_dict(subject.module.state_dict())
-    apart = difference(subject.run(other, subject.inputs), wanted)
-    require(
-        apart < TOLERANCE,
+    require_same(
         subject.name,
+        subject.run(other, subject.inputs),
+        wanted,
         "the same result from another instance that has loaded its state_dict",
-        f"a difference of {apart:.2g}",
         "it holds values that state_dict lacks: make them parameters, or buffers with register_buffer",
     )
 

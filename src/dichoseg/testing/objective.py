@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -13,7 +11,7 @@ from torch import Tensor
 
 from ..contracts import Image, Mask, Objective, Prediction, Target
 from ..runtime.seeding import seeded
-from .common import attempt, build, check_kind, draw_masks, require
+from .common import attempt, build, check_kind, draw_masks, require, require_copies, require_unchanged
 
 _TARGET = (
     "the mask is target.mask, (B, 1, H, W); an objective for a model's extras is checked with "
@@ -41,10 +39,6 @@ def check_objective(
         predict: Function, such as a model, that makes predictions of images (B, 3, H, W). Default: random logits, side
             logits, edge logits and features; an objective for a model with `extras` needs that model.
         size: Height and width of the masks, best odd.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is an objective, not a class or function that builds one.
     """
     with seeded(0):
         objective = build("objective", make)
@@ -57,8 +51,7 @@ def check_objective(
         _check_sum(name, objective, _prediction(predict, image), image, masks["hard"])
         _check_bare_mask(name, objective, _prediction(predict, image), masks["hard"])
         _check_weight(name, objective, _prediction(predict, image), Target(masks["hard"], image))
-        with attempt(name, "copying and pickling it", "keep no lambdas, local functions or results in attributes"):
-            pickle.loads(pickle.dumps(copy.deepcopy(objective)))
+        require_copies(name, objective)
 
 
 def _prediction(predict: Callable[[Image], Prediction] | None, image: Image) -> Prediction:
@@ -114,10 +107,7 @@ def _check_terms(where: str, objective: Objective, prediction: Prediction, targe
         "none" if not reached else "values that are not finite",
         "compute in float32, and keep divisors and logarithms away from 0",
     )
-    after = [tensor.detach() for tensor in (*_tensors(prediction), target.mask)]
-    require(
-        all(map(torch.equal, before, after)), where, "inputs that are not changed", "changed ones", "work on copies"
-    )
+    require_unchanged(where, before, [tensor.detach() for tensor in (*_tensors(prediction), target.mask)])
 
 
 @torch.no_grad()

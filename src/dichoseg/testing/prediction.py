@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..blocks import resize
 from ..contracts import Logits, Prediction
-from .common import TOLERANCE, check_finite, difference, require, shapes
+from .common import TOLERANCE, check_finite, difference, require, require_same, require_type, shapes
 
 
 def check_form(name: str, prediction: Any, *, batch: int, size: tuple[int, int]) -> None:
@@ -22,13 +22,8 @@ def check_form(name: str, prediction: Any, *, batch: int, size: tuple[int, int])
         f"a {type(prediction).__name__}",
         "return Prediction(logits, side_logits, edge_logits, features) of dichoseg.contracts",
     )
-    require(
-        isinstance(prediction.extras, dict),
-        name,
-        "a dict in extras",
-        f"a {type(prediction.extras).__name__}",
-        "leave it out, or pass further named outputs as a dict",
-    )
+    change = "leave it out, or pass further named outputs as a dict"
+    require_type(name, prediction.extras, dict, change, place=" in extras")
     require(
         isinstance(prediction.logits, Tensor) and prediction.logits.shape == (batch, 1, *size),
         name,
@@ -71,14 +66,9 @@ def check_prediction(name: str, prediction: Prediction) -> None:
 
 def check_final_logits(name: str, prediction: Prediction, logits: Logits, what: str) -> None:
     """Check that logits computed without the rest equal those of the prediction."""
-    apart = difference([logits], [prediction.logits])
-    require(
-        apart < TOLERANCE,
-        name,
-        f"{what} to give the logits of the prediction, in eval mode",
-        f"a difference of {apart:.2g} (shapes {shapes([logits])} and {shapes([prediction.logits])})",
-        "both must give the same logits, logits() without the work that only training needs",
-    )
+    wanted = f"{what} to give the logits of the prediction, in eval mode"
+    change = "both must give the same logits, logits() without the work that only training needs"
+    require_same(name, [logits], [prediction.logits], wanted, change)
 
 
 def _described(value: Any) -> str:

@@ -13,7 +13,7 @@ from ..records import Published
 from ..runtime.seeding import seeded
 from ..weights.matching import match_record, weights_of
 from ..weights.reading import StoredWeights
-from .common import build, require
+from .common import build, require, require_type
 
 
 def check_published(make: Callable[[], Model], record: Published) -> None:
@@ -27,21 +27,11 @@ def check_published(make: Callable[[], Model], record: Published) -> None:
     Args:
         make: Function that builds the model, such as `functools.partial(create_model, "isnet")`.
         record: The record that is registered under the model's name.
-
-    Raises:
-        ConformanceError: The first violation.
-        TypeError: `make` is a model, not a function that builds one.
     """
     with seeded(0), torch.device("meta"):  # shapes are enough
         model = build("model", make)
     name = f"the record of {(model.recipe or {}).get('name', type(model).__name__)}"
-    require(
-        isinstance(record, Published),
-        name,
-        "a Published",
-        f"a {type(record).__name__}",
-        "see dichoseg.records.Published",
-    )
+    require_type(name, record, Published, "see dichoseg.records.Published")
     fault = record.fault()
     require(fault is None, name, "a usable record", f"one that {fault}", "see dichoseg.records.Published")
     ours = Counter(record.names.values())

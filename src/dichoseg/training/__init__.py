@@ -29,26 +29,18 @@ if TYPE_CHECKING:
     from .schedules import step_decay as step_decay
     from .two_stage import fit_gt_encoder as fit_gt_encoder
 else:
-    __getattr__, __dir__, __all__ = attach(
+    __getattr__, __dir__ = attach(
         __name__,
         {
-            "Batch": "batches",
-            "Batches": "batches",
-            "EarlyStopping": "callbacks",
-            "Optimization": "optimization",
-            "adamw": "optimization",
-            "TensorBoard": "callbacks",
-            "calibrate_batch_norm": "..batch_norm",
-            "checkpoint_activations": "recomputation",
-            "constant": "schedules",
-            "cosine": "schedules",
-            "fit": "loop",
-            "fit_gt_encoder": "two_stage",
-            "freeze": "parameters",
-            "freeze_batch_norm": "..batch_norm",
-            "is_uncalibrated": "..batch_norm",
+            "..batch_norm": "calibrate_batch_norm freeze_batch_norm is_uncalibrated",
+            "batches": "Batch Batches",
+            "callbacks": "EarlyStopping TensorBoard",
+            "loop": "fit",
+            "optimization": "Optimization adamw",
             "overfit": "overfit",
-            "parameter_groups": "parameters",
-            "step_decay": "schedules",
+            "parameters": "freeze parameter_groups",
+            "recomputation": "checkpoint_activations",
+            "schedules": "constant cosine step_decay",
+            "two_stage": "fit_gt_encoder",
         },
     )

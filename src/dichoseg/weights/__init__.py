@@ -4,26 +4,9 @@ A saved model is a folder in the Hugging Face layout: `model.safetensors`, `conf
 files (`.pth`, `.ckpt`, `.safetensors`, `.onnx`) are read as tensors only; nothing in them is ever executed.
 """
 
-from typing import TYPE_CHECKING
-
-from .._lazy import attach
-
-if TYPE_CHECKING:
-    from .card import ModelCard as ModelCard
-    from .loading import convert_weights as convert_weights
-    from .loading import create_model as create_model
-    from .loading import load_model as load_model
-    from .loading import load_weights as load_weights
-    from .saving import save_model as save_model
-else:
-    __getattr__, __dir__, __all__ = attach(
-        __name__,
-        {
-            "ModelCard": "card",
-            "convert_weights": "loading",
-            "create_model": "loading",
-            "load_model": "loading",
-            "load_weights": "loading",
-            "save_model": "saving",
-        },
-    )
+from .card import ModelCard as ModelCard
+from .loading import convert_weights as convert_weights
+from .loading import create_model as create_model
+from .loading import load_model as load_model
+from .loading import load_weights as load_weights
+from .saving import save_model as save_model

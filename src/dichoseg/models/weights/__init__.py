@@ -2,17 +2,10 @@
 
 from ..._lazy import attach
 
-__getattr__, __dir__, __all__ = attach(
+__getattr__, __dir__ = attach(
     __name__,
-    {},
     moved={
-        "ModelCard": "weights",
-        "calibrate_batch_norm": "training",
-        "convert_weights": "weights",
-        "freeze_batch_norm": "training",
-        "is_uncalibrated": "training",
-        "load_model": "weights",
-        "load_weights": "weights",
-        "save_model": "weights",
+        "weights": "ModelCard convert_weights load_model load_weights save_model",
+        "training": "calibrate_batch_norm freeze_batch_norm is_uncalibrated",
     },
 )
