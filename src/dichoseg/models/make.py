@@ -34,12 +34,6 @@ def make_model(name: str, **recipe: Any) -> Model:
     accepted = inspect.signature(load_component("models", str(wanted._replace(positional=(), keywords={})))).parameters
     if "pretrained" in recipe and "pretrained" not in accepted and "encoder_args" in accepted:
         recipe["encoder_args"] = {**(recipe.get("encoder_args") or {}), "pretrained": recipe.pop("pretrained")}
-    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
-    unknown = sorted(set(recipe) - set(accepted))
-    if unknown and not takes_all:
-        raise ValueError(
-            f"model {name!r} takes no argument {', '.join(unknown)}; its arguments: {', '.join(accepted) or 'none'}"
-        )
     try:
         plain = json.loads(json.dumps(recipe))
     except TypeError as error:

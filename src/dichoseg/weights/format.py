@@ -1,4 +1,4 @@
-"""Files of a saved model, and its configuration: how to make it, and what its input needs."""
+"""Files of a saved model, and its configuration: recipe and preprocessing."""
 
 from __future__ import annotations
 
@@ -32,36 +32,29 @@ def read_config(folder: Path) -> dict[str, Any]:
         ValueError: It is unreadable, not from dichoseg, or of a newer format.
     """
     path = folder / CONFIG_FILE
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not readable JSON: {error}") from error
-    return checked_config(text, str(path))
+    return parse_config(path.read_bytes(), str(path))
 
 
-def checked_config(text: str, place: str) -> dict[str, Any]:
+def parse_config(text: str | bytes, place: str) -> dict[str, Any]:
     """Parse and check a model's configuration; `place` names it in errors, which are those of `read_config`."""
     try:
         config = json.loads(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"{place} is not readable JSON: {error}") from error
-    held = config if isinstance(config, dict) else {}
-    version = held.get("format_version")
-    if held.get("library") != "dichoseg" or type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+    held: dict[str, Any] = config if isinstance(config, dict) else {}
+    library, version = held.get("library"), held.get("format_version")
+    if library != "dichoseg" or version not in range(1, FORMAT_VERSION + 1):
         raise ValueError(
             f"{place} is not a dichoseg model of format {FORMAT_VERSION} or older; "
-            f"it says library {held.get('library')!r}, format {version!r}"
+            f"it says library {library!r}, format {version!r}"
         )
-    missing = {"recipe", "preprocessing"} - set(held)
-    if missing:
-        raise ValueError(f"{place} lacks {' and '.join(sorted(missing))}")
-    recipe = held["recipe"]
-    if not isinstance(held["preprocessing"], dict) or not (recipe is None or _is_recipe(recipe)):
-        raise ValueError(f"{place} holds a recipe or preprocessing that dichoseg did not write")
     try:
         Preprocessing.from_dict(held["preprocessing"])  # checked here, before a model is made or filled
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{place} holds preprocessing that cannot be used: {error}") from error
+        if held["recipe"] is not None:
+            _check_recipe(held["recipe"])
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"{place} holds a recipe or preprocessing that cannot be used: {reason}") from error
     return held
 
 
@@ -76,13 +69,13 @@ def config_of(model: Model) -> dict[str, Any]:
     }
 
 
-def _is_recipe(recipe: Any) -> bool:
-    """Return whether a recipe has a name and no argument, at any depth, that opens other files."""
-    if not isinstance(recipe, dict) or not isinstance(recipe.get("name"), str):
-        return False
-    names = [recipe[part] for part in ("name", *PARTS) if isinstance(recipe.get(part), str)]
-    is_parsed = all(_component_name(name) is not None for name in names)
-    return is_parsed and not any(argument in FORBIDDEN for argument in _arguments(recipe))
+def _check_recipe(recipe: dict[str, Any]) -> None:
+    """Raise an error unless a recipe has a name, and no argument, at any depth, that opens other files."""
+    for name in (recipe["name"], *(recipe[part] for part in PARTS if isinstance(recipe.get(part), str))):
+        ComponentName.parse(name)
+    refused = [argument for argument in _arguments(recipe) if argument in FORBIDDEN]
+    if refused:
+        raise ValueError(f"the argument {refused[0]!r} would open another file")
 
 
 def _arguments(value: Any) -> Iterator[str]:
