@@ -367,7 +367,5 @@ def test_error_no_pair(folder, strict):
 
 def test_error_transform_of_the_image_alone(folder):
     data = FolderDataset(folder / "im", folder / "gt", transform=lambda image, mask: {"image": image[:3], "mask": mask})
-    with pytest.raises(
-        ValueError, match=r"\(3, 8, 3\) and \(6, 8\)"
-    ):
+    with pytest.raises(ValueError, match=r"\(3, 8, 3\) and \(6, 8\)"):
         data[0]

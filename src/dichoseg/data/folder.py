@@ -133,7 +133,7 @@ class FolderDataset(Dataset[Sample]):
         return Sample(to_unit(image), to_unit(mask), name)
 
     def load_pixels(self, index: int, *, at_least: int | None = None) -> Sample:
-        """Read one pair as `load` does, but keep 8 bits as uint8: image and mask are each uint8 or float32 in [0, 1]."""
+        """Read one pair as `load` does, but keep pixels of 8 bits as uint8; deeper ones are float32 in [0, 1]."""
         name, image_path, mask_path = self.files[index]
         if at_least is None or self.transform is not None:
             picture = open_image(image_path)
@@ -297,10 +297,16 @@ def _images_and_masks(
                 "it must say what only the masks' names end in, such as '_mask'"
             )
     image_files, mask_files = _by_key(images, image_paths), _by_key(masks, mask_paths, suffix=suffix)
-    return image_files, mask_files, _ignored(others + more) + _ignored(unmarked, f"is not a mask: its name lacks {suffix!r}")
+    return (
+        image_files,
+        mask_files,
+        _ignored(others + more) + _ignored(unmarked, f"is not a mask: its name lacks {suffix!r}"),
+    )
 
 
-def _ignored(paths: Sequence[Path], reason: str = "is not of a kind that can be read as an image") -> tuple[Problem, ...]:
+def _ignored(
+    paths: Sequence[Path], reason: str = "is not of a kind that can be read as an image"
+) -> tuple[Problem, ...]:
     return tuple(problem_of("ignored file", path.name, f"{path} {reason}") for path in paths)
 
 

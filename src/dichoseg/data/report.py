@@ -69,7 +69,7 @@ class DataReport:
     - `faint mask`: its largest value is at most 0.6 of white, so little or nothing is above the threshold of metrics,
       one half.
     - `soft mask`: 8x8 squares with all pixels between 0.1 and 0.9 cover more than a tenth of the object (the pixels
-      above 0.1). Antialiased edges are narrower, even in a mask enlarged four times or blurred with a sigma of 2 pixels.
+      above 0.1). Antialiased edges are narrower, even if the mask was enlarged four times or blurred with a sigma of 2.
     - `probably inverted mask`: more than half of the image's border is foreground, and a smaller fraction of its middle
       (the inner third of width and height). Of 1090 masks of photographs, none is like that; of their inversions, 98 %
       are.

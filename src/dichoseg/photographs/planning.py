@@ -80,10 +80,10 @@ def _refuse_to_overwrite(results: Mapping[Path, Path], there: Collection[Path]) 
             f"{overwritten[0]} is a photograph that is read and would be overwritten; choose another folder"
         )
     folders = {path.parent.resolve() for path in results.values()}
-    beside = sorted(result for result in there if result.parent.resolve() in folders)
-    if beside:
+    neighbors = sorted(result for result in there if result.parent.resolve() in folders)
+    if neighbors:
         raise ValueError(
-            f"{beside[0]} is next to the photographs, may be one itself, and would be overwritten; "
+            f"{neighbors[0]} is next to the photographs, may be one itself, and would be overwritten; "
             "choose another folder, or resume=True, which keeps it"
         )
 
