@@ -67,10 +67,6 @@ def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.fl
 
     Returns:
         The map, and the kind of an unusual file or None. The kinds are keys in `scores.json`.
-
-    Raises:
-        FileNotFoundError: The file does not exist.
-        ValueError: The file is not a readable image, or holds values that are not finite; the message names it.
     """
     image = open_image(path)
     if is_deep(image):
@@ -120,11 +116,7 @@ def eight_bits(image: PillowImage.Image) -> NDArray[np.uint8]:
 
 
 def mask_pixels(image: PillowImage.Image, path: str | Path, *, foreground: Sequence[int] | None) -> Tensor:
-    """Convert a Pillow image to a mask (1, H, W): uint8, or float32 in [0, 1] if it has more than 8 bits.
-
-    Raises:
-        ValueError: The image is not a mask.
-    """
+    """Convert a Pillow image to a mask (1, H, W): uint8, or float32 in [0, 1] if it has more than 8 bits."""
     if foreground is not None:
         return torch.from_numpy(np.isin(_label_ids(image, path), list(foreground)))[None].byte().mul_(255)
     if image.mode in ("LA", "RGBA", "PA"):

@@ -125,9 +125,6 @@ class FolderDataset(Dataset[Sample]):
             index: Index of the pair.
             at_least: Number of pixels that the image's shorter side must keep. None keeps the native size, as does a
                 data set with a transform.
-
-        Raises:
-            ValueError: A file cannot be read, or the mask's native size differs from its image's.
         """
         image, mask, name = self.load_pixels(index, at_least=at_least)
         return Sample(to_unit(image), to_unit(mask), name)
@@ -170,9 +167,6 @@ class FolderDataset(Dataset[Sample]):
 
         Args:
             names: Names of samples: paths relative to the folder, without extension.
-
-        Raises:
-            ValueError: A name is unknown, or no sample remains.
         """
         leaving = frozenset(names)
         unknown = sorted(leaving - {name for name, _, _ in self.files})
@@ -221,9 +215,6 @@ def find_folders(
         part: `"train"`, `"val"`, or another subfolder.
         images: Name of the subfolder of images.
         masks: Name of the subfolder of masks, or `"alpha"` for cut-outs, which may also be in the part's folder itself.
-
-    Raises:
-        FileNotFoundError: No layout matches; the message names the subfolders found.
     """
     root = Path(root)
     own_names = {"train": (root / "train", root / "DIS-TR", root), "val": (root / "val", root / "DIS-VD")}
@@ -244,10 +235,6 @@ def images_and_others(root: Path) -> tuple[list[Path], list[Path]]:
 
     Hidden files and folders are ignored. Links to folders are not followed, because they may form a circle; they are
     among the others, as are broken links.
-
-    Raises:
-        FileNotFoundError: The folder does not exist.
-        OSError: A folder in it cannot be listed; the message names it.
     """
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
@@ -270,10 +257,6 @@ def files_by_name(root: Path, *, suffix: str = "") -> dict[str, Path]:
     """Return every image below a folder by its name: its path relative to the folder, without extension and suffix.
 
     With a suffix, such as `"_mask"`, files whose names do not end in it are ignored.
-
-    Raises:
-        FileNotFoundError: The folder does not exist.
-        ValueError: There are no images, or two files have one name.
     """
     files = _by_key(root, _by_suffix(images_and_others(root)[0], suffix)[0], suffix=suffix)
     for same_name in files.values():

@@ -37,10 +37,6 @@ def open_folders(
         foreground: Label ids that are foreground, as in `FolderDataset`.
         resize_masks: Whether to resize masks whose size differs from their image's.
         strict: Whether unpaired files are an error.
-
-    Raises:
-        ValueError: Both `val` and `val_fraction` are given, the sets overlap, or `FolderDataset` or `split` raises it.
-        FileNotFoundError: No layout matches.
     """
     if val and val_fraction is not None:
         raise ValueError("val and val_fraction exclude each other; give one of them")

@@ -56,9 +56,6 @@ def evaluate_folders(
         workers: Number of additional processes, which does not affect the results. A script that uses them needs
             `if __name__ == "__main__":`.
         progress: Whether to show a progress bar on a terminal.
-
-    Raises:
-        ValueError: A prediction has no mask, a mask has no prediction, or a file cannot be read; the message names it.
     """
     comparison = compare_folders(
         {"predictions": predictions},
@@ -102,9 +99,6 @@ def compare_folders(
         skeletons: Folder that caches the masks' skeletons, which HCE needs; None disables the cache.
         workers: Number of additional processes, as in `evaluate_folders`.
         progress: Whether to show a progress bar on a terminal.
-
-    Raises:
-        ValueError: `predictions` is empty, or a file is unpaired or unreadable, as in `evaluate_folders`.
     """
     if not predictions:
         raise ValueError("compare_folders needs at least one folder of predictions; got none")

@@ -38,9 +38,6 @@ def evaluate(
     Returns:
         Value of each metric, by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
         `adaptive_e`, `weighted_f` and `hce`.
-
-    Raises:
-        ValueError: The data set is empty.
     """
     samples = length(dataset)
     if samples == 0:
@@ -68,6 +65,7 @@ def evaluate(
     with contextlib.closing(steps):
         for index, error in bar:
             if error is not None:
+                error.add_note(f"in sample {index} of the data set")
                 raise error
             total.merge(scored.pop(index))  # in order, so that sums round in the same way
     return total.compute()

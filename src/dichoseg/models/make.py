@@ -19,11 +19,6 @@ def make_model(name: str, **recipe: Any) -> Model:
         name: A name in `list_components("models")`, with or without arguments in parentheses.
         **recipe: Arguments of the named recipe, as plain JSON values. `pretrained` is passed on to the encoder of a
             recipe that has `encoder_args` and no `pretrained` of its own.
-
-    Raises:
-        ValueError: The name or an argument is unknown.
-        TypeError: An argument is not a plain value, or a component makes something that is not of its kind.
-        ImportError: A component is installed but broken.
     """
     wanted = ComponentName.parse(name)
     twice = sorted(wanted.keywords.keys() & recipe.keys())

@@ -67,9 +67,6 @@ def estimate_foreground(
         photograph: Photograph (H, W, 3), RGB.
         mask: Mask (H, W); 255 is foreground.
         threads: Maximum number of threads. Default: numba's number, one per core.
-
-    Raises:
-        ImportError: pymatting is not installed.
     """
     pymatting = _load_pymatting()
     if mask.min() == mask.max():  # and its pyramid needs two pixels

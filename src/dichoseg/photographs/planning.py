@@ -31,12 +31,7 @@ class Plan:
 
 
 def plan_files(sources: Sequence[str | Path], out: Path, rendering: Rendering, *, resume: bool) -> Plan:
-    """Find the photographs and the paths of their results, without writing anything or using a model.
-
-    Raises:
-        TypeError: `sources` is a single path instead of a list.
-        ValueError, OSError: As in `predict_files`, except for errors about the model.
-    """
+    """Find the photographs and the paths of their results, without writing anything or using a model."""
     if isinstance(sources, str | Path):
         raise TypeError(f"sources takes a list of paths, such as [{str(sources)!r}]; got {sources!r}")
     if not sources:

@@ -83,11 +83,7 @@ class Rendering:
             )
 
     def encoded(self, photograph: OpenedPhotograph, probability: NDArray[np.float32]) -> bytes:
-        """Encode the result as the bytes of a file.
-
-        Raises:
-            ValueError: A side is longer than the format allows.
-        """
+        """Encode the result as the bytes of a file."""
         mask = self._mask(probability)
         box = bounding_box(mask) if self.crop else (0, 0, mask.shape[1], mask.shape[0])
         self._check_size(box[2] - box[0], box[3] - box[1])

@@ -26,11 +26,7 @@ FORBIDDEN = ("weights", "preprocessing", "checkpoint_path")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read the `config.json` of a saved model.
-
-    Raises:
-        ValueError: It is unreadable, not from dichoseg, or of a newer format.
-    """
+    """Read the `config.json` of a saved model."""
     path = folder / CONFIG_FILE
     return parse_config(path.read_bytes(), str(path))
 

@@ -24,11 +24,7 @@ def local_folder(source: str | Path) -> Path | None:
 
 
 def find_folder(source: str | Path, *, revision: str | None = None) -> Path:
-    """Return the folder of a saved model: one on this machine, or one downloaded from the hub.
-
-    Raises:
-        FileNotFoundError: It is neither a folder with a model nor a hub id that can be downloaded.
-    """
+    """Return the folder of a saved model: one on this machine, or one downloaded from the hub."""
     folder = local_folder(source)
     if folder is not None:
         return folder

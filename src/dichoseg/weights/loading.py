@@ -60,12 +60,6 @@ def create_model(
         preprocessing: Preprocessing that replaces all of the model's own, normalization included.
         **recipe: Further arguments of the named recipe, as plain JSON values. For `"isnet"`: `encoder_args` and
             `decoder_args`, dicts of arguments.
-
-    Raises:
-        ValueError: A name or an argument is unknown, or the weights do not fit; the message names those that would.
-        TypeError: An argument is not a plain value, or a component makes something that is not of its kind.
-        ImportError: A component is installed but broken, or an `.onnx` file is given without onnx.
-        FileNotFoundError: The weights do not exist.
     """
     parts = {"encoder": encoder, "decoder": decoder, "heads": heads, "pretrained": pretrained or None}
     model = make_model(name, **{part: value for part, value in parts.items() if value is not None}, **recipe)
@@ -191,9 +185,6 @@ def from_file(path: Path, *, name: str | None = None) -> tuple[Model, StoredWeig
     Returns:
         The model, with its published preprocessing; the contents of the file; names of the tensors that it lacks,
         because it holds no side heads.
-
-    Raises:
-        ValueError: The file holds no published network, or not the named one.
     """
     stored = read_weights(path)
     config = stored.config

@@ -53,10 +53,6 @@ def read_onnx(path: Path) -> Graph:
     Names come from the tensors (`stage1.rebnconvin.conv_s1.weight`) if they still have them, else from the nodes
     (`/stage1/rebnconvin/conv_s1/Conv`). Factors and summands that follow a convolution, such as a frozen batch norm or
     the scales of a quantized convolution, are folded into it.
-
-    Raises:
-        ImportError: onnx is not installed.
-        ValueError: The file is not a readable graph, or holds no convolution with its weights.
     """
     try:
         import onnx

@@ -40,13 +40,7 @@ class StoredWeights(NamedTuple):
 
 
 def read_weights(path: Path) -> StoredWeights:
-    """Read a `.safetensors`, `.onnx`, or torch file (`.pth`, `.pt`, `.ckpt`, also of the old format).
-
-    Raises:
-        FileNotFoundError: The file does not exist.
-        ValueError: The file cannot be read, or holds anything but tensors, or values that are not finite.
-        ImportError: The file is ONNX, and onnx is not installed.
-    """
+    """Read a `.safetensors`, `.onnx`, or torch file (`.pth`, `.pt`, `.ckpt`, also of the old format)."""
     if not path.is_file():
         raise FileNotFoundError(f"no weights at {path}")
     if path.suffix.lower() == ".onnx":

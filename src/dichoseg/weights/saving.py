@@ -22,10 +22,6 @@ def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = Non
             it.
         folder: Folder of the model, created if it does not exist.
         card: Contents of `README.md` on data, scores and license.
-
-    Raises:
-        TypeError: `model` is not a model, such as a wrapper around one; nothing is written.
-        OSError: The folder or a file in it cannot be written.
     """
     model = unwrapped(model)
     folder = Path(folder)
