@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def parse_config(text: str | bytes, place: str) -> dict[str, Any]:
-    """Parse and check a model's configuration; `place` names it in errors, which are those of `read_config`."""
+    """Parse and check a model's configuration; `place` names it in errors."""
     try:
         config = json.loads(text)
     except ValueError as error:
@@ -69,22 +69,37 @@ def _check_recipe(recipe: dict[str, Any]) -> None:
     """Raise an error unless a recipe has a name, and no argument, at any depth, that opens other files."""
     for name in (recipe["name"], *(recipe[part] for part in PARTS if isinstance(recipe.get(part), str))):
         ComponentName.parse(name)
-    refused = [argument for argument in _arguments(recipe) if argument in FORBIDDEN]
-    if refused:
-        raise ValueError(f"the argument {refused[0]!r} would open another file")
+
+    def check(argument: str, value: Any) -> Any:
+        if argument in FORBIDDEN:
+            raise ValueError(f"the argument {argument!r} would open another file")
+        return value
+
+    _map_arguments(recipe, check)
 
 
-def _arguments(value: Any) -> Iterator[str]:
-    """Yield the names of a recipe's arguments, including those in dicts and in the names of components."""
-    if isinstance(value, str):
-        name = _component_name(value)
-        value = () if name is None else (name.keywords, *name.positional)
+def _portable(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe for other machines: plugins' parts named with their package, no backbone downloaded again."""
+    portable: dict[str, Any] = _map_arguments(
+        recipe, lambda argument, value: False if argument == "pretrained" and value else value
+    )
+    for part, group in (("name", "models"), *PARTS.items()):
+        if isinstance(recipe.get(part), str):
+            portable[part] = qualified_name(group, portable[part])
+    return portable
+
+
+def _map_arguments(value: Any, change: Callable[[str, Any], Any]) -> Any:
+    """Change the value of every argument, also in lists and in the names of components, with a function of both."""
     if isinstance(value, dict):
-        yield from value
-        value = tuple(value.values())
+        return {argument: _map_arguments(change(argument, inner), change) for argument, inner in value.items()}
     if isinstance(value, list | tuple):
-        for inner in value:
-            yield from _arguments(inner)
+        return [_map_arguments(inner, change) for inner in value]
+    name = _component_name(value) if isinstance(value, str) else None
+    if name is None or not (name.positional or name.keywords):
+        return value
+    positional, keywords = (_map_arguments(arguments, change) for arguments in (name.positional, name.keywords))
+    return str(name._replace(positional=tuple(positional), keywords=keywords))
 
 
 def _component_name(text: str) -> ComponentName | None:
@@ -93,28 +108,3 @@ def _component_name(text: str) -> ComponentName | None:
         return ComponentName.parse(text)
     except ValueError:
         return None
-
-
-def _portable(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return a recipe for other machines: plugins' parts named with their package, no backbone downloaded again."""
-    portable = {key: _without_download(key, value) for key, value in recipe.items()}
-    for part, group in (("name", "models"), *PARTS.items()):
-        if isinstance(recipe.get(part), str):
-            portable[part] = qualified_name(group, portable[part])
-    return portable
-
-
-def _without_download(argument: str | None, value: Any) -> Any:
-    """Return an argument with each `pretrained`, at any depth, set to False."""
-    if argument == "pretrained" and value:
-        return False
-    if isinstance(value, dict):
-        return {key: _without_download(key, inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_download(None, inner) for inner in value]
-    name = _component_name(value) if isinstance(value, str) else None
-    if name is None or not (name.positional or name.keywords):
-        return value
-    keywords = {key: _without_download(key, inner) for key, inner in name.keywords.items()}
-    positional = tuple(_without_download(None, inner) for inner in name.positional)
-    return str(name._replace(positional=positional, keywords=keywords))
