@@ -186,9 +186,12 @@ def upright(image: PillowImage.Image) -> PillowImage.Image:
     """Decode an image, and return a copy with its EXIF orientation applied to the pixels and `dpi`."""
     sideways = is_sideways(image)  # before decoding, in which Pillow turns a TIFF file
     load(image)
-    result = image.copy()
-    with suppress(Exception):  # cameras write broken EXIF, at which Pillow fails in any way; the pixels are intact
-        ImageOps.exif_transpose(result, in_place=True)
+    try:
+        result = ImageOps.exif_transpose(image)
+    except Exception:  # cameras write broken EXIF, at which Pillow fails in any way, mostly when it rewrites the EXIF
+        result = image.copy()
+        with suppress(Exception):
+            ImageOps.exif_transpose(result, in_place=True)  # this turns the pixels first
     if sideways and "dpi" in result.info:
         result.info["dpi"] = result.info["dpi"][::-1]
     return result
