@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dichoseg import Predictor, SyntheticDataset, evaluate
+from dichoseg import GTEncoder, Predictor, SyntheticDataset, evaluate
 from dichoseg.evaluation.scoring import THREADS
 from dichoseg.metrics import Evaluator
 from dichoseg.photographs import predict_files
@@ -81,3 +81,11 @@ def test_error_of_a_sample(small_isnet):
     assert caught.value.__notes__ == ["in sample 3 of the data set"]
     assert max(data.read) <= 3 + 2 * THREADS
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("dichoseg")]
+
+
+def test_value_gt_encoder_is_scored_on_masks(small_isnet):
+    gt_encoder, data = GTEncoder.like(small_isnet), Watched(2)
+    evaluator, predictor = Evaluator(metrics=("fast",)), Predictor(gt_encoder, precision="float32")
+    for _, mask in (data[index] for index in range(2)):
+        evaluator.update((predictor(mask) * 255).round().astype(np.uint8), mask[0].numpy() > 0.5)
+    assert evaluate(gt_encoder, data, metrics=("fast",)) == evaluator.compute()
