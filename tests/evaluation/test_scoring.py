@@ -66,9 +66,9 @@ class Watched:
 
 
 def test_value_samples_overlap_without_changing_a_digit(small_isnet):
-    data = Watched(12)
+    data = Watched(7)
     evaluator, predictor = Evaluator(metrics=("all",)), Predictor(small_isnet, precision="float32")
-    for image, mask in (data[index] for index in range(12)):
+    for image, mask in (data[index] for index in range(7)):
         evaluator.update((predictor(image) * 255).round().astype(np.uint8), mask[0].numpy() > 0.5)
     assert repr(evaluate(small_isnet, data, metrics=("all",))) == repr(evaluator.compute())
     assert data.peak <= 2 * THREADS + 1
