@@ -65,7 +65,7 @@ def run_demo(
         torch.manual_seed(seed)
         model = create_model("isnet", encoder_args=SMALL_ISNET, size=size)
     test_data = SyntheticDataset(held_out, size=size, seed=seed + 1)
-    rivals = {"centre prior": _score_constant(test_data, _centre_prior(size))}
+    rivals = {"centre prior": _score_constant(test_data, _center_prior(size))}
     rivals["all black"] = _score_constant(test_data, np.zeros((size, size), np.float32))
     scores = {"before": evaluate(model, test_data)}
     before = Predictor(model)
@@ -90,7 +90,7 @@ def run_demo(
     return scores
 
 
-def _centre_prior(size: int) -> NDArray[np.float32]:
+def _center_prior(size: int) -> NDArray[np.float32]:
     place = np.linspace(-1, 1, size, dtype=np.float32)
     return np.exp(-2 * (place[:, None] ** 2 + place[None, :] ** 2)).astype(np.float32)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .checking import choice, whole
+
+T = TypeVar("T")
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -77,6 +79,10 @@ class Preprocessing:
     def height_width(self) -> tuple[int, int] | None:
         """Size of the input as (height, width); None for the photograph's own size."""
         return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+    def input_of(self, image: T, mask: T) -> T:
+        """Return the part of a sample that the model takes: the image, or the mask."""
+        return mask if self.source == "mask" else image
 
     def with_size(self, size: int | tuple[int, int] | None) -> Preprocessing:
         """Return a copy for another size; None returns the same preprocessing."""

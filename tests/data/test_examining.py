@@ -175,7 +175,7 @@ def test_value_cutouts(tmp_path):
         ("empty mask", "empty"),
         ("flat background", "cut"),
     ]
-    assert "cut.png has one colour, RGB (0, 0, 7), under all that is transparent" in report.problems[-1].message
+    assert "cut.png has one color, RGB (0, 0, 7), under all transparent pixels" in report.problems[-1].message
     assert report.unusable == {"deep", "opaque", "broken"}
 
 

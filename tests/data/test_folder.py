@@ -46,7 +46,7 @@ def test_value_masks_of_a_suffix_beside_their_images(folder):
     assert [files[0] for files in dataset.files] == ["a", "b", "sub dir/ü"]
     assert [path.name for _, *paths in dataset.files[:1] for path in paths] == ["a.jpg", "a_mask.png"]
     assert [problem.message for problem in dataset.ignored] == [
-        f"{together / 'notes.txt'} is of no kind that can be read as an image"
+        f"{together / 'notes.txt'} is not of a kind that can be read as an image"
     ]
 
 
@@ -59,22 +59,22 @@ def test_value_masks_of_a_suffix_in_their_own_folder(folder):
     assert [dataset[index].name for index in range(3)] == ["a", "b", "sub dir/ü"]
     ignored = [problem for problem in dataset.report().problems if problem.kind == "ignored file"]
     assert [problem.name for problem in ignored] == ["-maß.png", "a.png"]
-    assert ignored[1].message.endswith("gt/a.png is taken for no mask, since its name does not end in '-maß'")
+    assert ignored[1].message.endswith("gt/a.png is not a mask: its name lacks '-maß'")
 
 
 def test_error_suffix(folder):
     with pytest.raises(ValueError, match=r"before the extension, such as '_mask'; got '_mask\.PNG'"):
         FolderDataset(folder / "im", folder / "gt", mask_suffix="_mask.PNG")
-    with pytest.raises(ValueError, match="no masks in .*gt: wanted names that end in '_mask', as mask_suffix says"):
+    with pytest.raises(ValueError, match="gt whose names end in '_mask'"):
         FolderDataset(folder / "im", folder / "gt", mask_suffix="_mask")
-    with pytest.raises(ValueError, match="masks='alpha' has none; got '_mask'"):
+    with pytest.raises(ValueError, match="alpha.*'_mask'"):
         FolderDataset(folder / "im", "alpha", mask_suffix="_mask")
-    with pytest.raises(ValueError, match=r"im is the folder of both images and masks: mask_suffix="):
+    with pytest.raises(ValueError, match=r"im, .*mask_suffix=''"):
         FolderDataset(folder / "im", folder / "gt/../im")
     together = suffixed(folder)
     (folder / "masks").mkdir()
     (together / "a_mask.png").rename(folder / "masks/a_mask.png")
-    with pytest.raises(ValueError, match="no images in .*masks: wanted names that do not end in '_mask' too"):
+    with pytest.raises(ValueError, match="no images in .*masks, .*mask_suffix='_mask'"):
         FolderDataset(folder / "masks", folder / "masks", mask_suffix="_mask")
     with pytest.raises(ValueError, match=r"a\.jpg has no mask in .*im; report\(\) lists all"):
         FolderDataset(together, together, mask_suffix="_mask")
@@ -105,16 +105,16 @@ def test_error_transform_that_leaves_8_bits(folder):
     def scaled(image, mask):
         return {"image": image[:, ::-1], "mask": mask.astype(np.float32) / 255}
 
-    with pytest.raises(ValueError, match="a: the transform gave float32 for the mask; wanted uint8"):
+    with pytest.raises(ValueError, match="a: .*uint8.*float32 for the mask"):
         FolderDataset(folder / "im", folder / "gt", transform=scaled)[0]
 
 
 def test_error_arguments_of_another_type(folder):
-    with pytest.raises(TypeError, match=r"foreground takes a sequence of label ids, such as \[5\]; got 5"):
+    with pytest.raises(TypeError, match="int"):
         FolderDataset(folder / "im", folder / "gt", foreground=5)
     dataset = FolderDataset(folder / "im", folder / "gt")
-    with pytest.raises(TypeError, match=r"a collection of names, such as \['a'\]"):
-        dataset.without("a")
+    with pytest.raises(ValueError, match="no sample is named"):
+        dataset.without("a.jpg")
     assert repr(dataset) == "FolderDataset(3 pairs, a to sub dir/ü)"
 
 
@@ -178,7 +178,7 @@ def test_value_without(folder):
     assert len(dataset.without([])) == len(dataset) == 3
     with pytest.raises(ValueError, match="no sample is named 'c'; wanted names such as 'a'"):
         dataset.without({"c", "a"})
-    with pytest.raises(ValueError, match="nothing remains without these 3 samples"):
+    with pytest.raises(ValueError, match="without these 3"):
         dataset.without(["a", "b", "sub dir/ü"])
 
 
@@ -289,7 +289,7 @@ def test_value_cutouts(tmp_path):
     Image.new("RGB", (8, 6)).save(tmp_path / "b.png")
     with pytest.raises(ValueError, match="b.png has no alpha channel"):
         FolderDataset(tmp_path, "alpha")[1]
-    with pytest.raises(ValueError, match="foreground takes ids of masks"):
+    with pytest.raises(ValueError, match=r"alpha.*foreground=\[1\]"):
         FolderDataset(tmp_path, "alpha", foreground=[1])
     with pytest.raises(FileNotFoundError, match="no folder alpha"):
         FolderDataset(tmp_path, Path("alpha"))
@@ -326,9 +326,9 @@ def test_value_layouts(folder, tmp_path_factory):
 
 
 def test_error_layouts(folder):
-    with pytest.raises(FileNotFoundError, match="wanted .*train.*; it holds no folders"):
+    with pytest.raises(FileNotFoundError, match="wanted .*train.*sub dir holds no folders"):
         find_folders(folder / "im/sub dir")
-    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         find_folders(folder / "nowhere", masks="alpha")
     (folder / "im").rename(folder / "images")
     (folder / "train/masks").mkdir(parents=True)
@@ -353,7 +353,7 @@ def test_error_folders(folder):
         FolderDataset(folder / "empty", folder / "gt")
     with pytest.raises(FileNotFoundError, match="no folder .*nowhere"):
         FolderDataset(folder / "nowhere", folder / "gt")
-    with pytest.raises(ValueError, match="foreground needs one label id or more; got none"):
+    with pytest.raises(ValueError, match=r"foreground .*\[\]"):
         FolderDataset(folder / "im", folder / "gt", foreground=[])
 
 
@@ -367,7 +367,5 @@ def test_error_no_pair(folder, strict):
 
 def test_error_transform_of_the_image_alone(folder):
     data = FolderDataset(folder / "im", folder / "gt", transform=lambda image, mask: {"image": image[:3], "mask": mask})
-    with pytest.raises(
-        ValueError, match=r"the transform gave an image \(3, 8, 3\) and a mask \(6, 8\); wanted one height"
-    ):
+    with pytest.raises(ValueError, match=r"\(3, 8, 3\) and \(6, 8\)"):
         data[0]

@@ -1,9 +1,13 @@
+import threading
+import weakref
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from dichoseg import Predictor, SyntheticDataset, evaluate
+from dichoseg import GTEncoder, Predictor, SyntheticDataset, evaluate
+from dichoseg.evaluation.scoring import THREADS
 from dichoseg.metrics import Evaluator
 from dichoseg.photographs import predict_files
 
@@ -32,3 +36,56 @@ def test_value_evaluate_equals_scoring_the_written_files(small_isnet, tmp_path):
 def test_error_nothing_to_score(small_isnet):
     with pytest.raises(ValueError, match="the data set holds no samples to score"):
         evaluate(small_isnet, [])
+
+
+class Watched:
+    """Data set that is not thread-safe, and counts the samples that are alive."""
+
+    def __init__(self, count, broken=None):
+        self.count, self.broken = count, broken
+        self.read, self.inside, self.alive, self.peak = [], threading.Semaphore(), 0, 0
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        assert self.inside.acquire(blocking=False), "read by two threads at once"
+        self.read.append(index)
+        if index == self.broken:
+            self.inside.release()
+            raise ValueError("broken.png cannot be read")
+        image = torch.rand(3, 17, 33, generator=torch.Generator().manual_seed(index))
+        self.alive += 1
+        self.peak = max(self.peak, self.alive)
+        weakref.finalize(image, self.free)
+        self.inside.release()
+        return image, (image[:1] > 0.5).float()
+
+    def free(self):
+        self.alive -= 1
+
+
+def test_value_samples_overlap_without_changing_a_digit(small_isnet):
+    data = Watched(7)
+    evaluator, predictor = Evaluator(metrics=("all",)), Predictor(small_isnet, precision="float32")
+    for image, mask in (data[index] for index in range(7)):
+        evaluator.update((predictor(image) * 255).round().astype(np.uint8), mask[0].numpy() > 0.5)
+    assert repr(evaluate(small_isnet, data, metrics=("all",))) == repr(evaluator.compute())
+    assert data.peak <= 2 * THREADS + 1
+
+
+def test_error_of_a_sample(small_isnet):
+    data = Watched(12, broken=3)
+    with pytest.raises(ValueError, match="broken.png cannot be read") as caught:
+        evaluate(small_isnet, data, metrics=("fast",))
+    assert caught.value.__notes__ == ["in sample 3 of the data set"]
+    assert max(data.read) <= 3 + 2 * THREADS
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("dichoseg")]
+
+
+def test_value_gt_encoder_is_scored_on_masks(small_isnet):
+    gt_encoder, data = GTEncoder.like(small_isnet), Watched(2)
+    evaluator, predictor = Evaluator(metrics=("fast",)), Predictor(gt_encoder, precision="float32")
+    for _, mask in (data[index] for index in range(2)):
+        evaluator.update((predictor(mask) * 255).round().astype(np.uint8), mask[0].numpy() > 0.5)
+    assert evaluate(gt_encoder, data, metrics=("fast",)) == evaluator.compute()

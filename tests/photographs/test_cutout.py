@@ -16,7 +16,7 @@ from dichoseg.photographs.cutout import (
     can_estimate_foreground,
     cut_out,
     estimate_foreground,
-    parse_colour,
+    parse_color,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -189,10 +189,10 @@ def test_value_bounding_box():
     ("text", "colour"), [("white", (255, 255, 255)), ("#0a141e", (10, 20, 30)), ("#f00", (255, 0, 0))]
 )
 def test_value_colours(text, colour):
-    assert parse_colour(text) == colour
+    assert parse_color(text) == colour
 
 
 @pytest.mark.parametrize("text", ["", "none", "#12345", "#11223344"])
 def test_error_colours(text):
     with pytest.raises(ValueError, match=f"background must be a color such as white or #f0f0f0; got '{text}'"):
-        parse_colour(text)
+        parse_color(text)

@@ -421,7 +421,7 @@ def test_error_folder(photographs, tmp_path):
     with pytest.raises(NotADirectoryError):
         predict_files(Disc(), [photographs], tmp_path / "file/out")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(FileExistsError, match=r"dangling cannot be made: File exists; wanted a folder for the results"):
+    with pytest.raises(FileExistsError, match="File exists.*dangling"):
         predict_files(Disc(), [photographs], tmp_path / "dangling")
     (tmp_path / "out").mkdir()
     (tmp_path / "out/sub").write_text("in the place of the subfolder")

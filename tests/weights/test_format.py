@@ -28,9 +28,7 @@ def test_error_preprocessing_names_the_file(small_isnet, tmp_path, values, messa
     config = config_of(small_isnet)
     config["preprocessing"] |= values
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(
-        ValueError, match=f"{tmp_path}/config.json holds preprocessing that cannot be used: .*{message}"
-    ):
+    with pytest.raises(ValueError, match=f"{tmp_path}/config.json .*{message}"):
         read_config(tmp_path)
 
 
@@ -41,7 +39,7 @@ def test_error_preprocessing_names_the_file(small_isnet, tmp_path, values, messa
         ("[]", "is not a dichoseg model of format 2 or older; it says library None"),
         (json.dumps({"library": "dichoseg", "format_version": 3}), "library 'dichoseg', format 3"),
         (json.dumps({"library": "timm", "format_version": 1}), "library 'timm'"),
-        (json.dumps({"library": "dichoseg", "format_version": 1, "recipe": None}), "lacks preprocessing"),
+        (json.dumps({"library": "dichoseg", "format_version": 1, "recipe": None}), "preprocessing.* is missing"),
     ],
 )
 def test_error_config(tmp_path, text, message):
@@ -52,7 +50,7 @@ def test_error_config(tmp_path, text, message):
 
 def test_error_config_that_is_no_text(tmp_path):
     (tmp_path / "config.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match=f"{tmp_path}/config.json is not readable JSON: 'utf-8' codec"):
+    with pytest.raises(ValueError, match=f"{tmp_path}/config.json is not readable JSON: 'utf-16"):
         read_config(tmp_path)
 
 
@@ -74,7 +72,7 @@ def test_error_config_that_is_no_text(tmp_path):
 )
 def test_error_recipe_that_would_open_other_files(small_isnet, tmp_path, changes):
     (tmp_path / "config.json").write_text(json.dumps(config_of(small_isnet) | changes))
-    with pytest.raises(ValueError, match="holds a recipe or preprocessing that dichoseg did not write"):
+    with pytest.raises(ValueError, match="config.json holds a recipe or preprocessing that cannot be used"):
         read_config(tmp_path)
 
 

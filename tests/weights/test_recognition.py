@@ -123,6 +123,17 @@ def test_error_a_conversion_that_fails(plugin, tmp_path):
         load_model(tmp_path / "bad.pth")
 
 
+def test_error_a_conversion_that_the_file_is_too_small_for(plugin, tmp_path):
+    model = create_model("tiny")
+    their_file(model, tmp_path / "tiny.pth")
+    state = torch.load(tmp_path / "tiny.pth", weights_only=True)
+    del state["module.pair.weight"]
+    torch.save(state | {"module.net_other.weight": torch.zeros(1)}, tmp_path / "part.pth")
+    message = r"\(tiny\): missing 1 \(pair\); unexpected 1 \(module.net_other.weight\); it looks like tiny, changed"
+    with pytest.raises(ValueError, match=message):
+        create_model("tiny", weights=tmp_path / "part.pth")
+
+
 def test_error_a_conversion_that_returns_no_tensors(plugin, tmp_path):
     their_file(create_model("tiny"), tmp_path / "tiny.pth")
     record = published_records()["tiny"]

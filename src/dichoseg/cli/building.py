@@ -248,7 +248,7 @@ def calibrate(network: Model, training: FolderDataset, batch_size: int) -> None:
     preprocessing = network.preprocessing
     indices = torch.linspace(0, len(training) - 1, min(len(training), max(batch_size, 2))).round().int().tolist()
     samples = [training[index] for index in indices]
-    pictures = [sample.mask if preprocessing.source == "mask" else sample.image for sample in samples]
+    pictures = [preprocessing.input_of(sample.image, sample.mask) for sample in samples]
     images = [preprocessing.normalize(preprocessing.resize(picture[None])) for picture in pictures]
     if preprocessing.size is None:
         images = images[:1]

@@ -1,7 +1,8 @@
-"""Looks at every file of a data set, before a network does: what fills a `DataReport`."""
+"""Examine every file of a data set, and report the problems."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -11,35 +12,39 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags
 from PIL import Image as PillowImage
 from tqdm import tqdm
 
-from .decoding import alpha_tensor, colours, load, mask_tensor, open_image, opened
+from .decoding import (
+    alpha_pixels,
+    is_deep,
+    is_sideways,
+    load,
+    mask_pixels,
+    open_image,
+    opened,
+    rgb_pixels,
+    to_unit,
+)
 from .report import DataReport, Problem, Size, problem_of
 
-Finding: TypeAlias = tuple[str, str]
-"""Kind and message."""
-P = ParamSpec("P")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 FAINT = 0.6
 STRETCHED = 0.03
 SOFT_BLOCK = 8
-SOFT_SHARE = 0.1
+SOFT_FRACTION = 0.1
 LARGE_ENOUGH = (256, 256)
-"""A JPEG image is decoded in a fraction of its size, but of no less than this."""
-LYING = (5, 6, 7, 8)
-"""EXIF orientations that swap width and height."""
+"""A JPEG image is decoded at reduced size, but not below this."""
 
 
 class PairedFiles(Protocol):
-    """The attributes of a `FolderDataset` that are examined."""
+    """Attributes of a `FolderDataset` that are examined."""
 
     files: list[tuple[str, Path, Path]]
     cutouts: bool
@@ -50,7 +55,7 @@ class PairedFiles(Protocol):
 
 
 class _Pair(NamedTuple):
-    """Result of reading one pair; None and no bytes for what cannot be read."""
+    """Result of reading one pair; the defaults stand for unreadable files."""
 
     problems: list[Problem]
     size: Size | None = None
@@ -60,7 +65,7 @@ class _Pair(NamedTuple):
 
 def examine(dataset: PairedFiles, *, other: PairedFiles | None, progress: bool) -> DataReport:
     """Read every file of a data set once, and the images of another; see `FolderDataset.report`."""
-    pairs = _in_threads(functools.partial(_look, dataset), dataset.files, progress=progress)
+    pairs = _in_threads(functools.partial(_examine_pair, dataset), dataset.files, progress=progress)
     images = {name: path for name, path, _ in dataset.files}
     digests = {name: pair.digest for name, pair in zip(images, pairs, strict=True) if pair.digest}
     problems = [*dataset.left_out, *dataset.ignored, *itertools.chain.from_iterable(pair.problems for pair in pairs)]
@@ -76,97 +81,98 @@ def examine(dataset: PairedFiles, *, other: PairedFiles | None, progress: bool) 
                 message = f"{images[name]} shows the same as {theirs[digest]} of the other set"
                 problems.append(problem_of("in both sets", name, message))
     sizes = sorted((pair.size for pair in pairs if pair.size), key=lambda size: (size[0] * size[1], size))
-    shares = [pair.foreground for pair in pairs if pair.foreground is not None]
+    fractions = [pair.foreground for pair in pairs if pair.foreground is not None]
     return DataReport(
         pairs=len(pairs),
         problems=tuple(sorted(problems, key=lambda problem: (problem.severity, problem.kind, problem.name))),
         sizes=(sizes[0], sizes[-1]) if sizes else None,
-        foreground=(min(shares), statistics.median(shares), max(shares)) if shares else None,
+        foreground=(min(fractions), statistics.median(fractions), max(fractions)) if fractions else None,
     )
 
 
 def size_mismatch(mask_path: Path, mask_size: Size, image_path: Path, image_size: Size) -> str:
-    """The sentence for a mask of another size than its image."""
+    """Return the message for a mask whose size differs from its image's."""
     return "{} is {}x{} pixels but its image {} {}x{}".format(mask_path, *mask_size, image_path, *image_size)
 
 
 def _in_threads(look: Callable[[Item], Result], items: Sequence[Item], *, progress: bool) -> list[Result]:
-    """`look` at each item, in order; Pillow decodes without the interpreter's lock."""
+    """Call `look` with each item; return the results in order. Pillow decodes without the interpreter's lock."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         results = pool.map(look, items)
         return list(tqdm(results, "check", len(items), leave=False, disable=None if progress else True))
 
 
-def _look(dataset: PairedFiles, files: tuple[str, Path, Path]) -> _Pair:
-    """Read one pair and judge it."""
+def _examine_pair(dataset: PairedFiles, files: tuple[str, Path, Path]) -> _Pair:
+    """Read one pair and find its problems."""
     name, image_path, mask_path = files
-    found: list[Finding] = []
-    seen, mask, share = None, None, None
+    found: list[tuple[str, str]] = []  # kind and message
+    size, digest, picture, mask = None, b"", None, None
     if dataset.cutouts:
-        picture = _attempt(found, "unreadable file", open_image, image_path)
+        with _noted(found, "unreadable file"):
+            picture = open_image(image_path)
         if picture is not None:
-            seen = picture.size, _digest(picture, picture.size)
-            mask = _attempt(found, "no alpha channel", alpha_tensor, picture, image_path)
-        if picture is not None and mask is not None:
-            found += _background(colours(picture)[mask[0].numpy() == 0], image_path)
+            size, digest = picture.size, _digest(picture, picture.size)
+            with _noted(found, "no alpha channel"):
+                mask = to_unit(alpha_pixels(picture, image_path))[0].numpy()
+                found += _background_problems(rgb_pixels(picture)[mask == 0], image_path)
     else:
-        seen = _attempt(found, "unreadable file", _glance, image_path)
-        picture = _attempt(found, "unreadable file", open_image, mask_path)
+        with _noted(found, "unreadable file"):
+            size, digest = _size_and_digest(image_path)
+        with _noted(found, "unreadable file"):
+            picture = open_image(mask_path)
         if picture is not None:
-            kind = "label ids" if dataset.foreground is None else "coloured mask"
-            mask = _attempt(found, kind, mask_tensor, picture, mask_path, foreground=dataset.foreground)
-        if seen is not None and picture is not None and picture.size != seen[0]:
-            kind = _mismatch(picture.size, seen[0], resized=dataset.resize_masks)
-            found.append((kind, size_mismatch(mask_path, picture.size, image_path, seen[0])))
+            with _noted(found, "label ids" if dataset.foreground is None else "coloured mask"):
+                mask = to_unit(mask_pixels(picture, mask_path, foreground=dataset.foreground))[0].numpy()
+        if size is not None and picture is not None and picture.size != size:
+            kind = _mismatch(picture.size, size, resized=dataset.resize_masks)
+            found.append((kind, size_mismatch(mask_path, picture.size, image_path, size)))
     if mask is not None:
-        found += _judged(mask[0].numpy(), mask_path)
-        share = float((mask[0].numpy() > 0.5).mean())
-    size, digest = seen or (None, b"")
-    return _Pair([problem_of(kind, name, message) for kind, message in found], size, digest, share)
+        found += _mask_problems(mask, mask_path)
+    problems = [problem_of(kind, name, message) for kind, message in found]
+    return _Pair(problems, size, digest, None if mask is None else float((mask > 0.5).mean()))
 
 
-def _attempt(
-    found: list[Finding], kind: str, read: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
-) -> Result | None:
-    """What `read` gives, or None where it raises, which becomes a finding."""
+@contextlib.contextmanager
+def _noted(found: list[tuple[str, str]], kind: str) -> Iterator[None]:
+    """End the block at an error about a file, and add its kind and message to `found`."""
     try:
-        return read(*args, **kwargs)
+        yield
     except (OSError, ValueError) as error:
         found.append((kind, str(error)))
-        return None
 
 
-def _glance(path: Path) -> tuple[Size, bytes]:
-    """Size, after EXIF orientation, and digest of an image; a JPEG is decoded in a fraction of its size."""
+def _size_and_digest(path: Path) -> tuple[Size, bytes]:
+    """Return the upright size of an image, and its digest; a JPEG is decoded at reduced size."""
     with opened(path) as image:
         size = image.size
-        if image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in LYING:
-            size = size[::-1]  # Pillow's TIFF reader has done so already
+        if image.format != "TIFF" and is_sideways(image):  # Pillow's TIFF reader has swapped them already
+            size = size[::-1]
         image.draft(None, LARGE_ENOUGH)
         load(image)
         return size, _digest(image, size)
 
 
 def _look_alike(first: Path, second: Path) -> bool:
-    """Whether two files of one digest have the same pixels: JPEGs agreed in a fraction of their size only."""
+    """Return whether two files of equal digest have the same pixels; JPEGs were compared at reduced size only."""
     pictures = [open_image(path) for path in (first, second)]
     return _digest(pictures[0], pictures[0].size) == _digest(pictures[1], pictures[1].size)
 
 
 def _digest(image: PillowImage.Image, size: Size) -> bytes:
-    pixels = np.asarray(image) if image.mode.startswith(("I", "F")) else colours(image)
+    pixels = np.asarray(image) if is_deep(image) else rgb_pixels(image)
     digest = hashlib.blake2b(repr(size).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).data)
     return digest.digest()
 
 
 def _digest_and_path(path: Path) -> tuple[bytes, Path]:
-    seen = _attempt([], "unreadable file", _glance, path)
-    return seen[1] if seen else b"", path
+    with contextlib.suppress(OSError, ValueError):
+        return _size_and_digest(path)[1], path
+    return b"", path
 
 
 def _mismatch(mask_size: Size, image_size: Size, *, resized: bool) -> str:
-    """The kind of a mask of another size."""
+    """Return the kind of a mask whose size differs from its image's."""
     if mask_size == image_size[::-1]:
         return "turned mask"
     if not resized:
@@ -175,8 +181,8 @@ def _mismatch(mask_size: Size, image_size: Size, *, resized: bool) -> str:
     return "stretched mask" if abs(math.log(stretch)) > STRETCHED else "resized mask"
 
 
-def _judged(mask: NDArray[np.float32], path: Path) -> Iterator[Finding]:
-    """What a network or a metric would trip over in a mask, (H, W)."""
+def _mask_problems(mask: NDArray[np.float32], path: Path) -> Iterator[tuple[str, str]]:
+    """Yield kind and message of each problem of a mask (H, W)."""
     peak = float(mask.max())
     if peak == 0:
         yield "empty mask", f"{path} is black all over; wanted an object"
@@ -185,35 +191,33 @@ def _judged(mask: NDArray[np.float32], path: Path) -> Iterator[Finding]:
     elif mask.min() > 0.5:
         yield "full mask", f"{path} is foreground all over; wanted an object before a background"
     else:
-        soft = _soft_share(mask)
-        if soft > SOFT_SHARE:
+        soft = _soft_fraction(mask)
+        if soft > SOFT_FRACTION:
             yield "soft mask", f"{path} has areas between black and white, {soft:.0%} of its object; wanted edges only"
         border, middle = _border_and_middle(mask > 0.5)
         if border > max(0.5, middle):
-            yield (
-                "probably inverted mask",
-                f"{path} is foreground on {border:.0%} of its border, {middle:.0%} of its middle",
-            )
+            message = f"{path} is foreground on {border:.0%} of its border, {middle:.0%} of its middle"
+            yield "probably inverted mask", message
 
 
-def _soft_share(mask: NDArray[np.float32]) -> float:
-    """Area of the blocks in which every pixel is grey, as a share of the object."""
+def _soft_fraction(mask: NDArray[np.float32]) -> float:
+    """Return the area of the blocks of gray pixels only, as a fraction of the object's."""
     height, width = (side // SOFT_BLOCK for side in mask.shape)
     inside = mask[: height * SOFT_BLOCK, : width * SOFT_BLOCK]
-    grey = ((inside > 0.1) & (inside < 0.9)).reshape(height, SOFT_BLOCK, width, SOFT_BLOCK).all(axis=(1, 3))
-    return float(grey.sum() * SOFT_BLOCK**2 / (mask > 0.1).sum())
+    gray = ((inside > 0.1) & (inside < 0.9)).reshape(height, SOFT_BLOCK, width, SOFT_BLOCK).all(axis=(1, 3))
+    return float(gray.sum() * SOFT_BLOCK**2 / (mask > 0.1).sum())
 
 
 def _border_and_middle(foreground: NDArray[np.bool_]) -> tuple[float, float]:
-    """Share of foreground on the picture's border, and in the inner third of its width and height."""
+    """Return the fraction of foreground on the image's border, and in the inner third of its width and height."""
     height, width = foreground.shape
     border = np.concatenate([foreground[0], foreground[-1], foreground[:, 0], foreground[:, -1]])
     middle = foreground[height // 3 : height - height // 3, width // 3 : width - width // 3]
     return float(border.mean()), float(middle.mean())
 
 
-def _background(pixels: NDArray[np.uint8], path: Path) -> Iterator[Finding]:
-    """Whether the pixels (N, 3) that a cut-out hides all have one colour."""
+def _background_problems(pixels: NDArray[np.uint8], path: Path) -> Iterator[tuple[str, str]]:
+    """Yield a problem if the transparent pixels (N, 3) of a cut-out all have one color."""
     if len(pixels) and (pixels == pixels[0]).all():
-        colour = ", ".join(map(str, pixels[0]))
-        yield "flat background", f"{path} has one colour, RGB ({colour}), under all that is transparent"
+        color = ", ".join(map(str, pixels[0]))
+        yield "flat background", f"{path} has one color, RGB ({color}), under all transparent pixels"

@@ -1,4 +1,4 @@
-"""Images and masks in two folders."""
+"""Data set of images and masks in two folders."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ ALPHA = "alpha"
 class FolderDataset(Dataset[Sample]):
     """Images and their masks from two folders, paired by path without extension, subfolders included.
 
-    Files are read when they are asked for; `report` reads all of them and lists what is wrong. Images come as RGB
-    with their EXIF orientation applied; see `read_image` and `read_mask` for what is understood.
+    Files are read on access; `report` reads all of them and lists their problems. Images are RGB with their EXIF
+    orientation applied; `read_image` and `read_mask` document the supported files.
 
     Args:
         images: Folder of images, in any format that Pillow reads.
-        masks: Folder of masks, or the word `"alpha"`: then the images are cut-outs, and the alpha channel of each
-            is its mask. (A folder of that name is `Path("alpha")`.)
-        transform: Called as `transform(image=..., mask=...)` with HWC and HW uint8 arrays, and returns a dict of
-            both, as albumentations' `Compose` does. Runs in the workers of `fit`.
-        mask_suffix: What the masks' names have behind those of their images, such as `"_mask"` where `1_mask.png` is
-            the mask of `1.jpg`. Other files are no masks then, so both may lie in one folder, given twice.
+        masks: Folder of masks, or `"alpha"` if the images are cut-outs, whose alpha channels are the masks. (A folder
+            of that name is `Path("alpha")`.)
+        transform: Function called as `transform(image=..., mask=...)` with (H, W, 3) and (H, W) uint8 arrays; returns a
+            dict of both, as albumentations' `Compose` does. It runs in the workers of `fit`.
+        mask_suffix: Suffix that the masks' names add to those of their images, such as `"_mask"` if `1_mask.png` is the
+            mask of `1.jpg`. Other files are then not masks, so both may be in one folder, given twice.
         foreground: For masks of label ids: the ids that are foreground, as in `read_mask`.
-        resize_masks: Whether a mask of another size is resized to its image's: bilinear, antialiased where it
-            shrinks, so that edges become soft. Otherwise such a mask is an error.
-        strict: Whether an image without mask, a mask without image and two files for one key are errors. Otherwise
-            they are left out, a warning of the log counts them, and `left_out` and `report` list them.
+        resize_masks: Whether to resize a mask of another size to its image's: bilinear, antialiased when it shrinks, so
+            that edges become soft. Otherwise such a mask is an error.
+        strict: Whether an image without mask, a mask without image and two files for one key are errors. Otherwise they
+            are left out, a logged warning counts them, and `left_out` and `report` list them.
 
     Raises:
-        FileNotFoundError: No such folder.
-        ValueError: An empty folder; one folder for both without `mask_suffix`; files that make no pair, where
-            `strict`; or no pair at all.
+        FileNotFoundError: A folder does not exist.
+        ValueError: A folder is empty or holds no pair, files are unpaired and `strict` is set, or both folders are the
+            same and `mask_suffix` is missing.
     """
 
     def __init__(
@@ -70,69 +70,41 @@ class FolderDataset(Dataset[Sample]):
         strict: bool = True,
     ) -> None:
         self.cutouts = masks == ALPHA
-        if mask_suffix and self.cutouts:
-            raise ValueError(f"mask_suffix is of files of masks, and masks='alpha' has none; got {mask_suffix!r}")
-        if foreground is not None and self.cutouts:
-            raise ValueError("foreground takes ids of masks that hold label ids; got masks='alpha'")
-        if isinstance(foreground, int):
-            raise TypeError(f"foreground takes a sequence of label ids, such as [{foreground}]; got {foreground}")
+        if self.cutouts and (mask_suffix or foreground is not None):
+            raise ValueError(
+                "mask_suffix and foreground are for files of masks; "
+                f"got masks='alpha' with mask_suffix={mask_suffix!r}, foreground={foreground}"
+            )
         if foreground is not None and len(foreground) == 0:
-            raise ValueError("foreground needs one label id or more; got none")
+            raise ValueError(f"foreground needs at least one label id; got {foreground!r}")
         self.transform = transform
         self.foreground = None if foreground is None else tuple(foreground)
         self.resize_masks = resize_masks
-        image_paths, others = images_and_others(Path(images))
-        passed_over: list[Path] = []
         if self.cutouts:
-            image_files = _by_key(Path(images), image_paths)
+            paths, others = images_and_others(Path(images))
+            image_files = _by_key(Path(images), paths)
             mask_files = {key: paths[:1] for key, paths in image_files.items()}
+            self.ignored = _ignored(others)
         else:
-            mask_paths, more = images_and_others(Path(masks))
-            mask_paths, passed_over = _by_suffix(mask_paths, mask_suffix)
-            if Path(images).resolve() == Path(masks).resolve():
-                image_paths, passed_over, more = passed_over, [], []
-                if not mask_suffix:
-                    raise ValueError(
-                        f"{images} is the folder of both images and masks: mask_suffix= says what the "
-                        "masks' names have behind those of their images, such as '_mask'"
-                    )
-            if mask_suffix and not mask_paths:
-                raise ValueError(f"no masks in {masks}: wanted names that end in {mask_suffix!r}, as mask_suffix says")
-            if mask_suffix and not image_paths:
-                raise ValueError(f"no images in {images}: wanted names that do not end in {mask_suffix!r} too")
-            image_files = _by_key(Path(images), image_paths)
-            mask_files = _by_key(Path(masks), mask_paths, suffix=mask_suffix)
-            others += more
-        self.ignored = tuple(
-            problem_of("ignored file", path.name, f"{path} {why}")
-            for paths, why in (
-                (others, "is of no kind that can be read as an image"),
-                (passed_over, f"is taken for no mask, since its name does not end in {mask_suffix!r}"),
-            )
-            for path in paths
-        )
+            image_files, mask_files, self.ignored = _images_and_masks(Path(images), Path(masks), mask_suffix)
         self.left_out = tuple(_partnerless(image_files, mask_files, Path(images), Path(masks)))
         names = sorted((image_files.keys() & mask_files.keys()) - {problem.name for problem in self.left_out})
         self.files = [(name, image_files[name][0], mask_files[name][0]) for name in names]
         if not self.files:
             examples = [next(iter(files.values()))[0] for files in (image_files, mask_files)]
             raise ValueError(
-                f"no pair in {images} and {masks}: wanted an image and a mask of one name; "
+                f"no pair in {images} and {masks}: an image and its mask must have the same name; "
                 f"got such as {examples[0]} and {examples[1]}" + _hint(image_files, mask_files, mask_suffix)
             )
         if self.left_out and strict:
-            count = len(self.left_out)
-            raise ValueError(
-                self.left_out[0].message
-                + (f" (and {count - 1} more problems)" if count > 1 else "")
-                + "; report() lists all, strict=False leaves them out"
-            )
+            more = f" (and {len(self.left_out) - 1} more problems)" if len(self.left_out) > 1 else ""
+            raise ValueError(f"{self.left_out[0].message}{more}; report() lists all, strict=False leaves them out")
         if self.left_out:
             counts = Counter(problem.kind for problem in self.left_out)
+            listed = ", ".join(f"{kind} ({count})" for kind, count in counts.items())
             logger.warning(
-                "%d pairs in %s and %s; left out: %s; report() lists them",
-                len(self.files), images, masks, ", ".join(f"{kind} ({count})" for kind, count in counts.items()),
-            )  # fmt: skip
+                "%d pairs in %s and %s; left out: %s; report() lists them", len(self.files), images, masks, listed
+            )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} pairs, {self.files[0][0]} to {self.files[-1][0]})"
@@ -141,30 +113,24 @@ class FolderDataset(Dataset[Sample]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> Sample:
-        """Read one pair; a ValueError names a file that cannot be read or whose size differs from its image's."""
+        """Read one pair; raise a ValueError that names the file if it is unreadable or the sizes differ."""
         return self.load(index)
 
     def load(self, index: int, *, at_least: int | None = None) -> Sample:
-        """Read one pair, the image in a fraction of its size where it is a JPEG, for who shrinks it anyway: faster.
+        """Read one pair, decoding JPEGs at reduced size when the caller will downscale.
 
-        The fraction is a half, a quarter or an eighth, one that divides both sides. The mask keeps its native size.
+        The factor is 1/2, 1/4 or 1/8, and divides both sides. The mask keeps its native size.
 
         Args:
-            index: Which pair.
-            at_least: Pixels that the image's shorter side must keep. None reads it at its native size, and so does a
-                set with a transform.
-
-        Raises:
-            ValueError: A file that cannot be read, or a mask whose native size differs from its image's.
+            index: Index of the pair.
+            at_least: Number of pixels that the image's shorter side must keep. None keeps the native size, as does a
+                data set with a transform.
         """
         image, mask, name = self.load_pixels(index, at_least=at_least)
         return Sample(to_unit(image), to_unit(mask), name)
 
     def load_pixels(self, index: int, *, at_least: int | None = None) -> Sample:
-        """Read one pair as `load` does, but leave what has 8 bits in uint8, for who wants a batch before floats.
-
-        Image and mask are each of levels 0 to 255, or, of a deeper file and of a resized mask, float32 in [0, 1].
-        """
+        """Read one pair as `load` does, but keep pixels of 8 bits as uint8; deeper ones are float32 in [0, 1]."""
         name, image_path, mask_path = self.files[index]
         if at_least is None or self.transform is not None:
             picture = open_image(image_path)
@@ -187,44 +153,38 @@ class FolderDataset(Dataset[Sample]):
         return Sample(*_transformed(self.transform, eight_bits(picture), mask, name), name)
 
     def report(self, *, other: FolderDataset | None = None, progress: bool = False) -> DataReport:
-        """Read every file once and list what is wrong; nothing that a file holds makes it raise.
+        """Read every file once, and list all problems; unreadable files do not raise.
 
         Args:
-            other: Another set, such as the one to validate on; images that both hold are listed. They are found
-                under other names and with other metadata, but not when they were encoded anew.
-            progress: Whether to show a bar on a terminal.
+            other: Another data set, such as the validation set; images that are in both are listed, whatever their
+                names and metadata. Re-encoded images are not found.
+            progress: Whether to show a progress bar on a terminal.
         """
         return examine(self, other=other, progress=progress)
 
     def without(self, names: Collection[str]) -> Self:
-        """The set without some samples, such as `report().unusable`.
+        """Return the data set without some samples, such as `report().unusable`.
 
         Args:
             names: Names of samples: paths relative to the folder, without extension.
-
-        Raises:
-            ValueError: A name that no sample has, or nothing remains.
         """
-        if isinstance(names, str):
-            raise TypeError(f"without takes a collection of names, such as [{names!r}]; got {names!r}")
         leaving = frozenset(names)
         unknown = sorted(leaving - {name for name, _, _ in self.files})
         if unknown:
             raise ValueError(f"no sample is named {unknown[0]!r}; wanted names such as {self.files[0][0]!r}")
         remaining = [files for files in self.files if files[0] not in leaving]
         if not remaining:
-            raise ValueError(f"nothing remains without these {len(self)} samples, which are all of the set")
+            raise ValueError(f"no sample remains without these {len(self)}")
         return self._with(remaining)
 
     def split(self, fraction: float, *, seed: int = 0) -> tuple[Self, Self]:
         """Split at random into a training and a validation set.
 
-        The training set keeps the transform; the validation set has none, so that nobody validates on augmented
-        images unawares.
+        The training set keeps the transform; the validation set has none, so that it is not augmented.
 
         Args:
-            fraction: Share of the validation set, above 0 and below 1; both sets get at least one pair.
-            seed: The same seed splits the same way.
+            fraction: Fraction of pairs in the validation set, above 0 and below 1; both sets get at least one pair.
+            seed: Random seed of the split.
         """
         if not 0 < fraction < 1 or len(self) < 2:
             raise ValueError(f"a split needs a fraction between 0 and 1 and two pairs; got {fraction} and {len(self)}")
@@ -233,7 +193,7 @@ class FolderDataset(Dataset[Sample]):
         training = [files for index, files in enumerate(self.files) if index not in held_out]
         validation = self._with([self.files[index] for index in sorted(held_out)])
         validation.transform = None
-        validation.left_out = validation.ignored = ()  # they are the training set's to tell
+        validation.left_out = validation.ignored = ()  # the training set reports them
         return self._with(training), validation
 
     def _with(self, files: list[tuple[str, Path, Path]]) -> Self:
@@ -245,20 +205,16 @@ class FolderDataset(Dataset[Sample]):
 def find_folders(
     root: str | Path, *, part: str = "train", images: str = "im", masks: str = "gt"
 ) -> tuple[Path, Path | str]:
-    """Find the images and the masks of a data set in one of the usual layouts: the arguments of `FolderDataset`.
+    """Find the folders of images and masks, the arguments of `FolderDataset`, in one of the usual layouts.
 
-    `ROOT/im` and `ROOT/gt`, the same below `ROOT/train` (or another part), or below DIS5K's `ROOT/DIS-TR` and
-    `ROOT/DIS-VD`.
+    The layouts are `ROOT/im` and `ROOT/gt`, the same below `ROOT/train` (or another part), or below DIS5K's
+    `ROOT/DIS-TR` and `ROOT/DIS-VD`.
 
     Args:
-        root: The data set's folder.
+        root: Folder of the data set.
         part: `"train"`, `"val"`, or another subfolder.
         images: Name of the subfolder of images.
-        masks: Name of the subfolder of masks, or `"alpha"` for cut-outs; these may also lie in the part's folder,
-            without a subfolder of their own.
-
-    Raises:
-        FileNotFoundError: None of them is there; the message names the subfolders that are.
+        masks: Name of the subfolder of masks, or `"alpha"` for cut-outs, which may also be in the part's folder itself.
     """
     root = Path(root)
     own_names = {"train": (root / "train", root / "DIS-TR", root), "val": (root / "val", root / "DIS-VD")}
@@ -275,14 +231,10 @@ def find_folders(
 
 
 def images_and_others(root: Path) -> tuple[list[Path], list[Path]]:
-    """The files below a folder that Pillow has a reader for, by their extension, and all others; both sorted.
+    """List the files below a folder that Pillow can read, by their extension, and all others; both sorted.
 
-    Hidden files and folders are passed over. Links to folders are not followed, since they may lead round in a circle;
-    they are among the others, as are links that lead nowhere.
-
-    Raises:
-        FileNotFoundError: No such folder.
-        OSError: A folder in it cannot be listed; the message names it.
+    Hidden files and folders are ignored. Links to folders are not followed, because they may form a circle; they are
+    among the others, as are broken links.
     """
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
@@ -302,28 +254,49 @@ def _refuse(error: OSError) -> None:
 
 
 def files_by_name(root: Path, *, suffix: str = "") -> dict[str, Path]:
-    """Every image below a folder by its name: its path relative to the folder, without extension and suffix.
+    """Return every image below a folder by its name: its path relative to the folder, without extension and suffix.
 
-    Where there is a suffix, such as `"_mask"`, files whose names do not end in it are passed over.
-
-    Raises:
-        FileNotFoundError: No such folder.
-        ValueError: No images, or two files of one name.
+    With a suffix, such as `"_mask"`, files whose names do not end in it are ignored.
     """
-    paths, _ = _by_suffix(images_and_others(root)[0], suffix)
-    if suffix and not paths:
-        raise ValueError(f"no images in {root} whose names end in {suffix!r}")
-    files = _by_key(root, paths, suffix=suffix)
+    files = _by_key(root, _by_suffix(images_and_others(root)[0], suffix)[0], suffix=suffix)
     for same_name in files.values():
         if len(same_name) > 1:
             raise ValueError(f"two files for one key: {' and '.join(map(str, same_name))}")
     return {name: same_name[0] for name, same_name in files.items()}
 
 
+def _images_and_masks(
+    images: Path, masks: Path, suffix: str
+) -> tuple[dict[str, list[Path]], dict[str, list[Path]], tuple[Problem, ...]]:
+    """List the files of images and of masks by key, and the ignored files as problems."""
+    image_paths, others = images_and_others(images)
+    mask_paths, more = images_and_others(masks)
+    mask_paths, unmarked = _by_suffix(mask_paths, suffix)
+    if images.resolve() == masks.resolve():
+        image_paths, unmarked, more = unmarked, [], []
+        if not image_paths:
+            raise ValueError(
+                f"no images in {images}, but masks only: all names end in mask_suffix={suffix!r}; in a folder of both, "
+                "it must say what only the masks' names end in, such as '_mask'"
+            )
+    image_files, mask_files = _by_key(images, image_paths), _by_key(masks, mask_paths, suffix=suffix)
+    return (
+        image_files,
+        mask_files,
+        _ignored(others + more) + _ignored(unmarked, f"is not a mask: its name lacks {suffix!r}"),
+    )
+
+
+def _ignored(
+    paths: Sequence[Path], reason: str = "is not of a kind that can be read as an image"
+) -> tuple[Problem, ...]:
+    return tuple(problem_of("ignored file", path.name, f"{path} {reason}") for path in paths)
+
+
 def _by_suffix(paths: Sequence[Path], suffix: str) -> tuple[list[Path], list[Path]]:
-    """The files whose names, without extension, have a suffix behind them, and all others."""
+    """Split files into those whose names, without extension, end in a suffix, and all others."""
     if PillowImage.registered_extensions().get(Path(f"_{suffix}").suffix.lower()):
-        raise ValueError(f"mask_suffix is what stands before the extension, such as '_mask'; got {suffix!r}")
+        raise ValueError(f"mask_suffix must end before the extension, such as '_mask'; got {suffix!r}")
     ending = unicodedata.normalize("NFC", suffix)
     stems = [unicodedata.normalize("NFC", path.stem) for path in paths]
     having = [stem.endswith(ending) and stem != ending for stem in stems]
@@ -336,12 +309,12 @@ def _by_key(root: Path, paths: Sequence[Path], *, suffix: str = "") -> dict[str,
         key = unicodedata.normalize("NFC", path.relative_to(root).with_suffix("").as_posix())  # macOS writes NFD
         files.setdefault(key.removesuffix(unicodedata.normalize("NFC", suffix)), []).append(path)
     if not files:
-        raise ValueError(f"no images in {root}")
+        raise ValueError(f"no images in {root}" + (f" whose names end in {suffix!r}" if suffix else ""))
     return files
 
 
 def _hint(images: Collection[str], masks: Collection[str], suffix: str) -> str:
-    """What would pair most: what the names of masks have behind the name of an image."""
+    """Suggest the suffix that would pair the most files, from the ends of the masks' names after an image's name."""
     some = list(masks)[:10]
     endings = {mask.removeprefix(image) for mask in some for image in images if mask.startswith(image)}
     pairs = {
@@ -358,7 +331,7 @@ def _hint(images: Collection[str], masks: Collection[str], suffix: str) -> str:
 def _partnerless(
     images: dict[str, list[Path]], masks: dict[str, list[Path]], image_root: Path, mask_root: Path
 ) -> list[Problem]:
-    """The files that make no pair, each as a problem."""
+    """Return the files without a partner as problems."""
     problems = [
         problem_of("two files for one key", key, f"two files for one key: {' and '.join(map(str, paths))}")
         for files in (images, masks)
@@ -384,7 +357,7 @@ def _what_is_in(root: Path, folders: Sequence[Path]) -> str:
         {path.relative_to(root).as_posix() for folder in parents for path in folder.iterdir() if path.is_dir()}
     )
     if not found:
-        return "it holds no folders" if root.is_dir() else "there is no such folder"
+        return f"{root} " + ("holds no folders" if root.is_dir() else "does not exist")
     shown = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
     return f"it holds {shown}; images= and masks= take other names"
 
@@ -400,13 +373,13 @@ def _transformed(transform: Transform, image: NDArray[np.uint8], mask: Tensor, n
     for kind in ("image", "mask"):
         if result[kind].dtype != np.uint8:
             raise ValueError(
-                f"{name}: the transform gave {result[kind].dtype} for the {kind}; wanted uint8, as it was given "
-                "(the model's preprocessing scales and normalises)"
+                f"{name}: the transform must return uint8, which the model's preprocessing scales and normalizes; "
+                f"got {result[kind].dtype} for the {kind}"
             )
     if result["image"].shape[:2] != result["mask"].shape[:2]:
         raise ValueError(
-            f"{name}: the transform gave an image {result['image'].shape} and a mask {result['mask'].shape}; "
-            "wanted one height and width"
+            f"{name}: the transform must return an image and a mask of one height and width; "
+            f"got {result['image'].shape} and {result['mask'].shape}"
         )
     new_image, new_mask = (torch.from_numpy(np.ascontiguousarray(result[kind])) for kind in ("image", "mask"))
     return new_image.permute(2, 0, 1), new_mask[None]

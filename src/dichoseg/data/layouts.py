@@ -1,4 +1,4 @@
-"""A training and a validation set from one folder, as `dichoseg train` and `dichoseg check` find them."""
+"""Training and validation set from one folder."""
 
 from __future__ import annotations
 
@@ -22,26 +22,21 @@ def open_folders(
     resize_masks: bool = False,
     strict: bool = True,
 ) -> tuple[FolderDataset, FolderDataset | None]:
-    """Open the training set below a folder, and the validation set where there is one.
+    """Open the training set below a folder, and the validation set, if any.
 
     `train, val = open_folders("data", val_fraction=0.1)`
 
     Args:
-        root: The data: see `find_folders` for the layouts.
-        val: A folder with the validation set. Default: `root/val` or DIS5K's `root/DIS-VD`, if there; False opens none.
-        val_fraction: Share of the training set to validate on in place of any other.
-        seed: Of that split.
-        images: Name of the images' folder.
-        masks: Name of the masks' folder, or `"alpha"` for cut-outs.
-        mask_suffix: As for `FolderDataset`; so are the other three.
-        foreground: Label ids that are foreground.
-        resize_masks: Whether masks of another size are resized.
-        strict: Whether files without a partner are an error.
-
-    Raises:
-        ValueError: Both `val` and `val_fraction`, a validation set that lies within the training set, or what
-            `FolderDataset` and `split` refuse.
-        FileNotFoundError: No such layout.
+        root: Folder of the data, in a layout that `find_folders` knows.
+        val: Folder of the validation set. Default: `root/val` or DIS5K's `root/DIS-VD`, if it exists; False opens none.
+        val_fraction: Fraction of the training set to split off as the validation set, instead of opening one.
+        seed: Random seed of that split.
+        images: Name of the folder of images.
+        masks: Name of the folder of masks, or `"alpha"` for cut-outs.
+        mask_suffix: Suffix of the masks' names, as in `FolderDataset`.
+        foreground: Label ids that are foreground, as in `FolderDataset`.
+        resize_masks: Whether to resize masks whose size differs from their image's.
+        strict: Whether unpaired files are an error.
     """
     if val and val_fraction is not None:
         raise ValueError("val and val_fraction exclude each other; give one of them")
@@ -67,7 +62,7 @@ def open_folders(
     shared = {path.resolve() for _, path, _ in training.files} & {path.resolve() for _, path, _ in validation.files}
     if shared:
         raise ValueError(
-            f"{len(shared)} images are in the training and in the validation set, such as {min(shared)}; put the "
-            "training set into a folder of its own, train beside val"
+            f"{len(shared)} images are in both the training and the validation set, such as {min(shared)}; move the "
+            "training set into a folder next to val, such as train"
         )
     return training, validation

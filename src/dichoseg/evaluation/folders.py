@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-import numpy as np
 from tqdm import tqdm
 
-from ..data.decoding import mask_tensor, open_image, read_prediction
+from ..checking import whole
+from ..data.decoding import mask_pixels, open_image, read_prediction, to_unit
 from ..data.folder import files_by_name
+from ..inference.predictor import to_uint8
 from ..metrics.evaluator import Evaluator
 from .comparison import Comparison, Note
 from .skeletons import cached_skeleton
@@ -27,13 +28,6 @@ class _Task(NamedTuple):
     name: str
     mask: Path
     predictions: tuple[Path, ...]
-
-
-class _Settings(NamedTuple):
-    metrics: tuple[str, ...]
-    protocol: str
-    normalize: bool
-    skeletons: Path | None
 
 
 def evaluate_folders(
@@ -62,9 +56,6 @@ def evaluate_folders(
         workers: Number of additional processes, which does not affect the results. A script that uses them needs
             `if __name__ == "__main__":`.
         progress: Whether to show a progress bar on a terminal.
-
-    Raises:
-        ValueError: A prediction has no mask, a mask has no prediction, or a file cannot be read; the message names it.
     """
     comparison = compare_folders(
         {"predictions": predictions},
@@ -108,25 +99,22 @@ def compare_folders(
         skeletons: Folder that caches the masks' skeletons, which HCE needs; None disables the cache.
         workers: Number of additional processes, as in `evaluate_folders`.
         progress: Whether to show a progress bar on a terminal.
-
-    Raises:
-        ValueError: There is no folder of predictions, or a file is unpaired or unreadable, as in `evaluate_folders`.
     """
     if not predictions:
         raise ValueError("compare_folders needs at least one folder of predictions; got none")
-    settings = _Settings(
-        Evaluator(metrics=metrics, protocol=protocol, normalize=normalize).metrics,
-        protocol,
-        normalize,
-        None if skeletons is None else Path(skeletons),
-    )
+    make_evaluator = functools.partial(Evaluator, metrics=metrics, protocol=protocol, normalize=normalize)
+    if "hce" not in make_evaluator().metrics:
+        skeletons = None
+    whole("workers", workers)
     tasks, missing = _tasks(
         [Path(folder) for folder in predictions.values()],
         Path(masks),
         mask_suffix=mask_suffix,
         allow_missing=allow_missing,
     )
-    score = functools.partial(_score, settings=settings)
+    score = functools.partial(
+        _score, make_evaluator=make_evaluator, skeletons=None if skeletons is None else Path(skeletons)
+    )
     results = list(
         tqdm(_run(score, tasks, workers), "evaluate", len(tasks), leave=False, disable=None if progress else True)
     )
@@ -173,8 +161,6 @@ def _tasks(
 def _run(
     score: functools.partial[tuple[list[Evaluator], list[Note]]], tasks: Sequence[_Task], workers: int
 ) -> Iterator[tuple[list[Evaluator], list[Note]]]:
-    if workers < 0:
-        raise ValueError(f"workers must be 0 or more; got {workers}")
     if workers == 0:
         yield from map(score, tasks)
         return
@@ -183,16 +169,18 @@ def _run(
         yield from pool.map(score, tasks)
 
 
-def _score(task: _Task, *, settings: _Settings) -> tuple[list[Evaluator], list[Note]]:
+def _score(
+    task: _Task, *, make_evaluator: Callable[[], Evaluator], skeletons: Path | None
+) -> tuple[list[Evaluator], list[Note]]:
     """Score the predictions of all folders for one mask."""
     notes: list[Note] = []
     picture = open_image(task.mask)
-    mask = (mask_tensor(picture, task.mask, foreground=None)[0].numpy() * 255).round().astype(np.uint8)
+    mask = to_uint8(to_unit(mask_pixels(picture, task.mask, foreground=None))[0].numpy())
     if picture.mode == "L" and picture.getextrema()[1] == 1:
         notes.append(Note("masks of 0 and 1", f"{task.mask} is read as black and white"))
     skeleton = None
-    if "hce" in settings.metrics and settings.skeletons is not None:
-        skeleton = cached_skeleton(mask > LARGEST_BACKGROUND, settings.skeletons)
+    if skeletons is not None:
+        skeleton = cached_skeleton(mask > LARGEST_BACKGROUND, skeletons)
     evaluators = []
     for path in task.predictions:
         prediction, kind = read_prediction(path)
@@ -202,7 +190,7 @@ def _score(task: _Task, *, settings: _Settings) -> tuple[list[Evaluator], list[N
             sizes = "{1}x{0} pixels, its mask {3}x{2}".format(*prediction.shape, *mask.shape)
             notes.append(Note("predictions resized to their mask", f"{path} is {sizes}"))
             prediction = cv2.resize(prediction, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        evaluator = Evaluator(metrics=settings.metrics, protocol=settings.protocol, normalize=settings.normalize)
+        evaluator = make_evaluator()
         evaluator.update(prediction, mask, name=task.name, skeleton=skeleton)
         evaluators.append(evaluator)
     return evaluators, notes

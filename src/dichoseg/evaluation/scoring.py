@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from ..contracts import Model, Samples, length
 from ..inference.predictor import Predictor, to_uint8
 from ..metrics.evaluator import Evaluator
+from ..runtime.overlap import overlapped
+
+THREADS = 2
+"""Number of threads that read and score, and so of the samples that wait before and after the network."""
 
 
 def evaluate(
@@ -29,18 +38,34 @@ def evaluate(
     Returns:
         Value of each metric, by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
         `adaptive_e`, `weighted_f` and `hce`.
-
-    Raises:
-        ValueError: The data set is empty.
     """
     samples = length(dataset)
     if samples == 0:
         raise ValueError("the data set holds no samples to score")
     predictor = Predictor(model, precision="float32")
-    takes_mask = model.preprocessing.source == "mask"
-    evaluator = Evaluator(metrics=metrics)
-    for index in tqdm(range(samples), desc="evaluate", leave=False, disable=None if progress else True):
-        image, mask, *_ = dataset[index]
-        probability = predictor(mask if takes_mask else image)
-        evaluator.update(to_uint8(probability), (mask[0] > 128 / 255).numpy())
-    return evaluator.compute()
+    total = Evaluator(metrics=metrics)
+    scored: dict[int, Evaluator] = {}
+    reading = threading.Lock()  # a data set need not be thread-safe
+
+    def read(index: int) -> tuple[Tensor, Tensor]:
+        with reading:
+            image, mask, *_ = dataset[index]
+        return model.preprocessing.input_of(image, mask), mask
+
+    def compute(sample: tuple[Tensor, Tensor]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        net_input, mask = sample
+        return to_uint8(predictor(net_input)), (mask[0] > 128 / 255).numpy()
+
+    def score(index: int, pair: tuple[NDArray[np.uint8], NDArray[np.bool_]]) -> None:
+        scored[index] = Evaluator(metrics=total.metrics)
+        scored[index].update(*pair)
+
+    steps = overlapped(range(samples), read, compute, score, threads=THREADS)
+    bar = tqdm(steps, "evaluate", samples, leave=False, disable=None if progress else True)
+    with contextlib.closing(steps):
+        for index, error in bar:
+            if error is not None:
+                error.add_note(f"in sample {index} of the data set")
+                raise error
+            total.merge(scored.pop(index))  # in order, so that sums round in the same way
+    return total.compute()

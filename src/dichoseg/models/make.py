@@ -19,11 +19,6 @@ def make_model(name: str, **recipe: Any) -> Model:
         name: A name in `list_components("models")`, with or without arguments in parentheses.
         **recipe: Arguments of the named recipe, as plain JSON values. `pretrained` is passed on to the encoder of a
             recipe that has `encoder_args` and no `pretrained` of its own.
-
-    Raises:
-        ValueError: The name or an argument is unknown.
-        TypeError: An argument is not a plain value, or a component makes something that is not of its kind.
-        ImportError: A component is installed but broken.
     """
     wanted = ComponentName.parse(name)
     twice = sorted(wanted.keywords.keys() & recipe.keys())
@@ -34,12 +29,6 @@ def make_model(name: str, **recipe: Any) -> Model:
     accepted = inspect.signature(load_component("models", str(wanted._replace(positional=(), keywords={})))).parameters
     if "pretrained" in recipe and "pretrained" not in accepted and "encoder_args" in accepted:
         recipe["encoder_args"] = {**(recipe.get("encoder_args") or {}), "pretrained": recipe.pop("pretrained")}
-    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
-    unknown = sorted(set(recipe) - set(accepted))
-    if unknown and not takes_all:
-        raise ValueError(
-            f"model {name!r} takes no argument {', '.join(unknown)}; its arguments: {', '.join(accepted) or 'none'}"
-        )
     try:
         plain = json.loads(json.dumps(recipe))
     except TypeError as error:

@@ -15,7 +15,7 @@ class Segmenter(Model):
 
     Args:
         encoder: Any encoder.
-        decoder: Decoder built for `encoder.feature_info`.
+        decoder: Decoder built for `encoder.feature_info`; None passes the encoder's features to the heads.
         heads: Heads built for `decoder.feature_info`. Default: the decoder's `default_heads`, else `SideHeads`.
         preprocessing: Preprocessing of the input. Default: the encoder's.
     """
@@ -23,23 +23,23 @@ class Segmenter(Model):
     def __init__(
         self,
         encoder: Encoder,
-        decoder: Decoder,
+        decoder: Decoder | None,
         heads: Heads | None = None,
         *,
         preprocessing: Preprocessing | None = None,
     ) -> None:
         super().__init__()
+        self.feature_info = (decoder or encoder).feature_info
         if heads is None:
-            make_heads = type(decoder).default_heads or SideHeads
-            heads = make_heads(decoder.feature_info)
+            make_heads = getattr(decoder, "default_heads", None) or SideHeads
+            heads = make_heads(self.feature_info)
         self.encoder = encoder
         self.decoder = decoder
         self.heads = heads
-        self.feature_info = decoder.feature_info
-        self.preprocessing = encoder.preprocessing if preprocessing is None else preprocessing
+        self.preprocessing = preprocessing or encoder.preprocessing
 
     def forward(self, image: Image) -> Prediction:
-        """(B, 3, H, W), normalized -> `Prediction` with logits (B, 1, H, W)."""
+        """Return the `Prediction` for a normalized image (B, C, H, W), with logits (B, 1, H, W)."""
         prediction: Prediction = self.heads(self.features(image), spatial_size(image))
         return prediction
 
@@ -48,6 +48,8 @@ class Segmenter(Model):
         return self.heads.logits(self.features(image), spatial_size(image))
 
     def features(self, image: Image) -> Features:
-        """Return the decoder's features, without running the heads."""
-        features: Features = self.decoder(self.encoder(image))
+        """Return the features that the heads take, without running the heads."""
+        features: Features = self.encoder(image)
+        if self.decoder is not None:
+            features = self.decoder(features)
         return features

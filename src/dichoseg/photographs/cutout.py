@@ -14,7 +14,7 @@ from PIL import ImageColor
 
 from ..runtime.threads import torch_threads
 
-Colour: TypeAlias = tuple[int, int, int]
+Color: TypeAlias = tuple[int, int, int]
 Box: TypeAlias = tuple[int, int, int, int]
 
 VISIBLE = 13
@@ -28,7 +28,7 @@ def cut_out(
     photograph: NDArray[np.uint8],
     mask: NDArray[np.uint8],
     *,
-    background: Colour | None = None,
+    background: Color | None = None,
     estimate: bool = True,
     threads: int | None = None,
 ) -> PillowImage.Image:
@@ -46,8 +46,8 @@ def cut_out(
         RGBA image with the mask as alpha; with a background, RGB image.
     """
     alpha = PillowImage.fromarray(mask)
-    colours = estimate_foreground(photograph, mask, threads=threads) if estimate else photograph
-    foreground = PillowImage.fromarray(colours)
+    colors = estimate_foreground(photograph, mask, threads=threads) if estimate else photograph
+    foreground = PillowImage.fromarray(colors)
     if background is None:
         foreground.putalpha(alpha)
         return foreground
@@ -59,7 +59,7 @@ def estimate_foreground(
 ) -> NDArray[np.uint8]:
     """Estimate the foreground's colors, (H, W, 3), in pixels that mix foreground and background.
 
-    Uses pymatting, after Germer et al. (arXiv:2006.14970). Where the mask is 0, the colors continue smoothly. It takes
+    Uses pymatting, after Germer et al. (arXiv:2006.14970). If the mask is 0, the colors continue smoothly. It takes
     about 0.1 s and 100 MB per megapixel, and half a minute the very first time, when it is compiled. A constant mask
     leaves the photograph unchanged.
 
@@ -67,16 +67,13 @@ def estimate_foreground(
         photograph: Photograph (H, W, 3), RGB.
         mask: Mask (H, W); 255 is foreground.
         threads: Maximum number of threads. Default: numba's number, one per core.
-
-    Raises:
-        ImportError: pymatting is not installed.
     """
     pymatting = _load_pymatting()
     if mask.min() == mask.max():  # and its pyramid needs two pixels
         return photograph
     with _ESTIMATING, _numba_threads(threads):
-        colours = pymatting.estimate_foreground_ml(photograph.astype(np.float32) / 255, mask.astype(np.float32) / 255)
-    return (colours * 255).round().astype(np.uint8)
+        colors = pymatting.estimate_foreground_ml(photograph.astype(np.float32) / 255, mask.astype(np.float32) / 255)
+    return (colors * 255).round().astype(np.uint8)
 
 
 def _load_pymatting() -> Any:
@@ -122,7 +119,7 @@ def bounding_box(mask: NDArray[np.uint8]) -> Box:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def parse_colour(text: str) -> Colour:
+def parse_color(text: str) -> Color:
     """Parse the name or code of a color, as `PIL.ImageColor` reads it, into red, green and blue."""
     with suppress(ValueError):
         channels = ImageColor.getrgb(text)

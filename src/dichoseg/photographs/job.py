@@ -104,7 +104,7 @@ def predict_files(
 
     Raises:
         FileNotFoundError: A source does not exist.
-        ValueError: There are no sources, a folder has no photographs, two sources have the same result, a result would
+        ValueError: `sources` is empty, a folder has no photographs, two sources have the same result, a result would
             replace a source or, without `resume`, a file next to one, options do not go together, or the network takes
             masks. Nothing is written then.
         OSError: A folder cannot be listed, or `out` cannot be created or written to; or the disk is full, in which case
@@ -124,7 +124,7 @@ def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
         )
     for note in plan.notes:
         logger.warning("%s", note)
-    _make_folder(plan.out)
+    plan.out.mkdir(parents=True, exist_ok=True)
     rendering = plan.rendering
     if rendering.cutout and plan.remaining:
         rendering = _with_or_without_estimate(rendering)
@@ -185,13 +185,6 @@ def _is_failure(error: BaseException) -> bool:
 def _message(path: Path, error: BaseException) -> str:
     message = str(error) or type(error).__name__
     return message if str(path) in message else f"{path}: {message}"
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise type(error)(f"{out} cannot be made: {error.strerror}; wanted a folder for the results") from error
 
 
 def _with_or_without_estimate(rendering: Rendering) -> Rendering:

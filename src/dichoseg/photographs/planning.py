@@ -31,12 +31,7 @@ class Plan:
 
 
 def plan_files(sources: Sequence[str | Path], out: Path, rendering: Rendering, *, resume: bool) -> Plan:
-    """Find the photographs and the paths of their results, without writing anything or using a model.
-
-    Raises:
-        TypeError: `sources` is a single path instead of a list.
-        ValueError, OSError: As in `predict_files`, except for errors about the model.
-    """
+    """Find the photographs and the paths of their results, without writing anything or using a model."""
     if isinstance(sources, str | Path):
         raise TypeError(f"sources takes a list of paths, such as [{str(sources)!r}]; got {sources!r}")
     if not sources:
@@ -80,10 +75,10 @@ def _refuse_to_overwrite(results: Mapping[Path, Path], there: Collection[Path]) 
             f"{overwritten[0]} is a photograph that is read and would be overwritten; choose another folder"
         )
     folders = {path.parent.resolve() for path in results.values()}
-    beside = sorted(result for result in there if result.parent.resolve() in folders)
-    if beside:
+    neighbors = sorted(result for result in there if result.parent.resolve() in folders)
+    if neighbors:
         raise ValueError(
-            f"{beside[0]} is next to the photographs, may be one itself, and would be overwritten; "
+            f"{neighbors[0]} is next to the photographs, may be one itself, and would be overwritten; "
             "choose another folder, or resume=True, which keeps it"
         )
 

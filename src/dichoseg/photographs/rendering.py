@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor
 
+from ..checking import choice, number, whole
 from ..data.decoding import eight_bits, image_tensor, is_deep, open_image
 from ..inference.predictor import to_uint8
-from .cutout import bounding_box, cut_out, parse_colour
+from .cutout import bounding_box, cut_out, parse_color
 
 Format: TypeAlias = Literal["png", "webp", "jpg"]
 
@@ -67,14 +68,13 @@ class Rendering:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.format not in MASK_OPTIONS:
-            raise ValueError(f"format must be one of {', '.join(MASK_OPTIONS)}; got {self.format!r}")
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold must be a probability from 0 to 1; got {self.threshold}")
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads must be 1 or more; got {self.threads}")
+        choice("format", self.format, MASK_OPTIONS)
+        if self.threshold is not None:
+            number("threshold", self.threshold, high=1)
+        if self.threads is not None:
+            whole("threads", self.threads, least=1)
         if self.background is not None:
-            parse_colour(self.background)
+            parse_color(self.background)
             if not self.cutout:
                 raise ValueError("background is for cut-outs only; choose cutout=True")
         elif self.cutout and self.format == "jpg":
@@ -83,16 +83,12 @@ class Rendering:
             )
 
     def encoded(self, photograph: OpenedPhotograph, probability: NDArray[np.float32]) -> bytes:
-        """Encode the result as the bytes of a file.
-
-        Raises:
-            ValueError: A side is longer than the format allows.
-        """
+        """Encode the result as the bytes of a file."""
         mask = self._mask(probability)
         box = bounding_box(mask) if self.crop else (0, 0, mask.shape[1], mask.shape[0])
         self._check_size(box[2] - box[0], box[3] - box[1])
         if self.cutout:
-            background = None if self.background is None else parse_colour(self.background)
+            background = None if self.background is None else parse_color(self.background)
             picture = cut_out(
                 _eight_bits(photograph.pixels),
                 mask,

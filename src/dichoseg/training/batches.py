@@ -161,9 +161,7 @@ def prepare(
     image, mask = (to_unit(part.to(device, non_blocking=True)) for part in (image, mask))
     if augmentation is not None:
         image, mask = _augmented(augmentation, image, mask)
-    if model.preprocessing.source == "mask":
-        image = mask
-    net_input = model.preprocessing.normalize(image)
+    net_input = model.preprocessing.normalize(model.preprocessing.input_of(image, mask))
     if device.type in CHANNELS_LAST:
         net_input = net_input.contiguous(memory_format=torch.channels_last)
     return net_input, mask

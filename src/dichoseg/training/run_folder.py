@@ -180,7 +180,7 @@ def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowIm
     for index in np.linspace(0, length(data) - 1, min(rows, length(data))).round().astype(int).tolist():
         with seeded(0, index):
             image, mask, *rest = data[index]
-        prediction = predictor(mask if model.preprocessing.source == "mask" else image)
+        prediction = predictor(model.preprocessing.input_of(image, mask))
         truth = mask[0].numpy()
         columns = {
             "image": image.permute(1, 2, 0).numpy(),

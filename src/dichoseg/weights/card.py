@@ -11,6 +11,18 @@ from ..contracts import Model
 from ..runtime.files import write_text
 from .format import CARD_FILE
 
+SUMMARY_AND_USE = {
+    "image": (
+        "Separates the foreground of a photograph from its background; made with dichoseg.",
+        'mask = dichoseg.predict(model, "photo.jpg")  # (H, W) in [0, 1]',
+    ),
+    "mask": (
+        "A GT encoder: it takes masks, and supervises a network for photographs in training.",
+        "objective = dichoseg.objectives.IntermediateSupervision(model)",
+    ),
+}
+"""Source of the input -> first sentence of the card, and line of code that uses the model."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelCard:
@@ -51,9 +63,7 @@ def card_text(model: Model, card: ModelCard) -> str:
     parameters = sum(value.numel() for value in model.parameters())
     recipe = "Composed of objects." if model.recipe is None else _fields(model.recipe)
     load = "load_model(folder)" if model.recipe else "load_model(folder, model=mine)"
-    use = 'mask = dichoseg.predict(model, "photo.jpg")  # (H, W) in [0, 1]'
-    if model.preprocessing.source == "mask":
-        use = "objective = dichoseg.objectives.IntermediateSupervision(model)"
+    summary, use = SUMMARY_AND_USE[model.preprocessing.source]
     sections = {
         "Use": f"```python\nimport dichoseg\n\nmodel = dichoseg.{load}\n{use}\n```",
         "Recipe": f"{recipe}\n\n{parameters:,} parameters.",
@@ -65,13 +75,7 @@ def card_text(model: Model, card: ModelCard) -> str:
     if card.notes:
         sections["Notes"] = card.notes
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
-    return f"---\n{fields.to_yaml()}\n---\n\n# {name}\n\n{_summary(model)}\n\n{body}\n"
-
-
-def _summary(model: Model) -> str:
-    if model.preprocessing.source == "mask":
-        return "A GT encoder: it takes masks, and supervises a network for photographs in training."
-    return "Separates the foreground of a photograph from its background; made with dichoseg."
+    return f"---\n{fields.to_yaml()}\n---\n\n# {name}\n\n{summary}\n\n{body}\n"
 
 
 def _fields(values: Mapping[str, object]) -> str:

@@ -1,9 +1,9 @@
-"""Files of a saved model, and its configuration: how to make it, and what its input needs."""
+"""Files of a saved model, and its configuration: recipe and preprocessing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,42 +26,31 @@ FORBIDDEN = ("weights", "preprocessing", "checkpoint_path")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read the `config.json` of a saved model.
-
-    Raises:
-        ValueError: It is unreadable, not from dichoseg, or of a newer format.
-    """
+    """Read the `config.json` of a saved model."""
     path = folder / CONFIG_FILE
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not readable JSON: {error}") from error
-    return checked_config(text, str(path))
+    return parse_config(path.read_bytes(), str(path))
 
 
-def checked_config(text: str, place: str) -> dict[str, Any]:
-    """Parse and check a model's configuration; `place` names it in errors, which are those of `read_config`."""
+def parse_config(text: str | bytes, place: str) -> dict[str, Any]:
+    """Parse and check a model's configuration; `place` names it in errors."""
     try:
         config = json.loads(text)
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"{place} is not readable JSON: {error}") from error
-    held = config if isinstance(config, dict) else {}
-    version = held.get("format_version")
-    if held.get("library") != "dichoseg" or type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+    held: dict[str, Any] = config if isinstance(config, dict) else {}
+    library, version = held.get("library"), held.get("format_version")
+    if library != "dichoseg" or version not in range(1, FORMAT_VERSION + 1):
         raise ValueError(
             f"{place} is not a dichoseg model of format {FORMAT_VERSION} or older; "
-            f"it says library {held.get('library')!r}, format {version!r}"
+            f"it says library {library!r}, format {version!r}"
         )
-    missing = {"recipe", "preprocessing"} - set(held)
-    if missing:
-        raise ValueError(f"{place} lacks {' and '.join(sorted(missing))}")
-    recipe = held["recipe"]
-    if not isinstance(held["preprocessing"], dict) or not (recipe is None or _is_recipe(recipe)):
-        raise ValueError(f"{place} holds a recipe or preprocessing that dichoseg did not write")
     try:
         Preprocessing.from_dict(held["preprocessing"])  # checked here, before a model is made or filled
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{place} holds preprocessing that cannot be used: {error}") from error
+        if held["recipe"] is not None:
+            _check_recipe(held["recipe"])
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"{place} holds a recipe or preprocessing that cannot be used: {reason}") from error
     return held
 
 
@@ -76,26 +65,41 @@ def config_of(model: Model) -> dict[str, Any]:
     }
 
 
-def _is_recipe(recipe: Any) -> bool:
-    """Return whether a recipe has a name and no argument, at any depth, that opens other files."""
-    if not isinstance(recipe, dict) or not isinstance(recipe.get("name"), str):
-        return False
-    names = [recipe[part] for part in ("name", *PARTS) if isinstance(recipe.get(part), str)]
-    is_parsed = all(_component_name(name) is not None for name in names)
-    return is_parsed and not any(argument in FORBIDDEN for argument in _arguments(recipe))
+def _check_recipe(recipe: dict[str, Any]) -> None:
+    """Raise an error unless a recipe has a name, and no argument, at any depth, that opens other files."""
+    for name in (recipe["name"], *(recipe[part] for part in PARTS if isinstance(recipe.get(part), str))):
+        ComponentName.parse(name)
+
+    def check(argument: str, value: Any) -> Any:
+        if argument in FORBIDDEN:
+            raise ValueError(f"the argument {argument!r} would open another file")
+        return value
+
+    _map_arguments(recipe, check)
 
 
-def _arguments(value: Any) -> Iterator[str]:
-    """Yield the names of a recipe's arguments, including those in dicts and in the names of components."""
-    if isinstance(value, str):
-        name = _component_name(value)
-        value = () if name is None else (name.keywords, *name.positional)
+def _portable(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe for other machines: plugins' parts named with their package, no backbone downloaded again."""
+    portable: dict[str, Any] = _map_arguments(
+        recipe, lambda argument, value: False if argument == "pretrained" and value else value
+    )
+    for part, group in (("name", "models"), *PARTS.items()):
+        if isinstance(recipe.get(part), str):
+            portable[part] = qualified_name(group, portable[part])
+    return portable
+
+
+def _map_arguments(value: Any, change: Callable[[str, Any], Any]) -> Any:
+    """Change the value of every argument, also in lists and in the names of components, with a function of both."""
     if isinstance(value, dict):
-        yield from value
-        value = tuple(value.values())
+        return {argument: _map_arguments(change(argument, inner), change) for argument, inner in value.items()}
     if isinstance(value, list | tuple):
-        for inner in value:
-            yield from _arguments(inner)
+        return [_map_arguments(inner, change) for inner in value]
+    name = _component_name(value) if isinstance(value, str) else None
+    if name is None or not (name.positional or name.keywords):
+        return value
+    positional, keywords = (_map_arguments(arguments, change) for arguments in (name.positional, name.keywords))
+    return str(name._replace(positional=tuple(positional), keywords=keywords))
 
 
 def _component_name(text: str) -> ComponentName | None:
@@ -104,28 +108,3 @@ def _component_name(text: str) -> ComponentName | None:
         return ComponentName.parse(text)
     except ValueError:
         return None
-
-
-def _portable(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return a recipe for other machines: plugins' parts named with their package, no backbone downloaded again."""
-    portable = {key: _without_download(key, value) for key, value in recipe.items()}
-    for part, group in (("name", "models"), *PARTS.items()):
-        if isinstance(recipe.get(part), str):
-            portable[part] = qualified_name(group, portable[part])
-    return portable
-
-
-def _without_download(argument: str | None, value: Any) -> Any:
-    """Return an argument with each `pretrained`, at any depth, set to False."""
-    if argument == "pretrained" and value:
-        return False
-    if isinstance(value, dict):
-        return {key: _without_download(key, inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_download(None, inner) for inner in value]
-    name = _component_name(value) if isinstance(value, str) else None
-    if name is None or not (name.positional or name.keywords):
-        return value
-    keywords = {key: _without_download(key, inner) for key, inner in name.keywords.items()}
-    positional = tuple(_without_download(None, inner) for inner in name.positional)
-    return str(name._replace(positional=positional, keywords=keywords))

@@ -24,16 +24,9 @@ def local_folder(source: str | Path) -> Path | None:
 
 
 def find_folder(source: str | Path, *, revision: str | None = None) -> Path:
-    """Return the folder of a saved model: one on this machine, or one downloaded from the hub.
-
-    Raises:
-        FileNotFoundError: It is neither a folder with a model nor a hub id that can be downloaded.
-        ValueError: A revision was given for a local folder.
-    """
+    """Return the folder of a saved model: one on this machine, or one downloaded from the hub."""
     folder = local_folder(source)
     if folder is not None:
-        if revision is not None:
-            raise ValueError(f"{source} is on this machine, so it has no revisions; got revision={revision!r}")
         return folder
     if Path(source).exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(source)):
         raise FileNotFoundError(f"no model at {source}: wanted a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")

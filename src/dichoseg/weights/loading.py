@@ -60,12 +60,6 @@ def create_model(
         preprocessing: Preprocessing that replaces all of the model's own, normalization included.
         **recipe: Further arguments of the named recipe, as plain JSON values. For `"isnet"`: `encoder_args` and
             `decoder_args`, dicts of arguments.
-
-    Raises:
-        ValueError: A name or an argument is unknown, or the weights do not fit; the message names what would.
-        TypeError: An argument is not a plain value, or a component makes something that is not of its kind.
-        ImportError: A component is installed but broken, or an `.onnx` file is given without onnx.
-        FileNotFoundError: The weights do not exist.
     """
     parts = {"encoder": encoder, "decoder": decoder, "heads": heads, "pretrained": pretrained or None}
     model = make_model(name, **{part: value for part, value in parts.items() if value is not None}, **recipe)
@@ -101,16 +95,11 @@ def load_weights(model: Model, path: str | Path) -> StoredWeights:
     """
     path = Path(path)
     folder = find_folder(path) if path.is_dir() else local_folder(path)
-    if folder is None:
-        stored = read_weights(path)
-        fill(model, stored)
-        if stored.config is not None:
-            model.preprocessing = Preprocessing.from_dict(stored.config["preprocessing"])
-        return stored
-    preprocessing = Preprocessing.from_dict(read_config(folder)["preprocessing"])
-    stored = read_weights(folder / WEIGHTS_FILE)
+    stored = read_weights(path if folder is None else folder / WEIGHTS_FILE)
+    config = stored.config if folder is None else read_config(folder)
     fill(model, stored)
-    model.preprocessing = preprocessing
+    if config is not None:
+        model.preprocessing = Preprocessing.from_dict(config["preprocessing"])
     return stored
 
 
@@ -141,9 +130,9 @@ def load_model(
             (the message names it), or the model was composed of objects and `model` is missing.
     """
     path = Path(source)
+    if revision is not None and path.exists():
+        raise ValueError(f"{path} is on this machine, so it has no revisions; got revision={revision!r}")
     if path.is_file() and local_folder(path) is None:
-        if revision is not None:
-            raise ValueError(f"{path} is on this machine, so it has no revisions; got revision={revision!r}")
         if model is None:
             model = from_file(path)[0]
         else:
@@ -196,9 +185,6 @@ def from_file(path: Path, *, name: str | None = None) -> tuple[Model, StoredWeig
     Returns:
         The model, with its published preprocessing; the contents of the file; names of the tensors that it lacks,
         because it holds no side heads.
-
-    Raises:
-        ValueError: The file holds no published network, or not the named one.
     """
     stored = read_weights(path)
     config = stored.config

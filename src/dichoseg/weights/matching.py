@@ -66,10 +66,11 @@ def best_match(model: Model, stored: StoredWeights) -> Match:
                     raise
                 logger.warning("%s", error)
                 continue
-            best = min(best, match, key=lambda match: match.differences)
+            if other == name or match.state or records[other].convert is None:  # not if others cannot convert the file
+                best = min(best, match, key=lambda match: match.differences)
             if not best.differences:
                 break
-    if stored.is_graph and best.missing and not (best.unexpected or best.reshaped):
+    if stored.is_graph and best.state and best.missing and not (best.unexpected or best.reshaped):
         unneeded = _side_modules(model)
         best = best._replace(
             missing=[key for key in best.missing if _module(_renamed(key, best.names)) not in unneeded]
@@ -123,7 +124,10 @@ def _match(target: _Target, stored: StoredWeights, record: Published, modules: C
     own = target.own
     translated, unexpected, others = _translated(stored.state, names, record.unused, is_one_network=stored.is_graph)
     state = {ours: stored.state[key] for key, ours in translated.items() if ours in own or not _is_counter(ours)}
-    if record.convert is not None and names.keys() == explained_keys(stored, record):
+    if record.convert is not None:
+        lacking = names.keys() - explained_keys(stored, record)
+        if lacking:  # nothing can be converted, so nothing else can be compared
+            return Match({}, names, [name for name in names if name in lacking], unexpected, [], others)
         state = _converted(stored, record, state)
     reshaped = []
     if stored.is_graph:

@@ -53,10 +53,6 @@ def read_onnx(path: Path) -> Graph:
     Names come from the tensors (`stage1.rebnconvin.conv_s1.weight`) if they still have them, else from the nodes
     (`/stage1/rebnconvin/conv_s1/Conv`). Factors and summands that follow a convolution, such as a frozen batch norm or
     the scales of a quantized convolution, are folded into it.
-
-    Raises:
-        ImportError: onnx is not installed.
-        ValueError: The file is not a readable graph, or holds no convolution with its weights.
     """
     try:
         import onnx
@@ -116,7 +112,7 @@ class _Reader:
             yield Layer(name, number, _tensors(values), geometry, 0.0)
 
     def names(self, node: onnx.NodeProto) -> tuple[str | None, int | None]:
-        """Return a module's name and the number of its weight; None for what the graph does not hold."""
+        """Return a module's name and the number of its weight, each None if the graph does not hold it."""
         tensor = re.sub(r"_quantized$", "", node.input[1])
         if re.search(r"[A-Za-z].*\.weight$", tensor):
             return tensor.removesuffix(".weight"), None
@@ -147,13 +143,13 @@ class _Reader:
 
     def followers(self, node: onnx.NodeProto) -> Iterator[tuple[onnx.NodeProto, Array]]:
         """Yield products and sums with constants that follow a convolution, until its output has another use."""
-        name, is_quantised = node.output[0], node.op_type == "ConvInteger"
+        name, is_quantized = node.output[0], node.op_type == "ConvInteger"
         while name not in self.outputs and len(self.consumers.get(name, ())) == 1:
             node = self.consumers[name][0]
             if node.op_type in ("Mul", "Div", "Add", "Sub"):
                 others = [other for other in node.input if other != name]
                 operand = self.value(others[0]) if others else None
-                if operand is None and others and is_quantised and node.op_type == "Mul":
+                if operand is None and others and is_quantized and node.op_type == "Mul":
                     operand = self.scale(others[0])
                 if operand is None or (node.op_type in ("Div", "Sub") and node.input[0] != name):
                     return
@@ -198,9 +194,9 @@ class _Reader:
             return numpy_helper.to_array(node.attribute[0].t)
         if node.op_type in _PASSING:
             return self.constant(node.input[0])
-        return self.dequantised(node) if node.op_type == "DequantizeLinear" else None
+        return self.dequantized(node) if node.op_type == "DequantizeLinear" else None
 
-    def dequantised(self, node: onnx.NodeProto) -> Array | None:
+    def dequantized(self, node: onnx.NodeProto) -> Array | None:
         """Return a weight that is stored in 8 bits with its scale."""
         value, scale, *rest = (self.constant(name) for name in node.input)
         if value is None or scale is None:

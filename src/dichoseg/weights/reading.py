@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .format import METADATA_KEY, checked_config
+from .format import METADATA_KEY, parse_config
 from .onnx_graph import Layer, read_onnx
 
 logger = logging.getLogger(__name__)
@@ -40,13 +40,7 @@ class StoredWeights(NamedTuple):
 
 
 def read_weights(path: Path) -> StoredWeights:
-    """Read a `.safetensors`, `.onnx`, or torch file (`.pth`, `.pt`, `.ckpt`, also of the old format).
-
-    Raises:
-        FileNotFoundError: The file does not exist.
-        ValueError: The file cannot be read, or holds anything but tensors, or values that are not finite.
-        ImportError: The file is ONNX, and onnx is not installed.
-    """
+    """Read a `.safetensors`, `.onnx`, or torch file (`.pth`, `.pt`, `.ckpt`, also of the old format)."""
     if not path.is_file():
         raise FileNotFoundError(f"no weights at {path}")
     if path.suffix.lower() == ".onnx":
@@ -81,7 +75,7 @@ def _read_graph(path: Path) -> StoredWeights:
                 raise ValueError(f"{path} holds two layers called {layer.name}, with different weights")
             state[key] = value
     noted = graph.metadata.get(METADATA_KEY)
-    config = None if noted is None else checked_config(noted, f"the metadata of {path}")
+    config = None if noted is None else parse_config(noted, f"the metadata of {path}")
     return StoredWeights(path, f"ONNX, {graph.precision}", state, graph.layers, config)
 
 
@@ -116,7 +110,8 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             logger.warning("%s: %r is read, of the networks %s", path, wrapper, listed([wrapper, *others]))
         content = content[wrapper]
     if not isinstance(content, Mapping) or not content:
-        raise ValueError(f"{path} does not hold a dict of tensors; got {_described(content)}")
+        kind = "an empty dict" if isinstance(content, Mapping) else type(content).__name__
+        raise ValueError(f"{path} does not hold a dict of tensors; got {kind}")
     others = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
     if others:
         raise ValueError(f"{path} must hold a dict of tensors only; {listed(others)} are not tensors")
@@ -125,10 +120,6 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
 
 def _is_state(value: Any) -> bool:
     return isinstance(value, Mapping) and bool(value) and all(isinstance(one, Tensor) for one in value.values())
-
-
-def _described(content: Any) -> str:
-    return "an empty dict" if isinstance(content, Mapping) else type(content).__name__
 
 
 def listed(keys: list[str]) -> str:

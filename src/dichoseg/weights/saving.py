@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..contracts import Model, unwrapped
-from ..runtime.files import write_json, write_safetensors, write_text
-from .card import ModelCard, card_text
-from .format import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, config_of
+from ..runtime.files import write_json, write_safetensors
+from .card import ModelCard, write_card
+from .format import CONFIG_FILE, WEIGHTS_FILE, config_of
 
 
 def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = None) -> None:
@@ -22,10 +22,6 @@ def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = Non
             it.
         folder: Folder of the model, created if it does not exist.
         card: Contents of `README.md` on data, scores and license.
-
-    Raises:
-        TypeError: `model` is not a model, such as a wrapper around one; nothing is written.
-        OSError: The folder or a file in it cannot be written.
     """
     model = unwrapped(model)
     folder = Path(folder)
@@ -33,4 +29,4 @@ def save_model(model: Model, folder: str | Path, *, card: ModelCard | None = Non
     state = {key: value.detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
     write_safetensors(folder / WEIGHTS_FILE, state)
     write_json(folder / CONFIG_FILE, config_of(model))
-    write_text(folder / CARD_FILE, card_text(model, card or ModelCard()))
+    write_card(model, folder, card or ModelCard())
