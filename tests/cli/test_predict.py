@@ -155,9 +155,8 @@ def test_error_predict_into_a_folder_that_cannot_be_made(data, small_isnet, monk
 
     monkeypatch.setattr("pathlib.Path.mkdir", mkdir)
     result = run_cli("predict", data / "m", data / "train/im", "--out", data / "o")
-    assert str(result.exception) == f"{data / 'o'} cannot be made: No such file or directory; " + (
-        "wanted a folder for the results"
-    )
+    assert "No such file or directory" in str(result.exception)
+    assert str(data / "o") in str(result.exception)
 
 
 def test_value_predict_tells_what_is_passed_over_once(data, small_isnet, caplog, monkeypatch):
