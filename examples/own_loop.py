@@ -4,8 +4,7 @@
 import torch
 
 import dichoseg
-from dichoseg.contracts import Target
-from dichoseg.metrics.online import OnlineMetrics
+from dichoseg.metrics import OnlineMetrics
 from dichoseg.training import Batches, adamw, cosine
 
 EPOCHS = 2
@@ -29,7 +28,7 @@ best, best_weights = -1.0, model.state_dict()
 for epoch in range(1, EPOCHS + 1):
     model.train()
     for batch in train_batches.epoch(epoch):
-        loss = objective(model(batch.image), Target(batch.mask, batch.image))
+        loss = objective(model(batch.image), dichoseg.Target(batch.mask, batch.image))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

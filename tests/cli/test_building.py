@@ -10,7 +10,7 @@ from dichoseg.cli.building import (
     ObjectiveOptions,
     OptimizationOptions,
     ScheduleOptions,
-    describe,
+    network_name,
 )
 from dichoseg.objectives import WeightedSum
 
@@ -60,11 +60,11 @@ def test_value_an_edge_loss_alone_gets_company(capsys):
 
 
 def test_value_network_is_called_with_its_swapped_parts():
-    assert describe(create_model("u2netp")) == "u2netp"
+    assert network_name(create_model("u2netp")) == "u2netp"
     swapped = create_model("isnet", encoder="timm:test_resnet", decoder="fpn", decoder_args={"channels": 8})
-    assert describe(swapped) == "isnet with encoder timm:test_resnet and decoder fpn"
+    assert network_name(swapped) == "isnet with encoder timm:test_resnet and decoder fpn"
     swapped.recipe = None
-    assert describe(swapped) == "model"
+    assert network_name(swapped) == "model"
 
 
 def test_value_augmentations_in_a_row():

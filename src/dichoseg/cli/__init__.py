@@ -1,5 +1,6 @@
 """The command line: each command parses, calls one public function and prints."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -51,6 +52,10 @@ def main() -> None:
     warnings.filterwarnings("default", message=".* since .*, and goes in ", category=DeprecationWarning)
     try:
         run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of the output has ended, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError) as error:
         print(f"error: {with_options(str(error))}", file=sys.stderr)
         sys.exit(1)

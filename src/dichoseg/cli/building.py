@@ -140,22 +140,30 @@ class ObjectiveOptions:
         supervision.check(network)
         return {"predicted_edges": (weight, supervision)}
 
-    def parts_for(self, network: Model, out: Path, *, resume: bool) -> Parts:
-        """Return the part of a trained GT encoder; check the folder in OUT of one that is to be trained."""
+    def parts_for(self, network: Model, parts: Parts, out: Path, *, resume: bool) -> Parts:
+        """Return the parts that depend on the network: predicted edges, and a trained GT encoder.
+
+        A GT encoder that is to be trained is added by `sum_of`; here its folder in OUT is checked.
+        """
+        from ..objectives import IntermediateSupervision
         from ..training.two_stage import gt_encoder_folder
         from ..weights import load_model
 
+        added = self.edge_part(network, parts)
         if self.gt_encoder == "train":
             gt_encoder_folder(out, resume=resume)
-        if self.gt_encoder in (None, "train"):
-            return {}
-        return self.gt_encoder_part(load_model(self.gt_encoder), student=network)
+        elif self.gt_encoder is not None:
+            supervision = IntermediateSupervision(load_model(self.gt_encoder), student=network)
+            added["gt_encoder"] = (self.gt_encoder_weight, supervision)
+        return added
 
-    def gt_encoder_part(self, gt_encoder: Model, student: Model | None = None) -> Parts:
-        """Return the supervision of the features by a GT encoder."""
-        from ..objectives import IntermediateSupervision
+    def sum_of(self, parts: Parts, gt_encoder: Model | None = None) -> Objective:
+        """Return the sum of the parts, and of the supervision by a GT encoder."""
+        from ..objectives import IntermediateSupervision, WeightedSum
 
-        return {"gt_encoder": (self.gt_encoder_weight, IntermediateSupervision(gt_encoder, student=student))}
+        if gt_encoder is not None:
+            parts = parts | {"gt_encoder": (self.gt_encoder_weight, IntermediateSupervision(gt_encoder))}
+        return WeightedSum(**parts)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -231,7 +239,7 @@ class ScheduleOptions:
         return Optimization(**dataclasses.asdict(optimization) | {"optimizer": optimizer, "schedule": schedule})
 
 
-def describe(network: Model) -> str:
+def network_name(network: Model) -> str:
     """Return the name of a network, with the parts that were swapped in it."""
     recipe = network.recipe or {}
     swapped = " and ".join(f"{kind} {recipe[kind]}" for kind in ("encoder", "decoder", "heads") if kind in recipe)

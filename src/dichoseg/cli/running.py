@@ -1,0 +1,170 @@
+"""Options of `dichoseg train`, and the plan that they give."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from ..training.optimization import Optimization
+from .building import (
+    AugmentationOptions,
+    NetworkOptions,
+    ObjectiveOptions,
+    OptimizationOptions,
+    ScheduleOptions,
+    calibrate,
+    network_name,
+)
+from .data_options import TrainingData
+from .options import Device, Flag, Number, OptionalPath, tell
+
+if TYPE_CHECKING:
+    from ..models.gt_encoder import GTEncoder
+    from ..training.plan import Plan
+    from .building import Parts
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Train:
+    """Options of `dichoseg train`.
+
+    Args:
+        data: Folder that holds im and gt, or the same below train or DIS-TR.
+        out: New folder for the run.
+        resume: Run to resume, which holds all other options. With the whole command, start the run if it is not there.
+        epochs: Number of passes over the data.
+        batch_size: Number of images per batch, on each rank.
+        best: Score that decides which weights are best: loss, a validation score, or a metric from
+            `dichoseg list metrics`.
+        patience: Number of epochs without a better --best after which training ends.
+        workers: Number of processes that load data.
+        device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
+        seed: Seed of weights, order and augmentation.
+        overfit_batches: Check that the model can learn: train on this number of batches only.
+        tensorboard: Write OUT/tensorboard for TensorBoard as well.
+        network: Network to train.
+        objective: Objective to minimize.
+        augmentation: Augmentation of images and masks.
+        optimization: Updates of the weights.
+        schedule: Learning rate during the run.
+        folders: Folders of images and masks.
+    """
+
+    data: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[DATA]", help_behavior_hint="")] = None
+    out: OptionalPath = None
+    resume: OptionalPath = None
+    epochs: int = 10
+    batch_size: int = 8
+    best: str = "quick_max_f"
+    patience: Number = None
+    workers: int = 1
+    device: Device = None
+    seed: int = 0
+    overfit_batches: Number = None
+    tensorboard: Flag = False
+    network: NetworkOptions = NetworkOptions()
+    objective: ObjectiveOptions = ObjectiveOptions()
+    augmentation: AugmentationOptions = AugmentationOptions()
+    optimization: OptimizationOptions = OptimizationOptions()
+    schedule: ScheduleOptions = ScheduleOptions()
+    folders: TrainingData = TrainingData()
+
+
+def plan_of(options: Train, data: Path, out: Path) -> tuple[Plan, Parts, Callable[[], bool]]:
+    """Return the checked plan of a run, the parts of its objective, and whether --patience has ended it.
+
+    What can be refused is refused before the data is read.
+    """
+    from ..batch_norm import is_uncalibrated
+    from ..runtime.device import usable_device
+    from ..training import callbacks
+    from ..training.plan import Plan
+    from ..training.ranks import launched
+    from ..training.run_folder import TENSORBOARD, RunFolder
+    from ..training.selection import check_best
+
+    resume = options.resume is not None
+    RunFolder(out, resume=resume or not launched().is_first)
+    if options.device is not None:
+        usable_device(options.device)
+    parts = options.objective.parts()
+    augmentation = options.augmentation.on_device()
+    network = options.network.make(seed=options.seed)
+    optimization = options.schedule.applied_to(options.optimization, network)
+    parts |= options.objective.parts_for(network, parts, out, resume=resume)
+    transform = options.augmentation.in_workers(network.preprocessing.size or 1024)
+    stopping = [] if options.patience is None else [callbacks.EarlyStopping(options.patience, metric=options.best)]
+    board = [callbacks.TensorBoard(out / TENSORBOARD)] if options.tensorboard else []
+
+    training, validation = options.folders.load(data, seed=options.seed)
+    if is_uncalibrated(network):
+        calibrate(network, training, options.batch_size)
+    if options.overfit_batches is None:
+        training.transform = transform
+    else:
+        validation = training
+    if options.patience is not None and validation is None:
+        raise ValueError("--patience needs validation data: --val, or --val-fraction 0.1")
+    check_best(options.best, validates=validation is not None)
+    plan = Plan(
+        model=network,
+        train_data=training,
+        val_data=validation,
+        objective=options.objective.sum_of(parts),
+        augmentation=augmentation,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        optimization=optimization,
+        best=options.best,
+        device=options.device,
+        workers=options.workers,
+        seed=options.seed,
+        out=out,
+        resume=resume,
+        on_epoch=[*board, *stopping],
+    )
+    return plan, parts, lambda: any(one.waited >= one.patience for one in stopping)
+
+
+def describe(plan: Plan, options: Train) -> str:
+    """Return a line about the network and the data."""
+    from ..contracts import length
+
+    held_out = "none (--val-fraction 0.1 holds some back)" if plan.val_data is None else length(plan.val_data)
+    if options.overfit_batches is not None:
+        held_out = "the same"
+    images = length(plan.train_data)
+    return f"{network_name(plan.model)}: {images} images to train on, {held_out} to validate on"
+
+
+def train_gt_encoder(plan: Plan, epochs: int) -> GTEncoder:
+    """Train a GT encoder for the model of a plan, with the plan's data; exit if that is stopped."""
+    from ..runtime.signals import stoppable
+    from ..training import fit_gt_encoder
+
+    try:
+        with stoppable(True) as stop_asked:
+            gt_encoder = fit_gt_encoder(
+                plan.model,
+                plan.train_data,
+                val_data=plan.val_data,
+                augmentation=plan.augmentation,
+                epochs=epochs,
+                batch_size=plan.batch_size,
+                optimization=Optimization(precision=plan.optimization.precision),
+                device=plan.device,
+                workers=plan.workers,
+                seed=plan.seed,
+                out=plan.out,
+                resume=plan.resume,
+            )
+        if stop_asked():  # in its last epoch
+            raise KeyboardInterrupt("stopped after the training of the GT encoder")
+    except KeyboardInterrupt as stopped:
+        tell(f"{stopped}; dichoseg train --resume {plan.out} continues")
+        raise SystemExit(130) from None
+    return gt_encoder
