@@ -18,21 +18,22 @@ def attach(
         modules: Module that defines each public name: below the package, or relative to it, such as `"..blocks"`; the
             empty string for a name that is itself a subpackage or module. Names that begin with an underscore are not
             listed.
-        moved: Package of dichoseg that has each former name now. Such names are not listed, and warn. A former
-            subpackage maps to itself: its names warn.
+        moved: Package of dichoseg that has each former name now, or `package:name` if the name changed, too. Such names
+            are not listed, and warn. A former subpackage maps to itself: its names warn.
     """
     names = sorted(name for name in modules if not name.startswith("_"))
     former = moved or {}
 
     def __getattr__(name: str) -> object:
         if name in former:
-            place = f"dichoseg.{former[name]}"
+            place, _, renamed = f"dichoseg.{former[name]}".partition(":")
+            current = renamed or name
             if place == f"{package}.{name}":
                 return importlib.import_module(place)
             warnings.warn(
-                f"{package}.{name} is {place}.{name} since 0.2, and goes in 0.4", DeprecationWarning, stacklevel=2
+                f"{package}.{name} is {place}.{current} since 0.2, and goes in 0.4", DeprecationWarning, stacklevel=2
             )
-            return getattr(importlib.import_module(place), name)
+            return getattr(importlib.import_module(place), current)
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if not modules[name]:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from .overlays import outlined as outlined
     from .samples import data_sheet as data_sheet
     from .sheet import contact_sheet as contact_sheet
-    from .sheet import labelled_sheet as labelled_sheet
     from .sheet import thumbnail as thumbnail
     from .stages import side_outputs as side_outputs
 else:
@@ -21,11 +20,11 @@ else:
             "contact_sheet": "sheet",
             "data_sheet": "samples",
             "error_map": "overlays",
-            "labelled_sheet": "sheet",
             "learning_curves": "curves",
             "metric_curves": "curves",
             "outlined": "overlays",
             "side_outputs": "stages",
             "thumbnail": "sheet",
         },
+        moved={"labelled_sheet": "visualize:contact_sheet"},
     )
