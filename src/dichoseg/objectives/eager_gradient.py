@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
 def eager_gradient(loss: Callable[[Tensor, Tensor], Tensor], tensor: Tensor, target: Tensor) -> Tensor:
@@ -37,8 +36,9 @@ class _KnownGradient(torch.autograd.Function):
         return value
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, None, None]:
+        if torch.is_grad_enabled():  # torch's once_differentiable would silently give a constant here
+            raise RuntimeError("an objective's gradient cannot be differentiated again (create_graph=True)")
         (gradient,) = ctx.saved_tensors
         return gradient * scale, None, None
 
