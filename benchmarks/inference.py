@@ -21,7 +21,6 @@ import torch
 import dichoseg
 import dichoseg.runtime.memory
 from dichoseg.data.folder import images_and_others
-from dichoseg.inference.prepare import ConvReLU
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("file", type=Path, help="IS-Net as ONNX")
@@ -71,11 +70,10 @@ def prepared(predictor: dichoseg.Predictor) -> Callable[[], object]:
 def convolutions(predictor: dichoseg.Predictor) -> Callable[[], object]:
     """The convolutions of a predictor's network, and nothing between them."""
     calls: list[tuple[torch.nn.Module, torch.Tensor]] = []
-    kinds = (torch.nn.Conv2d, ConvReLU)
     hooks = [
         module.register_forward_pre_hook(lambda module, inputs: calls.append((module, inputs[0])))
         for module in predictor.model.modules()
-        if isinstance(module, kinds)
+        if isinstance(module, torch.nn.Conv2d)
     ]
     prepared(predictor)()
     for hook in hooks:

@@ -19,7 +19,7 @@ from ..data.decoding import image_tensor, open_image, read_image, read_mask, upr
 from ..preprocessing import Preprocessing
 from ..runtime.device import Precision, usable_device
 from ..runtime.memory import lacking_on_cpu
-from .prepare import prepared
+from .prepare import prepare_for_inference
 from .sharpening import sharpened
 
 Photograph: TypeAlias = str | Path | bytes | bytearray | memoryview | PillowImage.Image | NDArray[Any] | Tensor
@@ -77,7 +77,7 @@ class Predictor:
                 + ("masks" if preprocessing.source == "mask" else "them at their native size")
             )
         self.device = next(model.parameters()).device if device is None else usable_device(device)
-        self.model = prepared(model, precision=precision, device=self.device)
+        self.model = prepare_for_inference(model, precision=precision, device=self.device)
         self.model.preprocessing = preprocessing
         self.normalize = normalize
         self.flips = flips
