@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from dichoseg import Predictor, Preprocessing, create_model, predict
-from dichoseg.inference.sharpening import sharpened
+from dichoseg.inference.sharpening import refine_border
 
 SIZE = 64
 
@@ -23,7 +23,7 @@ def scene():
 
 def test_value_views_that_agree_bring_detail(scene):
     truth, coarse = scene
-    result = sharpened(truth, coarse, lambda view: view, size=(SIZE, SIZE))
+    result = refine_border(truth, coarse, lambda view: view, size=(SIZE, SIZE))
     error, error_before = (float((answer - truth).abs().mean()) for answer in (result, coarse))
     assert error < 0.5 * error_before
     assert result.min() >= 0
@@ -33,7 +33,7 @@ def test_value_views_that_agree_bring_detail(scene):
 @pytest.mark.parametrize("answer", [0.0, 1.0])
 def test_value_views_that_see_no_object_are_not_believed(scene, answer):
     truth, coarse = scene
-    result = sharpened(truth, coarse, lambda view: torch.full_like(view, answer), size=(SIZE, SIZE))
+    result = refine_border(truth, coarse, lambda view: torch.full_like(view, answer), size=(SIZE, SIZE))
     assert torch.equal(result, coarse)
 
 
@@ -42,7 +42,7 @@ def test_value_far_from_the_border_nothing_changes(scene):
     noisy = truth.clone()
     noisy[..., 140:150, 120:130] = 0  # inside of the block
     noisy[..., 20:30, 20:30] = 1  # outside
-    result = sharpened(noisy, coarse, lambda view: view, size=(SIZE, SIZE))
+    result = refine_border(noisy, coarse, lambda view: view, size=(SIZE, SIZE))
     assert torch.equal(result[..., 130:160, 110:140], coarse[..., 130:160, 110:140])
     assert torch.equal(result[..., :40, :40], coarse[..., :40, :40])
 
@@ -51,7 +51,7 @@ def test_value_views_leave_no_seam():
     """Each view says 0.16 more or less than the one before; next to each other, pixels change almost alike."""
     ramp = (torch.linspace(-40, 40, 256).view(1, 1, 1, 256) + torch.zeros(1, 1, 256, 1)).sigmoid()
     offsets = itertools.cycle([0.08, -0.08])
-    result = sharpened(ramp, ramp, lambda view: (view + next(offsets)).clamp(0, 1), size=(SIZE, SIZE))
+    result = refine_border(ramp, ramp, lambda view: (view + next(offsets)).clamp(0, 1), size=(SIZE, SIZE))
     assert (result - ramp).abs().max() > 0.05, "views changed it"
     assert (result - ramp).diff(dim=2).abs().max() < 0.04
 
@@ -66,10 +66,10 @@ def test_value_views_only_where_the_border_is(scene):
         seen.append(view.shape)
         return view
 
-    sharpened(corner, corner, look, size=(SIZE, SIZE))
+    refine_border(corner, corner, look, size=(SIZE, SIZE))
     assert seen == [(1, 1, SIZE, SIZE)]
     nothing = torch.zeros_like(truth)
-    assert torch.equal(sharpened(nothing, nothing, look, size=(SIZE, SIZE)), nothing)
+    assert torch.equal(refine_border(nothing, nothing, look, size=(SIZE, SIZE)), nothing)
     assert len(seen) == 1
 
 
@@ -87,8 +87,8 @@ def test_value_in_the_predictor(small_isnet):
     sharp = Predictor(small_isnet, precision="float32", sharpen=True)
     assert np.array_equal(sharp(small), Predictor(small_isnet, precision="float32")(small)), "not much larger"
     views = []
-    whole = sharp._whole
-    sharp._whole = lambda view: views.append(tuple(view.shape)) or whole(view)
+    predict_whole = sharp._predict_whole
+    sharp._predict_whole = lambda view: views.append(tuple(view.shape)) or predict_whole(view)
     result = sharp(image)
     assert views[0] == (1, 3, 200, 240)
     assert set(views[1:]) <= {(1, 3, 64, 64)}
@@ -97,7 +97,7 @@ def test_value_in_the_predictor(small_isnet):
 
 def test_error_model_without_a_size(small_isnet):
     small_isnet.preprocessing = Preprocessing(size=None)
-    with pytest.raises(ValueError, match="photographs at a fixed size"):
+    with pytest.raises(ValueError, match="size=None"):
         Predictor(small_isnet, sharpen=True)
-    with pytest.raises(ValueError, match="this one takes masks"):
+    with pytest.raises(ValueError, match="source='mask'"):
         Predictor(create_model("isnet_gt_encoder"), sharpen=True)
