@@ -27,9 +27,6 @@ def error_map(prediction: Picture, mask: Picture) -> Picture:
 
     Returns:
         (H, W, 3) in [0, 1].
-
-    Raises:
-        ValueError: The sizes differ.
     """
     if prediction.ndim != 2 or prediction.shape != mask.shape:
         raise ValueError(f"prediction and mask must be (H, W), of one size; got {prediction.shape} and {mask.shape}")
@@ -45,9 +42,6 @@ def outlined(image: Picture, mask: Picture) -> Picture:
 
     Returns:
         (H, W, 3) in [0, 1].
-
-    Raises:
-        ValueError: The sizes differ.
     """
     if image.shape != (*mask.shape, 3):
         raise ValueError(f"image must be (H, W, 3) and mask (H, W), of one size; got {image.shape} and {mask.shape}")
@@ -70,7 +64,7 @@ def edge_pictures(image: Image, mask: Mask, *, side: int, enlarged: int = 4) -> 
 
     The first tile is the image, dimmed outside of the mask. A pixel of the tile is painted if any image pixel under it
     lies in the band, so that thin bands of large images stay visible. A white frame marks the part that the second tile
-    enlarges: where the band is densest, or the middle of an image without a band.
+    enlarges: at the densest part of the band, or the middle of an image without a band.
 
     Args:
         image: Image (1, 3, H, W) in [0, 1].

@@ -50,10 +50,6 @@ def data_sheet(
         augmentation: Augmentation as for `fit`: `(image, mask) -> (image, mask)` in [0, 1].
         draws: Number of draws of the augmentation for each sample.
         seed: Seed of all draws that use torch's generator. A draw does not depend on the number of others.
-
-    Raises:
-        ValueError: There are no usable samples, `rows` is below 1, or `draws` is negative.
-        TypeError: A report is given for a data set that is not a `FolderDataset`.
     """
     whole("rows", rows, least=1)
     whole("draws", draws)

@@ -39,9 +39,6 @@ def contact_sheet(
         captions: One caption per row, drawn above it.
         legend: Legend at the top: meaning -> color, as red, green and blue in [0, 1].
         tile: Side of each tile, in pixels; pictures keep their aspect ratio.
-
-    Raises:
-        ValueError: There are no rows, a row has no pictures, or the number of captions differs from that of rows.
     """
     if not rows or not all(rows):
         raise ValueError(f"a contact sheet needs rows of one picture or more; got {[list(row) for row in rows]}")
