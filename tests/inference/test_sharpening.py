@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from dichoseg import Predictor, Preprocessing, create_model, predict
-from dichoseg.inference.sharpening import refine_border
+from dichoseg.inference.sharpening import sharpened
 
 SIZE = 64
 
@@ -23,7 +23,7 @@ def scene():
 
 def test_value_views_that_agree_bring_detail(scene):
     truth, coarse = scene
-    result = refine_border(truth, coarse, lambda view: view, size=(SIZE, SIZE))
+    result = sharpened(truth, coarse, lambda view: view, size=(SIZE, SIZE))
     error, error_before = (float((answer - truth).abs().mean()) for answer in (result, coarse))
     assert error < 0.5 * error_before
     assert result.min() >= 0
@@ -33,7 +33,7 @@ def test_value_views_that_agree_bring_detail(scene):
 @pytest.mark.parametrize("answer", [0.0, 1.0])
 def test_value_views_that_see_no_object_are_not_believed(scene, answer):
     truth, coarse = scene
-    result = refine_border(truth, coarse, lambda view: torch.full_like(view, answer), size=(SIZE, SIZE))
+    result = sharpened(truth, coarse, lambda view: torch.full_like(view, answer), size=(SIZE, SIZE))
     assert torch.equal(result, coarse)
 
 
@@ -42,7 +42,7 @@ def test_value_far_from_the_border_nothing_changes(scene):
     noisy = truth.clone()
     noisy[..., 140:150, 120:130] = 0  # inside of the block
     noisy[..., 20:30, 20:30] = 1  # outside
-    result = refine_border(noisy, coarse, lambda view: view, size=(SIZE, SIZE))
+    result = sharpened(noisy, coarse, lambda view: view, size=(SIZE, SIZE))
     assert torch.equal(result[..., 130:160, 110:140], coarse[..., 130:160, 110:140])
     assert torch.equal(result[..., :40, :40], coarse[..., :40, :40])
 
@@ -51,7 +51,7 @@ def test_value_views_leave_no_seam():
     """Each view says 0.16 more or less than the one before; next to each other, pixels change almost alike."""
     ramp = (torch.linspace(-40, 40, 256).view(1, 1, 1, 256) + torch.zeros(1, 1, 256, 1)).sigmoid()
     offsets = itertools.cycle([0.08, -0.08])
-    result = refine_border(ramp, ramp, lambda view: (view + next(offsets)).clamp(0, 1), size=(SIZE, SIZE))
+    result = sharpened(ramp, ramp, lambda view: (view + next(offsets)).clamp(0, 1), size=(SIZE, SIZE))
     assert (result - ramp).abs().max() > 0.05, "views changed it"
     assert (result - ramp).diff(dim=2).abs().max() < 0.04
 
@@ -66,10 +66,10 @@ def test_value_views_only_where_the_border_is(scene):
         seen.append(view.shape)
         return view
 
-    refine_border(corner, corner, look, size=(SIZE, SIZE))
+    sharpened(corner, corner, look, size=(SIZE, SIZE))
     assert seen == [(1, 1, SIZE, SIZE)]
     nothing = torch.zeros_like(truth)
-    assert torch.equal(refine_border(nothing, nothing, look, size=(SIZE, SIZE)), nothing)
+    assert torch.equal(sharpened(nothing, nothing, look, size=(SIZE, SIZE)), nothing)
     assert len(seen) == 1
 
 

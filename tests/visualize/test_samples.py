@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from dichoseg import FolderDataset, Preprocessing, SyntheticDataset
-from dichoseg.augmentations import BlurPatchesTransform, RandomBlurPatches, RandomCrop, SeededTransform
+from dichoseg.augmentations import RandomBlurPatches, RandomCrop
 from dichoseg.visualize import data_sheet
 from dichoseg.visualize.samples import _caption
 
@@ -89,11 +89,13 @@ def test_value_draws_are_repeatable():
     assert not np.array_equal(tile(sheets[0], 1, 4), tile(sheets[2], 1, 4))
 
 
-def test_value_transforms_act_on_draws_alone(tmp_path):
+def test_value_transforms_act_only_on_draws(tmp_path):
     dataset = folder(tmp_path, [square()])
-    dataset.transform = SeededTransform(BlurPatchesTransform(2))
+    dataset.transform = lambda image, mask: {"image": image + 100, "mask": mask}
     sheet = data_sheet(dataset, preprocessing=SMALL, draws=1)
     assert sheet.width == 8 + 5 * 200
+    assert (tile(sheet, 0, 0) == 0).all()
+    assert (tile(sheet, 0, 4)[10, 10] == 100).all()
     assert dataset.transform is not None
 
 

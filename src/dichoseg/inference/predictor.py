@@ -20,7 +20,7 @@ from ..preprocessing import Preprocessing
 from ..runtime.device import Precision, usable_device
 from ..runtime.memory import lacking_on_cpu
 from .prepare import prepare_for_inference
-from .sharpening import refine_border
+from .sharpening import sharpened
 
 Photograph: TypeAlias = str | Path | bytes | bytearray | memoryview | PillowImage.Image | NDArray[Any] | Tensor
 Map: TypeAlias = NDArray[np.float32]
@@ -123,7 +123,7 @@ class Predictor:
         probability = self._predict_whole(image)
         size = self.model.preprocessing.height_width
         if self.sharpen and size is not None:
-            probability = refine_border(image, probability, self._predict_whole, size=size)
+            probability = sharpened(image, probability, self._predict_whole, size=size)
         if not probability.isfinite().all():
             raise ValueError("the map is not finite: the model's weights or the photograph's values are broken")
         if self.normalize == "minmax":

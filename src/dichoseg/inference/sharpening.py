@@ -29,7 +29,7 @@ def is_much_larger(height: int, width: int, size: tuple[int, int]) -> bool:
     return max(height / size[0], width / size[1]) >= 1.5
 
 
-def refine_border(
+def sharpened(
     image: Tensor, probability: Tensor, predict: Callable[[Tensor], Tensor], *, size: tuple[int, int]
 ) -> Tensor:
     """Refine a map along the border between foreground and background, at the photograph's own resolution.
