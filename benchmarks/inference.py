@@ -1,11 +1,11 @@
-"""The published IS-Net in onnxruntime and in dichoseg, on one machine in one run.
+"""Compare the published IS-Net in onnxruntime and in dichoseg, on one machine in one run.
 
     python benchmarks/inference.py isnet.onnx [--photographs FOLDER] [--repeats 5] [--threads 2] [--compile]
 
-The file is an ONNX file of IS-Net at 1024 pixels, such as background removal tools use. Times are of one image through
-the network, from its normalized input to its probability, each way in turn; ratios are of medians. The convolutions of
-the automatic precision alone, on the features that they get, say how fast the rest could make it at best. With
-photographs it also tells how far the maps in bfloat16 are from those in float32.
+The file is an ONNX file of IS-Net at 1024 pixels, as background removal tools use it. Times are of one image through
+the network, from the normalized input to the probability, each way in turn; ratios are of medians. The time of only the
+convolutions, on the features that they get, is a lower bound. With photographs, the maps in bfloat16 are also compared
+with those in float32.
 """
 
 import argparse
@@ -21,7 +21,6 @@ import torch
 import dichoseg
 import dichoseg.runtime.memory
 from dichoseg.data.folder import images_and_others
-from dichoseg.inference.prepare import ConvReLU
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("file", type=Path, help="IS-Net as ONNX")
@@ -52,13 +51,13 @@ if options.compile:
 
 
 def plain() -> object:
-    """The module as it is, with all of its heads."""
+    """Run the unprepared module, with all of its heads."""
     with torch.inference_mode():
         return model(net_input).logits.sigmoid()
 
 
 def prepared(predictor: dichoseg.Predictor) -> Callable[[], object]:
-    """The network of a predictor."""
+    """Return a function that runs the network of a predictor."""
     own_input = net_input.to(predictor.dtype)
 
     def run() -> object:
@@ -69,13 +68,12 @@ def prepared(predictor: dichoseg.Predictor) -> Callable[[], object]:
 
 
 def convolutions(predictor: dichoseg.Predictor) -> Callable[[], object]:
-    """The convolutions of a predictor's network, and nothing between them."""
+    """Return a function that runs only the convolutions of a predictor's network."""
     calls: list[tuple[torch.nn.Module, torch.Tensor]] = []
-    kinds = (torch.nn.Conv2d, ConvReLU)
     hooks = [
         module.register_forward_pre_hook(lambda module, inputs: calls.append((module, inputs[0])))
         for module in predictor.model.modules()
-        if isinstance(module, kinds)
+        if isinstance(module, torch.nn.Conv2d)
     ]
     prepared(predictor)()
     for hook in hooks:
@@ -92,7 +90,7 @@ def convolutions(predictor: dichoseg.Predictor) -> Callable[[], object]:
 
 ways: dict[str, Callable[[], object]] = {"onnxruntime": lambda: session.run(answer, feed), "plain module": plain}
 ways |= {f"Predictor, {name}": prepared(predictor) for name, predictor in predictors.items()}
-ways["auto, convolutions alone"] = convolutions(predictors["auto"])
+ways["auto, only convolutions"] = convolutions(predictors["auto"])
 times: dict[str, list[float]] = {name: [] for name in ways}
 for _ in range(options.repeats + 1):  # the first is a warm-up
     for name, run in ways.items():

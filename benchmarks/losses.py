@@ -1,6 +1,6 @@
-"""How long each loss takes forward and backward, on one thread: `python benchmarks/losses.py [SIZE]`.
+"""Time each loss forward and backward, on one thread: `python benchmarks/losses.py [SIZE]`.
 
-The losses take turns, so that whatever else the machine does falls on all of them; the ratios are those of the medians.
+The losses take turns, so that other load on the machine affects all of them; ratios are of medians.
 """
 
 import argparse
@@ -19,7 +19,7 @@ REFERENCE = "bce"
 
 
 def seconds(loss: nn.Module, logits: torch.Tensor, mask: torch.Tensor) -> float:
-    """One value and its gradient."""
+    """Time one value and its gradient."""
     started = time.perf_counter()
     torch.autograd.grad(loss(logits, mask), logits)
     if logits.is_cuda:
@@ -28,7 +28,7 @@ def seconds(loss: nn.Module, logits: torch.Tensor, mask: torch.Tensor) -> float:
 
 
 def main() -> None:
-    """Time every installed loss on one drawn mask."""
+    """Time every installed loss on one synthetic mask."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("size", type=int, nargs="?", default=1024, help="side of the mask, in pixels")
     parser.add_argument("--rounds", type=int, default=15, help="calls of each loss, after one to warm up")

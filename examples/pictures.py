@@ -39,11 +39,6 @@ for image, mask, name in (scenes[index] for index in range(3)):
 sheet = visualize.contact_sheet(rows, captions=captions, tile=160)
 sheet.save(folder / "sheet.png")
 # --8<-- [end:sheet]
-# --8<-- [start:labelled]
-first, last = rows[0]["prediction"], rows[-1]["prediction"]
-row = {"the first scene": first, "the last one": last}
-visualize.labelled_sheet([row], tile=160).save(folder / "labelled.png")
-# --8<-- [end:labelled]
 # --8<-- [start:curves]
 visualize.learning_curves(history).save(folder / "history.png")
 visualize.metric_curves(curves).save(folder / "f.png")

@@ -53,6 +53,13 @@ def test_value_a_former_import_statement():
         dichoseg.models.weights.freeze_batch_norm  # noqa: B018
 
 
+def test_value_a_renamed_function():
+    with pytest.warns(
+        DeprecationWarning, match=r"visualize\.labelled_sheet is dichoseg\.visualize\.contact_sheet since"
+    ):
+        assert dichoseg.visualize.labelled_sheet is dichoseg.visualize.contact_sheet
+
+
 def test_value_a_former_subpackage_is_an_attribute():
     code = "import dichoseg; print(dichoseg.models.weights.load_weights.__module__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

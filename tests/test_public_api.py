@@ -44,7 +44,7 @@ PUBLIC = {
     "dichoseg.training": "Batch Batches EarlyStopping Optimization TensorBoard adamw calibrate_batch_norm "
     "checkpoint_activations constant cosine fit fit_gt_encoder freeze freeze_batch_norm is_uncalibrated overfit "
     "parameter_groups step_decay",
-    "dichoseg.visualize": "contact_sheet data_sheet error_map labelled_sheet learning_curves metric_curves outlined "
+    "dichoseg.visualize": "contact_sheet data_sheet error_map learning_curves metric_curves outlined "
     "side_outputs thumbnail",
     "dichoseg.data": "DataReport FolderDataset Problem find_folders open_folders read_image read_mask",
     "dichoseg.scenes": "SyntheticDataset",

@@ -17,16 +17,22 @@ def attach(
         package: The package's `__name__`.
         modules: Module below the package, or relative to it -> names that it defines, separated by spaces; those of the
             empty string are modules themselves.
-        moved: Module of dichoseg -> former names of this package that it has now. They warn, and are not listed.
+        moved: Module of dichoseg -> former names of this package that it has now, as `old=new` if they were renamed. They
+            warn, and are not listed.
     """
     places = {name: module for module, names in (modules or {}).items() for name in names.split()}
-    former = {name: f"dichoseg.{module}" for module, names in (moved or {}).items() for name in names.split()}
+    former: dict[str, tuple[str, str]] = {}
+    for module, names in (moved or {}).items():
+        for name in names.split():
+            old, _, new = name.partition("=")
+            former[old] = f"dichoseg.{module}", new or old
 
     def __getattr__(name: str) -> object:
         if name in former:
-            message = f"{package}.{name} is {former[name]}.{name} since 0.2, and goes in 0.4"
+            place, current = former[name]
+            message = f"{package}.{name} is {place}.{current} since 0.2, and goes in 0.4"
             warnings.warn(message, DeprecationWarning, stacklevel=2)
-            return getattr(importlib.import_module(former[name]), name)
+            return getattr(importlib.import_module(place), current)
         if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if not places[name]:

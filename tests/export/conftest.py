@@ -61,7 +61,7 @@ def full_disk(monkeypatch):
     monkeypatch.setattr(Path, "write_bytes", write_the_first)
 
 
-class Grey(Model):
+class Gray(Model):
     """One convolution; takes images of `sides` pixels alone, and where `frozen` answers at the traced size."""
 
     def __init__(self, sides=None, *, frozen=False):

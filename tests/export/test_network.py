@@ -15,7 +15,7 @@ from dichoseg.export.network import (
     prepare_export,
 )
 
-from .conftest import IMAGENET, Grey, at
+from .conftest import IMAGENET, Gray, at
 
 
 @pytest.mark.parametrize("preset", TOOLS)
@@ -30,7 +30,7 @@ from .conftest import IMAGENET, Grey, at
 )
 def test_value_a_tools_preprocessing_gives_way_to_the_networks(own, preset):
     seen = []
-    network = Grey()
+    network = Gray()
     network.preprocessing = own
     network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     photograph = torch.rand(1, 3, 65, 97, generator=torch.Generator().manual_seed(0))
@@ -43,7 +43,7 @@ def test_value_a_tools_preprocessing_gives_way_to_the_networks(own, preset):
 
 
 def test_value_nothing_is_computed_where_tool_and_network_agree():
-    module = InTool(Probability(Grey()), TOOLS["rembg-dis"])
+    module = InTool(Probability(Gray()), TOOLS["rembg-dis"])
     assert not module.normalizes
     assert not module.swaps_channels
 
@@ -51,7 +51,7 @@ def test_value_nothing_is_computed_where_tool_and_network_agree():
 @pytest.mark.parametrize("inner", [64, 100, 320, 640, None])
 def test_shape_a_network_in_a_tool_runs_at_its_own_size(inner):
     seen = []
-    network = at(Grey(), inner)
+    network = at(Gray(), inner)
     network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
     tool = TOOLS["rembg-u2net"]
     image = torch.rand(1, 3, 320, 320, generator=torch.Generator().manual_seed(0))
@@ -62,7 +62,7 @@ def test_shape_a_network_in_a_tool_runs_at_its_own_size(inner):
 def test_value_no_pixel_is_passed_over_when_a_network_is_smaller():
     image = torch.zeros(1, 3, 320, 320)
     image[..., 2, 2] = 25.0
-    network = at(Grey(), 64)
+    network = at(Gray(), 64)
     torch.nn.init.ones_(network.conv.weight)
     torch.nn.init.zeros_(network.conv.bias)
     network.preprocessing = Preprocessing(size=64, **IMAGENET)
@@ -90,7 +90,7 @@ def test_value_half_precision_is_raised(isnet):
 
 
 def test_value_a_policy_that_the_tool_lacks_is_logged(caplog):
-    model = Grey()
+    model = Gray()
     model.preprocessing = Preprocessing(size=64, resize_policy="letterbox")
     with caplog.at_level(logging.WARNING):
         prepare_export(model)
@@ -100,7 +100,7 @@ def test_value_a_policy_that_the_tool_lacks_is_logged(caplog):
 
 
 def test_value_references_are_pictures():
-    export = prepare_export(Grey())
+    export = prepare_export(Gray())
     image, probability = compute_references(export, [(2, 65, 97)])[0]
     assert image.shape == (2, 3, 65, 97)
     assert probability.shape == (2, 1, 65, 97)
@@ -110,7 +110,7 @@ def test_value_references_are_pictures():
 @pytest.mark.parametrize(
     ("found", "says"),
     [
-        (torch.full((1, 1, 65, 97), 0.6), "on an image of 65 by 97 pixels their probabilities differ by 0.1, more"),
+        (torch.full((1, 1, 65, 97), 0.6), "65 by 97.*differ by 0.1, more"),
         (torch.full((1, 1, 65, 97), torch.nan), "differ by nan"),
         (torch.full((1, 1, 64, 64), 0.5), "differ by inf"),
     ],
@@ -120,24 +120,31 @@ def test_error_a_file_that_differs(found, says):
     assert largest_difference(lambda image: wanted[0].probability + 5e-4, wanted) == pytest.approx(5e-4, rel=1e-3)
     with pytest.raises(RuntimeError, match=says):
         largest_difference(lambda image: found, wanted)
-    with pytest.raises(RuntimeError, match="no file is written; try without half"):
+    with pytest.raises(RuntimeError, match="without half"):
         largest_difference(lambda image: found, wanted, suspect="half")
 
 
-def test_error_what_cannot_be_exported(small_isnet):
-    with pytest.raises(TypeError, match="wanted a model .*; got Conv2d"):
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"preset": "rembg"}, ValueError, "preset.*'rembg'"),
+        ({"size": 0}, ValueError, "size.*0"),
+        ({"size": 2.5}, TypeError, r"size.*2\.5"),
+    ],
+)
+def test_error_options(small_isnet, options, error, match):
+    with pytest.raises(error, match=match):
+        prepare_export(small_isnet, **options)
+
+
+def test_error_models_that_cannot_be_exported(small_isnet):
+    with pytest.raises(TypeError, match="Conv2d"):
         prepare_export(torch.nn.Conv2d(3, 1, 1))
-    with pytest.raises(ValueError, match="this is a GT encoder, which takes masks"):
+    with pytest.raises(ValueError, match="GT encoder"):
         prepare_export(GTEncoder.like(small_isnet))
-    with pytest.raises(ValueError, match="preset must be one of rembg-dis, rembg-u2net; got 'rembg'"):
-        prepare_export(small_isnet, preset="rembg")
-    with pytest.raises(ValueError, match="size must be 1 or more; got"):
-        prepare_export(small_isnet, size=0)
-    with pytest.raises(TypeError, match=r"size must be an int; got 2\.5"):
-        prepare_export(small_isnet, size=2.5)
 
 
 def test_error_a_size_that_the_model_does_not_take():
-    export = prepare_export(Grey(sides=(64,)))
-    with pytest.raises(ValueError, match="does not take images of 65 by 97 pixels: the side must be one of"):
+    export = prepare_export(Gray(sides=(64,)))
+    with pytest.raises(ValueError, match="65 by 97.*the side must be one of"):
         compute_references(export, [(1, 64, 64), (1, 65, 97)])

@@ -24,7 +24,7 @@ from dichoseg.encoders import RSUEncoder
 from dichoseg.export import export_onnx, onnx_file
 
 from ..conftest import SMALL
-from .conftest import IMAGENET, Grey, at
+from .conftest import IMAGENET, Gray, at
 
 REMBG = {
     "rembg-dis": (1024, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
@@ -113,7 +113,7 @@ def test_value_a_network_with_layer_norm(tmp_path):
 
 def test_value_a_model_of_native_size(isnet, tmp_path):
     at(isnet, None)
-    with pytest.raises(ValueError, match="at their native size: set size=, or dynamic=True"):
+    with pytest.raises(ValueError, match="size=.*dynamic=True"):
         export_onnx(isnet, tmp_path / "model.onnx")
     assert export_onnx(isnet, tmp_path / "dynamic.onnx", dynamic=True) < 1e-4
     assert export_onnx(isnet, tmp_path / "fixed.onnx", size=65) < 1e-4
@@ -132,7 +132,7 @@ def test_value_half_halves_the_file(isnet, tmp_path):
 
 
 def test_value_half_leaves_what_it_cannot_hold(tmp_path):
-    model = Grey()
+    model = Gray()
     torch.nn.init.constant_(model.conv.weight, 1e-3)
     with torch.no_grad():
         model.conv.weight[0, 0] = 1e5
@@ -241,21 +241,21 @@ def test_value_the_callers_model_and_mode_stay(isnet, tmp_path):
 def test_error_a_file_that_differs_is_not_written(isnet, tmp_path, monkeypatch, dynamic):
     (tmp_path / "model.onnx").write_text("old")
     monkeypatch.setattr(onnx_file, "HALF_TOLERANCE", 1e-9)
-    with pytest.raises(RuntimeError, match="more than 1e-09.*; try without half$"):
+    with pytest.raises(RuntimeError, match="1e-09.*without half"):
         export_onnx(isnet, tmp_path / "model.onnx", dynamic=dynamic, half=True)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("model.onnx", "old")]
 
 
 @pytest.mark.parametrize("half", [False, True])
 def test_error_a_size_that_tracing_froze(tmp_path, half):
-    with pytest.raises(RuntimeError, match="49 by 81 pixels their probabilities differ by inf.*; try without dynamic$"):
-        export_onnx(Grey(frozen=True), tmp_path / "model.onnx", dynamic=True, half=half)
+    with pytest.raises(RuntimeError, match="49 by 81.*inf.*without dynamic"):
+        export_onnx(Gray(frozen=True), tmp_path / "model.onnx", dynamic=True, half=half)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_value_a_file_that_is_there_is_replaced(tmp_path):
     (tmp_path / "model.onnx").write_text("old")
-    export_onnx(Grey(), tmp_path / "model.onnx")
+    export_onnx(Gray(), tmp_path / "model.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"))
 
@@ -264,26 +264,26 @@ def test_value_a_file_that_is_there_is_replaced(tmp_path):
 def test_error_a_full_disk_leaves_the_old_file(tmp_path):
     (tmp_path / "model.onnx").write_text("old")
     with pytest.raises(OSError, match=r"No space left on device: '.*/model\.onnx'"):
-        export_onnx(Grey(), tmp_path / "model.onnx")
+        export_onnx(Gray(), tmp_path / "model.onnx")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("model.onnx", "old")]
 
 
 def test_error_onnxruntime_does_not_run_the_file(isnet, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_file, "_halve_weights", lambda graph: graph.node.pop())
-    with pytest.raises(RuntimeError, match=r"onnxruntime does not run the file on an image of shape \(1, 3, 64, 64\)"):
+    with pytest.raises(RuntimeError, match=r"onnxruntime.*\(1, 3, 64, 64\)"):
         export_onnx(isnet, tmp_path / "model.onnx", half=True)
 
 
-def test_error_what_is_refused(isnet, tmp_path):
-    with pytest.raises(ValueError, match="rembg-dis gives images of 1024 pixels only: leave out dynamic"):
+def test_error_options(isnet, tmp_path):
+    with pytest.raises(ValueError, match=r"dynamic.*rembg-dis.*1024"):
         export_onnx(isnet, tmp_path / "model.onnx", preset="rembg-dis", dynamic=True)
-    with pytest.raises(ValueError, match="preset must be one of"):
+    with pytest.raises(ValueError, match="preset.*'u2net'"):
         export_onnx(isnet, tmp_path / "model.onnx", preset="u2net")
-    with pytest.raises(ValueError, match="does not take images of 32 by 32 pixels"):
-        export_onnx(Grey(sides=(64,)), tmp_path / "model.onnx", size=32)
-    with pytest.raises(FileNotFoundError, match="no folder .*absent to write model.onnx to"):
+    with pytest.raises(ValueError, match="32 by 32"):
+        export_onnx(Gray(sides=(64,)), tmp_path / "model.onnx", size=32)
+    with pytest.raises(FileNotFoundError, match="absent"):
         export_onnx(isnet, tmp_path / "absent/model.onnx")
-    with pytest.raises(IsADirectoryError, match=f"{tmp_path} is a folder; wanted the name of a file"):
+    with pytest.raises(IsADirectoryError, match=str(tmp_path)):
         export_onnx(isnet, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -44,7 +44,7 @@ class Layers(Model):
 
     preprocessing = Preprocessing(size=64)
 
-    def __init__(self, between=lambda features: features, after=lambda features, normalised: normalised):
+    def __init__(self, between=lambda features: features, after=lambda features, normalized: normalized):
         super().__init__()
         self.conv = nn.Conv2d(3, 1, 3, padding=1)
         self.norm = nn.BatchNorm2d(1)
@@ -58,7 +58,7 @@ class Layers(Model):
         return Prediction(self.logits(image), [])
 
 
-def weight_normalised():
+def weight_normalized():
     model = Layers()
     nn.utils.parametrizations.weight_norm(model.conv)
     return model
@@ -70,7 +70,7 @@ def hooked():
     return model
 
 
-def standardised():
+def standardized():
     model = Layers()
     model.conv = timm.layers.StdConv2d(3, 1, 3, padding=1, bias=True)
     return model
@@ -79,10 +79,10 @@ def standardised():
 NOT_FOLDED = {
     "changed in place": lambda: Layers(lambda features: features.add_(1)),
     "changed in place by an index": lambda: Layers(lambda features: (features.__setitem__((..., 0), 1), features)[1]),
-    "used raw": lambda: Layers(after=lambda features, normalised: features + normalised),
-    "weight norm": weight_normalised,
+    "used raw": lambda: Layers(after=lambda features, normalized: features + normalized),
+    "weight norm": weight_normalized,
     "a hook": hooked,
-    "a convolution of another kind": standardised,
+    "a convolution of another kind": standardized,
 }
 
 

@@ -3,8 +3,7 @@ import torch
 from torch import nn
 
 from dichoseg import SyntheticDataset, create_model
-from dichoseg.blocks import ConvNormAct
-from dichoseg.inference.prepare import ConvReLU, fused, prepared
+from dichoseg.inference.prepare import prepare_for_inference
 from dichoseg.training import freeze_batch_norm
 
 from ..export.conftest import with_contrast
@@ -14,13 +13,13 @@ MODELS = {
     "rsu": lambda: create_model("isnet", encoder_args={"channels": [8, 8], "mid_channels": [4, 4], "strides": [2, 4]}),
     "deconv": lambda: create_model("isnet", encoder="timm:test_resnet", decoder="deconv"),
     "batch norm with its activation": lambda: create_model("isnet", encoder="timm:test_efficientnet"),
-    "a feature used raw and normalised": lambda: create_model("isnet", encoder="timm:test_maxvit", decoder="deconv"),
+    "a feature used raw and normalized": lambda: create_model("isnet", encoder="timm:test_maxvit", decoder="deconv"),
     "ghost features": lambda: create_model("isnet", encoder="timm:ghostnet_050", decoder="deconv"),
     "no batch norm": lambda: create_model("isnet", encoder="timm:test_convnext", decoder="edge_guided"),
     "a network for masks": lambda: create_model("isnet_gt_encoder", channels=[8, 8], strides=[2, 4]),
 }
 
-PARTLY = ("a feature used raw and normalised", "ghost features")
+PARTLY = ("a feature used raw and normalized", "ghost features")
 
 
 def with_statistics(model):
@@ -41,7 +40,7 @@ def test_value_the_function_stays(name, frozen):
     if frozen and norms:
         freeze_batch_norm(model)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    ready = prepared(model.train(), precision="float32", device=CPU)
+    ready = prepare_for_inference(model.train(), precision="float32", device=CPU)
     image = torch.rand(1, model.preprocessing.channels, 65, 97)
     with torch.no_grad():
         torch.testing.assert_close(ready.logits(image), model.eval().logits(image), rtol=1e-4, atol=1e-5)
@@ -54,24 +53,21 @@ def test_value_the_function_stays(name, frozen):
 def test_value_layers_of_three_dimensions_stay_in_their_layout():
     model = MODELS["rsu"]()
     model.other = nn.Conv3d(1, 1, 3)
-    assert prepared(model, precision="float32", device=CPU).other.weight.is_contiguous()
+    assert prepare_for_inference(model, precision="float32", device=CPU).other.weight.is_contiguous()
 
 
-def test_value_weights_are_channels_last_and_convolutions_fused(monkeypatch):
-    ready = prepared(MODELS["rsu"](), precision="float32", device=torch.device("cpu"))
+def test_value_weights_are_channels_last():
+    ready = prepare_for_inference(MODELS["rsu"](), precision="float32", device=CPU)
     four = [parameter for parameter in ready.parameters() if parameter.ndim == 4 and parameter.shape[1] > 1]
     assert four
     assert all(parameter.is_contiguous(memory_format=torch.channels_last) for parameter in four)
-    blocks = [module for module in ready.modules() if isinstance(module, ConvNormAct)]
-    if fused(nn.Conv2d(3, 3, 3)) is not None:
-        assert all(isinstance(block.conv, ConvReLU) for block in blocks)
 
 
 def test_value_bfloat16_is_near():
     torch.manual_seed(0)
     model = with_contrast(with_statistics(MODELS["rsu"]()))
     image = model.preprocessing.normalize(SyntheticDataset(1, size=64)[0].image[None])
-    ready = prepared(model, precision="bfloat16", device=CPU)
+    ready = prepare_for_inference(model, precision="bfloat16", device=CPU)
     assert next(ready.parameters()).dtype == torch.bfloat16
     with torch.no_grad():
         near, exact = ready.logits(image.bfloat16()).float().sigmoid(), model.logits(image).sigmoid()
@@ -79,32 +75,9 @@ def test_value_bfloat16_is_near():
     assert float((near - exact).abs().mean()) < 0.01
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("dilation", [1, 4])
-def test_value_relu_inside_the_convolution(dtype, dilation):
-    conv = nn.Conv2d(6, 10, 3, padding=dilation, dilation=dilation).to(dtype).to(memory_format=torch.channels_last)
-    block = fused(conv)
-    assert block is None or isinstance(block, ConvReLU)
-    if block is None:
-        pytest.skip("this torch has no such operator for this machine")
-    features = torch.randn(2, 6, 33, 17).to(dtype).to(memory_format=torch.channels_last)
-    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
-    torch.testing.assert_close(block(features), conv(features).relu(), rtol=tolerance, atol=tolerance)
-
-
-def test_value_without_the_private_operator_the_plain_path_stays(monkeypatch):
-    model = with_statistics(MODELS["rsu"]())
-    image = torch.rand(1, 3, 64, 64)
-    monkeypatch.setattr("dichoseg.inference.prepare.ConvReLU", None)
-    ready = prepared(model, precision="float32", device=CPU)
-    assert isinstance(ready.encoder.stages[0].entry.conv, nn.Conv2d)
-    with torch.no_grad():
-        torch.testing.assert_close(ready.logits(image), model.logits(image), rtol=1e-4, atol=1e-5)
-
-
 def test_value_preparing_leaves_random_state_alone(small_isnet):
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
-    prepared(small_isnet, precision="float32", device=CPU)
+    prepare_for_inference(small_isnet, precision="float32", device=CPU)
     assert torch.equal(torch.rand(1), expected)

@@ -87,8 +87,8 @@ def test_value_in_the_predictor(small_isnet):
     sharp = Predictor(small_isnet, precision="float32", sharpen=True)
     assert np.array_equal(sharp(small), Predictor(small_isnet, precision="float32")(small)), "not much larger"
     views = []
-    whole = sharp._whole
-    sharp._whole = lambda view: views.append(tuple(view.shape)) or whole(view)
+    predict_whole = sharp._predict_whole
+    sharp._predict_whole = lambda view: views.append(tuple(view.shape)) or predict_whole(view)
     result = sharp(image)
     assert views[0] == (1, 3, 200, 240)
     assert set(views[1:]) <= {(1, 3, 64, 64)}
@@ -97,7 +97,7 @@ def test_value_in_the_predictor(small_isnet):
 
 def test_error_model_without_a_size(small_isnet):
     small_isnet.preprocessing = Preprocessing(size=None)
-    with pytest.raises(ValueError, match="photographs at a fixed size"):
+    with pytest.raises(ValueError, match="size=None"):
         Predictor(small_isnet, sharpen=True)
-    with pytest.raises(ValueError, match="this one takes masks"):
+    with pytest.raises(ValueError, match="source='mask'"):
         Predictor(create_model("isnet_gt_encoder"), sharpen=True)

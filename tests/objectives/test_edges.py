@@ -62,7 +62,7 @@ def test_value_edge_check_leaves_the_model_as_it_was(edge_model):
 
 
 def test_error_model_without_edges(small_isnet, disc):
-    message = "needs a model that predicts edges.*decoder 'edge_guided'"
+    message = "edge_logits.*'edge_guided'"
     with pytest.raises(ValueError, match=message):
         WeightedSum(edge=(1.0, EdgeSupervision())).check(small_isnet)
     assert small_isnet.training

@@ -82,9 +82,9 @@ def test_value_gt_encoder_is_frozen_and_apart(small_isnet, disc):
 
 def test_error_shapes_do_not_fit(small_isnet):
     other = create_model("isnet", encoder_args={"channels": [4, 4], "mid_channels": [2, 2], "strides": [2, 4]})
-    with pytest.raises(ValueError, match=r"GTEncoder.like\(model\) makes one that fits"):
+    with pytest.raises(ValueError, match=r"\(4, 4\)"):
         IntermediateSupervision(GTEncoder.like(other), student=small_isnet)
-    with pytest.raises(ValueError, match="takes masks; got a model with preprocessing.source='image'"):
+    with pytest.raises(ValueError, match="source='image'"):
         IntermediateSupervision(small_isnet)
 
 

@@ -24,16 +24,16 @@ def test_value_weighted_sum(disc):
 
 def test_error_weights_that_are_no_weights():
     for weight in (-1.0, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="the weight of bce must be a finite number, 0 or more; got"):
+        with pytest.raises(ValueError, match=f"bce.*{weight}"):
             WeightedSum(bce=(weight, DeepSupervision(BCELoss())))
-        with pytest.raises(ValueError, match="side_weight must be a finite number, 0 or more; got"):
+        with pytest.raises(ValueError, match=f"side_weight.*{weight}"):
             DeepSupervision(BCELoss(), side_weight=weight)
-    with pytest.raises(TypeError, match=r"the weight of bce must be a number; got '0\.5'"):
+    with pytest.raises(TypeError, match=r"bce.*'0\.5'"):
         WeightedSum(bce=("0.5", DeepSupervision(BCELoss())))
 
 
 def test_error_weighted_sum():
-    with pytest.raises(TypeError, match=r"DeepSupervision\(loss\) makes an objective"):
+    with pytest.raises(TypeError, match="BCEWithLogitsLoss"):
         WeightedSum(bce=(1.0, nn.BCEWithLogitsLoss()))
     with pytest.raises(ValueError, match="needs a part"):
         WeightedSum()

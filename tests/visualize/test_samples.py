@@ -4,10 +4,8 @@ import torch
 from PIL import Image
 
 from dichoseg import FolderDataset, Preprocessing, SyntheticDataset
-from dichoseg.augmentations import BlurPatchesTransform, RandomBlurPatches, RandomCrop, SeededTransform
+from dichoseg.augmentations import RandomBlurPatches, RandomCrop
 from dichoseg.visualize import data_sheet
-from dichoseg.visualize.draws import prepared
-from dichoseg.visualize.overlays import PATCH
 from dichoseg.visualize.samples import _caption
 
 TOP, ROW = 60, 222
@@ -34,10 +32,6 @@ def square(height=32, width=32):
 def tile(sheet, row, column):
     top, left = TOP + ROW * row + 22, 8 + 200 * column
     return np.array(sheet)[top : top + 192, left : left + 192]
-
-
-def patch_pixels(pixels):
-    return int((np.abs(pixels - 255 * np.array(PATCH)).max(axis=-1) < 3).sum())
 
 
 def test_value_warned_samples_come_first(tmp_path):
@@ -84,26 +78,24 @@ def test_value_crops_are_of_larger_images(tmp_path):
     assert seen == [(96, 64)]
 
 
-def test_value_patches_are_outlined_and_repeatable():
+def test_value_draws_are_repeatable():
     scenes = SyntheticDataset(2, size=64)
     sheets = [
         data_sheet(scenes, rows=2, preprocessing=SMALL, augmentation=RandomBlurPatches(4), draws=draws, seed=seed)
         for draws, seed in ((2, 0), (1, 0), (2, 1))
     ]
-    assert patch_pixels(tile(sheets[0], 0, 4)) > 100
-    assert patch_pixels(tile(sheets[0], 0, 0)) == 0
     assert np.array_equal(tile(sheets[0], 1, 4), tile(sheets[1], 1, 4)), "whatever the number of draws"
     assert not np.array_equal(tile(sheets[0], 1, 4), tile(sheets[0], 1, 5))
     assert not np.array_equal(tile(sheets[0], 1, 4), tile(sheets[2], 1, 4))
 
 
-def test_value_transforms_act_on_draws_alone(tmp_path):
+def test_value_transforms_act_only_on_draws(tmp_path):
     dataset = folder(tmp_path, [square()])
-    dataset.transform = SeededTransform(BlurPatchesTransform(2))
+    dataset.transform = lambda image, mask: {"image": image + 100, "mask": mask}
     sheet = data_sheet(dataset, preprocessing=SMALL, draws=1)
     assert sheet.width == 8 + 5 * 200
-    assert patch_pixels(tile(sheet, 0, 4)) > 50
-    assert patch_pixels(np.array(sheet)[:30]) > 50, "the legend explains them"
+    assert (tile(sheet, 0, 0) == 0).all()
+    assert (tile(sheet, 0, 4)[10, 10] == 100).all()
     assert dataset.transform is not None
 
 
@@ -115,24 +107,23 @@ def test_value_global_random_state_stays():
 
 def test_value_captions(tmp_path):
     sample = folder(tmp_path, [square(32, 64)])[0]
-    seen = prepared(sample, SMALL)
-    assert (
-        _caption(sample, seen, ["soft mask"]) == "0, 64x32, seen at 64x64, foreground 7.0 %, edge band 3.5 %, soft mask"
-    )
-    assert _caption(sample, prepared(sample, Preprocessing(size=None)), ()).startswith("0, 64x32, foreground")
+    stretched = SMALL.resize(sample.mask[None])
+    wanted = "0, 64x32, seen at 64x64, foreground 7.0 %, edge band 3.5 %, soft mask"
+    assert _caption(sample, stretched, ["soft mask"]) == wanted
+    assert _caption(sample, sample.mask[None], ()).startswith("0, 64x32, foreground")
 
 
 def test_error_nothing_to_show(tmp_path):
     dataset = folder(tmp_path, [square()])
     report = dataset.report()
-    with pytest.raises(ValueError, match="at least 1 row and 0 draws; got 0 and 3"):
+    with pytest.raises(ValueError, match=r"rows.*0"):
         data_sheet(dataset, rows=0)
-    with pytest.raises(ValueError, match="got 10 and -1"):
+    with pytest.raises(ValueError, match=r"draws.*-1"):
         data_sheet(dataset, draws=-1)
-    with pytest.raises(ValueError, match="the data set has no samples"):
+    with pytest.raises(ValueError, match="no samples"):
         data_sheet([])
-    with pytest.raises(TypeError, match="a report needs a FolderDataset as data; got a SyntheticDataset"):
+    with pytest.raises(TypeError, match=r"FolderDataset.*SyntheticDataset"):
         data_sheet(SyntheticDataset(1), report)
     (tmp_path / "im/0.png").write_text("no picture")
-    with pytest.raises(ValueError, match="none of the 1 samples can be used"):
+    with pytest.raises(ValueError, match="none of the 1 samples"):
         data_sheet(dataset, dataset.report())

@@ -7,7 +7,13 @@ from dichoseg.contracts import Model
 from dichoseg.decoders import DeconvEnlarger, EdgeGuidedDecoder, RSUDecoder
 from dichoseg.encoders import RSUEncoder
 from dichoseg.visualize import side_outputs
-from dichoseg.visualize.stages import _label, _principal_components, _seen, _sides, _top
+from dichoseg.visualize.stages import (
+    _draw_side_logits,
+    _inputs_and_predictions,
+    _label,
+    _principal_components,
+    _run,
+)
 
 SMALL = {"channels": [8, 8, 16], "mid_channels": [4, 4, 8], "strides": [2, 4, 8], "stem_channels": 8}
 IMAGE = torch.rand(3, 65, 97, generator=torch.Generator().manual_seed(0))
@@ -42,18 +48,18 @@ def test_value_before_and_after_enlargement(deconv, published):
     raw = [(8, 32, 32), (8, 16, 16), (16, 8, 8)]
     large = [(8, 32, 32), (8, 16, 16), (8, 16, 16)]
     for model in (deconv, published):
-        features = _seen(model, IMAGE, None).features
+        features = _run(model, IMAGE, None).features
         assert list(features) == ["features before enlargement", "features after enlargement"]
         assert sizes(features["features before enlargement"]) == raw
         assert sizes(features["features after enlargement"]) == large
     normalized = published.preprocessing.normalize(published.preprocessing.resize(IMAGE[None]))
     own = published.eval().features(normalized)
-    for seen, expected in zip(_seen(published, IMAGE, None).features["features before enlargement"], own, strict=True):
+    for seen, expected in zip(_run(published, IMAGE, None).features["features before enlargement"], own, strict=True):
         assert torch.equal(seen, expected), "what intermediate supervision sees"
 
 
 def test_value_without_enlargement(small_isnet):
-    view = _seen(small_isnet, IMAGE, None)
+    view = _run(small_isnet, IMAGE, None)
     assert {kind: sizes(features) for kind, features in view.features.items()} == {
         "features": [(8, 32, 32), (8, 16, 16), (16, 8, 8)]
     }
@@ -61,20 +67,20 @@ def test_value_without_enlargement(small_isnet):
 
 def test_value_names_of_side_outputs(small_isnet, deconv, published):
     names = {
-        small_isnet: ["stage 1, the answer\n64x64", "stage 2\n16x16", "stage 3\n8x8"],
-        deconv: ["stage 1, the answer\n64x64", "stage 2\n16x16", "stage 3\n16x16"],
+        small_isnet: ["stage 1, final\n64x64", "stage 2\n16x16", "stage 3\n8x8"],
+        deconv: ["stage 1, final\n64x64", "stage 2\n16x16", "stage 3\n16x16"],
         published: ["stage 1\n32x32", "stage 2\n16x16", "stage 3\n16x16"],
     }
     for model, expected in names.items():
-        assert list(_sides(_seen(model, IMAGE, None))) == expected
+        assert list(_draw_side_logits(_run(model, IMAGE, None))) == expected
 
 
 def test_value_side_outputs_that_are_no_stages():
     encoder = RSUEncoder(channels=(8, 8, 16), mid_channels=(4, 4, 8), strides=(2, 4, 8), stem_channels=8)
     decoder = EdgeGuidedDecoder(encoder.feature_info, channels=(8, 8, 8))
-    view = _seen(Segmenter(encoder, decoder, preprocessing=Preprocessing(size=64)), IMAGE, None)
-    assert list(_sides(view)) == [f"side output {index}\n64x64" for index in (1, 2, 3, 4)]
-    assert list(_top({"": view})) == ["image\n64x64", "answer\n64x64", "predicted edges\n64x64"]
+    view = _run(Segmenter(encoder, decoder, preprocessing=Preprocessing(size=64)), IMAGE, None)
+    assert list(_draw_side_logits(view)) == [f"side output {index}\n64x64" for index in (1, 2, 3, 4)]
+    assert list(_inputs_and_predictions({"": view})) == ["image\n64x64", "prediction\n64x64", "predicted edges\n64x64"]
 
 
 def test_value_edge_error():
@@ -92,21 +98,21 @@ def test_shape_sheet(small_isnet, deconv):
     mask = torch.zeros(1, 65, 97)
     mask[:, 20:40, 30:60] = 1
     one = side_outputs(small_isnet, IMAGE, mask, tile=64)
-    row = 30 + 46 + 72  # caption, two lines of names, tile
+    row = 22 + 46 + 72  # caption, two lines of names, tile
     assert one.size == (8 + 3 * 72, 3 * row)
     both = side_outputs({"plain": small_isnet, "deconv": deconv}, IMAGE, mask, tile=64)
     assert both.size == (8 + 4 * 72, 6 * row)
-    shown = np.array(both)[76 : 76 + 64, 80 : 80 + 64, 0] > 127
+    shown = np.array(both)[68 : 68 + 64, 80 : 80 + 64, 0] > 127
     assert shown.mean() == pytest.approx(float(mask.mean()), abs=0.02), "the mask"
 
 
 def test_value_maps_are_drawn_pixel_by_pixel(small_isnet):
     sheet = np.array(side_outputs(small_isnet, IMAGE, tile=64))
-    row = 30 + 46 + 72
-    coarsest = sheet[2 * row + 76 : 2 * row + 140, 8 + 2 * 72 : 8 + 2 * 72 + 64]
+    row = 22 + 46 + 72
+    coarsest = sheet[2 * row + 68 : 2 * row + 132, 8 + 2 * 72 : 8 + 2 * 72 + 64]
     blocks = coarsest.reshape(8, 8, 8, 8, 3)
     assert (blocks == blocks[:, :1, :, :1]).all()
-    levels = _seen(small_isnet, IMAGE, None).side_logits[-1].sigmoid()[0, 0].numpy()
+    levels = _run(small_isnet, IMAGE, None).side_logits[-1].sigmoid()[0, 0].numpy()
     assert blocks[:, 0, :, 0, 0] == pytest.approx(255 * levels, abs=1)
 
 
@@ -128,7 +134,7 @@ def test_value_principal_components():
         picture = _principal_components(feature, logits[None, None])
         assert picture.shape == (8, 12, 3)
         brightest = picture[:, :, 0].argmax(axis=1)
-        assert (brightest == (11 if logits[0, -1] > 0 else 0)).sum() >= 7, "brighter where the answer is foreground"
+        assert (brightest == (11 if logits[0, -1] > 0 else 0)).sum() >= 7, "brighter where the prediction is foreground"
         assert picture.min() == 0
         assert picture[..., 0].max() == 1
     assert _principal_components(torch.ones(1, 1, 3, 5), torch.zeros(1, 1, 9, 15)).shape == (3, 5, 3)
@@ -140,12 +146,12 @@ def test_value_networks_that_take_masks(small_isnet):
     supervisor = GTEncoder.like(small_isnet)
     mask = torch.zeros(1, 65, 97)
     mask[:, 20:40, 30:60] = 1
-    assert side_outputs(supervisor, IMAGE, mask, tile=32).height == 3 * (30 + 46 + 40)
-    with pytest.raises(ValueError, match="a model that takes masks needs one"):
+    assert side_outputs(supervisor, IMAGE, mask, tile=32).height == 3 * (22 + 46 + 40)
+    with pytest.raises(ValueError, match="mask"):
         side_outputs(supervisor, IMAGE)
 
 
-def test_value_a_model_with_an_answer_alone():
+def test_value_a_model_without_features():
     class Mean(Model):
         preprocessing = Preprocessing(size=32)
 
@@ -156,15 +162,15 @@ def test_value_a_model_with_an_answer_alone():
         def forward(self, image):
             return Prediction(image.mean(dim=1, keepdim=True) * self.scale)
 
-    assert side_outputs(Mean(), IMAGE, tile=32).size == (8 + 2 * 40, 30 + 46 + 40)
+    assert side_outputs(Mean(), IMAGE, tile=32).size == (8 + 2 * 40, 22 + 46 + 40)
 
 
-def test_error_what_is_no_model_or_image(small_isnet):
-    with pytest.raises(ValueError, match="one model or more; got none"):
+def test_error_models_and_shapes(small_isnet):
+    with pytest.raises(ValueError, match="one model or more"):
         side_outputs({}, IMAGE)
-    with pytest.raises(TypeError, match="wanted a model, or several by name; got str"):
+    with pytest.raises(TypeError, match="str"):
         side_outputs({"a": "isnet"}, IMAGE)
-    with pytest.raises(ValueError, match=r"wanted the image as \(3, H, W\); got \(1, 3, 65, 97\)"):
+    with pytest.raises(ValueError, match=r"image.*\(1, 3, 65, 97\)"):
         side_outputs(small_isnet, IMAGE[None])
-    with pytest.raises(ValueError, match=r"wanted the mask as \(1, H, W\); got \(3, 65, 97\)"):
+    with pytest.raises(ValueError, match=r"mask.*\(3, 65, 97\)"):
         side_outputs(small_isnet, IMAGE, IMAGE)

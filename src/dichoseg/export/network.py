@@ -43,12 +43,7 @@ class Export(NamedTuple):
 
 
 def prepare_export(model: Model, *, size: int | tuple[int, int] | None = None, preset: Preset | None = None) -> Export:
-    """Copy a model and add the sigmoid and the conversions that a preset's tool needs.
-
-    Raises:
-        TypeError: `model` is not a model.
-        ValueError: The model takes masks, the size is not positive, or the preset is unknown.
-    """
+    """Copy a model and add the sigmoid and the conversions that a preset's tool needs."""
     model = unwrapped(model)
     if model.preprocessing.source == "mask":
         raise ValueError("this is a GT encoder, which takes masks and is for training only; export the model itself")
@@ -138,13 +133,9 @@ class Reference(NamedTuple):
 
 
 def compute_references(export: Export, shapes: Sequence[tuple[int, int, int]]) -> list[Reference]:
-    """Run the model on a smooth random image of each shape (batch, height, width).
-
-    Raises:
-        ValueError: The model does not support a size.
-    """
+    """Run the model on a smooth random image of each shape (batch, height, width)."""
     noise = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    made = []
+    references = []
     for batch, height, width in shapes:
         photograph = resize(noise, (height, width)).expand(batch, -1, -1, -1)
         image = export.preprocessing.normalize(photograph).contiguous()
@@ -155,18 +146,18 @@ def compute_references(export: Export, shapes: Sequence[tuple[int, int, int]]) -
             raise ValueError(f"the model does not take images of {height} by {width} pixels: {error}") from error
         if spatial_size(probability) != (height, width):
             raise ValueError(f"the model's logits are {tuple(probability.shape)} for an image of {height} by {width}")
-        made.append(Reference(image, probability))
-    return made
+        references.append(Reference(image, probability))
+    return references
 
 
 def largest_difference(
-    run: Callable[[Image], Tensor], wanted: Sequence[Reference], *, tolerance: float = TOLERANCE, suspect: str = ""
+    run: Callable[[Image], Tensor], references: Sequence[Reference], *, tolerance: float = TOLERANCE, suspect: str = ""
 ) -> float:
     """Return the largest difference in probability between a file and the model.
 
     Args:
         run: Function that runs the file on an image.
-        wanted: Images, and the model's probabilities for them.
+        references: Images, and the model's probabilities for them.
         tolerance: Largest allowed difference.
         suspect: Name of the option to blame in the error message.
 
@@ -174,7 +165,7 @@ def largest_difference(
         RuntimeError: The difference is larger than `tolerance`, or values are not finite.
     """
     largest = 0.0
-    for image, probability in wanted:
+    for image, probability in references:
         found = run(image)
         difference = float((found - probability).abs().max()) if found.shape == probability.shape else math.inf
         if not difference <= tolerance:

@@ -69,10 +69,6 @@ def export_onnx(
         batch of two at an odd size.
 
     Raises:
-        TypeError, ValueError: The model is not a model, takes masks or does not support the size, the preset is
-            unknown, or the options do not go together.
-        OSError: The file's folder does not exist, `path` is a folder, or there is no permission to write.
-        ImportError: onnx or onnxruntime is not installed.
         RuntimeError: onnxruntime cannot run the file, or the file would differ from the model by more than 1e-3 (with
             `half` 1e-2). No file is written then.
     """
@@ -85,33 +81,33 @@ def export_onnx(
     check_destination(path)
     export = prepare_export(model, size=size, preset=preset)
     if dynamic and preset is not None:
-        raise ValueError(f"{preset} gives images of {export.preprocessing.size} pixels only: leave out dynamic")
+        raise ValueError(f"dynamic is not for {preset}, which gives images of {export.preprocessing.size} pixels only")
     shape = export.preprocessing.height_width or ((REFERENCE_SIZE, REFERENCE_SIZE) if dynamic else None)
     if shape is None:
         raise ValueError("the model takes photographs at their native size: set size=, or dynamic=True for any size")
     odd = (2, shape[0] * 3 // 4 | 1, shape[1] * 5 // 4 | 1)
-    wanted = compute_references(export, [(1, *shape), *([odd] if dynamic else [])])
-    file = _traced(export.module, wanted[0].image, dynamic=dynamic)
+    references = compute_references(export, [(1, *shape), *([odd] if dynamic else [])])
+    file = _trace(export.module, references[0].image, dynamic=dynamic)
     _name_weights(file.graph, export.network)
     onnx.helper.set_model_props(file, {METADATA_KEY: json.dumps({**config_of(export.network), "preset": preset})})
     content = file.SerializeToString()
-    difference = largest_difference(_runner(content), wanted, suspect="dynamic" if dynamic else "")
+    difference = largest_difference(_make_runner(content), references, suspect="dynamic" if dynamic else "")
     if half:  # compared twice, so that an error names the option to blame
         _halve_weights(file.graph)
         content = file.SerializeToString()
-        difference = largest_difference(_runner(content), wanted, tolerance=HALF_TOLERANCE, suspect="half")
+        difference = largest_difference(_make_runner(content), references, tolerance=HALF_TOLERANCE, suspect="half")
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
     return difference
 
 
-def _traced(module: nn.Module, image: Image, *, dynamic: bool) -> onnx.ModelProto:
+def _trace(module: nn.Module, image: Image, *, dynamic: bool) -> onnx.ModelProto:
     """Trace a module with batch norm folded; tracing supports ceil-mode pooling at dynamic sizes."""
     import onnx
 
     axes = {0: "batch", 2: "height", 3: "width"}
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of deprecation, and of frozen values, which the comparison finds
+        warnings.simplefilter("ignore")  # about deprecation, and about frozen values, which the comparison finds
         torch.onnx.export(
             module,
             (image,),
@@ -161,7 +157,7 @@ def _halve_weights(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def _runner(content: bytes) -> Callable[[Image], Tensor]:
+def _make_runner(content: bytes) -> Callable[[Image], Tensor]:
     """Return a function image -> probability that runs onnxruntime with torch's number of threads."""
     import onnxruntime
 

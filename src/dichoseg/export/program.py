@@ -30,8 +30,6 @@ def export_program(model: Model, path: str | Path, *, size: int | tuple[int, int
         Largest difference between the file's probability and the model's on a random image.
 
     Raises:
-        TypeError, ValueError: The model is not a model, takes masks or does not support the size.
-        OSError: The file's folder does not exist, `path` is a folder, or there is no permission to write.
         RuntimeError: The file would differ from the model by more than 1e-3. No file is written then.
     """
     path = Path(path)
@@ -40,11 +38,11 @@ def export_program(model: Model, path: str | Path, *, size: int | tuple[int, int
     shape = export.preprocessing.height_width
     if shape is None:
         raise ValueError("the model takes photographs at their native size, but a program has one size: set size=")
-    wanted = compute_references(export, [(1, *shape)])
-    program = torch.export.export(export.module, (wanted[0].image,))
+    references = compute_references(export, [(1, *shape)])
+    program = torch.export.export(export.module, (references[0].image,))
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={METADATA_KEY: json.dumps(config_of(export.network))})
     buffer.seek(0)
-    difference = largest_difference(torch.export.load(buffer).module(), wanted)
+    difference = largest_difference(torch.export.load(buffer).module(), references)
     write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getvalue()))
     return difference

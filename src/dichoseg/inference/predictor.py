@@ -19,14 +19,13 @@ from ..data.decoding import image_tensor, open_image, read_image, read_mask, upr
 from ..preprocessing import Preprocessing
 from ..runtime.device import Precision, usable_device
 from ..runtime.memory import lacking_on_cpu
-from .prepare import prepared
+from .prepare import prepare_for_inference
 from .sharpening import sharpened
 
 Photograph: TypeAlias = str | Path | bytes | bytearray | memoryview | PillowImage.Image | NDArray[Any] | Tensor
 Map: TypeAlias = NDArray[np.float32]
 
 _BYTES = bytes | bytearray | memoryview
-_UNKNOWN = "wanted a path, bytes, a Pillow image, an array or a tensor; got {}"
 
 
 class Predictor:
@@ -49,11 +48,6 @@ class Predictor:
             takes the time of one more photograph; a photograph of 12 megapixels has 10 to 20 views.
         compile: Whether to compile the network with `torch.compile` at the first photograph, which takes about a
             minute.
-
-    Raises:
-        TypeError: `model` is not a model.
-        ValueError: The precision or the normalization is unknown, or `sharpen` is set for a model that takes masks or
-            takes photographs at their native size.
     """
 
     def __init__(
@@ -73,11 +67,11 @@ class Predictor:
         choice("normalize", normalize, (None, "minmax"))
         if sharpen and (preprocessing.size is None or preprocessing.source == "mask"):
             raise ValueError(
-                "sharpen is for models that take photographs at a fixed size; this one takes "
-                + ("masks" if preprocessing.source == "mask" else "them at their native size")
+                "sharpen needs a model that takes images at a fixed size; this one has "
+                f"source={preprocessing.source!r} and size={preprocessing.size}"
             )
         self.device = next(model.parameters()).device if device is None else usable_device(device)
-        self.model = prepared(model, precision=precision, device=self.device)
+        self.model = prepare_for_inference(model, precision=precision, device=self.device)
         self.model.preprocessing = preprocessing
         self.normalize = normalize
         self.flips = flips
@@ -112,8 +106,6 @@ class Predictor:
         """
         if isinstance(photograph, str | Path | _BYTES | PillowImage.Image | np.ndarray | Tensor):
             return self._predict(photograph)
-        if not isinstance(photograph, Iterable):
-            raise TypeError(_UNKNOWN.format(type(photograph).__name__))
         return map(self._predict, photograph)
 
     def _predict(self, photograph: Photograph) -> Map:
@@ -128,10 +120,10 @@ class Predictor:
     @torch.inference_mode()
     def _map(self, photograph: Photograph) -> Map:
         image = _as_tensor(photograph, self.model.preprocessing).to(self.device)[None]  # (1, C, H, W)
-        probability = self._whole(image)
+        probability = self._predict_whole(image)
         size = self.model.preprocessing.height_width
         if self.sharpen and size is not None:
-            probability = sharpened(image, probability, self._whole, size=size)
+            probability = sharpened(image, probability, self._predict_whole, size=size)
         if not probability.isfinite().all():
             raise ValueError("the map is not finite: the model's weights or the photograph's values are broken")
         if self.normalize == "minmax":
@@ -139,7 +131,7 @@ class Predictor:
             probability = (probability - lowest) / (highest - lowest) if highest > lowest else probability * 0
         return probability[0, 0].cpu().numpy()
 
-    def _whole(self, image: Tensor) -> Tensor:
+    def _predict_whole(self, image: Tensor) -> Tensor:
         """Predict a whole image (1, C, H, W) in [0, 1]; return the probability of foreground (1, 1, H, W)."""
         preprocessing = self.model.preprocessing
         net_input = preprocessing.normalize(preprocessing.resize(image)).to(self.dtype)
@@ -175,37 +167,42 @@ def to_uint8(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _as_tensor(photograph: Photograph, preprocessing: Preprocessing) -> Tensor:
-    channels = preprocessing.channels
+    """Convert any input of a `Predictor` to a tensor (C, H, W) in [0, 1]."""
     if isinstance(photograph, str | Path):
         return read_mask(photograph) if preprocessing.source == "mask" else read_image(photograph)
+    if isinstance(photograph, Tensor):
+        _check_tensor(photograph, preprocessing.channels)
+        return photograph.float()
     if isinstance(photograph, _BYTES):
-        return image_tensor(open_image(bytes(photograph)))[:channels]
-    if isinstance(photograph, PillowImage.Image):
+        image = open_image(bytes(photograph))
+    elif isinstance(photograph, np.ndarray):
+        _check_array(photograph)
+        image = PillowImage.fromarray(photograph[..., 0] if photograph.shape[2:] == (1,) else photograph)
+    elif isinstance(photograph, PillowImage.Image):
         try:
-            decoded = upright(photograph)
+            image = upright(photograph)
         except Exception as error:  # it may not be decoded yet, and Pillow's readers raise any error
             raise ValueError(f"the Pillow image cannot be read: {str(error) or type(error).__name__}") from error
-        return image_tensor(decoded)[:channels]
-    if isinstance(photograph, Tensor):
-        fits = photograph.ndim == 3 and photograph.shape[0] == channels and 0 not in photograph.shape
-        if not fits or not photograph.is_floating_point():
-            raise ValueError(
-                f"a tensor must be ({channels}, H, W), float in [0, 1]; "
-                f"got {tuple(photograph.shape)} of {photograph.dtype}"
-            )
-        lowest, highest = photograph.aminmax()
-        if not (lowest >= 0 and highest <= 1):
-            raise ValueError(f"a tensor must hold numbers in [0, 1]; got {lowest:g} to {highest:g}")
-        return photograph.float()
-    if isinstance(photograph, np.ndarray):
-        shape = photograph.shape
-        has_pixels = 0 not in shape and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4)))
-        if photograph.dtype != np.uint8 or not has_pixels:
-            raise ValueError(
-                "an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), RGB of uint8; "
-                f"got {shape} of {photograph.dtype}"
-            )
-        grey = photograph[:, :, None] if photograph.ndim == 2 else photograph
-        rgb = np.array(np.broadcast_to(grey[:, :, :3], (*shape[:2], 3)))  # a copy: the caller's array may be read-only
-        return torch.from_numpy(rgb).permute(2, 0, 1).float()[:channels] / 255
-    raise TypeError(_UNKNOWN.format(type(photograph).__name__))
+    else:
+        raise TypeError(f"no path, bytes, Pillow image, array or tensor; got {type(photograph).__name__}")
+    return image_tensor(image)[: preprocessing.channels]
+
+
+def _check_tensor(tensor: Tensor, channels: int) -> None:
+    """Refuse tensors that would broadcast, and bytes that would be taken for an image in [0, 1]."""
+    if tensor.ndim != 3 or tensor.shape[0] != channels or not tensor.is_floating_point():
+        raise ValueError(
+            f"a tensor must be ({channels}, H, W), float in [0, 1]; got {tuple(tensor.shape)} of {tensor.dtype}"
+        )
+    low, high = tensor.aminmax()
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"a tensor must hold numbers in [0, 1]; got {low:g} to {high:g}")
+
+
+def _check_array(array: NDArray[Any]) -> None:
+    """Refuse arrays that Pillow would take for another kind of image."""
+    if array.dtype != np.uint8 or 0 in array.shape or array.ndim < 2 or array.shape[2:] not in ((), (1,), (3,), (4,)):
+        raise ValueError(
+            "an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), RGB of uint8; "
+            f"got {array.shape} of {array.dtype}"
+        )

@@ -56,7 +56,7 @@ def sharpened(
         return probability
     ratio = max(height / size[0], width / size[1])
     reach = max(3, round(BAND * max(size)))  # in pixels of the network's input
-    border = edge_band(_reduced(probability, ratio), 2 * reach + 1)
+    border = edge_band(_downscale(probability, ratio), 2 * reach + 1)
     band = resize(_mean(border, reach // 2), (height, width))  # soft, so that the change ends gradually
     view_height, view_width = min(size[0], height), min(size[1], width)
     change, weight = torch.zeros_like(probability), torch.zeros_like(probability)
@@ -65,7 +65,7 @@ def sharpened(
             view = (..., slice(top, top + view_height), slice(left, left + view_width))
             if band[view].any():
                 finer, coarse = predict(image[view]), probability[view]
-                fading = _fading(top, view_height, height).view(-1, 1) * _fading(left, view_width, width)
+                fading = _fade(top, view_height, height).view(-1, 1) * _fade(left, view_width, width)
                 fading = fading.to(finer.device)
                 change[view] += fading * _agreement(finer, coarse, ratio, reach) * (finer - coarse)
                 weight[view] += fading
@@ -74,16 +74,16 @@ def sharpened(
 
 def _agreement(finer: Tensor, coarse: Tensor, ratio: float, reach: int) -> Tensor:
     """Return how far a view is trusted, in [0, 1]: how well it confirms the certain pixels around each pixel."""
-    seen, known = _reduced(finer, ratio), _reduced(coarse, ratio)
+    seen, known = _downscale(finer, ratio), _downscale(coarse, ratio)
     error = torch.zeros_like(seen)
     for certain, wrong in ((known > CERTAIN, 1 - seen), (known < 1 - CERTAIN, seen)):
-        share = _mean(certain.to(seen), 2 * reach)
-        error = error.maximum((_mean(certain * wrong, 2 * reach) + UNSEEN) / (share + UNSEEN))
+        fraction = _mean(certain.to(seen), 2 * reach)
+        error = error.maximum((_mean(certain * wrong, 2 * reach) + UNSEEN) / (fraction + UNSEEN))
     agreement = _mean((2 - error / TOLERANCE).clamp(0, 1), reach // 2)
     return resize(agreement, (finer.shape[-2], finer.shape[-1]))
 
 
-def _reduced(probability: Tensor, ratio: float) -> Tensor:
+def _downscale(probability: Tensor, ratio: float) -> Tensor:
     """Downscale a map to the scale of the network's input."""
     height, width = (max(1, round(side / ratio)) for side in probability.shape[-2:])
     return F.interpolate(probability, (height, width), mode="area")
@@ -100,7 +100,7 @@ def _starts(view: int, length: int) -> list[int]:
     return [round(index * (length - view) / steps) for index in range(steps)] + [length - view]
 
 
-def _fading(start: int, view: int, length: int) -> Tensor:
+def _fade(start: int, view: int, length: int) -> Tensor:
     """Return weights along a view's side: 1, falling to 0 over half the overlap toward a neighbor.
 
     The weights of two neighbors sum to 1 or more everywhere.

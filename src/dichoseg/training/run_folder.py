@@ -21,6 +21,7 @@ from ..inference.predictor import Predictor
 from ..runtime.files import write_atomically, write_json, write_state
 from ..runtime.seeding import seeded
 from ..visualize import contact_sheet, error_map, learning_curves, thumbnail
+from ..visualize.samples import sample_at, spread
 from ..weights.card import ModelCard
 from ..weights.format import WEIGHTS_FILE
 from ..weights.saving import save_model
@@ -177,9 +178,9 @@ def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowIm
     """
     predictor = Predictor(model)
     pictures, captions = [], []
-    for index in np.linspace(0, length(data) - 1, min(rows, length(data))).round().astype(int).tolist():
+    for index in spread(range(length(data)), rows):
         with seeded(0, index):
-            image, mask, *rest = data[index]
+            image, mask, name = sample_at(data, index)
         prediction = predictor(model.preprocessing.input_of(image, mask))
         truth = mask[0].numpy()
         columns = {
@@ -189,7 +190,6 @@ def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowIm
             "errors": error_map(prediction, truth),
         }
         pictures.append({name: thumbnail(picture) for name, picture in columns.items()})
-        name = str(rest[0]) if rest else f"sample {index}"
         captions.append(f"{name}: mean absolute error {np.abs(prediction - truth).mean():.3f}")
     return contact_sheet(pictures, captions=captions)
 

@@ -20,9 +20,6 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image
 
     Args:
         history: Rows with `epoch`, `loss` and, with validation data, `val_loss` and `quick_...`.
-
-    Raises:
-        ValueError: The history is empty.
     """
     if not history:
         raise ValueError("learning curves need a history of at least one epoch; got none")
@@ -59,7 +56,7 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.grid(alpha=0.3, which="both")
         axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False)
-    return _rendered(figure)
+    return _render(figure)
 
 
 def metric_curves(curves: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> PillowImage.Image:
@@ -88,10 +85,10 @@ def metric_curves(curves: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> Pi
     for axis in axes:
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
-    return _rendered(figure)
+    return _render(figure)
 
 
-def _rendered(figure: Figure) -> PillowImage.Image:
+def _render(figure: Figure) -> PillowImage.Image:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return PillowImage.open(buffer).convert("RGB")

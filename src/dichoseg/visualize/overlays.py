@@ -1,9 +1,6 @@
-"""Drawing into pictures: errors, the border of a mask, the band around its edge, boxes."""
+"""Drawing into pictures: errors, the border of a mask, the band around its edge."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -11,14 +8,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..blocks import spatial_size
 from ..contracts import Image, Mask
 from ..masks import edge_band
-from .sheet import Colour, Picture, pixelated, thumbnail
+from .sheet import Color, Picture, pixelate, thumbnail
 
-EDGE: Colour = (1, 0.1, 0.6)  # two colors that are rare in photographs
-PATCH: Colour = (0, 0.9, 1)
-WHITE: Colour = (1, 1, 1)
+EDGE: Color = (1, 0.1, 0.6)  # rare in photographs
+WHITE: Color = (1, 1, 1)
 
 
 def error_map(prediction: Picture, mask: Picture) -> Picture:
@@ -32,9 +27,6 @@ def error_map(prediction: Picture, mask: Picture) -> Picture:
 
     Returns:
         (H, W, 3) in [0, 1].
-
-    Raises:
-        ValueError: The sizes differ.
     """
     if prediction.ndim != 2 or prediction.shape != mask.shape:
         raise ValueError(f"prediction and mask must be (H, W), of one size; got {prediction.shape} and {mask.shape}")
@@ -50,9 +42,6 @@ def outlined(image: Picture, mask: Picture) -> Picture:
 
     Returns:
         (H, W, 3) in [0, 1].
-
-    Raises:
-        ValueError: The sizes differ.
     """
     if image.shape != (*mask.shape, 3):
         raise ValueError(f"image must be (H, W, 3) and mask (H, W), of one size; got {image.shape} and {mask.shape}")
@@ -61,15 +50,6 @@ def outlined(image: Picture, mask: Picture) -> Picture:
     border = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, np.ones((side, side), np.uint8))[..., None] > 0
     dimmed = image * (0.3 + 0.7 * mask[..., None])
     return np.where(border, np.array([1, 0.2, 0.1], np.float32), dimmed).astype(np.float32)
-
-
-class Box(NamedTuple):
-    """Rectangle in a picture of any size, as fractions of its height and width."""
-
-    top: float
-    left: float
-    bottom: float
-    right: float
 
 
 def pixels(batch: Tensor) -> Picture:
@@ -84,7 +64,7 @@ def edge_pictures(image: Image, mask: Mask, *, side: int, enlarged: int = 4) -> 
 
     The first tile is the image, dimmed outside of the mask. A pixel of the tile is painted if any image pixel under it
     lies in the band, so that thin bands of large images stay visible. A white frame marks the part that the second tile
-    enlarges: where the band is densest, or the middle of an image without a band.
+    enlarges: at the densest part of the band, or the middle of an image without a band.
 
     Args:
         image: Image (1, 3, H, W) in [0, 1].
@@ -92,16 +72,18 @@ def edge_pictures(image: Image, mask: Mask, *, side: int, enlarged: int = 4) -> 
         side: Longer side of the tiles, in pixels.
         enlarged: Factor by which the second tile is enlarged.
     """
-    height, width = spatial_size(mask)
     band = edge_band(mask)
-    window = _densest(band, side // enlarged)
-    whole = thumbnail(pixels(image * (0.35 + 0.65 * mask)), side=side)
-    whole = painted(whole, pixels(F.adaptive_max_pool2d(band, whole.shape[:2])) > 0, EDGE)
-    rows, columns = window
-    _frame(whole, Box(rows.start / height, columns.start / width, rows.stop / height, columns.stop / width), WHITE)
-    cut = (..., *window)
-    near = painted(pixels(image[cut]), pixels(band[cut]) > 0, EDGE, strength=0.5)
-    return whole, pixelated(near, side=side)
+    rows, columns = _densest(band, side // enlarged)
+    overview = thumbnail(pixels(image * (0.35 + 0.65 * mask)), side=side)
+    height, width = overview.shape[:2]
+    overview = paint(overview, pixels(F.adaptive_max_pool2d(band, (height, width))) > 0, EDGE)
+    scale = (width - 1) / mask.shape[-1], (height - 1) / mask.shape[-2]  # from the mask's pixels to the tile's
+    first, last = (
+        (round(scale[0] * x), round(scale[1] * y)) for x, y in ((columns.start, rows.start), (columns.stop, rows.stop))
+    )
+    cv2.rectangle(overview, first, last, WHITE, 1)
+    closeup = paint(pixels(image[..., rows, columns]), pixels(band[..., rows, columns]) > 0, EDGE, strength=0.5)
+    return overview, pixelate(closeup, side=side)
 
 
 def _densest(band: Mask, side: int) -> tuple[slice, slice]:
@@ -115,40 +97,20 @@ def _densest(band: Mask, side: int) -> tuple[slice, slice]:
     return slice(top, top + height), slice(left, left + width)
 
 
-def draw_picture(image: Image, mask: Mask, boxes: Sequence[Box], *, side: int) -> Picture:
-    """Draw the mask's outline, and boxes without outline in them, into an image, as a tile.
+def draw_outline(image: Image, mask: Mask, *, side: int) -> Picture:
+    """Draw the mask's outline into an image, as a tile.
 
     Args:
         image: Image (1, 3, H, W) in [0, 1].
         mask: Mask (1, 1, H, W) in [0, 1].
-        boxes: Boxes to draw.
         side: Longer side of the tile, in pixels.
     """
-    picture = thumbnail(pixels(image), side=side)
     inside = (thumbnail(pixels(mask), side=side)[..., 0] > 0.5).astype(np.uint8)
     outline = cv2.dilate(inside, np.ones((3, 3), np.uint8)) > inside
-    for box in boxes:
-        left, top, right, bottom = _corners(box, picture)
-        outline[top : bottom + 1, left : right + 1] = False
-    picture = painted(picture, outline, EDGE)
-    for box in boxes:
-        _frame(picture, box, PATCH)
-    return picture
+    return paint(thumbnail(pixels(image), side=side), outline, EDGE)
 
 
-def _corners(box: Box, picture: Picture) -> tuple[int, int, int, int]:
-    """Return the left, top, right and bottom pixel of a box."""
-    height, width = picture.shape[:2]
-    across, down = width - 1, height - 1
-    return round(box.left * across), round(box.top * down), round(box.right * across), round(box.bottom * down)
-
-
-def _frame(picture: Picture, box: Box, colour: Colour) -> None:
-    left, top, right, bottom = _corners(box, picture)
-    cv2.rectangle(picture, (left, top), (right, bottom), colour, 1)
-
-
-def painted(picture: Picture, where: NDArray[np.bool_], colour: Colour, *, strength: float = 1.0) -> Picture:
+def paint(picture: Picture, where: NDArray[np.bool_], color: Color, *, strength: float = 1.0) -> Picture:
     """Blend a color into the pixels `where` of a picture (H, W, 3)."""
-    share = np.float32(strength) * where[..., None].astype(np.float32)
-    return np.asarray(picture + share * (np.array(colour, np.float32) - picture), np.float32)
+    opacity = np.float32(strength) * where[..., None].astype(np.float32)
+    return np.asarray(picture + opacity * (np.array(color, np.float32) - picture), np.float32)

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image as PillowImage
 
-from ..contracts import Augmentation, Sample, Samples
-from ..data.folder import FolderDataset, Transform
+from ..checking import whole
+from ..contracts import Augmentation, Mask, Sample, Samples
+from ..data.folder import FolderDataset
 from ..data.report import DataReport
 from ..masks import edge_band
 from ..preprocessing import Preprocessing
 from ..runtime.seeding import seeded
-from .draws import Draw, augmented, blurs_at_the_end, prepared, watched
-from .overlays import EDGE, PATCH, draw_picture, edge_pictures, pixels
-from .sheet import TILE, contact_sheet, thumbnail
+from .overlays import EDGE, draw_outline, edge_pictures, pixels
+from .sheet import TILE, Picture, contact_sheet, thumbnail
 
 
 def data_sheet(
@@ -38,8 +38,7 @@ def data_sheet(
       averages over, `edge_band(mask)`: the pixel on either side of the border. Then a close-up of the white frame,
       where the band is densest: 48 by 48 pixels of the network's size, enlarged four times.
     - `draw 1`, `draw 2`, ..., if there is an augmentation or a transform: a training image of `fit` with the mask's
-      outline, and boxes around the patches that `RandomBlurPatches` has blurred. No outline is drawn in the boxes.
-      Patches that a later step may have moved have no boxes.
+      outline.
 
     Args:
         data: Samples or plain pairs. The transform of a `FolderDataset` is applied to the draws only; any other data
@@ -51,59 +50,69 @@ def data_sheet(
         augmentation: Augmentation as for `fit`: `(image, mask) -> (image, mask)` in [0, 1].
         draws: Number of draws of the augmentation for each sample.
         seed: Seed of all draws that use torch's generator. A draw does not depend on the number of others.
-
-    Raises:
-        ValueError: There are no usable samples, `rows` is below 1, or `draws` is negative.
-        TypeError: A report is given for a data set that is not a `FolderDataset`.
     """
-    if rows < 1 or draws < 0:
-        raise ValueError(f"a data sheet needs at least 1 row and 0 draws; got {rows} and {draws}")
+    whole("rows", rows, least=1)
+    whole("draws", draws)
     preprocessing = preprocessing or Preprocessing()
-    plain, transform = _without_transform(data)
-    if augmentation is None and transform is None:
+    plain = data
+    if isinstance(data, FolderDataset) and data.transform is not None:
+        plain = copy.copy(data)
+        plain.transform = None
+    elif augmentation is None:
         draws = 0
-    table, captions, blurred = [], [], False
-    for index, kinds in _chosen(data, report, rows):
-        sample = _sample(plain, index)
-        seen = prepared(sample, preprocessing)
-        columns = {
-            name: thumbnail(pixels(part[None])) for name, part in zip(("image", "mask"), sample[:2], strict=True)
+    table, captions = [], []
+    for index, warnings in _choose(data, report, rows):
+        sample = sample_at(plain, index)
+        image, mask = (preprocessing.resize(part[None]) for part in (sample.image, sample.mask))
+        whole_band, closeup = edge_pictures(image, mask, side=TILE)
+        row = {
+            "image": thumbnail(pixels(sample.image[None])),
+            "mask": thumbnail(pixels(sample.mask[None])),
+            "edge band": whole_band,
+            "close-up of the frame": closeup,
         }
-        columns["edge band"], columns["close-up of the frame"] = edge_pictures(seen.image, seen.mask, side=TILE)
-        captions.append(_caption(sample, seen, kinds))
-        scale = getattr(augmentation, "input_scale", 1.0)
-        fixed = isinstance(data, FolderDataset) and transform is None
-        start = prepared(sample, preprocessing, scale=scale) if fixed and draws else None
-        del sample  # it may be large
         for number in range(draws):
             with seeded(seed, index, number):
-                draw = start or _loaded(data, index, transform, preprocessing, scale)
-                if augmentation is not None:  # on copies, since it may work in place
-                    draw = augmented(Draw(draw.image.clone(), draw.mask.clone(), draw.boxes), augmentation)
-            columns[f"draw {number + 1}"] = draw_picture(draw.image, draw.mask, draw.boxes, side=TILE)
-            blurred |= bool(draw.boxes)
-        table.append(columns)
+                drawn = sample if isinstance(data, FolderDataset) and plain is data else sample_at(data, index)
+                row[f"draw {number + 1}"] = _draw(drawn, preprocessing, augmentation)
+        table.append(row)
+        captions.append(_caption(sample, mask, warnings))
     band = "edge band (the pixel on either side of the border)"
-    legend = {f"{band}; in the draws, the outline of the mask" if draws else band: EDGE}
-    if blurred:
-        legend["blurred patch"] = PATCH
-    return contact_sheet(table, captions=captions, legend=legend)
+    return contact_sheet(
+        table,
+        captions=captions,
+        legend={f"{band}; in the draws, the outline of the mask" if draws else band: EDGE},
+    )
 
 
-def _without_transform(data: Samples) -> tuple[Samples, Transform | None]:
-    if not isinstance(data, FolderDataset) or data.transform is None:
-        return data, None
-    plain = copy.copy(data)
-    plain.transform = None
-    return plain, data.transform
+def sample_at(data: Samples, index: int) -> Sample:
+    """Return a sample of a data set; the one of a plain pair is named by its index."""
+    image, mask, *rest = data[index]
+    return Sample(image, mask, str(rest[0]) if rest else f"sample {index}")
 
 
-def _chosen(data: Samples, report: DataReport | None, rows: int) -> list[tuple[int, Sequence[str]]]:
+def spread(indices: Sequence[int], count: int) -> list[int]:
+    """Return at most `count` of the indices, evenly spread."""
+    places = np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int).tolist()
+    return [indices[place] for place in places]
+
+
+def _draw(sample: Sample, preprocessing: Preprocessing, augmentation: Augmentation | None) -> Picture:
+    """Augment a sample at the network's size, and draw the mask's outline into the image."""
+    scale = getattr(augmentation, "input_scale", 1.0)  # above 1 for an augmentation that crops
+    # cloned, because an augmentation may work in place
+    image, mask = (preprocessing.resize(part[None], scale=scale).clone() for part in (sample.image, sample.mask))
+    if augmentation is not None:
+        image, mask = augmentation(image, mask)
+    return draw_outline(image, mask, side=TILE)
+
+
+def _choose(data: Samples, report: DataReport | None, rows: int) -> list[tuple[int, Sequence[str]]]:
     """Return the indices of the samples to show, each with the report's warnings."""
     if report is None:
         if len(data) == 0:
             raise ValueError("nothing to show: the data set has no samples")
-        return [(index, ()) for index in _spread(range(len(data)), rows)]
+        return [(index, ()) for index in spread(range(len(data)), rows)]
     if not isinstance(data, FolderDataset):
         raise TypeError(f"a report needs a FolderDataset as data; got a {type(data).__name__}")
     kinds: dict[str, list[str]] = {}
@@ -115,30 +124,13 @@ def _chosen(data: Samples, report: DataReport | None, rows: int) -> list[tuple[i
         raise ValueError(f"nothing to show: none of the {len(data)} samples can be used; the report says why")
     others = [index for index in usable if names[index] not in kinds]
     warned = [index for index in usable if names[index] in kinds][: rows - min(rows // 2, len(others))]
-    return [(index, kinds.get(names[index], ())) for index in [*warned, *_spread(others, rows - len(warned))]]
+    return [(index, kinds.get(names[index], ())) for index in [*warned, *spread(others, rows - len(warned))]]
 
 
-def _spread(indices: Sequence[int], rows: int) -> list[int]:
-    """Return at most `rows` of the indices, evenly spread."""
-    places = np.linspace(0, len(indices) - 1, min(rows, len(indices))).round().astype(int).tolist()
-    return [indices[place] for place in places]
-
-
-def _sample(data: Samples, index: int) -> Sample:
-    image, mask, *rest = data[index]
-    return Sample(image, mask, str(rest[0]) if rest else f"sample {index}")
-
-
-def _loaded(data: Samples, index: int, transform: Transform | None, preprocessing: Preprocessing, scale: float) -> Draw:
-    """Load a sample with its transform, at the network's size, and the patches that the transform has blurred."""
-    with watched([] if transform is None else blurs_at_the_end(transform)) as patches:
-        sample = _sample(data, index)
-    return prepared(sample, preprocessing, scale=scale, patches=patches)
-
-
-def _caption(sample: Sample, seen: Draw, kinds: Sequence[str]) -> str:
-    sizes = [f"{width}x{height}" for height, width in (sample.mask.shape[-2:], seen.mask.shape[-2:])]
-    shares = [100 * float(part.mean()) for part in (sample.mask, edge_band(seen.mask))]
-    foreground, band = (f"{share:.{int(share < 10)}f} %" for share in shares)
+def _caption(sample: Sample, mask: Mask, warnings: Sequence[str]) -> str:
+    """Describe a sample, whose mask at the network's size is `mask`."""
+    sizes = [f"{width}x{height}" for height, width in (sample.mask.shape[-2:], mask.shape[-2:])]
     size = sizes[0] if sizes[0] == sizes[1] else f"{sizes[0]}, seen at {sizes[1]}"
-    return ", ".join([sample.name, size, f"foreground {foreground}", f"edge band {band}", *kinds])
+    percentages = [100 * float(part.mean()) for part in (sample.mask, edge_band(mask))]
+    foreground, band = (f"{percentage:.{int(percentage < 10)}f} %" for percentage in percentages)
+    return ", ".join([sample.name, size, f"foreground {foreground}", f"edge band {band}", *warnings])

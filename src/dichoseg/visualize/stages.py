@@ -11,11 +11,11 @@ from PIL import Image as PillowImage
 from torch import Tensor, nn
 
 from ..blocks import resize, spatial_size
-from ..contracts import Decoder, Features, Image, Logits, Mask, Model, Prediction
+from ..contracts import Decoder, Features, Image, Logits, Mask, Model, Prediction, unwrapped
 from ..masks import edge_band
 from ..tracing import evaluating
 from .overlays import pixels
-from .sheet import TILE, Picture, labelled_sheet, pixelated
+from .sheet import TILE, Picture, contact_sheet, pixelate
 
 LARGEST = 512
 """Largest side, in pixels, for principal components; larger features are averaged down to it first."""
@@ -28,7 +28,7 @@ def side_outputs(
 
     Rows, each picture with its size in pixels and enlarged without smoothing:
 
-    - The image at the network's size, the mask, and the final prediction (`answer`).
+    - The image at the network's size, the mask, and the final prediction.
     - The features, finest stage first. If a model enlarges features (`DeconvDecoder`, or `isnet_deconv`, whose
       enlargement follows its features), those before and those after the enlargement. No head is trained on the ones
       before, so they have no maps; features are shown by their first three principal components over the pixels, as
@@ -47,33 +47,26 @@ def side_outputs(
         image: Image (3, H, W), RGB in [0, 1], at any size, such as from `read_image`.
         mask: Mask (1, H, W) in [0, 1]; required by a model that takes masks.
         tile: Side of each tile, in pixels.
-
-    Raises:
-        ValueError: There is no model, the image or the mask has another shape, or a model that takes masks has none.
-        TypeError: An object is not a `Model`.
     """
-    models = dict(model) if isinstance(model, Mapping) else {"": model}
+    models = {f"{name}: ": one for name, one in model.items()} if isinstance(model, Mapping) else {"": model}
     if not models:
         raise ValueError("side_outputs needs one model or more; got none")
-    for one in models.values():
-        if not isinstance(one, Model):
-            raise TypeError(f"wanted a model, or several by name; got {type(one).__name__}")
-    for kind, part, channels in (("image", image, 3), ("mask", mask, 1)):
-        if part is not None and (part.ndim != 3 or part.shape[0] != channels):
-            raise ValueError(f"wanted the {kind} as ({channels}, H, W); got {tuple(part.shape)}")
-    views = {f"{name}: " if name else "": _seen(one, image, mask) for name, one in models.items()}
-    rows = [_top(views)]
+    for name, tensor, channels in (("image", image, 3), ("mask", mask, 1)):
+        if tensor is not None and (tensor.ndim != 3 or tensor.shape[0] != channels):
+            raise ValueError(f"{name} must be ({channels}, H, W); got {tuple(tensor.shape)}")
+    views = {name: _run(unwrapped(one), image, mask) for name, one in models.items()}
+    rows = [_inputs_and_predictions(views)]
     captions = ["at the network's size"]
     for name, view in views.items():
         for kind, features in view.features.items():
             captions.append(f"{name}{kind}, their first three principal components")
-            rows.append(_components(features, view.logits))
+            rows.append(_draw_features(features, view.logits))
     for name, view in views.items():
         if view.side_logits:
             captions.append(f"{name}side outputs")
-            rows.append(_sides(view))
-    table = [{label: pixelated(picture, side=tile) for label, picture in row.items()} for row in rows]
-    return labelled_sheet(table, captions=captions, tile=tile)
+            rows.append(_draw_side_logits(view))
+    table = [{label: pixelate(picture, side=tile) for label, picture in row.items()} for row in rows]
+    return contact_sheet(table, captions=captions, tile=tile)
 
 
 class _View(NamedTuple):
@@ -89,12 +82,12 @@ class _View(NamedTuple):
     """Features by their kind, such as `features before enlargement`."""
 
 
-def _seen(model: Model, image: Tensor, mask: Tensor | None) -> _View:
+def _run(model: Model, image: Tensor, mask: Tensor | None) -> _View:
     """Run a model on an image, and record the first decoder that enlarges features; inner ones finish first."""
     preprocessing = model.preprocessing
-    seen = preprocessing.resize(image[None].cpu())
+    resized = preprocessing.resize(image[None].cpu())
     target = None if mask is None else preprocessing.resize(mask[None].cpu())
-    source = seen
+    source = resized
     if preprocessing.source == "mask":
         if target is None:
             raise ValueError("a model that takes masks needs one: side_outputs(model, image, mask)")
@@ -117,12 +110,12 @@ def _seen(model: Model, image: Tensor, mask: Tensor | None) -> _View:
         before, after = enlargements[0]
         features = {"features before enlargement": before, "features after enlargement": after}
     return _View(
-        seen,
+        resized,
         target,
         prediction.logits.float().cpu(),
-        _home(prediction.side_logits),
-        _home(prediction.edge_logits),
-        {kind: _home(tensors) for kind, tensors in features.items() if tensors},
+        _to_cpu(prediction.side_logits),
+        _to_cpu(prediction.edge_logits),
+        {kind: _to_cpu(tensors) for kind, tensors in features.items() if tensors},
     )
 
 
@@ -133,38 +126,38 @@ def _enlarges(before: Features, after: Features) -> bool:
     )
 
 
-def _home(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _to_cpu(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return tuple(tensor.float().cpu() for tensor in tensors)
 
 
-def _top(views: Mapping[str, _View]) -> dict[str, Picture]:
+def _inputs_and_predictions(views: Mapping[str, _View]) -> dict[str, Picture]:
     """Return the image, the mask, and each model's final prediction and predicted edges."""
     first = next(iter(views.values()))
     row = {f"image\n{_size(first.image)}": pixels(first.image)}
     if first.mask is not None:
         row[f"mask\n{_size(first.mask)}"] = pixels(first.mask)
     for name, view in views.items():
-        row[_label(f"{name}answer", view.logits, view.mask)] = pixels(view.logits.sigmoid())
+        row[_label(f"{name}prediction", view.logits, view.mask)] = pixels(view.logits.sigmoid())
         for index, edges in enumerate(view.edge_logits):
             number = f" {index + 1}" if len(view.edge_logits) > 1 else ""
             row[f"{name}predicted edges{number}\n{_size(edges)}"] = pixels(edges.sigmoid())
     return row
 
 
-def _components(features: Features, logits: Logits) -> dict[str, Picture]:
+def _draw_features(features: Features, logits: Logits) -> dict[str, Picture]:
     return {
         f"stage {index + 1}\n{_size(feature)}, {feature.shape[1]} channels": _principal_components(feature, logits)
         for index, feature in enumerate(features)
     }
 
 
-def _sides(view: _View) -> dict[str, Picture]:
+def _draw_side_logits(view: _View) -> dict[str, Picture]:
     """Return the side outputs, by stage if there is one per stage; if one is missing, the final logits are stage 1."""
     stages = len(next(iter(view.features.values()), ()))
     maps = {f"stage {index + 1}": logits for index, logits in enumerate(view.side_logits)}
     if len(maps) == stages - 1:
         maps = {f"stage {index + 2}": logits for index, logits in enumerate(view.side_logits)}
-        maps = {"stage 1, the answer": view.logits, **maps}
+        maps = {"stage 1, final": view.logits, **maps}
     elif len(maps) != stages:
         maps = {f"side output {index + 1}": logits for index, logits in enumerate(view.side_logits)}
     return {_label(name, logits, view.mask): pixels(logits.sigmoid()) for name, logits in maps.items()}
@@ -196,7 +189,7 @@ def _principal_components(feature: Tensor, logits: Logits) -> Picture:
     foreground = F.adaptive_avg_pool2d(logits.sigmoid(), (height, width)).flatten().double()
     signs = torch.where(components @ (foreground - foreground.mean()) < 0, -1.0, 1.0)
     components = components * signs[:, None]
-    low, high = (components.quantile(share, dim=1, keepdim=True) for share in (0.01, 0.99))
+    low, high = (components.quantile(q, dim=1, keepdim=True) for q in (0.01, 0.99))
     stretched = ((components - low) / (high - low).clamp(min=1e-9)).clamp(0, 1)
     picture = torch.zeros(3, height * width)
     picture[: len(stretched)] = stretched.float()
