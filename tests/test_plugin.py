@@ -113,7 +113,7 @@ def test_error_plugin_for_another_version(folder, future):
     assert told["coder"] == f"'coder' in dichoseg.losses, {package} used: {wrong}{fit}"
     assert told["absent"].startswith(missing)
     assert told["absent"].endswith(fit)
-    assert "2 cannot be used; their packages are to be mended or removed. All others work." in listing
+    assert "2 cannot be used: repair or remove their packages. All others work." in listing
     train = ("env/bin/python", "-m", "dichoseg", "train", "nowhere", "--out", "none", "--decoder")
     error = run(*train, "absent", cwd=folder, path=future, status=1).strip()
     assert error.startswith(f"error: {missing}")

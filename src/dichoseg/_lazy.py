@@ -17,8 +17,8 @@ def attach(
         package: The package's `__name__`.
         modules: Module below the package, or relative to it -> names that it defines, separated by spaces; those of the
             empty string are modules themselves.
-        moved: Module of dichoseg -> former names of this package that it has now, as `old=new` if they were renamed. They
-            warn, and are not listed.
+        moved: Module of dichoseg -> former names of this package that it has now, as `old=new` if renamed. They warn
+            and are not listed.
     """
     places = {name: module for module, names in (modules or {}).items() for name in names.split()}
     former: dict[str, tuple[str, str]] = {}

@@ -1,9 +1,8 @@
-"""Sixteen images to learn by heart, and an encoder small enough for it."""
+"""Sixteen images to overfit, and an encoder small enough for it."""
 
-import torch
 from torch import nn
 
-from dichoseg import FeatureInfo, Preprocessing, Segmenter, SyntheticDataset, evaluate, fit
+from dichoseg import FeatureInfo, Optimization, Preprocessing, Segmenter, SyntheticDataset, evaluate, fit
 from dichoseg.blocks import ConvNormAct
 from dichoseg.contracts import Encoder
 
@@ -29,5 +28,5 @@ def overfit(encoder, decoder):
     """The best F-measure on 16 hard masks of 32 pixels after a short training on them."""
     data = [(image, (mask > 0.5).float()) for image, mask, _ in SyntheticDataset(16, size=32)]
     model = Segmenter(encoder, decoder, preprocessing=Preprocessing(size=32))
-    fit(model, data, epochs=120, batch_size=8, optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-2))
+    fit(model, data, epochs=120, batch_size=8, optimization=Optimization(learning_rate=1e-2))
     return evaluate(model, data, metrics=["max_f"])["max_f"]

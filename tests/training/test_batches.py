@@ -286,7 +286,7 @@ def test_value_masks_alone_need_no_whole_image(small_isnet, photographs, monkeyp
 @pytest.mark.parametrize("epoch", [None, 1])
 def test_error_transform_of_the_image_alone(small_isnet, photographs, epoch):
     photographs.transform = lambda image, mask: {"image": image[::2, ::2], "mask": mask}
-    with pytest.raises(ValueError, match=r": the transform gave an image \(140, 132, 3\) and a mask \(280, 264\)"):
+    with pytest.raises(ValueError, match=r": the transform .*\(140, 132, 3\) and \(280, 264\)"):
         next(batches(photographs, small_isnet, batch_size=1, workers=0, epoch=epoch))
 
 

@@ -98,7 +98,7 @@ def test_value_groups_in_fit(small_isnet):
 
 
 def test_error_groups(small_isnet):
-    with pytest.raises(ValueError, match="needs a model with an `encoder`; got SideHeads"):
+    with pytest.raises(ValueError, match="`encoder`; got SideHeads"):
         parameter_groups(small_isnet.heads, 1e-3)
     with pytest.raises(ValueError, match="encoder must be above 0; got 0"):
         parameter_groups(small_isnet, 1e-3, encoder=0)

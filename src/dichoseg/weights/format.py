@@ -68,6 +68,8 @@ def config_of(model: Model) -> dict[str, Any]:
 def _check_recipe(recipe: dict[str, Any]) -> None:
     """Raise an error unless a recipe has a name, and no argument, at any depth, that opens other files."""
     for name in (recipe["name"], *(recipe[part] for part in PARTS if isinstance(recipe.get(part), str))):
+        if not isinstance(name, str):
+            raise TypeError(f"wanted a name; got {name!r}")
         ComponentName.parse(name)
 
     def check(argument: str, value: Any) -> Any:
