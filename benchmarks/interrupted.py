@@ -58,7 +58,7 @@ def live(out: Path, fatal: int, how: signal.Signals, *, most_bytes: int | None =
         val_data=SyntheticDataset(2, size=32, seed=9),
         augmentation=augmentation,
         epochs=EPOCHS,
-        batch_size=2 // launched().world_size,
+        batch_size=2,
         optimization=Optimization(accumulate=2, ema=0.5),
         out=out,
         resume=True,
