@@ -28,8 +28,10 @@ best, best_weights = -1.0, model.state_dict()
 for epoch in range(1, EPOCHS + 1):
     model.train()
     for batch in train_batches.epoch(epoch):
-        loss = objective(model(batch.image), dichoseg.Target(batch.mask, batch.image))
-        loss.backward()
+        with batch.seeded():  # for dropout
+            prediction = model(batch.image)
+            target = dichoseg.Target(batch.mask, batch.image)
+            objective(prediction, target).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()

@@ -52,6 +52,5 @@ def test_value_arguments_that_give_the_options_again(tmp_path, monkeypatch):
     assert as_arguments(Outer()) == []
     options = Outer(data=Path("d"), val=Path("v"), epochs=3, flips=True, inner=Inner(("a", "b:0.5"), False))
     assert as_arguments(options) == [
-        str(tmp_path / "d"), "--val", str(tmp_path / "v"), "--epochs", "3", "--flips",
-        "--loss", "a", "--loss", "b:0.5", "--no-check",
+        str(tmp_path / "d"), f"--val={tmp_path}/v", "--epochs=3", "--flips", "--loss=a", "--loss=b:0.5", "--no-check",
     ]  # fmt: skip

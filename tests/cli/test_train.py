@@ -1,6 +1,7 @@
 import json
 import os
 import re
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -185,8 +186,6 @@ def test_error_edge_loss_without_edges(data):
 
 
 def test_value_stopped_training_says_how_to_go_on(data, monkeypatch):
-    from contextlib import nullcontext
-
     monkeypatch.setattr("dichoseg.training.session.stoppable", lambda enabled: nullcontext(lambda: True))
     out = data / "run"
     result = run_cli("train", data, "--out", out, *TINY, "--epochs", 2)
@@ -197,8 +196,6 @@ def test_value_stopped_training_says_how_to_go_on(data, monkeypatch):
 
 
 def test_value_stopped_gt_encoder_goes_on(data, monkeypatch):
-    from contextlib import nullcontext
-
     monkeypatch.setattr("dichoseg.training.session.stoppable", lambda enabled: nullcontext(lambda: True))
     out = data / "run"
     result = run_cli("train", data, "--out", out, *TINY, "--gt-encoder", "train", "--gt-encoder-epochs", 2)
@@ -296,6 +293,35 @@ def test_value_resume_needs_only_the_folder(data, monkeypatch):
     assert result.exit_code == 0, result.output
     expected, resumed = (load_model(folder / "last").state_dict() for folder in (data / "whole", out))
     assert all(torch.equal(value, resumed[key]) for key, value in expected.items())
+
+
+def test_value_stopped_overfitting(data, monkeypatch):
+    monkeypatch.setattr("dichoseg.training.session.stoppable", lambda enabled: nullcontext(lambda: True))
+    result = run_cli("train", data, "--out", data / "run", *TINY, "--overfit-batches", 2, "--batch-size", 2)
+    assert result.exit_code == 130, result.output
+
+
+def test_value_a_run_that_ended_early_stays_ended(data):
+    out = data / "run"
+    command = ("train", data, "--out", out, "--resume", out, *TINY, "--epochs", 5, "--val-fraction", 0.4)
+    assert run_cli(*command, "--patience", 1, "--learning-rate", 0).exit_code == 0
+    assert run_cli(*command, "--learning-rate", 0).exit_code == 0, "without --patience, too"
+
+
+def test_error_numbers_are_refused_before_the_data_is_read(data):
+    (data / "train/im").rename(data / "train/gone")
+    for option in ("--epochs", "--batch-size", "--gt-encoder-epochs"):
+        result = run_cli("train", data, "--out", data / "run", *TINY, option, 0)
+        assert f"{option[2:].replace('-', '_')} must be" in str(result.exception)
+    assert "--val-fraction" in str(run_cli("train", data, "--out", data / "run", *TINY, "--val-fraction", 2).exception)
+
+
+def test_value_a_command_that_failed_is_replaced(data):
+    out = data / "run"
+    command = ("train", data, "--out", out, "--resume", out, *TINY, "--mask-suffix=", "--epochs", 2)
+    assert "warmup" in str(run_cli(*command, "--warmup", 500).exception)
+    assert run_cli(*command, "--warmup", 1).exit_code == 0
+    assert run_cli("train", "--resume", out).exit_code == 0
 
 
 def test_error_resume_where_there_is_no_run(data):

@@ -12,7 +12,7 @@ from dichoseg import FolderDataset, Preprocessing, SyntheticDataset, create_mode
 from dichoseg.augmentations import cpu_augmentation
 from dichoseg.data.decoding import to_unit
 from dichoseg.runtime.seeding import seeded
-from dichoseg.training import Batches
+from dichoseg.training import Batches, freeze_batch_norm
 from dichoseg.training.batches import check_range, pixel_source, prepare, resized_levels, stacked
 from dichoseg.training.ranks import Ranks
 
@@ -36,7 +36,7 @@ def names(model, **options):
 
 def test_value_one_loader_serves_all_epochs(small_isnet):
     for workers in (0, 2):
-        loader = Batches(DATA, small_isnet, batch_size=3, workers=workers, seed=1)
+        loader = Batches(DATA, small_isnet, batch_size=3, workers=workers, seed=1, drop_last=False)
         for epoch in (1, 2, 1):
             assert [name for batch in loader.epoch(epoch) for name in batch.names] == names(
                 small_isnet, seed=1, epoch=epoch
@@ -50,7 +50,8 @@ def test_value_one_loader_serves_all_epochs(small_isnet):
 
 def test_value_ranks_share_every_batch(small_isnet):
     shares = [
-        list(Batches(DATA, small_isnet, batch_size=2, seed=1, ranks=Ranks(rank, 2)).epoch(1)) for rank in range(2)
+        list(Batches(DATA, small_isnet, batch_size=2, seed=1, ranks=Ranks(rank, 2), drop_last=False).epoch(1))
+        for rank in range(2)
     ]
     for first, second in zip(*shares, strict=True):
         assert len(first.names) == first.own
@@ -58,6 +59,32 @@ def test_value_ranks_share_every_batch(small_isnet):
     assert [batch.own for batch in shares[1]] == [2, 1]
     own = sorted(name for share in shares for batch in share for name in batch.names[: batch.own])
     assert own == sorted(DATA[index].name for index in range(7))
+
+
+@pytest.mark.parametrize(
+    ("samples", "batch_size", "world_size", "images"),
+    [(7, 3, 1, 6), (7, 2, 1, 6), (7, 7, 1, 7), (7, 1, 1, 7), (7, 2, 2, 4), (8, 2, 2, 8), (6, 2, 2, 4), (7, 5, 1, 7)],
+)
+def test_value_no_rank_gets_a_single_image(small_isnet, samples, batch_size, world_size, images):
+    data = [DATA[0]] * samples
+    ranks = Ranks(0, world_size)
+    assert Batches(data, small_isnet, batch_size=batch_size, ranks=ranks).images == images
+    freeze_batch_norm(small_isnet)
+    assert Batches(data, small_isnet, batch_size=batch_size, ranks=ranks).images == samples
+
+
+def test_error_two_epochs_at_once(small_isnet):
+    loader = Batches(DATA, small_isnet, batch_size=2)
+    first = loader.epoch(1)
+    next(first)
+    next(loader.epoch(2))
+    with pytest.raises(RuntimeError, match="another epoch"):
+        next(first)
+
+
+def test_error_batches_of_no_size(small_isnet):
+    with pytest.raises(ValueError, match="batch_size.*0"):
+        Batches(DATA, small_isnet, batch_size=0)
 
 
 def test_value_a_smaller_last_batch_is_left_out_if_asked(small_isnet):

@@ -1,6 +1,7 @@
 import logging
 import sys
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -124,7 +125,24 @@ def test_value_callbacks_keep_the_state_of_those_that_have_one():
         assert not first(None, row)
     second.load_state_dict(first.state_dict())
     assert second.functions[1].waited == 1
-    Callbacks([EarlyStopping(3)]).load_state_dict(first.state_dict())  # of another position: nothing is known of it
+    third = Callbacks([EarlyStopping(3), print, EarlyStopping(3)])
+    third.load_state_dict(first.state_dict())  # of another position
+    assert [third.functions[index].waited for index in (0, 2)] == [1, 0]
+
+
+def test_value_a_state_that_nobody_takes_is_told(caplog):
+    Callbacks([print]).load_state_dict({"EarlyStopping 1": {}})
+    assert "EarlyStopping 1" in caplog.text
+
+
+def test_value_a_row_holds_plain_numbers_for_each_callable():
+    seen = []
+    Callbacks([lambda _, row: row.update(mine=np.float64(0.5)), lambda _, row: seen.append(type(row["mine"]))])(
+        None, {}
+    )
+    assert seen == [float]
+    with pytest.raises(TypeError, match="mine='hi'"):
+        Callbacks([lambda _, row: row.update(mine="hi")])(None, {})
 
 
 def test_value_early_stopping_used_for_another_run():
@@ -144,6 +162,6 @@ def test_error_early_stopping(small_isnet):
         EarlyStopping(0)
     with pytest.raises(ValueError, match="at_least.*-1"):
         EarlyStopping(1, at_least=-1)
-    message = r"finds no 'quick_max_f' in the epoch's row \(validation scores need val_data\); it has epoch, loss, main"
+    message = r"finds no 'quick_max_f' in the epoch's row \(it needs val_data.*\); it has epoch, loss, main"
     with pytest.raises(ValueError, match=message):
         fit(small_isnet, SyntheticDataset(2, size=64), epochs=1, batch_size=2, on_epoch=EarlyStopping(1))

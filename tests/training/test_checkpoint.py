@@ -141,7 +141,7 @@ def test_error_not_the_same_run(tmp_path):
         fit(small(), DATA, optimization=Optimization(optimizer=torch.optim.SGD), **same)
     with pytest.raises(ValueError, match="ema was None, and is 0.9 now"):
         fit(small(), DATA, optimization=Optimization(ema=0.9), **same)
-    with pytest.raises(ValueError, match="the augmentation was None, and is <function"):
+    with pytest.raises(ValueError, match="the augmentation was None, and is .*lambda"):
         fit(small(), DATA, augmentation=lambda image, mask: (image, mask), **same)
     assert (tmp_path / "state.pt").read_bytes() == before
 
@@ -275,9 +275,7 @@ def test_value_what_is_compared_knows_any_data_and_objective(tmp_path):
     assert "objective" in torch.load(tmp_path / "state.pt", weights_only=True)
     (tmp_path / ".0123456789ab").write_text("half of a file")
     arguments = {"batch_size": 4, "epochs": 1, "out": tmp_path, "resume": True}
-    with pytest.raises(
-        ValueError, match="the objective was all: Scaled.*, loss: BCELoss.*, and is all: DeepSupervision"
-    ):
+    with pytest.raises(ValueError, match=r"the objective was Scaled\(.*BCELoss.*, and is DeepSupervision"):
         fit(small(), Curious(), **arguments)
     with pytest.raises(ValueError, match="clip_norm was 1.0, and is 2.0 now"):
         fit(small(), Curious(), objective=Scaled(), optimization=Optimization(clip_norm=2.0), **arguments)

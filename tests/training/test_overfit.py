@@ -1,4 +1,5 @@
 import logging
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -36,6 +37,13 @@ def test_value_what_does_not_learn_is_a_warning(small_isnet, caplog):
     overfit(small_isnet, DATA, batches=1, batch_size=2, epochs=2, optimization=slow)
     assert caplog.records[-1].levelno == logging.WARNING
     assert "has not learned" in caplog.text
+
+
+def test_value_an_interrupted_check_gives_no_verdict(small_isnet, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("dichoseg.training.session.stoppable", lambda enabled: nullcontext(lambda: True))
+    history = overfit(small_isnet, DATA, batches=2, batch_size=2, epochs=2, out=tmp_path / "run")
+    assert history.interrupted
+    assert "learn" not in caplog.text
 
 
 def test_error_nothing_to_overfit(small_isnet):

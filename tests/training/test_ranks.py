@@ -36,7 +36,7 @@ def train(batch_size, rate, name):
     gt_encoder = fit_gt_encoder(model, SyntheticDataset(4, size=32), epochs=1, batch_size=2, optimization=float32)
     assert not torch.distributed.is_initialized()
     if os.environ.get("RANK", "0") == "0":
-        torch.save((history, model.state_dict(), gt_encoder.state_dict()), f"{out}/{name}.pt")
+        torch.save((list(history), model.state_dict(), gt_encoder.state_dict()), f"{out}/{name}.pt")
 
 train(batch_size, 0.1, "learning")
 train(2, 0.0, "standing")

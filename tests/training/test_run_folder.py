@@ -68,9 +68,20 @@ def test_error_folder_in_use(tmp_path):
 
 
 def test_error_names_what_is_not_the_run_s(tmp_path):
-    for name in ("plan.json", "history.csv", "notes.txt"):
+    for name in ("plan.json", "broken_batch.pt", "history.csv", "notes.txt"):
         (tmp_path / name).write_text("")
     with pytest.raises(FileExistsError, match=r"\(history.csv\); wanted a new folder for this run"):
         RunFolder(tmp_path)
-    with pytest.raises(FileExistsError, match=r"\(notes.txt\); wanted only files of the run"):
-        RunFolder(tmp_path, resume=True)
+    RunFolder(tmp_path, resume=True)  # notes, logs and predictions may lie there
+
+
+def test_error_run_whose_state_was_removed(tmp_path):
+    run = RunFolder(tmp_path)
+    assert not run.can_resume()
+    (tmp_path / "history.csv").write_text("epoch\n1\n")  # killed before the state of its first epoch was written
+    assert not run.can_resume()
+    (tmp_path / "history.csv").write_text("epoch\n1\n2\n")
+    with pytest.raises(ValueError, match="without state.pt"):
+        run.can_resume()
+    (tmp_path / "state.pt").write_text("")
+    assert run.can_resume()

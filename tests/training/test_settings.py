@@ -4,9 +4,10 @@ import json
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import Subset
 
 from dichoseg import FolderDataset, GTEncoder, Optimization, SyntheticDataset
-from dichoseg.augmentations import RandomBlurPatches
+from dichoseg.augmentations import RandomBlurPatches, gpu_augmentation
 from dichoseg.losses import BCELoss, EdgeBCELoss
 from dichoseg.objectives import DeepSupervision, IntermediateSupervision, WeightedSum
 from dichoseg.training import constant, cosine
@@ -27,12 +28,33 @@ def summed(weight=0.5, width=5):
     return WeightedSum(bce=(1.0, DeepSupervision(BCELoss())), edge=(weight, DeepSupervision(EdgeBCELoss(width=width))))
 
 
+def one(logits, mask):
+    return logits.mean()
+
+
+def other(logits, mask):
+    return logits.mean()
+
+
 @pytest.mark.parametrize(
     ("before", "after", "name"),
     [
         ({"objective": summed()}, {"objective": summed(weight=0.4)}, "the objective"),
         ({"objective": summed()}, {"objective": summed(width=7)}, "the objective"),
         ({}, {"augmentation": RandomBlurPatches(patches=3)}, "the augmentation"),
+        (
+            {"augmentation": RandomBlurPatches(patches=3)},
+            {"augmentation": RandomBlurPatches(patches=4)},
+            "the augmentation",
+        ),
+        (
+            {"augmentation": gpu_augmentation("isnet", horizontal_flip=0.1)},
+            {"augmentation": gpu_augmentation("isnet", horizontal_flip=0.9)},
+            "the augmentation",
+        ),
+        ({"objective": DeepSupervision(one)}, {"objective": DeepSupervision(other)}, "the objective"),
+        ({}, {"train_data": SyntheticDataset(4, size=64, seed=5)}, "the samples"),
+        ({}, {"train_data": Subset(DATA, [3, 2, 1, 0])}, "the samples"),
         ({}, {"optimization": Optimization(schedule=functools.partial(cosine, warmup=2))}, "the schedule"),
         ({}, {"optimization": Optimization(schedule=constant)}, "the schedule"),
         ({}, {"optimization": Optimization(learning_rate=0.1)}, "the optimizer"),

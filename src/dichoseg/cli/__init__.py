@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> None:
     tyro.extras.subcommand_cli_from_dict(
         COMMANDS,
         prog="dichoseg",
-        description="Dichotomous image segmentation: separate the foreground of a photograph from its background. "
+        description="Separate the foreground of a photograph from its background.\n"
         "`dichoseg --version` prints the version.",
         args=arguments or ["--help"],
         config=CONFIG,
@@ -53,6 +53,9 @@ def main() -> None:
     try:
         run(sys.argv[1:])
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
     except BrokenPipeError:  # the reader of the output has ended, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

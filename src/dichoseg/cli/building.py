@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from .. import registry
+from ..checking import number, whole
 from ..training.optimization import Optimization
-from .options import Flag, Number, OptionalPath, Repeatable, Text, tell
+from .options import Flag, Number, OptionalPath, Repeatable, Text, optional, tell
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import nn
 
     from ..contracts import Augmentation, Model, Objective
@@ -38,7 +38,7 @@ class NetworkOptions:
         freeze_encoder: Keep the encoder, including its batch norm, and train the rest.
         checkpoint_activations: Use less memory and more time: keep the input of each stage only, and recompute the
             rest.
-        compile: Compile the network by torch.compile, which takes minutes and pays on a GPU.
+        compile: Compile the network by torch.compile, which takes minutes and pays off on a GPU.
     """
 
     model: Text = None
@@ -98,7 +98,7 @@ class ObjectiveOptions:
     loss: Repeatable = ()
     objective: Repeatable = ()
     edge_loss: Text = None
-    gt_encoder: Literal["train"] | OptionalPath = None
+    gt_encoder: Annotated[Literal["train"] | Path | None, optional("{train}|PATH")] = None
     gt_encoder_epochs: int = 10
     gt_encoder_weight: float = 1.0
 
@@ -106,6 +106,8 @@ class ObjectiveOptions:
         """Return the parts of a `WeightedSum`: losses under deep supervision, and objectives."""
         from ..objectives import DeepSupervision
 
+        whole("gt_encoder_epochs", self.gt_encoder_epochs, least=1)
+        number("gt_encoder_weight", self.gt_encoder_weight)
         losses = self.loss or (() if self.objective else ("bce",))
         parts: Parts = {}
         seen: list[registry.ComponentName] = []

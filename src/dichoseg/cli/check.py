@@ -24,9 +24,10 @@ class Preview(AugmentationOptions):
     """Contact sheet of --preview.
 
     Args:
-        augmentation: Show draws of it: a name from `dichoseg list augmentations`; repeatable, in order.
-        cpu_augmentation: Show draws of a preset in the workers: dis_tuning, isnet or strong.
-        draws: Number of draws for each image of the training set.
+        augmentation: Show random samples of this augmentation, from `dichoseg list augmentations`; repeatable, in
+            order.
+        cpu_augmentation: Show random samples of a preset in the workers: dis_tuning, isnet or strong.
+        draws: Number of random samples for each image of the training set.
         size: Side of the network's input, in pixels.
         rows: Maximum number of images.
     """
@@ -56,29 +57,31 @@ class Preview(AugmentationOptions):
 
 
 def check(
-    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATA")],
+    data: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATA")],
     sheet: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="[SHEET]")] = SHEET,
     *,
     preview: Flag = False,
     all: Flag = False,
-    data: Data = Data(),
+    folders: Data = Data(),
     contact_sheet: Preview = Preview(),
 ) -> None:
-    """Read every image and mask of a data set, and list what is wrong with them; exit code 1 if any is unusable.
+    """Read every image and mask of a data set, and list what is wrong with them.
+
+    The exit code is 1 if any of them cannot be used.
 
     Args:
-        folder: Folder that holds im and gt, or the same below train or DIS-TR.
+        data: Folder that holds im and gt, or the same below train or DIS-TR.
         sheet: Picture that --preview writes.
-        preview: Draw a contact sheet of each set: images, masks, edge bands.
+        preview: Draw a contact sheet of each set: images, masks, and the bands that edge losses use.
         all: List everything that was found, not five of each kind.
-        data: Folders of images and masks.
+        folders: Folders of images and masks.
         contact_sheet: Contact sheet of --preview.
     """
     _check_options(contact_sheet, sheet, preview=preview)
     # what can be refused is refused before the data is read
     contact_sheet.on_device()
     contact_sheet.in_workers(contact_sheet.size)
-    training, validation = data.open(folder)
+    training, validation = folders.open(data)
     held = [path for part in (training, validation) if part is not None for _, *files in part.files for path in files]
     if preview and any(sheet.resolve() == path.resolve() for path in held):
         raise ValueError(f"{sheet} belongs to the data and would be overwritten; choose another place")

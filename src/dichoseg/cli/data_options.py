@@ -23,7 +23,7 @@ class Data:
         images: Name of the folder of images.
         masks: Name of the folder of masks, or alpha if the images are cut-outs.
         mask_suffix: Suffix of the masks' names, such as _mask if 1_mask.png is the mask of 1.jpg.
-        foreground: Label id that is foreground, if masks hold ids; repeatable.
+        foreground: Label id that is foreground, if masks hold ids.
         resize_masks: Resize masks of another size to their image's.
     """
 
@@ -44,7 +44,7 @@ class TrainingData(Data):
     """Folders of images and masks.
 
     Args:
-        val_fraction: Fraction of DATA to validate on instead, such as 0.1.
+        val_fraction: Fraction of the training set to validate on, in place of --val, such as 0.1.
         skip_broken: Leave out files that cannot be used; each is named.
         check: Read all of the data first.
     """
@@ -57,6 +57,8 @@ class TrainingData(Data):
         """Open the training and the validation set, read both, and leave out what cannot be used, if asked."""
         if self.val is not None and self.val_fraction is not None:
             raise ValueError("--val and --val-fraction exclude each other")
+        if self.val_fraction is not None and not 0 < self.val_fraction < 1:
+            raise ValueError(f"--val-fraction must be between 0 and 1; got {self.val_fraction}")
         val = self.val if self.val_fraction is None else False
         training, validation = _open(self, folder, val=val, strict=not (self.check or self.skip_broken))
         if self.check:

@@ -9,7 +9,8 @@ OPTIONS = {
     name: f"--{name.replace('_', '-')}"
     for name in (
         "accumulate", "allow_missing", "batch_size", "best", "clip_norm", "cutout", "device", "ema", "epochs",
-        "foreground", "images", "learning_rate", "mask_suffix", "masks", "patience", "precision", "resize_masks",
+        "foreground", "gt_encoder_epochs",
+        "gt_encoder_weight", "images", "learning_rate", "mask_suffix", "masks", "patience", "precision", "resize_masks",
         "resume", "rows", "seed", "size", "threads", "threshold", "workers",
     )
 } | {"strict": "--skip-broken"}  # fmt: skip

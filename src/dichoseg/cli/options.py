@@ -24,7 +24,7 @@ def optional(metavar: str) -> Any:
     return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
 
 
-Text: TypeAlias = Annotated[str | None, optional("TEXT")]
+Text: TypeAlias = Annotated[str | None, optional("STR")]
 Number: TypeAlias = Annotated[int | None, optional("INT")]
 Fraction: TypeAlias = Annotated[float | None, optional("FLOAT")]
 OptionalPath: TypeAlias = Annotated[Path | None, optional("PATH")]
@@ -45,11 +45,11 @@ def as_arguments(options: Any) -> list[str]:
         elif isinstance(value, bool):
             arguments.append(option if value else f"--no-{option[2:]}")
         elif isinstance(value, tuple):
-            arguments += [part for item in value for part in (option, str(item))]
+            arguments += [f"{option}={item}" for item in value]
         elif field.name in POSITIONAL:
             arguments.append(str(value.absolute()))
         else:
-            arguments += [option, str(value.absolute()) if isinstance(value, Path) else str(value)]
+            arguments.append(f"{option}={value.absolute() if isinstance(value, Path) else value}")
     return arguments
 
 

@@ -38,7 +38,7 @@ def predict(
         model: Saved model, run folder, hub id, or file of published weights.
         images: Photographs, or folders of them.
         out: Folder for the masks or cut-outs.
-        cutout: Write photographs with the mask as their alpha channel instead.
+        cutout: Write photographs with the mask as alpha channel instead.
         background: Color behind cut-outs, such as white or '#f0f0f0'.
         format: Format of the results.
         threshold: Probability from which on masks are white, and black below.
@@ -47,11 +47,10 @@ def predict(
         size: Side of the network's input, in pixels. Default: the model's.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         precision: auto is bfloat16 if the hardware has it natively, else float32.
-        flips: Average with the prediction of the mirrored photograph; half as fast.
+        flips: Average with the prediction of the mirrored photograph; takes twice as long.
         sharpen: Predict again along the borders in photographs much larger than the input.
         normalize: Stretch each map to [0, 1], as the published scripts do.
-        threads: Number of threads of the network on a CPU (default: torch's number), and for files (default: one per
-            core, at most 8).
+        threads: Number of threads, of the network on a CPU and for files. Default: torch's, and one per core up to 8.
     """
     import torch
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,11 +36,11 @@ class Train:
         out: New folder for the run.
         resume: Run to resume, which holds all other options. With the whole command, start the run if it is not there.
         epochs: Number of passes over the data.
-        batch_size: Number of images per batch, on each rank.
-        best: Score that decides which weights are best: loss, a validation score, or a metric from
-            `dichoseg list metrics`.
+        batch_size: Number of images per batch, in each process.
+        best: Score that decides which weights are best: loss, val_loss, quick_max_f, quick_mae, quick_iou, or a metric
+            from `dichoseg list metrics`.
         patience: Number of epochs without a better --best after which training ends.
-        workers: Number of processes that load data.
+        workers: Number of processes that load the training set, and as many for the validation set.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         seed: Seed of weights, order and augmentation.
         overfit_batches: Check that the model can learn: train on this number of batches only.
@@ -74,21 +73,23 @@ class Train:
     folders: TrainingData = TrainingData()
 
 
-def plan_of(options: Train, data: Path, out: Path) -> tuple[Plan, Parts, Callable[[], bool]]:
-    """Return the checked plan of a run, the parts of its objective, and whether --patience has ended it.
+def plan_of(options: Train, data: Path, out: Path) -> tuple[Plan, Parts]:
+    """Return the checked plan of a run, and the parts of its objective.
 
     What can be refused is refused before the data is read.
     """
     from ..batch_norm import is_uncalibrated
     from ..runtime.device import usable_device
     from ..training import callbacks
-    from ..training.plan import Plan
+    from ..training.plan import Plan, check_numbers
     from ..training.ranks import launched
     from ..training.run_folder import TENSORBOARD, RunFolder
     from ..training.selection import check_best
 
     resume = options.resume is not None
     RunFolder(out, resume=resume or not launched().is_first)
+    check_numbers(epochs=options.epochs, batch_size=options.batch_size, workers=options.workers, seed=options.seed)
+    check_best(options.best, validates=True)
     if options.device is not None:
         usable_device(options.device)
     parts = options.objective.parts()
@@ -127,7 +128,7 @@ def plan_of(options: Train, data: Path, out: Path) -> tuple[Plan, Parts, Callabl
         resume=resume,
         on_epoch=[*board, *stopping],
     )
-    return plan, parts, lambda: any(one.waited >= one.patience for one in stopping)
+    return plan, parts
 
 
 def describe(plan: Plan, options: Train) -> str:

@@ -18,30 +18,31 @@ def train(options: Annotated[Train, tyro.conf.arg(name="")]) -> None:
     from ..runtime.memory import keep_memory
     from ..training import fit, overfit
     from ..training.ranks import launched
-    from ..training.run_folder import RunFolder
+    from ..training.run_folder import STATE, RunFolder
 
     show_training_log()
     keep_memory()
     options, data, out = complete(options)
-    plan, parts, ended_early = plan_of(options, data, out)
+    plan, parts = plan_of(options, data, out)
     tell(describe(plan, options))
-    folder, is_first = RunFolder(out, resume=True), launched().is_first
-    if is_first and not (plan.resume and "command" in folder.read_plan()):
-        folder.update_plan(command=["train", *as_arguments(dataclasses.replace(options, out=out, resume=None))])
+    is_first = launched().is_first
+    if is_first and not (out / STATE).exists():
+        command = ["train", *as_arguments(dataclasses.replace(options, out=out, resume=None))]
+        RunFolder(out, resume=True).update_plan(command=command)
     if options.objective.gt_encoder == "train":
         gt_encoder = train_gt_encoder(plan, options.objective.gt_encoder_epochs)
         plan = dataclasses.replace(plan, objective=options.objective.sum_of(parts, gt_encoder))
     arguments = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
     if options.overfit_batches is not None:
         del arguments["train_data"], arguments["val_data"], arguments["augmentation"]
-        overfit(data=plan.train_data, batches=options.overfit_batches, **arguments)
-        return
-    history = fit(**arguments)
-    if not is_first:
-        return
-    if len(history) < options.epochs and not ended_early():
+        history = overfit(data=plan.train_data, batches=options.overfit_batches, **arguments)
+    else:
+        history = fit(**arguments)
+    if history.interrupted:
         tell(f"stopped after {len(history)} of {options.epochs} epochs; dichoseg train --resume {out} continues")
         raise SystemExit(130)
+    if not is_first or options.overfit_batches is not None:
+        return
     before = f"{history[0]['loss']:.4f} -> " if len(history) > 1 else ""
     print(f"loss {before}{history[-1]['loss']:.4f}; model in {out}")
     score_run(plan, history)
@@ -58,10 +59,11 @@ def complete(options: Train) -> tuple[Train, Path, Path]:
         command = RunFolder(run, resume=True).read_plan().get("command")
         if command is None:
             raise FileNotFoundError(f"no run of `dichoseg train` in {run}")
-        options = dataclasses.replace(tyro.cli(Train, args=command[1:], config=CONFIG), out=run, resume=run)
+        stored = tyro.cli(Train, args=command[1:], config=CONFIG, prog="dichoseg train")
+        options = dataclasses.replace(stored, out=run, resume=run)
     out = options.out or run
     if options.data is None or out is None:
         raise ValueError("wanted DATA and --out, or --resume with the folder of a run")
-    if run is not None and run != out:
+    if run is not None and run.resolve() != out.resolve():
         raise ValueError(f"--out {out} and --resume {run} are two folders; a run is resumed in its own")
     return options, options.data, out

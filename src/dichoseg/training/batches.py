@@ -5,15 +5,18 @@ from __future__ import annotations
 import bisect
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, final
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
+from ..checking import whole
 from ..contracts import Augmentation, Image, Mask, Model, PixelSource, Samples, length
 from ..data.decoding import to_unit
 from ..runtime.device import CHANNELS_LAST
@@ -48,6 +51,10 @@ class Batch(NamedTuple):
     key: tuple[int, ...]
     """Seed of the batch: seed, epoch and step, and the rank if there are several."""
 
+    def seeded(self) -> AbstractContextManager[None]:
+        """Seed forward and backward pass of this batch inside a block, as `fit` does; it matters for dropout."""
+        return seeded(*self.key, 3, device=self.image.device)  # 3: another stream than the augmentation's
+
 
 @final
 class Batches:
@@ -69,7 +76,8 @@ class Batches:
         seed: Seed of the order, the data set's own randomness and the augmentation.
         ranks: Ranks that share the data. In `epoch` each takes its part of every batch, and a rank without an image of
             its own in the last batch repeats the first; in `in_order` they take whole batches in turn.
-        drop_last: Whether `epoch` leaves out a last batch that is smaller.
+        drop_last: Whether `epoch` leaves out a last batch that is smaller. Default: only if it would hold a single
+            image on some rank and the model has batch norm.
     """
 
     def __init__(
@@ -79,28 +87,32 @@ class Batches:
         *,
         batch_size: int,
         augmentation: Augmentation | None = None,
-        device: torch.device = CPU,
+        device: str | torch.device = CPU,
         workers: int = 0,
         seed: int = 0,
         ranks: Ranks = ALONE,
-        drop_last: bool = False,
+        drop_last: bool | None = None,
     ) -> None:
         self.model = model
-        self.batch_size = batch_size
+        self.batch_size = whole("batch_size", batch_size, least=1)
         self.augmentation = augmentation
-        self.device = device
+        self.device = device = torch.device(device)
         self.seed = seed
         self.ranks = ranks
         self.samples = length(data)
         self.together = batch_size * ranks.world_size
         """Number of images per batch, over all ranks."""
-        self.images = self.samples - (self.samples % self.together if drop_last else 0)
+        rest = self.samples % self.together
+        if drop_last is None:
+            drop_last = batch_size > 1 and rest < 2 * ranks.world_size and has_live_batch_norm(model)
+        self.images = self.samples - (rest if drop_last else 0)
         """Number of images per epoch."""
-        self._plan: list[list[tuple[int, int]]] = []  # epoch and index of each sample, by batch
+        self._order: list[list[tuple[int, int]]] = []  # epoch and index of each sample, by batch
+        self._current: object = None
         scale = getattr(augmentation, "input_scale", 1.0)
         self._loader: DataLoader[Any] = DataLoader(
             _Prepared(data, model, scale=scale, seed=seed),
-            batch_sampler=self._plan,
+            batch_sampler=self._order,
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
@@ -140,14 +152,22 @@ class Batches:
             self._loader._iterator = None
 
     def _load(self, groups: list[list[int]], epoch: int) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
-        self._plan[:] = [[(epoch, index) for index in group] for group in groups]
+        self._order[:] = [[(epoch, index) for index in group] for group in groups]
+        self._current = groups
         for batch in self._loader:
+            if self._current is not groups:
+                raise RuntimeError("another epoch of these Batches has begun; make two of them to read two at once")
             if isinstance(batch, Exception):
                 try:
                     raise batch
                 finally:
                     del batch  # or its traceback would keep this frame, and with it the workers
             yield batch
+
+
+def has_live_batch_norm(model: object) -> bool:
+    """Return whether a model holds batch norms that take their statistics from the batch when it trains."""
+    return isinstance(model, nn.Module) and any(isinstance(module, _BatchNorm) for module in model.modules())
 
 
 def _split(order: list[int], size: int) -> list[list[int]]:

@@ -6,6 +6,7 @@ import logging
 import math
 import warnings
 import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -105,7 +106,9 @@ class EarlyStopping:
         key = find_key(row, self.metric)
         if key is None:
             missing = score_key(self.metric)[0]
-            hint = " (validation scores need val_data)" if missing.startswith(VALIDATION) else ""
+            hint = (
+                " (it needs val_data, and best= if it is a registered metric)" if missing.startswith(VALIDATION) else ""
+            )
             raise ValueError(f"EarlyStopping finds no {missing!r} in the epoch's row{hint}; it has {', '.join(row)}")
         epoch, score = int(row["epoch"]), gain(row, key)
         if epoch == 1:  # another run
@@ -149,23 +152,35 @@ class Callbacks:
 
     def __call__(self, model: Model, row: Row) -> bool:
         """Call all of them; return whether one asks to end training."""
-        answers = [function(model, row) for function in self.functions]
-        row |= {name: value if type(value) in (int, float) else float(value) for name, value in row.items()}
-        return any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
+        ends = False
+        for function in self.functions:
+            answer = function(model, row)
+            ends |= isinstance(answer, bool | np.bool_) and bool(answer)
+            row |= {name: _number(name, value) for name, value in row.items()}
+        return ends
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of each callable that has one, by its position and type."""
-        return {
-            _key(index, function): function.state_dict()
-            for index, function in enumerate(self.functions)
-            if hasattr(function, "state_dict")
-        }
+        """Return the state of each callable that has one, by its type and number."""
+        return {key: function.state_dict() for key, function in self._stateful()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the state of each callable that has one."""
-        for index, function in enumerate(self.functions):
-            if hasattr(function, "load_state_dict") and _key(index, function) in state:
-                function.load_state_dict(state[_key(index, function)])
+        stateful = dict(self._stateful())
+        for key, values in state.items():
+            if key in stateful:
+                stateful[key].load_state_dict(values)
+            else:
+                logger.warning("on_epoch has no %s any more, whose state is dropped", key)
+
+    def _stateful(self) -> list[tuple[str, Any]]:
+        counts: Counter[str] = Counter()
+        found: list[tuple[str, Any]] = []
+        for function in self.functions:
+            if hasattr(function, "state_dict") and hasattr(function, "load_state_dict"):
+                kind = type(function).__name__
+                counts[kind] += 1
+                found.append((f"{kind} {counts[kind]}", function))
+        return found
 
     def resume(self, history: Sequence[Row]) -> None:
         """Call the former method `resume(history)` of callables that have no `load_state_dict`."""
@@ -180,8 +195,14 @@ class Callbacks:
                 function.resume(history)
 
 
-def _key(index: int, function: object) -> str:
-    return f"{index} {type(function).__name__}"
+def _number(name: str, value: object) -> float:
+    """Return a value of a row as a plain number, whatever type of number a callable has added."""
+    if type(value) in (int, float):
+        return value  # type: ignore[return-value]
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(f"on_epoch must add numbers to the row; got {name}={value!r}") from None
 
 
 def _group(name: str) -> str:

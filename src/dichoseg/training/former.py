@@ -12,17 +12,17 @@ from typing import Any, ParamSpec
 from torch.utils.data import Subset
 
 from .optimization import Optimization
-from .rows import Row
+from .rows import History
 
 P = ParamSpec("P")
 OPTIONS = ("optimizer", "schedule", "accumulate", "clip_norm", "ema", "precision")
 
 
-def with_former_arguments(fit: Callable[P, list[Row]]) -> Callable[P, list[Row]]:
+def with_former_arguments(fit: Callable[P, History]) -> Callable[P, History]:
     """Let `fit` take its former arguments, with a `DeprecationWarning`."""
 
     @functools.wraps(fit)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> list[Row]:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> History:
         given: dict[str, Any] = kwargs
         options = {name: given.pop(name) for name in OPTIONS if name in given}
         for name in options:

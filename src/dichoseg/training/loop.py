@@ -11,7 +11,7 @@ from ..contracts import Augmentation, Model, Objective, Samples
 from .former import with_former_arguments
 from .optimization import Optimization
 from .plan import OnEpoch, Plan
-from .rows import Row
+from .rows import History
 from .selection import DEFAULT_BEST
 from .session import open_session
 
@@ -34,7 +34,7 @@ def fit(
     out: str | Path | None = None,
     resume: bool = False,
     on_epoch: OnEpoch | Sequence[OnEpoch] = (),
-) -> list[Row]:
+) -> History:
     """Train a model.
 
     Each step loads images and masks, resizes them to the model's size, augments them on the device, normalizes them and
@@ -79,7 +79,8 @@ def fit(
             Training ends when one returns True. If it has `state_dict` and `load_state_dict`, its state is resumed too.
 
     Returns:
-        One row per epoch; fewer than `epochs` if training was stopped, and then the model holds its last weights.
+        One row per epoch. If a signal stopped training, its `interrupted` is True, and the model holds its last
+        weights.
 
     Raises:
         FloatingPointError: A loss or a gradient is not finite. The message names the term, the step, the images and,

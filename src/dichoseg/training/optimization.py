@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ..checking import choice, function, number, whole
+from ..checking import choice, number, whole
 from .schedules import cosine
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ class Optimization:
         schedule: Function that makes the learning rate schedule: `schedule(optimizer, steps)`, stepped after each step
             of the optimizer, such as `functools.partial(cosine, warmup=500)`.
         accumulate: Number of batches per step of the optimizer; the loss is the mean over their images.
-        clip_norm: Maximum norm of the gradient; None disables clipping.
+        clip_norm: Maximum norm of the gradient; inf or None disables clipping.
         ema: Decay of an exponential moving average of the weights, such as 0.999. The average is validated, saved and
-            kept. Default: no average.
+            kept.
         precision: `auto` is bfloat16 autocast if the hardware has it natively, else float32. `float16` scales the loss
             and skips steps whose gradient overflows.
     """
@@ -58,11 +59,12 @@ class Optimization:
 
     def __post_init__(self) -> None:
         number("learning_rate", self.learning_rate)
-        function("optimizer", self.optimizer, "torch.optim.SGD")
-        function("schedule", self.schedule, "dichoseg.training.cosine")
+        for name, example in (("optimizer", "torch.optim.SGD"), ("schedule", "dichoseg.training.cosine")):
+            if not callable(getattr(self, name)):
+                raise TypeError(f"{name} must be a function, such as {example}; got {getattr(self, name)!r}")
         whole("accumulate", self.accumulate, least=1)
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise ValueError(f"clip_norm must be above 0, or None; got {self.clip_norm}")
-        if self.ema is not None and not 0 < self.ema < 1:
-            raise ValueError(f"ema must be between 0 and 1, such as 0.999; got {self.ema}")
+        if self.clip_norm is not None and not (isinstance(self.clip_norm, Real) and self.clip_norm > 0):
+            raise ValueError(f"clip_norm must be a number above 0, or None; got {self.clip_norm!r}")
+        if self.ema is not None and not (isinstance(self.ema, Real) and 0 < self.ema < 1):
+            raise ValueError(f"ema must be between 0 and 1, such as 0.999; got {self.ema!r}")
         choice("precision", self.precision, ("auto", "float32", "bfloat16", "float16"))

@@ -10,14 +10,14 @@ from torch.utils.data import Dataset, Subset
 from ..checking import whole
 from ..contracts import Model, Samples, length
 from .loop import fit
-from .rows import Row
+from .rows import History
 
 logger = logging.getLogger(__name__)
 
 
 def overfit(
     model: Model, data: Samples, *, batches: int = 4, batch_size: int = 8, epochs: int = 50, **fit_args: Any
-) -> list[Row]:
+) -> History:
     """Check that model, objective and optimizer can learn: train on a few batches, and validate on the same images.
 
     Logs whether the loss fell by half. Leave out the augmentation, and the `transform` of the data set.
@@ -33,9 +33,11 @@ def overfit(
     Returns:
         One row per epoch, as `fit` returns them.
     """
-    count = min(whole("batches", batches, least=1) * batch_size, length(data))
+    count = min(whole("batches", batches, least=1) * whole("batch_size", batch_size, least=1), length(data))
     few = Subset(cast(Dataset[Any], data), range(count))
     history = fit(model, few, val_data=few, epochs=epochs, batch_size=batch_size, **fit_args)
+    if history.interrupted:
+        return history
     first, last = history[0]["loss"], history[-1]["loss"]
     told = (
         f"loss {first:.4g} -> {last:.4g} in {len(history)} epochs, "

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import torch
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..batch_norm import is_uncalibrated
 from ..checking import function, whole
@@ -49,8 +47,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         unwrapped(self.model)
-        for name, least in (("epochs", 1), ("batch_size", 1), ("workers", 0), ("seed", 0)):
-            whole(name, getattr(self, name), least=least)
+        check_numbers(epochs=self.epochs, batch_size=self.batch_size, workers=self.workers, seed=self.seed)
         if not isinstance(self.optimization, Optimization):
             raise TypeError(f"optimization must be an Optimization; got {self.optimization!r}")
         function("augmentation", self.augmentation, "gpu_augmentation('isnet')")
@@ -88,17 +85,13 @@ class Plan:
         """The folder of the run, if it has one; the first rank may already have written to it."""
         return None if self.out is None else RunFolder(self.out, resume=self.resume or not launched().is_first)
 
-    @property
-    def drop_last(self) -> bool:
-        """Whether an epoch leaves out its last batch, because live batch norm would see one image on some rank."""
-        world_size = launched().world_size
-        rest = length(self.train_data) % (self.batch_size * world_size)
-        return self.batch_size > 1 and 0 < rest < 2 * world_size and has_live_batch_norm(self.model)
 
-
-def has_live_batch_norm(model: nn.Module) -> bool:
-    """Return whether a model holds batch norms that take their statistics from the batch when it trains."""
-    return any(isinstance(module, _BatchNorm) for module in model.modules())
+def check_numbers(*, epochs: int, batch_size: int, workers: int, seed: int) -> None:
+    """Check the numbers of a run, which need no data."""
+    whole("epochs", epochs, least=1)
+    whole("batch_size", batch_size, least=1)
+    whole("workers", workers, least=0)
+    whole("seed", seed, least=0)
 
 
 def _check_model(model: Model, autocast: torch.dtype | None) -> None:

@@ -20,6 +20,14 @@ VALIDATION = ("val_", "quick_")
 """Prefixes of scores that need validation data."""
 
 
+@final
+class History(list[Row]):
+    """Rows of a run, in order."""
+
+    interrupted = False
+    """Whether training was stopped by a signal, and can be resumed."""
+
+
 def grouped(values: Mapping[str, float]) -> dict[str, float]:
     """Sum numbered terms: `side_1`, `side_2`, ... become `side`."""
     sums: dict[str, float] = {}
@@ -64,7 +72,7 @@ class Meter:
     def times(self, images: int, device_type: str) -> Row:
         """Return the keys in `RUN`, except the learning rate, of an epoch with so many images."""
         return {
-            "images_per_second": (images - self.resumed_at) / self.trained,
+            "images_per_second": max(images - self.resumed_at, 0) / self.trained,
             "busy": self.busy / self.trained,
             "memory_gb": most_memory_used(device_type),
             "seconds": time.perf_counter() - self.started,

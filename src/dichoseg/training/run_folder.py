@@ -39,8 +39,6 @@ BROKEN = "broken_batch.pt"
 """File with the batch whose loss was not finite."""
 TENSORBOARD = "tensorboard"
 """Subfolder in which `dichoseg train` writes files for TensorBoard."""
-OWN = ("best", BROKEN, "curves.png", "history.csv", "last", "scores.json", "sheets", STATE, TENSORBOARD)
-"""Everything else in a run's folder."""
 
 
 @final
@@ -58,8 +56,8 @@ class RunFolder:
       `epoch` and `step`, for `torch.load`.
 
     Args:
-        path: Folder that is new, empty, or holds at most a GT encoder and `plan.json`.
-        resume: Whether the folder may hold a run.
+        path: Folder that is new, empty, or holds only what precedes a run, such as a GT encoder.
+        resume: Whether the folder may hold a run and other files.
 
     Raises:
         FileExistsError: The folder holds something else.
@@ -70,11 +68,11 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise FileExistsError(f"{self.path} is a file; wanted a new folder for this run")
         held = sorted(item.name for item in self.path.iterdir()) if self.path.exists() else []
-        allowed = {GT_ENCODER, PLAN, *(OWN if resume else ())}
-        foreign = [name for name in held if name not in allowed and not name.startswith(".")]  # such as .DS_Store
-        if foreign:
-            wanted = "only files of the run" if resume else "a new folder for this run"
-            raise FileExistsError(f"{self.path} already holds something ({foreign[0]}); wanted {wanted}")
+        foreign = [name for name in held if name not in (GT_ENCODER, PLAN, BROKEN) and not name.startswith(".")]
+        if foreign and not resume:
+            raise FileExistsError(
+                f"{self.path} already holds something ({foreign[0]}); wanted a new folder for this run"
+            )
 
     def remove_leftovers(self) -> None:
         """Remove partial files of a process that was killed while it wrote."""
@@ -107,6 +105,20 @@ class RunFolder:
         """Write items of `plan.json`, keeping the others."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.path / PLAN, {"format_version": FORMAT_VERSION} | self.read_plan() | content)
+
+    def can_resume(self) -> bool:
+        """Return whether there is a state to resume from; raise a ValueError if that of a run with epochs is missing.
+
+        The files of the first epoch may have been written without its state, which comes last.
+        """
+        history = self.path / "history.csv"
+        if (self.path / STATE).exists():
+            return True
+        if history.exists() and len(history.read_text(encoding="utf-8").splitlines()) > 2:
+            raise ValueError(
+                f"{self.path} holds a run without {STATE}, so it cannot be resumed; start a new run from its weights"
+            )
+        return False
 
     def check_settings(self, settings: dict[str, Any]) -> None:
         """Raise a ValueError if the settings of the run that is resumed were others."""

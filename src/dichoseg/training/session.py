@@ -14,15 +14,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..runtime.memory import is_out_of_memory
-from ..runtime.seeding import seeded
 from ..runtime.signals import stoppable
-from .batches import Batch, Batches
+from .batches import Batch, Batches, has_live_batch_norm
 from .callbacks import Callbacks
 from .checkpoint import Cursor, Stateful, load_state, parts_of, save_state
 from .first_epoch import FirstEpoch
-from .plan import Plan, has_live_batch_norm
+from .plan import Plan
 from .ranks import Ranks, joined, launched
-from .rows import Meter, Row, grouped
+from .rows import History, Meter, Row, grouped
 from .run_folder import STATE
 from .selection import DEFAULT_BEST, find_key, score_key, score_of
 from .settings import settings_of
@@ -72,7 +71,7 @@ class Session:
         model, batch_size, workers = plan.model, plan.batch_size, plan.workers
         self.training = Batches(
             plan.train_data, model, batch_size=batch_size, augmentation=plan.augmentation, device=device,
-            workers=workers, seed=plan.seed, ranks=ranks, drop_last=plan.drop_last,
+            workers=workers, seed=plan.seed, ranks=ranks,
         )  # fmt: skip
         self.validation = None
         if plan.val_data is not None:
@@ -105,7 +104,10 @@ class Session:
         self.plan.supervision.train()
         done = self.cursor.step
         self.rate = float(self.stepper.schedule.get_last_lr()[0])
-        self.meter = Meter(self.cursor.totals if self.ranks.is_first else {}, seen=done * self.training.together)
+        self.meter = Meter(
+            self.cursor.totals if self.ranks.is_first else {},
+            seen=min(done * self.training.together, self.training.images),
+        )
         bar = tqdm(
             self.training.epoch(epoch, start=done),
             desc=f"epoch {epoch}/{self.plan.epochs}",
@@ -126,7 +128,7 @@ class Session:
         self.names = batch.names if begins else self.names + batch.names
         started = time.perf_counter()
         try:
-            with seeded(*batch.key, 3, device=self.device):  # 3: another stream than the augmentation's
+            with batch.seeded():
                 values = self.stepper.backward(
                     batch.image, batch.mask, weight=batch.own / images, syncs=self.window_ends
                 )
@@ -184,7 +186,7 @@ class Session:
         self._save()
         return True
 
-    def interrupt(self) -> list[Row]:
+    def interrupt(self) -> History:
         """Save the state of a run that was asked to stop; return its history."""
         if 0 < self.cursor.step < len(self.training):
             self.cursor.totals = self.ranks.sum(self.meter.totals)
@@ -192,11 +194,13 @@ class Session:
             self._save()
         if self.ranks.is_first:
             logger.warning("stopped in epoch %d; resume=True continues from there", self.cursor.epoch)
-        return self.cursor.history
+        history = History(self.cursor.history)
+        history.interrupted = True
+        return history
 
-    def finish(self) -> list[Row]:
+    def finish(self) -> History:
         """Give the model its best weights, or the average if nothing was validated; return the history."""
-        history = self.cursor.history
+        history = History(self.cursor.history)
         if self.best_state is not None:
             self.plan.model.load_state_dict(self.best_state)
         elif self.stepper.average is not None:
@@ -227,7 +231,7 @@ def _start(session: Session) -> None:
     plan, folder, is_first = session.plan, session.plan.folder, session.ranks.is_first
     if folder is not None:
         settings = settings_of(plan, session.stepper)
-        if plan.resume and (folder.path / STATE).exists():
+        if plan.resume and folder.can_resume():
             folder.check_settings(settings)
             load_state(folder.path / STATE, session.parts)
             session.callbacks.resume(session.cursor.history)
@@ -238,6 +242,11 @@ def _start(session: Session) -> None:
         elif is_first:
             folder.remove_leftovers()
             folder.update_plan(settings=settings)
+    reached = session.ranks.gather((session.cursor.epoch, session.cursor.step))
+    if len(set(reached)) > 1:
+        raise RuntimeError(
+            f"the processes resume from different states {reached}; do they share the folder {plan.out}?"
+        )
     left_out = session.training.samples - session.training.images
     if is_first and left_out:
         logger.info(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import inspect
 import re
 from typing import Any
 
 import torch
+from torch import nn
+from torch.utils.data import ConcatDataset, Subset
 
-from ..contracts import Model, Objective, Samples, length
+from ..contracts import Model, Objective, length
 from ..data.folder import FolderDataset
 from .plan import Plan
 from .selection import score_key
@@ -32,14 +36,14 @@ def settings_of(plan: Plan, stepper: Stepper) -> dict[str, Any]:
         "the number of parameters that learn": learning,
         "the model's parameters": _digest(parameters),
         "the number of samples": length(plan.train_data),
-        "the samples": _describe_data(plan.train_data),
+        "the samples": describe_data(plan.train_data),
         "the number of validation samples": 0 if plan.val_data is None else length(plan.val_data),
-        "the validation samples": _describe_data(plan.val_data),
-        "the objective": _describe_objective(plan.supervision),
+        "the validation samples": describe_data(plan.val_data),
+        "the objective": describe(plan.supervision),
         "the weights of the objective": _digest_weights(plan.supervision),
-        "the augmentation": _describe(plan.augmentation),
+        "the augmentation": describe(plan.augmentation),
         "the optimizer": f"{type(stepper.optimizer).__name__} {groups}",
-        "the schedule": _describe(options.schedule),
+        "the schedule": describe(options.schedule),
         "precision": str(stepper.dtype or torch.float32),
         "clip_norm": options.clip_norm,
         "accumulate": options.accumulate,
@@ -52,33 +56,48 @@ def settings_of(plan: Plan, stepper: Stepper) -> dict[str, Any]:
     }
 
 
-def _describe(value: object) -> str:
-    """Return the repr of an object without addresses in memory."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+def describe(value: object) -> str:
+    """Return the type and the public attributes of an object, the same in every process.
+
+    Modules are described with their children, functions by their names, networks by their types only.
+    """
+    if isinstance(value, nn.Module):
+        attributes = {} if isinstance(value, Model) else _public(value) | dict(value.named_children())
+        inside = ", ".join(f"{name}={describe(part)}" for name, part in attributes.items())
+        return f"{type(value).__name__}({inside})"
+    if isinstance(value, functools.partial):
+        inside = ", ".join(map(describe, (value.func, *value.args, *value.keywords.items())))
+        return f"partial({inside})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {describe(part)}" for name, part in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(describe, value))})"
+    if isinstance(value, torch.Tensor):
+        return f"Tensor{tuple(value.shape)}"
+    name = getattr(value, "__qualname__", None)
+    return str(name) if name else re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
-def _describe_data(data: Samples | None) -> str:
-    """Return a description of a data set that does not depend on where its files are."""
-    if not isinstance(data, FolderDataset):
-        return ""
-    options = (data.foreground, data.resize_masks, _describe(data.transform))
-    return _digest([[name for name, *_ in data.files], options])
+def _public(value: object) -> dict[str, Any]:
+    return {name: part for name, part in vars(value).items() if not name.startswith("_") and name != "training"}
 
 
-def _describe_objective(objective: Objective) -> str:
-    """Return the types and plain settings of an objective's parts, without the inside of a GT encoder."""
-    networks = [name for name, module in objective.named_modules() if isinstance(module, Model)]
-    parts = []
-    for name, module in objective.named_modules():
-        if not any(name.startswith(f"{network}.") for network in networks):
-            plain = {
-                key: value
-                for key, value in vars(module).items()
-                if not key.startswith("_") and key != "training" and isinstance(value, bool | int | float | str | dict)
-            }
-            shown = "" if isinstance(module, Model) else ", ".join(f"{key}={value}" for key, value in plain.items())
-            parts.append(f"{name or 'all'}: {type(module).__name__}({shown})")
-    return ", ".join(parts)
+def describe_data(data: object) -> str:
+    """Return a description of a data set, of the plain arguments that it was made with; not of where its files are."""
+    if isinstance(data, FolderDataset):
+        options = (data.foreground, data.resize_masks, describe(data.transform))
+        return _digest([[name for name, *_ in data.files], options])
+    if isinstance(data, Subset):
+        return _digest([describe_data(data.dataset), list(data.indices)])
+    if isinstance(data, ConcatDataset):
+        return _digest([describe_data(part) for part in data.datasets])
+    arguments = inspect.signature(type(data).__init__).parameters
+    plain = {
+        name: part
+        for name, part in getattr(data, "__dict__", {}).items()
+        if name in arguments and isinstance(part, bool | int | float | str)
+    }
+    return _digest(plain) if plain else ""
 
 
 def _digest(content: object) -> str:

@@ -10,6 +10,7 @@ from typing import cast, final
 import torch
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
 from ..contracts import Image, Mask, Model, Objective, Target
@@ -39,6 +40,7 @@ class NotFinite(FloatingPointError):
 def placed(model: Model, objective: Objective, device: torch.device) -> Iterator[None]:
     """Move model and objective to a device in channels-last layout; restore the model's device and mode afterwards."""
     home, was_training, objective_was = next(model.parameters()).device, model.training, objective.training
+    objective_home = next((value.device for value in objective.parameters()), home)
     layout = {parameter: parameter.is_contiguous() for parameter in model.parameters()}
     try:
         for module in (model, objective):
@@ -49,7 +51,7 @@ def placed(model: Model, objective: Objective, device: torch.device) -> Iterator
     finally:
         model.zero_grad(set_to_none=True)
         model.to(home).train(was_training)
-        objective.to(home).train(objective_was)
+        objective.to(objective_home).train(objective_was)
         for parameter, contiguous in layout.items():
             if contiguous:
                 parameter.data = parameter.data.contiguous()
@@ -77,8 +79,12 @@ class Stepper:
         device = next(model.parameters()).device
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = optimization.optimizer(trainable, lr=optimization.learning_rate)
+        if not isinstance(self.optimizer, torch.optim.Optimizer):
+            raise TypeError(f"optimizer must return a torch.optim.Optimizer; got {self.optimizer!r}")
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self.schedule = optimization.schedule(self.optimizer, steps)
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            raise TypeError("schedule must not need a score, as ReduceLROnPlateau does")
         self.dtype = autocast_dtype(optimization.precision, device)
         self.autocast = torch.autocast(device.type, self.dtype or torch.bfloat16, enabled=self.dtype is not None)
         self.scaler = GradScaler(device.type, enabled=self.dtype == torch.float16)
@@ -131,13 +137,14 @@ class Stepper:
         scale = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.skipped += 1
-        if self.scaler.get_scale() >= scale:  # else the step was skipped
+        if self.scaler.get_scale() < scale:  # the step was skipped
+            self.skipped += 1
+        else:
             self.skipped = 0
             self.schedule.step()
             if self.average is not None:
                 self.average.update_parameters(self.model)
-        self.optimizer.zero_grad(set_to_none=True)
+        self._terms.zero_grad(set_to_none=True)  # also parameters that the optimizer does not have
 
 
 def _check_finite(what: str, values: Mapping[str, float]) -> None:

@@ -88,7 +88,7 @@ def fit_gt_encoder(
         on_epoch=lambda _, row: row["quick_max_f"] > max_f,
         **fit_args,
     )
-    if len(history) < epochs and not (history and history[-1]["quick_max_f"] > max_f):
+    if history.interrupted:
         raise KeyboardInterrupt("the training of the GT encoder was stopped; its state is saved")
     best = max(row["quick_max_f"] for row in history)
     if best <= max_f:
