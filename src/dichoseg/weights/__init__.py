@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .card import ModelCard as ModelCard
     from .catalogue import list_weights as list_weights
     from .catalogue import resolve as resolve
+    from .fetching import fetch as fetch
     from .loading import convert_weights as convert_weights
     from .loading import create_model as create_model
     from .loading import load_model as load_model
@@ -23,6 +24,7 @@ else:
         {
             "card": "ModelCard",
             "catalogue": "list_weights resolve",
+            "fetching": "fetch",
             "loading": "convert_weights create_model load_model load_weights",
             "saving": "save_model",
         },
