@@ -1,0 +1,79 @@
+import hashlib
+import logging
+
+import pytest
+import torch
+
+from dichoseg import create_model, load_model, save_model
+from dichoseg.weights import catalogue, convert_weights, load_weights
+from dichoseg.weights.cache import own_path
+from dichoseg.weights.sources import Source, find_source
+
+from .test_cache import put
+
+
+@pytest.fixture
+def named(web, tmp_path, monkeypatch):
+    """Published weights `tiny` of U²-NetP, with a license and a preprocessing of their own, in the cache."""
+    torch.save(create_model("u2netp").state_dict(), tmp_path / "authors.pth")
+    content = (tmp_path / "authors.pth").read_bytes()
+    changes = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "preprocessing": {"scale": "unit"}}
+    record = web.record("missing", name="tiny", license="mit", license_source="its author", **changes)
+    put(own_path(record), content)
+    monkeypatch.setitem(catalogue._BY_NAME, "tiny", record)
+    monkeypatch.chdir(tmp_path)
+    return record
+
+
+def test_value_a_folder_comes_first_then_a_name(named, small_isnet, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "dichoseg")
+    assert find_source("tiny") == Source(own_path(named), record=named)
+    assert "tiny is published weights of that name" in caplog.text
+    save_model(small_isnet, "tiny")
+    assert find_source("tiny").folder.absolute() == tmp_path / "tiny"
+    assert "tiny is a saved model on this machine" in caplog.text
+    assert load_model("tiny").recipe["name"] == "isnet"
+    assert find_source("authors.pth").record is None
+    assert "authors.pth is a file on this machine" in caplog.text
+
+
+def test_value_a_model_by_name(named):
+    model = load_model("tiny")
+    assert model.recipe == {"name": "u2netp"}
+    assert (model.preprocessing.scale, model.preprocessing.size) == ("unit", 320)
+    assert model.origin is named
+    state = torch.load("authors.pth", weights_only=True)
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    filled = create_model("u2netp", weights="tiny", size=64)
+    assert (filled.preprocessing.scale, filled.preprocessing.size) == ("unit", 64)
+    assert load_weights(create_model("u2netp"), "tiny").path == own_path(named)
+    assert load_model("tiny", model=create_model("u2netp")).origin is named
+
+
+def test_value_the_license_travels(named, tmp_path):
+    save_model(load_model("tiny"), tmp_path / "saved")
+    convert_weights("tiny", tmp_path / "converted")
+    for folder in ("saved", "converted"):
+        card = (tmp_path / folder / "README.md").read_text()
+        assert "license: mit" in card.split("---")[1]
+        assert f"published weights tiny: {named.terms}." in card
+        assert load_model(tmp_path / folder).preprocessing.scale == "unit"
+
+
+def test_error_revision(named, small_isnet):
+    with pytest.raises(ValueError, match="tiny always means the same file; got revision='v1'"):
+        load_model("tiny", revision="v1")
+    save_model(small_isnet, "run")
+    with pytest.raises(ValueError, match="so it has no revisions; got revision='v1'"):
+        load_model("run", revision="v1")
+
+
+def test_error_nothing_is_found(named, tmp_path):
+    for source in (tmp_path, tmp_path / "nothing", "a/b/c", ".", "", "/", "runs/absent.pth"):
+        with pytest.raises(FileNotFoundError, match=r"no model at .*wanted a folder with config.json"):
+            find_source(source)
+    with pytest.raises(FileNotFoundError, match="no model at isnet-genral-use: .*did you mean isnet-general-use or"):
+        load_model("isnet-genral-use")
+    (tmp_path / "tiny").mkdir()
+    with pytest.raises(FileNotFoundError, match="rename or move this folder to use the published weights tiny"):
+        load_model("tiny")
