@@ -8,7 +8,7 @@ from huggingface_hub import constants
 from dichoseg.weights import cache
 from dichoseg.weights.cache import cache_folder, cached, is_cached, own_path, remove
 
-from .server import PAYLOAD, SHA256
+from ..web_server import PAYLOAD, SHA256
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 

@@ -6,7 +6,7 @@ import pytest
 from dichoseg.weights import download as module
 from dichoseg.weights.download import Refused, download
 
-from .server import PAYLOAD
+from ..web_server import PAYLOAD
 
 SIZE = len(PAYLOAD)
 

@@ -1,4 +1,3 @@
-import hashlib
 import logging
 
 import pytest
@@ -9,25 +8,10 @@ from dichoseg.weights import catalogue, convert_weights, load_weights
 from dichoseg.weights.cache import own_path
 from dichoseg.weights.sources import Source, find_source
 
-from .test_cache import put
 
-
-@pytest.fixture
-def named(web, tmp_path, monkeypatch):
-    """Published weights `tiny` of U²-NetP, with a license and a preprocessing of their own, in the cache."""
-    torch.save(create_model("u2netp").state_dict(), tmp_path / "authors.pth")
-    content = (tmp_path / "authors.pth").read_bytes()
-    changes = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "preprocessing": {"scale": "unit"}}
-    record = web.record("missing", name="tiny", license="mit", license_source="its author", **changes)
-    put(own_path(record), content)
-    monkeypatch.setitem(catalogue._BY_NAME, "tiny", record)
-    monkeypatch.chdir(tmp_path)
-    return record
-
-
-def test_value_a_folder_comes_first_then_a_name(named, small_isnet, tmp_path, caplog):
+def test_value_a_folder_comes_first_then_a_name(tiny_weights, small_isnet, tmp_path, caplog):
     caplog.set_level(logging.INFO, "dichoseg")
-    assert find_source("tiny") == Source(own_path(named), record=named)
+    assert find_source("tiny") == Source(own_path(tiny_weights), record=tiny_weights)
     assert "tiny is published weights of that name" in caplog.text
     save_model(small_isnet, "tiny")
     assert find_source("tiny").folder.absolute() == tmp_path / "tiny"
@@ -37,30 +21,30 @@ def test_value_a_folder_comes_first_then_a_name(named, small_isnet, tmp_path, ca
     assert "authors.pth is a file on this machine" in caplog.text
 
 
-def test_value_a_model_by_name(named):
+def test_value_a_model_by_name(tiny_weights):
     model = load_model("tiny")
     assert model.recipe == {"name": "u2netp"}
     assert (model.preprocessing.scale, model.preprocessing.size) == ("unit", 320)
-    assert model.origin is named
+    assert model.origin is tiny_weights
     state = torch.load("authors.pth", weights_only=True)
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
     filled = create_model("u2netp", weights="tiny", size=64)
     assert (filled.preprocessing.scale, filled.preprocessing.size) == ("unit", 64)
-    assert load_weights(create_model("u2netp"), "tiny").path == own_path(named)
-    assert load_model("tiny", model=create_model("u2netp")).origin is named
+    assert load_weights(create_model("u2netp"), "tiny").path == own_path(tiny_weights)
+    assert load_model("tiny", model=create_model("u2netp")).origin is tiny_weights
 
 
-def test_value_the_license_travels(named, tmp_path):
+def test_value_the_license_travels(tiny_weights, tmp_path):
     save_model(load_model("tiny"), tmp_path / "saved")
     convert_weights("tiny", tmp_path / "converted")
     for folder in ("saved", "converted"):
         card = (tmp_path / folder / "README.md").read_text()
         assert "license: mit" in card.split("---")[1]
-        assert f"published weights tiny: {named.terms}." in card
+        assert f"published weights tiny: {tiny_weights.terms}." in card
         assert load_model(tmp_path / folder).preprocessing.scale == "unit"
 
 
-def test_error_revision(named, small_isnet):
+def test_error_revision(tiny_weights, small_isnet):
     with pytest.raises(ValueError, match="tiny always means the same file; got revision='v1'"):
         load_model("tiny", revision="v1")
     save_model(small_isnet, "run")
@@ -68,7 +52,7 @@ def test_error_revision(named, small_isnet):
         load_model("run", revision="v1")
 
 
-def test_error_nothing_is_found(named, tmp_path):
+def test_error_nothing_is_found(tiny_weights, tmp_path):
     for source in (tmp_path, tmp_path / "nothing", "a/b/c", ".", "", "/", "runs/absent.pth"):
         with pytest.raises(FileNotFoundError, match=r"no model at .*wanted a folder with config.json"):
             find_source(source)
@@ -77,3 +61,12 @@ def test_error_nothing_is_found(named, tmp_path):
     (tmp_path / "tiny").mkdir()
     with pytest.raises(FileNotFoundError, match="rename or move this folder to use the published weights tiny"):
         load_model("tiny")
+
+
+def test_error_a_graph_without_onnx_is_not_downloaded(web, monkeypatch):
+    record = web.record("ok", name="graph", file="w.onnx")
+    monkeypatch.setitem(catalogue._BY_NAME, "graph", record)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"graph is an .onnx file.*dichoseg\[onnx\]"):
+        find_source("graph")
+    assert web.requests() == []

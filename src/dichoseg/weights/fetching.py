@@ -85,7 +85,8 @@ def _require_license(record: Weights, accept: bool) -> None:
     if record.commercial != "no" or note.exists():
         return
     if not accept:
-        raise ValueError(f"{record.name} wants its license accepted, by accept_license=True: {record.terms}")
+        how = f"fetch(..., accept_license=True), or `dichoseg download {record.name} --accept-license`"
+        raise ValueError(f"the license of {record.name} must be accepted once, by {how}: {record.terms}")
     _make_folder(note.parent)
     note.write_text(f"{record.name}: {record.terms}\n")
 

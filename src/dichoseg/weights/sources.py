@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import re
 from pathlib import Path
@@ -52,6 +53,8 @@ def find_source(source: str | Path, *, revision: str | None = None) -> Source:
     if record is not None:
         if revision is not None:
             raise ValueError(f"{record.name} always means the same file; got revision={revision!r}")
+        if record.file.endswith(".onnx") and importlib.util.find_spec("onnx") is None:
+            raise ImportError(f"{record.name} is an .onnx file, which needs onnx: pip install 'dichoseg[onnx]'")
         file = fetch(record)
         logger.info("%s is published weights of that name: %s", record.name, file)
         return Source(file, record=record)
