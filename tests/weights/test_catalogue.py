@@ -1,6 +1,7 @@
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,16 @@ def test_value_known_files_and_preprocessing():
     assert "license: not stated (the authors state none; " in general.terms
     assert create_model(resolve("u2net").network).preprocessing.size == 320
     assert [name for name in list_weights() if resolve(name).commercial == "no"] == ["rmbg-1.4", "rmbg-1.4-onnx"]
+
+
+def test_value_the_page_has_every_record():
+    page = (Path(__file__).parents[2] / "docs/how-to/weights.md").read_text()
+    for record in RECORDS:
+        size = "?" if record.bytes is None else f"{record.bytes / 1e6:.0f}"
+        license = record.license or "not stated"
+        fields = (f"`{record.name}`", f"`{record.network}`", size, record.purpose, license, record.commercial)
+        assert f"| {' | '.join(fields)} |\n" in page
+    assert page.count("\n| `") == len(RECORDS) + 5, "and the five variables"
 
 
 def test_value_names_of_rembg():
