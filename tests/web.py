@@ -55,9 +55,10 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def web(server, request, tmp_path, monkeypatch) -> Web:
     """The server, and an environment without proxies and with an empty cache in `tmp_path`."""
-    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("DICHOSEG_")]:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    for name in ("DICHOSEG_MIRROR", "DICHOSEG_OFFLINE", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_PROGRESS_BARS"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DICHOSEG_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("dichoseg.weights.download.WAITS", (0.0, 0.01))
     return Web(server, f"{os.getpid()}-{abs(hash(request.node.nodeid))}")

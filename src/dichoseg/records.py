@@ -74,7 +74,7 @@ class Weights:
         bytes: Size of the file. Default: unknown.
         preprocessing: Values that differ from the network's own preprocessing.
         license: License of the weights, as an identifier of the Hugging Face hub. Default: not stated.
-        license_source: Source of the license: who states it, or what is stated instead.
+        license_source: Source of the license, or of the uncertainty about it.
         commercial: Whether the license allows commercial use.
         training_data: Data that the network was trained on.
         purpose: Subject of the masks, such as `"people"`.

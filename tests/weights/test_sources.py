@@ -1,4 +1,9 @@
 import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -70,3 +75,31 @@ def test_error_a_graph_without_onnx_is_not_downloaded(web, monkeypatch):
     with pytest.raises(ImportError, match=r"graph is an .onnx file.*dichoseg\[onnx\]"):
         find_source("graph")
     assert web.requests() == []
+
+
+@pytest.mark.skipif("DICHOSEG_TEST_WEIGHTS" not in os.environ, reason="the path of isnet-general-use-fp16's file")
+def test_value_a_real_file_from_a_mirror(web, tmp_path, monkeypatch):
+    """From a plain web server, which knows no ranges, to the logits of the file itself; then again offline."""
+    file, record = Path(os.environ["DICHOSEG_TEST_WEIGHTS"]), catalogue.resolve("isnet-general-use-fp16")
+    (tmp_path / "mirror" / record.sha256).mkdir(parents=True)
+    shutil.copy(file, tmp_path / "mirror" / record.sha256 / record.file)
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "http.server",
+        "0",
+        "--bind",
+        "127.0.0.1",
+        "--directory",
+        tmp_path / "mirror",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        port = server.stdout.readline().split(" port ")[1].split()[0]
+        monkeypatch.setenv("DICHOSEG_MIRROR", f"http://127.0.0.1:{port}")
+        model = load_model(record.name)
+        server.terminate()
+    image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(model.logits(image), load_model(file).logits(image))
+    monkeypatch.setenv("DICHOSEG_OFFLINE", "1")
+    assert torch.equal(model.logits(image), load_model(record.name).logits(image))

@@ -52,7 +52,7 @@ def description(record: Weights) -> str:
 
 
 def by_hand(record: Weights) -> str:
-    """Return what a user needs to download a file without dichoseg: its addresses, checksum and place."""
+    """Return the addresses, checksum and place of a file, for a download without dichoseg."""
     algorithm, digits = record.checksum
     return "\n".join([*map(web_address, record.addresses), f"  {algorithm} {digits}", f"  to {own_path(record)}"])
 

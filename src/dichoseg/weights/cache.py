@@ -1,4 +1,4 @@
-"""Places of downloaded weights on this machine, and their checksums; without torch."""
+"""Places of downloaded weights on this machine, and their checksums. Importable without torch."""
 
 from __future__ import annotations
 

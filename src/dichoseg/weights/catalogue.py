@@ -12,9 +12,9 @@ from ..registry import OWN_PACKAGE, components
 logger = logging.getLogger(__name__)
 
 DEFAULT = "isnet-general-use"
-"""Weights for photographs of anything, where none are named."""
+"""Default weights, for photographs of any subject."""
 ALIASES = {"u2net_human_seg": "u2net-human"}
-"""rembg's name -> ours, where they differ."""
+"""rembg's names that differ from ours -> ours."""
 
 _REMBG = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
 _ISNET = "arXiv:2203.03041"
@@ -166,7 +166,7 @@ def resolve(name: str) -> Weights:
         name: A name in `list_weights()`, or rembg's name of one.
 
     Raises:
-        ValueError: There is no such name; the message has the nearest ones.
+        ValueError: The name is unknown; the message has the nearest ones.
     """
     record = find_weights(name)
     if record is None:

@@ -1,4 +1,4 @@
-"""Download of one file from a web address, resumed where an earlier attempt ended; without torch."""
+"""Download one file from a web address, and resume earlier attempts. Importable without torch."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def download(address: str, part: Path, *, size: int | None, timeout: float, show
         show_bar: Whether to show a progress bar on stderr.
 
     Raises:
-        Refused: The address does not provide the file; what has come so far is kept.
+        Refused: The address does not provide the file; the partial file is kept.
         OSError: The file cannot be written.
     """
     waits = iter(WAITS)
@@ -71,7 +71,7 @@ def check_space(folder: Path, size: int) -> None:
 
 
 def _transfer(address: str, part: Path, *, size: int | None, timeout: float, show_bar: bool) -> None:
-    """Request what a partial file lacks, once, and append it."""
+    """Request the rest of a partial file, once, and append it."""
     from tqdm import tqdm
 
     offset = _size(part)
@@ -124,7 +124,7 @@ def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
     """Iterate over the contents of a response."""
     while True:
         try:
-            chunk = response.read1(CHUNK)  # what has come, so that a stall loses nothing
+            chunk = response.read1(CHUNK)  # all that is available, so that a stall loses nothing
         except (OSError, http.client.HTTPException) as error:
             raise _Interrupted(_reason(error)) from error
         if not chunk:

@@ -1,4 +1,4 @@
-"""Fetch published weights: from this machine, from a mirror, or from the addresses of their record; without torch."""
+"""Fetch published weights: from this machine, a mirror, or their addresses. Importable without torch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fetch(record: Weights, *, accept_license: bool = False, quiet: bool = False,
         timeout: Longest time without data, in seconds.
 
     Raises:
-        FileNotFoundError: The file is not on this machine, and downloads are off or there is no address.
+        FileNotFoundError: The file is not on this machine, and downloads are off or the record has no address.
         ConnectionError: No address provides the file; the message lists what happened at each.
         ValueError: The license must be accepted first, or another file is in its place.
         OSError: The file cannot be written.
@@ -93,9 +93,10 @@ def _require_license(record: Weights, accept: bool) -> None:
 
 def _by_hand(record: Weights) -> str:
     algorithm, digits = record.checksum
+    elsewhere = f"run `dichoseg download {record.name} --to .` elsewhere, and " if record.addresses else ""
     return (
-        f"fetch it elsewhere (`dichoseg download {record.name} --to .`, or any other way), and copy {record.file} "
-        f"({algorithm} {digits}) to {own_path(record).parent}; or set DICHOSEG_MIRROR to a web server that has it"
+        f"{elsewhere}copy {record.file} ({algorithm} {digits}) to {own_path(record).parent}, "
+        "or set DICHOSEG_MIRROR to a web server that has it"
     )
 
 
