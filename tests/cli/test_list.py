@@ -80,7 +80,7 @@ def test_error_a_failing_check_does_not_end_the_list(install):
     assert "2 cannot be used" in result.stderr
 
 
-def test_value_list_weights():
+def test_value_list_weights(web):
     lines = [line.split() for line in run_cli("list", "weights").stdout.splitlines()]
     assert lines[0] == ["name", "network", "MB", "license", "commercial", "cached", "purpose", "file"]
     assert ["u2net-human", "u2net", "176", "apache-2.0", "yes", "no", "people", "u2net_human_seg.onnx"] in lines

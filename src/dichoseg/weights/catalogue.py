@@ -47,6 +47,20 @@ _U2NET_GRAPH = Weights(
     paper=_U2NET,
     tested="by its keys",
 )
+_ANIME = Weights(
+    name="isnet-anime",
+    network="isnet",
+    file="model.safetensors",
+    addresses=("hf://skytnt/anime-seg@493cb60893f47441b26ec4fb9a306bce9e342982/model.safetensors",),
+    sha256="3351563ba8b61a01a66bacb79cf36aabce2da62d88b7606a719f573f23fe5d3e",
+    bytes=203_982_056,
+    preprocessing={"resize_policy": "letterbox", "padding": "both", "to_uint8": False, "mean": (0.0,)},
+    license="apache-2.0",
+    license_source="the author's repository and model card",
+    commercial="yes",
+    purpose="anime",
+    paper=_ISNET,
+)
 _RMBG = Weights(
     name="rmbg-1.4",
     network="isnet",
@@ -81,6 +95,18 @@ RECORDS = (
         sha256="b6e8497ba978a6f5fbb647e419d2696cd80df5a23cb6a8ea532021911bd76acb",
         bytes=88_188_479,
         tested="the file itself",
+    ),
+    _ANIME,
+    dataclasses.replace(
+        _ANIME,
+        name="isnet-anime-onnx",
+        file="isnetis.onnx",
+        addresses=(
+            "hf://skytnt/anime-seg@493cb60893f47441b26ec4fb9a306bce9e342982/isnetis.onnx",
+            f"{_REMBG}/isnet-anime.onnx",
+        ),
+        sha256="f15622d853e8260172812b657053460e20806f04b9e05147d49af7bed31a6e99",
+        bytes=176_069_933,
     ),
     _U2NET_GRAPH,
     dataclasses.replace(
