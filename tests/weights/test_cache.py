@@ -73,7 +73,9 @@ def test_value_hub_cache(hub, caplog):
     put(path)
     assert is_cached(record)
     assert cached(record) == path
-    path.write_bytes(b"damaged")
+    path.write_bytes(bytes(len(PAYLOAD)))
+    assert cached(record) == path, "by its size"
+    assert cached(record, verify=True) is None
     with caplog.at_level(logging.WARNING):
         assert cached(record) is None
     assert f"{path} is not test-weights: expected" in caplog.text

@@ -22,8 +22,8 @@ for revision in (None, *sys.argv[1:]):
 """
 
 
-def from_hub(home, *arguments):
-    environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+def from_hub(home, *arguments, variable="HF_HUB_OFFLINE"):
+    environment = {**os.environ, "HF_HOME": str(home), variable: "1"}
     return subprocess.run(
         [sys.executable, "-c", HUB, *arguments], env=environment, capture_output=True, text=True, check=False
     )
@@ -36,7 +36,7 @@ def test_value_hub_model_from_the_cache(small_isnet, tmp_path):
     for branch in ("main", "v1"):
         (repository / "refs").mkdir(exist_ok=True)
         (repository / "refs" / branch).write_text("0123")
-    done = from_hub(tmp_path, "v1")
+    done = from_hub(tmp_path, "v1", variable="DICHOSEG_OFFLINE")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(repository / "snapshots/0123"), "Segmenter"] * 2
 

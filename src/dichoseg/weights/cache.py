@@ -75,6 +75,8 @@ def cached(record: Weights, *, verify: bool = False) -> Path | None:
         if fault is None:
             mark(record, path)
             return path
+        with contextlib.suppress(OSError):
+            _marker(record, path).unlink(missing_ok=True)
         if path == own:
             raise ValueError(f"{path} is not {record.name}: {fault}; it is left as it is: remove it or move it away")
         logger.warning("%s is not %s: %s", path, record.name, fault)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .fetching import is_offline
 from .format import CONFIG_FILE, WEIGHTS_FILE
 
 
@@ -28,7 +29,9 @@ def hub_folder(name: str, *, revision: str | None = None) -> Path:
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        fetched = snapshot_download(name, revision=revision, allow_patterns=[WEIGHTS_FILE, CONFIG_FILE])
+        fetched = snapshot_download(
+            name, revision=revision, allow_patterns=[WEIGHTS_FILE, CONFIG_FILE], local_files_only=is_offline()
+        )
     except (HfHubHTTPError, OSError, ValueError) as error:
         wanted = f"{name}, revision {revision}" if revision else name
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
