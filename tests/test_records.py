@@ -31,7 +31,7 @@ def test_value_weights():
     assert record.terms == "license: not stated, commercial use: unstated"
     assert Weights(name="a", network="u2net", file="w.pth", md5=SUM[:32]).checksum == ("md5", SUM[:32])
     sized = dataclasses.replace(record, bytes=4_574_861, license="mit", license_source="its author", commercial="yes")
-    assert sized.terms == "5 MB, license: mit (its author), commercial use: yes"
+    assert sized.terms == "license: mit (its author), commercial use: yes"
 
 
 @pytest.mark.parametrize(

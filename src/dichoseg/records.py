@@ -125,10 +125,9 @@ class Weights:
 
     @property
     def terms(self) -> str:
-        """Size, license, its source and commercial use, in a line."""
-        size = "" if self.bytes is None else f"{self.bytes / 1e6:.0f} MB, "
+        """License, its source and commercial use, in a line."""
         source = f" ({self.license_source})" if self.license_source else ""
-        return f"{size}license: {self.license or 'not stated'}{source}, commercial use: {self.commercial}"
+        return f"license: {self.license or 'not stated'}{source}, commercial use: {self.commercial}"
 
 
 class Metric(NamedTuple):

@@ -53,7 +53,7 @@ def test_value_fetched_once(web, capfd):
     assert out == ""
     start, end = err.splitlines()
     address = record.addresses[0]
-    expected = f"downloading test-weights from {address}; 0 MB, license: not stated, commercial use: unstated"
+    expected = f"downloading test-weights (0 MB) from {address}; license: not stated, commercial use: unstated"
     assert start == expected
     assert end == f"test-weights is in {path}"
     assert fetch(record) == path
@@ -145,6 +145,9 @@ def test_value_mirror(web, monkeypatch):
 def test_error_mirror_without_the_file(web, monkeypatch):
     monkeypatch.setenv("DICHOSEG_MIRROR", f"{web.address}/missing/{web.tag}")
     with pytest.raises(ConnectionError, match=f"/missing/{web.tag}/{SHA256}/w.pth: HTTP 404"):
+        fetch(web.record("ok"), quiet=True)
+    monkeypatch.setenv("DICHOSEG_MIRROR", "host/path")
+    with pytest.raises(ValueError, match="DICHOSEG_MIRROR .*'host/path'"):
         fetch(web.record("ok"), quiet=True)
 
 

@@ -49,10 +49,11 @@ def fetch(record: Weights, *, accept_license: bool = False, quiet: bool = False,
         reason = "downloads are off (DICHOSEG_OFFLINE or HF_HUB_OFFLINE)" if addresses else "no address has it"
         raise FileNotFoundError(f"{record.name} is not on this machine, and {reason}; {_by_hand(record)}")
     show_bar = not quiet and sys.stderr.isatty() and os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS", "") not in _TRUE
+    size = "" if record.bytes is None else f" ({record.bytes / 1e6:.0f} MB)"
     failures = []
     for address in addresses:
         if not quiet:
-            print(f"downloading {record.name} from {address}; {record.terms}", file=sys.stderr)
+            print(f"downloading {record.name}{size} from {address}; {record.terms}", file=sys.stderr)
         get = _from_hub if HUB_ADDRESS.fullmatch(address) else _from_web
         try:
             path = get(record, address, timeout=timeout, show_bar=show_bar)
@@ -71,6 +72,8 @@ def fetch(record: Weights, *, accept_license: bool = False, quiet: bool = False,
 def addresses_of(record: Weights) -> list[str]:
     """Return the addresses to try: the mirror only, if there is one."""
     mirror = os.environ.get("DICHOSEG_MIRROR")
+    if mirror and not mirror.startswith(("https://", "http://")):
+        raise ValueError(f"DICHOSEG_MIRROR must be an address such as https://host/path; got {mirror!r}")
     return [f"{mirror.rstrip('/')}/{record.checksum[1]}/{record.file}"] if mirror else [*record.addresses]
 
 
