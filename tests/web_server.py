@@ -6,6 +6,7 @@ the headers of the hub. `/log` lists the requests; `/open` opens the gate.
 """
 
 import contextlib
+import email.utils
 import hashlib
 import json
 import random
@@ -83,6 +84,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def busy(self):
         self.reply(429, b"", Retry_After=0)
+
+    def dated(self):
+        self.reply(503, b"", Retry_After=email.utils.formatdate(usegmt=True))
+
+    def gated(self):
+        self.reply(403, b"", X_Error_Code="GatedRepo")
 
     def later(self):
         self.reply(429, b"", Retry_After=9999)

@@ -25,7 +25,9 @@ def get(web, tmp_path):
 
 
 @pytest.mark.parametrize("size", [SIZE, None])
-@pytest.mark.parametrize("behavior", ["ok", "cut,ok", "cut,cut,cut,ok", "busy,broken,ok", "norange", "cut,norange"])
+@pytest.mark.parametrize(
+    "behavior", ["ok", "cut,ok", "cut,cut,cut,ok", "busy,broken,ok", "dated,ok", "norange", "cut,norange"]
+)
 def test_value_bytes_of_the_file(get, behavior, size):
     assert get(behavior, size=size) == PAYLOAD
 

@@ -247,6 +247,8 @@ def test_error_hub(web, tmp_path):
     assert f"hf://{web.tag}/model@{COMMIT}/folder/w.pth: expected sha256 {SHA256}, got " in err
     assert list((tmp_path / "hf/hub").rglob("blobs/*")) == []
     assert "404" in hub_fetch(web, tmp_path, "missing")[1]
+    page = f"https://huggingface.co/{web.tag}/model"
+    assert f"accept its terms at {page} and log in" in hub_fetch(web, tmp_path, "gated")[1]
 
 
 def test_value_hub_fails_and_the_web_has_it(web, tmp_path):

@@ -7,7 +7,7 @@ import logging
 from difflib import get_close_matches
 
 from ..records import Weights
-from ..registry import OWN_PACKAGE, components
+from ..registry import components
 
 logger = logging.getLogger(__name__)
 
@@ -210,8 +210,6 @@ def _of_packages() -> dict[str, Weights]:
     """Return the records of installed packages as `package/name`; a broken one is a warning."""
     found: dict[str, Weights] = {}
     for component in components("weights"):
-        if component.package == OWN_PACKAGE:
-            continue
         try:
             loaded = component.load()
         except (ImportError, TypeError) as error:  # their messages name the component
