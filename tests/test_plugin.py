@@ -81,7 +81,7 @@ def folder(build, tmp_path_factory):
 
 def test_value_listed_with_its_package(folder):
     listing = run("env/bin/python", "-m", "dichoseg", "list", "--check", cwd=folder)
-    for name in ("light", "wide", "focal", "contrast", "shadow", "skeleton_recall", "pocket"):
+    for name in ("light", "wide", "focal", "contrast", "shadow", "skeleton_recall", "pocket", "drawn"):
         line = [name, "dichoseg-example-plugin", "0.1.0", "ok"]
         assert any(words.split() == line for words in listing.splitlines()), listing
     assert listing.count("pocket ") == 2, "a model, and the names in its published file"

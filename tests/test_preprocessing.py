@@ -24,9 +24,10 @@ def test_value_normalize():
     torch.testing.assert_close(peak.flatten(), torch.tensor([0.25, 0.5, 1.0]))
 
 
+@pytest.mark.parametrize("padding", ["end", "both"])
 @pytest.mark.parametrize("policy", ["stretch", "letterbox", "longest_side"])
-def test_shape_there_and_back(policy):
-    preprocessing = Preprocessing(size=64, resize_policy=policy)
+def test_shape_there_and_back(policy, padding):
+    preprocessing = Preprocessing(size=64, resize_policy=policy, padding=padding)
     mask = torch.zeros(1, 1, 65, 97)
     mask[..., 20:50, 30:80] = 1
     resized = preprocessing.resize(mask)
@@ -34,6 +35,20 @@ def test_shape_there_and_back(policy):
     back = preprocessing.restore(resized, 65, 97)
     assert back.shape == mask.shape
     assert ((back > 0.5) == (mask > 0.5)).float().mean() > 0.97
+
+
+@pytest.mark.parametrize(("shape", "rows", "columns"), [((30, 60), (16, 48), (0, 64)), ((60, 30), (0, 64), (16, 48))])
+def test_value_a_letterbox_with_centered_photograph(shape, rows, columns):
+    preprocessing = Preprocessing(size=64, resize_policy="letterbox", padding="both")
+    photograph = torch.ones(1, 1, *shape)
+    photograph[..., : shape[0] // 2, :] = 0.5
+    resized = preprocessing.resize(photograph)
+    inside = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
+    inside[..., slice(*rows), slice(*columns)] = True
+    assert torch.equal(resized > 0, inside)
+    torch.testing.assert_close(preprocessing.restore(resized, *shape), photograph, rtol=0, atol=0.3)
+    assert preprocessing.restore(inside.float(), *shape).min() > 0.999, "no padding comes back"
+    assert Preprocessing.from_dict(preprocessing.to_dict()) == preprocessing
 
 
 def test_value_round_trip_of_dict():
@@ -108,12 +123,13 @@ def test_value_size_as_a_pair():
     assert Preprocessing(size=None).height_width is None
 
 
+@pytest.mark.parametrize("padding", ["end", "both"])
 @pytest.mark.parametrize(
     ("policy", "resized", "content"),
     [("stretch", (40, 96), (40, 96)), ("letterbox", (40, 96), (40, 60)), ("longest_side", (40, 60), (40, 60))],
 )
-def test_shape_of_a_pair(policy, resized, content):
-    preprocessing = Preprocessing(size=(40, 96), resize_policy=policy)
+def test_shape_of_a_pair(policy, resized, content, padding):
+    preprocessing = Preprocessing(size=(40, 96), resize_policy=policy, padding=padding)
     image = torch.ones(1, 3, 65, 97)
     assert preprocessing.content_size(65, 97) == content
     assert preprocessing.resize(image).shape[-2:] == resized

@@ -34,7 +34,8 @@ PUBLIC = {
     "binary_msiou boundary_iou e_measure f_curve hce mae mean_boundary_accuracy measure_curve mse msiou_curve "
     "s_measure skeleton weighted_f_measure",
     "dichoseg.models": "GTEncoder Segmenter",
-    "dichoseg.weights": "ModelCard convert_weights create_model load_model load_weights save_model",
+    "dichoseg.weights": "ModelCard convert_weights create_model fetch list_weights load_model load_weights resolve "
+    "save_model",
     "dichoseg.inference": "Predictor predict",
     "dichoseg.photographs": "PredictedFiles cut_out estimate_foreground predict_files",
     "dichoseg.evaluation": "Comparison compare_folders evaluate evaluate_folders",

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from .checking import whole
 from .preprocessing import Preprocessing as Preprocessing
 from .records import Metric as Metric
+from .records import Weights
 
 Image: TypeAlias = Tensor
 Mask: TypeAlias = Tensor
@@ -185,6 +186,8 @@ class Model(nn.Module, ABC):
     """Preprocessing of the input."""
     recipe: dict[str, Any] | None = None
     """Name and arguments that `create_model` built the model from; None if it was composed of objects."""
+    origin: Weights | None = None
+    """Record of the published weights that the model was filled with by name, whose license is on its card."""
 
     @abstractmethod
     def forward(self, image: Image) -> Prediction:

@@ -31,8 +31,9 @@ class Preprocessing:
         size: Size of the input in pixels: (height, width), an int for a square, or None for the photograph's own size.
             A pair of equal values is stored as an int.
         resize_policy: `"stretch"` ignores the aspect ratio (as IS-Net and U²-Net do); `"letterbox"` keeps it and
-            pads the right or the bottom with black; `"longest_side"` keeps it and pads nothing, so images of different
-            shapes cannot share a batch.
+            pads with black; `"longest_side"` keeps it and pads nothing, so images of different shapes cannot share a
+            batch.
+        padding: Place of a letterbox's padding: `"end"` is the right or the bottom, `"both"` centers the photograph.
         interpolation: `"bilinear"` or `"bicubic"`, both without aligned corners.
         antialias: Whether to filter before shrinking. IS-Net as published does not.
         to_uint8: Whether to truncate the resized image to 8 bits, as IS-Net's published code does.
@@ -46,6 +47,7 @@ class Preprocessing:
 
     size: int | tuple[int, int] | None = 1024
     resize_policy: Literal["stretch", "letterbox", "longest_side"] = "stretch"
+    padding: Literal["end", "both"] = "end"
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     antialias: bool = True
     to_uint8: bool = False
@@ -120,7 +122,8 @@ class Preprocessing:
             resized = self._interpolate(image, size).clamp_(0, 1)
         if self.resize_policy == "letterbox" and self.height_width is not None:
             height, width = (round(side * scale) for side in self.height_width)
-            resized = F.pad(resized, (0, width - size[1], 0, height - size[0]))
+            top, left = self._offset(size, (height, width))
+            resized = F.pad(resized, (left, width - size[1] - left, top, height - size[0] - top))
         return resized
 
     def normalize(self, image: Tensor) -> Tensor:
@@ -142,7 +145,8 @@ class Preprocessing:
         Bilinear, without aligned corners, as IS-Net's published inference does.
         """
         content = self.content_size(height, width)
-        output = output[..., : content[0], : content[1]]
+        top, left = self._offset(content, (output.shape[-2], output.shape[-1]))
+        output = output[..., top : top + content[0], left : left + content[1]]
         return F.interpolate(output, (height, width), mode="bilinear", align_corners=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -156,6 +160,12 @@ class Preprocessing:
         if unknown:
             raise ValueError(f"unknown preprocessing keys: {', '.join(unknown)}; was it saved by a newer dichoseg?")
         return cls(**values)
+
+    def _offset(self, content: tuple[int, int], whole: tuple[int, int]) -> tuple[int, int]:
+        """Return the rows above and the columns left of a photograph in a letterbox."""
+        if self.padding == "end" or self.resize_policy != "letterbox":
+            return 0, 0
+        return (whole[0] - content[0]) // 2, (whole[1] - content[1]) // 2
 
     def _interpolate(self, image: Tensor, size: tuple[int, int]) -> Tensor:
         if size == tuple(image.shape[-2:]):

@@ -1,10 +1,13 @@
-"""Records that packages register: files of published networks, and metrics. Importable without torch."""
+"""Records that packages register: names in published files, weights by name, and metrics. Importable without torch."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+
+from .checking import choice, whole
 
 Names: TypeAlias = dict[str, str]
 """The authors' name of each module with parameters -> dichoseg's, in the order of the authors' files."""
@@ -44,6 +47,87 @@ class Published:
         if self.convert is not None and not callable(self.convert):
             return "has a convert that is not a function"
         return None
+
+
+Commercial: TypeAlias = Literal["yes", "no", "unstated"]
+HUB_ADDRESS = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})/(?P<file>[\w./-]+)")
+"""File on the Hugging Face hub, at a full commit, so that its bytes cannot change."""
+_WEB_ADDRESS = re.compile(r"https?://\S+/\S+")
+_NAME = re.compile(r"([a-z0-9-]+/)?[a-z0-9][a-z0-9.-]*")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Weights:
+    """One published file of weights, under a name that always means the same bytes.
+
+    A package registers its own in the entry-point group `dichoseg.weights`, as a record or a list of records;
+    `load_model` knows them as `package/name`.
+
+    Args:
+        name: Name: lowercase letters, digits, `.` and `-`.
+        network: Name of the network, as in `list_components("models")`.
+        file: Name of the file. Its suffix says how to read it.
+        addresses: Places to download it from, in order: `https://...`, or `hf://owner/repository@commit/path` for the
+            Hugging Face hub. None if only a mirror or the user's own copy has the file.
+        sha256: SHA-256 of the file, in hexadecimal.
+        md5: MD5 of the file, if nobody states its SHA-256.
+        bytes: Size of the file. Default: unknown.
+        preprocessing: Values that differ from the network's own preprocessing.
+        license: License of the weights, as an identifier of the Hugging Face hub. Default: not stated.
+        license_source: Source of the license, or of the uncertainty about it.
+        commercial: Whether the license allows commercial use.
+        training_data: Data that the network was trained on.
+        purpose: Subject of the masks, such as `"people"`.
+        paper: Source of the network.
+        tested: How the file was tested with dichoseg.
+    """
+
+    name: str
+    network: str
+    file: str
+    addresses: tuple[str, ...] = ()
+    sha256: str | None = None
+    md5: str | None = None
+    bytes: int | None = None
+    preprocessing: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    license: str | None = None
+    license_source: str = ""
+    commercial: Commercial = "unstated"
+    training_data: str = "not stated"
+    purpose: str = "general"
+    paper: str = ""
+    tested: str = "not yet"
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"name must hold lowercase letters, digits, '.' and '-'; got {self.name!r}")
+        if not re.fullmatch(r"[\w-][\w.-]*\.\w+", self.file):
+            raise ValueError(f"file must be the name of a file, such as 'model.pth'; got {self.file!r}")
+        for address in self.addresses:
+            if not HUB_ADDRESS.fullmatch(address) and not _WEB_ADDRESS.fullmatch(address):
+                wanted = "https://... or hf://owner/repository@commit/path with a full commit"
+                raise ValueError(f"addresses must be {wanted}; got {address!r}")
+        sums = [(64, self.sha256), (32, self.md5)]
+        if not any(value for _, value in sums):
+            raise ValueError(f"sha256 or md5 must be given; {self.name} has neither")
+        for length, value in sums:
+            if value is not None and not re.fullmatch(rf"[0-9a-f]{{{length}}}", value):
+                raise ValueError(f"a checksum must be {length} hexadecimal digits; got {value!r}")
+        if self.bytes is not None:
+            whole("bytes", self.bytes, least=1)
+        choice("commercial", self.commercial, get_args(Commercial))
+
+    @property
+    def checksum(self) -> tuple[str, str]:
+        """Algorithm and digits of the checksum that the file is verified with."""
+        return ("sha256", self.sha256) if self.sha256 else ("md5", self.md5 or "")
+
+    @property
+    def terms(self) -> str:
+        """License, its source and commercial use, in a line."""
+        source = f" ({self.license_source})" if self.license_source else ""
+        return f"license: {self.license or 'not stated'}{source}, commercial use: {self.commercial}"
 
 
 class Metric(NamedTuple):

@@ -16,7 +16,7 @@ from importlib import metadata
 from typing import Any, NamedTuple
 
 from .checking import unknown
-from .records import Metric, Published
+from .records import Metric, Published, Weights
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ GROUPS = (
     "metrics",
     "models",
     "published",
+    "weights",
 )
 INTERFACES = {
     "encoders": "Encoder",
@@ -39,7 +40,7 @@ INTERFACES = {
     "models": "Model",
 }
 """Base class of a group's components, by its name in `contracts`; losses and augmentations have none."""
-RECORDS = ("metrics", "published")
+RECORDS = ("metrics", "published", "weights")
 """Groups whose components are records, not classes or functions."""
 FORMER_NAMES = {("augmentations", "dis-tuning"): "dis_tuning"}
 OWN_PACKAGE = "dichoseg"
@@ -166,7 +167,7 @@ def list_components(group: str) -> list[str]:
 
     Args:
         group: `"encoders"`, `"decoders"`, `"heads"`, `"losses"`, `"objectives"`, `"augmentations"`, `"metrics"`,
-            `"models"` or `"published"`.
+            `"models"`, `"published"` or `"weights"`, which lists what packages register, not dichoseg's own weights.
 
     Returns:
         Sorted names. One that several packages share is listed once for each, as `package/name`, except that the
@@ -196,7 +197,7 @@ def load_component(group: str, name: str) -> Any:
             `load_component("losses", "edge_bce(width=5)")()` is `EdgeBCELoss(width=5)`.
 
     Returns:
-        A class or a function that builds the part; for `"metrics"` and `"published"` a record.
+        A class or a function that builds the part; for `"metrics"`, `"published"` and `"weights"` a record.
 
     Raises:
         ValueError: There is no such name (the message has the nearest one), or several packages share it.
@@ -320,6 +321,10 @@ def _wrong_kind(group: str, loaded: Any) -> str | None:
         return (
             loaded.fault() if isinstance(loaded, Published) else f"is a {type(loaded).__name__}, not a Published record"
         )
+    if group == "weights":
+        records = loaded if isinstance(loaded, list | tuple) else (loaded,)
+        wrong = [type(record).__name__ for record in records if not isinstance(record, Weights)]
+        return f"is a {wrong[0]}, not a Weights record or a list of them" if wrong else None
     if group == "metrics":
         return None if isinstance(loaded, Metric) else f"is a {type(loaded).__name__}, not a Metric record"
     if not callable(loaded):

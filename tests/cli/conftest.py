@@ -9,6 +9,10 @@ from PIL import Image
 
 from dichoseg import SyntheticDataset, cli
 
+from ..web import server as server
+from ..web import tiny_weights as tiny_weights
+from ..web import web as web
+
 TINY = ("--encoder", "timm:test_resnet", "--size", 64, "--epochs", 1, "--batch-size", 3, "--workers", 0)
 
 

@@ -12,6 +12,7 @@ from dichoseg.cli.building import (
     ScheduleOptions,
     network_name,
 )
+from dichoseg.cli.options import as_arguments
 from dichoseg.objectives import WeightedSum
 
 
@@ -116,3 +117,12 @@ def test_value_preset_with_steps():
     for preset in ("strong(0.5)", "nope/strong", "strong:foo", "strong(size=64)"):
         with pytest.raises(ValueError, match="wanted a preset with steps by name"):
             make_transform(preset, 64)
+
+
+def test_value_weights_by_name_or_absolute_path(tiny_weights, tmp_path):
+    options = NetworkOptions(weights="tiny", size=64)
+    assert as_arguments(options) == ["--weights", "tiny", "--size", "64"]
+    network = options.make(seed=0)
+    assert (network.origin.name, network.preprocessing.size, network.recipe) == ("tiny", 64, {"name": "u2netp"})
+    assert NetworkOptions(weights="tiny", model="u2netp").make(seed=0).origin is tiny_weights
+    assert NetworkOptions(weights="authors.pth").weights == str(tmp_path / "authors.pth")

@@ -1,3 +1,4 @@
+import json
 import re
 import sys
 from importlib import metadata
@@ -77,3 +78,31 @@ def test_error_a_failing_check_does_not_end_the_list(install):
     assert re.search("boom +plugin-f 1.5 .*RuntimeError: boom", result.stdout)
     assert "the record is of no model: plugin-f has no model 'orphan'" in result.stdout
     assert "2 cannot be used" in result.stderr
+
+
+def test_value_list_weights(web):
+    lines = [line.split() for line in run_cli("list", "weights").stdout.splitlines()]
+    assert lines[0] == ["name", "network", "MB", "license", "commercial", "cached", "purpose", "file"]
+    assert ["u2net-human", "u2net", "176", "apache-2.0", "yes", "no", "people", "u2net_human_seg.onnx"] in lines
+    assert "license: not stated" in run_cli("list", "weights", "isnet-general-use").stdout
+    assert "dichoseg list weights" in run_cli("list").stdout
+
+
+def test_value_list_weights_as_json(install):
+    code = "from dichoseg.records import Weights\nR = Weights(name='sky', network='isnet', file='w.pth', md5='0' * 32)"
+    install("plugin-w", "[dichoseg.weights]\nsky = plugin_w:R\n", plugin_w=code)
+    records = {record["name"]: record for record in json.loads(run_cli("list", "weights", "--json").stdout)}
+    assert records["plugin-w/sky"]["md5"] == "0" * 32
+    keys = {"name", "network", "file", "bytes", "sha256", "license", "commercial", "cached"}
+    assert all(keys <= record.keys() for record in records.values())
+    (one,) = json.loads(run_cli("list", "weights", "u2net", "--json").stdout)
+    assert one == records["u2net"]
+
+
+@pytest.mark.parametrize("arguments", [("losses", "bce"), ("losses", "--json"), ("--json",)])
+def test_error_list_records_of_other_groups(arguments):
+    assert "are for `dichoseg list weights`; got" in str(run_cli("list", *arguments).exception)
+
+
+def test_error_list_unknown_weights():
+    assert "did you mean u2netp" in str(run_cli("list", "weights", "u2netpp").exception)

@@ -410,5 +410,8 @@ def test_error_leaves_nothing(tmp_path):
     assert not (tmp_path / "m").exists()
     with pytest.raises(FileExistsError, match="already holds something"):
         convert_weights(tmp_path / "w.pth", tmp_path)
-    with pytest.raises(ValueError, match="is a folder or a saved model, for load_model"):
+    with pytest.raises(FileNotFoundError, match=f"no model at {tmp_path}: wanted"):
         convert_weights(tmp_path, tmp_path / "m")
+    save_model(create_model("u2netp"), tmp_path / "saved")
+    with pytest.raises(ValueError, match="saved is a saved model, for load_model"):
+        convert_weights(tmp_path / "saved", tmp_path / "m")

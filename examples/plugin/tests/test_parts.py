@@ -14,6 +14,7 @@ from dichoseg_example_plugin.published import POCKET
 
 import dichoseg
 from dichoseg import testing
+from dichoseg.weights import resolve
 
 pocket = functools.partial(dichoseg.create_model, "pocket")
 
@@ -59,8 +60,15 @@ def test_names():
         ("metrics", "skeleton_recall"),
         ("models", "pocket"),
         ("published", "pocket"),
+        ("weights", "drawn"),
     ):
         assert name in dichoseg.list_components(group)
+
+
+def test_weights_by_name():
+    record = resolve("dichoseg-example-plugin/drawn")
+    assert dichoseg.create_model(record.network).recipe == {"name": record.network}
+    assert record.license == "apache-2.0"
 
 
 def test_focal_loss_without_gamma_is_cross_entropy():

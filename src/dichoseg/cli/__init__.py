@@ -10,6 +10,7 @@ import tyro
 from .check import check
 from .convert import convert
 from .demo import demo
+from .download import download
 from .evaluate import evaluate
 from .export import export
 from .hints import with_options
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "export": export,
     "convert": convert,
+    "download": download,
     "list": list_,
 }
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from .. import registry
 from ..checking import number, whole
 from ..training.optimization import Optimization
-from .options import Flag, Number, OptionalPath, Repeatable, Text, optional, tell
+from .options import Flag, Number, Repeatable, Text, optional, tell
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +33,8 @@ class NetworkOptions:
         decoder: Decoder, such as deconv, or 'fpn(channels=64)'.
         heads: Heads, such as fused.
         pretrained: Start a timm encoder from its published weights, which are downloaded.
-        weights: Weights to start from: .pth, .ckpt, .safetensors, .onnx, a saved model, or a run.
+        weights: Weights to start from: .pth, .ckpt, .safetensors, .onnx, a saved model, a run, or a name from
+            `dichoseg list weights`.
         size: Side of the network's input, in pixels. Default: the model's, which is 1024 for isnet.
         freeze_batch_norm: Keep the statistics and weights of every batch norm.
         freeze_encoder: Keep the encoder, including its batch norm, and train the rest.
@@ -46,12 +48,17 @@ class NetworkOptions:
     decoder: Text = None
     heads: Text = None
     pretrained: Flag = False
-    weights: OptionalPath = None
+    weights: Text = None
     size: Number = None
     freeze_batch_norm: Flag = False
     freeze_encoder: Flag = False
     checkpoint_activations: Flag = False
     compile: Flag = False
+
+    def __post_init__(self) -> None:
+        """Make the path of weights on this machine absolute, for a run that is resumed from another folder."""
+        if self.weights is not None and os.path.exists(self.weights):
+            object.__setattr__(self, "weights", os.path.abspath(self.weights))
 
     def make(self, *, seed: int) -> Model:
         """Make the network."""

@@ -20,7 +20,7 @@ def convert(
     """Turn a file of a published network's weights into a saved model, for predict and train.
 
     Args:
-        source: File of weights: .pth, .ckpt, .safetensors or .onnx.
+        source: File of weights: .pth, .ckpt, .safetensors or .onnx; or a name from `dichoseg list weights`.
         folder: New folder for the model.
         model: Name from `dichoseg list models`. Default: recognized by the file's keys.
         license: License of the weights, for the model card, such as apache-2.0.

@@ -25,7 +25,7 @@ def export(
     """Write a model as one file for other programs; it is compared with the model first.
 
     Args:
-        model: Saved model, run folder, hub id, or file of published weights.
+        model: Saved model, run folder, hub id, or published weights, by name or as a file.
         file: File that ends in .onnx, or in .pt2 (torch.export).
         size: Side of the square input of the network, in pixels. Default: the model's.
         dynamic: Leave batch, height and width open.

@@ -14,21 +14,34 @@ from .options import Flag
 
 def list_(
     group: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[GROUP]", help_behavior_hint="")] = None,
+    name: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[NAME]", help_behavior_hint="")] = None,
     *,
     check: Flag = False,
+    json: Flag = False,
 ) -> None:
     """List the installed components: their names, and the package and version they come from.
 
+    `dichoseg list weights` is a table of the published weights that load by name.
+
     Args:
         group: Group, such as encoders. Default: all.
+        name: Name of published weights, for the whole record.
         check: Import and check each component; show what is broken.
+        json: Print published weights as JSON.
     """
+    if group == "weights" and not check:
+        print(_weights(name, json))
+        return
+    if name is not None or json:
+        raise ValueError(f"a NAME and --json are for `dichoseg list weights`; got {group or 'all groups'}")
     groups = {each: registry.components(each) for each in (registry.GROUPS if group is None else (group,))}
     names = {each: set(registry.list_components(each)) for each in groups}
     width = max((len(name) for each in names.values() for name in each), default=0) + 2
     broken = 0
     for each, installed in groups.items():
         print(each)
+        if each == "weights":
+            print("  published weights by name: dichoseg list weights")
         for component in installed:
             qualified = f"{component.package}/{component.name}"
             name = qualified if qualified in names[each] else component.name
@@ -41,6 +54,17 @@ def list_(
     if broken:
         print(f"{broken} cannot be used: repair or remove their packages. All others work.", file=sys.stderr)
         raise SystemExit(1)
+
+
+def _weights(name: str | None, json: bool) -> str:
+    """Return the records of published weights, or of one."""
+    from ..weights import list_weights, resolve
+    from .weights_table import as_json, description, table
+
+    records = [*list_weights().values()] if name is None else [resolve(name)]
+    if json:
+        return as_json(records)
+    return table(records) if name is None else description(records[0])
 
 
 def _state(component: registry.Component) -> tuple[str, bool]:

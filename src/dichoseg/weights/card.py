@@ -54,10 +54,12 @@ def card_text(model: Model, card: ModelCard) -> str:
     from huggingface_hub import ModelCardData
 
     name = (model.recipe or {}).get("name", type(model).__name__)
+    origin = model.origin
+    card_license = origin.license or "unknown" if origin and card.license == "unknown" else card.license
     fields = ModelCardData(
         library_name="dichoseg",
         pipeline_tag="image-segmentation",
-        license=card.license,
+        license=card_license,
         tags=["dichoseg", "dichotomous-image-segmentation", "background-removal"],
     )
     parameters = sum(value.numel() for value in model.parameters())
@@ -70,8 +72,10 @@ def card_text(model: Model, card: ModelCard) -> str:
         "Preprocessing": _fields(model.preprocessing.to_dict()),
         "Data": card.data or "Not stated.",
         "Scores": _table(card),
-        "License": f"License of the weights: {card.license}.",
+        "License": f"License of the weights: {card_license}.",
     }
+    if origin:
+        sections["License"] += f"\n\nThey come from the published weights {origin.name}: {origin.terms}."
     if card.notes:
         sections["Notes"] = card.notes
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())

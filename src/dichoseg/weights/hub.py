@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
+from .fetching import is_offline
 from .format import CONFIG_FILE, WEIGHTS_FILE
 
 
@@ -23,24 +23,21 @@ def local_folder(source: str | Path) -> Path | None:
     return None
 
 
-def find_folder(source: str | Path, *, revision: str | None = None) -> Path:
-    """Return the folder of a saved model: one on this machine, or one downloaded from the hub."""
-    folder = local_folder(source)
-    if folder is not None:
-        return folder
-    if Path(source).exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(source)):
-        raise FileNotFoundError(f"no model at {source}: wanted a folder with {CONFIG_FILE} and {WEIGHTS_FILE}")
+def hub_folder(name: str, *, revision: str | None = None) -> Path:
+    """Return the folder of a model that is downloaded from the hub."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        fetched = snapshot_download(str(source), revision=revision, allow_patterns=[WEIGHTS_FILE, CONFIG_FILE])
+        fetched = snapshot_download(
+            name, revision=revision, allow_patterns=[WEIGHTS_FILE, CONFIG_FILE], local_files_only=is_offline()
+        )
     except (HfHubHTTPError, OSError, ValueError) as error:
-        wanted = f"{source}, revision {revision}" if revision else str(source)
+        wanted = f"{name}, revision {revision}" if revision else name
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise FileNotFoundError(
             f"no model at {wanted}: the folder does not exist, and the Hugging Face hub cannot provide it ({reason})"
         ) from error
     if not (Path(fetched) / CONFIG_FILE).is_file():
-        raise FileNotFoundError(f"{source} on the Hugging Face hub is not a dichoseg model: it has no {CONFIG_FILE}")
+        raise FileNotFoundError(f"{name} on the Hugging Face hub is not a dichoseg model: it has no {CONFIG_FILE}")
     return Path(fetched)

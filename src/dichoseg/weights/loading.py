@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +12,14 @@ from ..batch_norm import freeze_batch_norm, is_frozen
 from ..contracts import Model
 from ..models.make import make_model
 from ..preprocessing import Preprocessing
+from ..records import Weights
 from .card import ModelCard
 from .format import WEIGHTS_FILE, read_config
-from .hub import find_folder, local_folder
 from .matching import Match, best_match, weights_of
 from .reading import StoredWeights, listed, read_weights
 from .recognition import looks_like
 from .saving import save_model
+from .sources import Source, find_source
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ def create_model(
     `create_model("isnet", encoder="timm:convnext_tiny", pretrained=True, decoder="fpn(channels=64)", size=512)`
 
     The name and the arguments are kept in `model.recipe`, so that `save_model` and `load_model` can rebuild the model.
+    The weights are new: `create_model("u2net")` is an untrained U²-Net, `load_model("u2net")` a published one.
 
     Args:
         name: A name in `list_components("models")`.
@@ -53,7 +56,7 @@ def create_model(
         decoder: Name of the decoder.
         heads: Name of the heads.
         pretrained: Whether the encoder starts from its published weights, which a timm encoder downloads.
-        weights: Weights to start from: a file or folder that `dichoseg.weights.load_weights` reads, such as the
+        weights: Weights to start from, as for `dichoseg.weights.load_weights`: published weights by name, the
             authors' `.pth` of a published network, an `.onnx` of one, or a saved model, whose preprocessing is taken
             over. A model from an `.onnx` file mostly needs `calibrate_batch_norm` before it can be trained.
         size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
@@ -70,37 +73,30 @@ def create_model(
 
 
 def load_weights(model: Model, path: str | Path) -> StoredWeights:
-    """Fill a model from a file, or from the folder of a saved model or of a run.
+    """Fill a model from a file, from the folder of a saved model or of a run, or from published weights by name.
 
     Reads dichoseg's own `.safetensors`; the authors' `.pth` of a published network, bare or wrapped
     (`{"state_dict": ...}`, names behind `module.`, `net.`, `_orig_mod.`), with or without `num_batches_tracked`;
     Lightning's `.ckpt`; and `.onnx`. If a graph's batch norms are folded into its convolutions, those of the model
     pass their input through; `is_uncalibrated(model)` then returns True.
 
-    The preprocessing of a folder, and of a graph that dichoseg exported, is taken over. A graph without side heads
-    leaves those of the model as they are, which is logged.
+    The preprocessing of a folder, of a name, and of a graph that dichoseg exported, is taken over. A graph without side
+    heads leaves those of the model as they are, which is logged.
 
     Args:
         model: Model to fill in place. It keeps its device, dtype and mode.
-        path: Path of the file or folder.
+        path: Path of the file or folder, a name in `list_weights()`, or a hub id.
 
     Returns:
         The contents of the file.
 
     Raises:
-        FileNotFoundError: The file does not exist.
+        FileNotFoundError: The file does not exist, and cannot be downloaded.
         ImportError: An `.onnx` file is given without onnx.
         ValueError: The file is unreadable, holds anything but tensors or values that are not finite, or does not fit;
             the message names the first differences and the network that the file looks like. The model is unchanged.
     """
-    path = Path(path)
-    folder = find_folder(path) if path.is_dir() else local_folder(path)
-    stored = read_weights(path if folder is None else folder / WEIGHTS_FILE)
-    config = stored.config if folder is None else read_config(folder)
-    fill(model, stored)
-    if config is not None:
-        model.preprocessing = Preprocessing.from_dict(config["preprocessing"])
-    return stored
+    return _fill_from(find_source(path), model)
 
 
 def load_model(
@@ -114,31 +110,33 @@ def load_model(
 
     No code from a folder or a file is executed.
 
+    `load_model("isnet-general-use")` downloads published weights on first use, and verifies them. Their names are not
+    those of `create_model`: there, `"u2net"` is an untrained network.
+
     Args:
-        source: A folder, a run's folder (its best weights are used, else the last), a Hugging Face hub id such as
-            `"name/model"`, or a file such as `u2net.pth` or `isnet-general-use.onnx`, whose network is recognized.
+        source: A folder, a run's folder (its best weights are used, else the last); a file such as `u2net.pth` or
+            `isnet-general-use.onnx`, whose network is recognized; a name in `list_weights()`; or a Hugging Face hub id
+            such as `"name/model"`. The first of them that exists, in this order, is logged.
         model: For a model composed of objects: the same composition, whose weights and preprocessing are filled in.
         size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
-        revision: Branch, tag or commit on the hub. Default: its main branch.
+        revision: Branch, tag or commit on the hub, for a hub id. Default: its main branch.
 
     Returns:
         The model in eval mode, on the CPU.
 
     Raises:
-        FileNotFoundError: `source` is neither a file, nor a folder with a model, nor a hub id that can be downloaded.
+        FileNotFoundError: `source` is none of these, or downloads are off.
+        ConnectionError: Published weights cannot be downloaded; the message lists what happened at each address.
         ValueError: The files hold no model or do not fit together, a part comes from a package that is not installed
             (the message names it), or the model was composed of objects and `model` is missing.
     """
-    path = Path(source)
-    if revision is not None and path.exists():
-        raise ValueError(f"{path} is on this machine, so it has no revisions; got revision={revision!r}")
-    if path.is_file() and local_folder(path) is None:
-        if model is None:
-            model = from_file(path)[0]
-        else:
-            load_weights(model, path)
+    found = find_source(source, revision=revision)
+    if found.folder is not None:
+        model = _from_folder(found.folder, model)
+    elif model is None:
+        model = _from_source(found)[0]
     else:
-        model = _from_folder(find_folder(source, revision=revision), model)
+        _fill_from(found, model)
     model.preprocessing = model.preprocessing.with_size(size)
     return model.eval()
 
@@ -149,11 +147,11 @@ def convert_weights(
     """Recognize the published network that a file holds, and save it as a model of dichoseg.
 
     Args:
-        source: A file that `load_weights` reads.
+        source: A file that `load_weights` reads, or a name in `list_weights()`.
         folder: New or empty folder for the model.
         name: Name of the network, as in `list_components("models")`. Default: recognized by the file's keys and shapes.
         license: License of the weights, for the model card: an identifier of the Hugging Face hub, such as
-            `"apache-2.0"`.
+            `"apache-2.0"`. Default: that of the published weights, if they are given by name.
 
     Returns:
         The model, with its published preprocessing, and the contents of the file.
@@ -162,13 +160,14 @@ def convert_weights(
         FileExistsError: The folder is not empty.
         ValueError: The file holds no published network, or not the named one. Nothing is written.
     """
-    source, folder = Path(source), Path(folder)
+    folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} already holds something; wanted a new folder for the model")
-    if source.is_dir() or local_folder(source) is not None:
-        raise ValueError(f"{source} is a folder or a saved model, for load_model; wanted a foreign file of weights")
-    model, stored, left = from_file(source, name=name)
-    notes = f"Converted from `{source.name}` ({stored.kind})."
+    found = find_source(source)
+    if found.folder is not None:
+        raise ValueError(f"{source} is a saved model, for load_model; wanted a foreign file of weights")
+    model, stored, left = _from_source(found, name=name)
+    notes = f"Converted from `{found.file.name}` ({stored.kind})."
     if left:
         notes += f" It held no side heads: {len(left)} tensors of other heads are new and untrained."
     save_model(model, folder, card=ModelCard(license=license, notes=notes))
@@ -200,6 +199,34 @@ def from_file(path: Path, *, name: str | None = None) -> tuple[Model, StoredWeig
             raise ValueError(f"{path} ({stored.kind}) holds none of the published networks; got {held}")
     model = make_model(name)
     return model, stored, fill(model, stored)
+
+
+def _from_source(found: Source, *, name: str | None = None) -> tuple[Model, StoredWeights, list[str]]:
+    """Make the network of a file, as `from_file` does; with a record, the network and preprocessing that it states."""
+    record = found.record
+    if record is None:
+        return from_file(found.file, name=name)
+    made = from_file(found.file, name=name or record.network)
+    _take_over(made[0], record)
+    return made
+
+
+def _fill_from(found: Source, model: Model) -> StoredWeights:
+    """Fill a model, and take over the preprocessing that comes with the weights."""
+    stored = read_weights(found.file)
+    config = stored.config if found.folder is None else read_config(found.folder)
+    fill(model, stored)
+    if config is not None:
+        model.preprocessing = Preprocessing.from_dict(config["preprocessing"])
+    if found.record is not None:
+        _take_over(model, found.record)
+    return stored
+
+
+def _take_over(model: Model, record: Weights) -> None:
+    """Give a model the preprocessing and the license of published weights."""
+    model.preprocessing = dataclasses.replace(model.preprocessing, **record.preprocessing)
+    model.origin = record
 
 
 def fill(model: Model, stored: StoredWeights) -> list[str]:

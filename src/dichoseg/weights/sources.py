@@ -1,0 +1,73 @@
+"""Find the model that a text names: a folder, a file, published weights, or a repository on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from ..records import Weights
+from .catalogue import find_weights, near_names
+from .fetching import fetch
+from .format import CONFIG_FILE, WEIGHTS_FILE
+from .hub import hub_folder, local_folder
+
+logger = logging.getLogger(__name__)
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(?<!\.pth)(?<!\.pt)(?<!\.ckpt)(?<!\.onnx)(?<!\.safetensors)")
+
+
+class Source(NamedTuple):
+    """Place of a model's weights on this machine."""
+
+    file: Path
+    folder: Path | None = None
+    """Folder of a saved model, which the file is in."""
+    record: Weights | None = None
+    """Record of published weights, if they were named."""
+
+
+def find_source(source: str | Path, *, revision: str | None = None) -> Source:
+    """Find a model: a folder or a file on this machine, else published weights by name, else a hub id.
+
+    Args:
+        source: The text; which of them it names is logged.
+        revision: Branch, tag or commit on the hub.
+
+    Raises:
+        FileNotFoundError: It is none of them, or cannot be downloaded.
+        ValueError: A revision of something that has none.
+    """
+    path, name = Path(source), str(source)
+    folder = local_folder(path)
+    if folder is not None or path.exists():
+        if revision is not None:
+            raise ValueError(f"{path} is on this machine, so it has no revisions; got revision={revision!r}")
+        if folder is None and path.is_dir():
+            raise FileNotFoundError(_no_model(name))
+        logger.info("%s is a %s on this machine", path, "file" if folder is None else "saved model")
+        return Source(path) if folder is None else Source(folder / WEIGHTS_FILE, folder)
+    record = find_weights(name)
+    if record is not None:
+        if revision is not None:
+            raise ValueError(f"{record.name} always means the same file; got revision={revision!r}")
+        if record.file.endswith(".onnx") and importlib.util.find_spec("onnx") is None:
+            raise ImportError(f"{record.name} is an .onnx file, which needs onnx: pip install 'dichoseg[onnx]'")
+        file = fetch(record)
+        logger.info("%s is published weights of that name: %s", record.name, file)
+        return Source(file, record=record)
+    if not _HUB_ID.fullmatch(name):
+        raise FileNotFoundError(_no_model(name))
+    folder = hub_folder(name, revision=revision)
+    logger.info("%s is a model on the Hugging Face hub: %s", name, folder)
+    return Source(folder / WEIGHTS_FILE, folder)
+
+
+def _no_model(name: str) -> str:
+    if Path(name).exists() and find_weights(name) is not None:
+        other = f"; rename or move this folder to use the published weights {name}"
+    else:
+        other = f", a file of weights, a hub id, or a name{near_names(name)} (`dichoseg list weights` lists all names)"
+    return f"no model at {name}: wanted a folder with {CONFIG_FILE} and {WEIGHTS_FILE}{other}"

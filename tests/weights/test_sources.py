@@ -1,0 +1,105 @@
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from dichoseg import create_model, load_model, save_model
+from dichoseg.weights import catalogue, convert_weights, load_weights
+from dichoseg.weights.cache import own_path
+from dichoseg.weights.sources import Source, find_source
+
+
+def test_value_a_folder_comes_first_then_a_name(tiny_weights, small_isnet, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "dichoseg")
+    assert find_source("tiny") == Source(own_path(tiny_weights), record=tiny_weights)
+    assert "tiny is published weights of that name" in caplog.text
+    save_model(small_isnet, "tiny")
+    assert find_source("tiny").folder.absolute() == tmp_path / "tiny"
+    assert "tiny is a saved model on this machine" in caplog.text
+    assert load_model("tiny").recipe["name"] == "isnet"
+    assert find_source("authors.pth").record is None
+    assert "authors.pth is a file on this machine" in caplog.text
+
+
+def test_value_a_model_by_name(tiny_weights):
+    model = load_model("tiny")
+    assert model.recipe == {"name": "u2netp"}
+    assert (model.preprocessing.scale, model.preprocessing.size) == ("unit", 320)
+    assert model.origin is tiny_weights
+    state = torch.load("authors.pth", weights_only=True)
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    filled = create_model("u2netp", weights="tiny", size=64)
+    assert (filled.preprocessing.scale, filled.preprocessing.size) == ("unit", 64)
+    assert load_weights(create_model("u2netp"), "tiny").path == own_path(tiny_weights)
+    assert load_model("tiny", model=create_model("u2netp")).origin is tiny_weights
+
+
+def test_value_the_license_travels(tiny_weights, tmp_path):
+    save_model(load_model("tiny"), tmp_path / "saved")
+    convert_weights("tiny", tmp_path / "converted")
+    for folder in ("saved", "converted"):
+        card = (tmp_path / folder / "README.md").read_text()
+        assert "license: mit" in card.split("---")[1]
+        assert f"published weights tiny: {tiny_weights.terms}." in card
+        assert load_model(tmp_path / folder).preprocessing.scale == "unit"
+
+
+def test_error_revision(tiny_weights, small_isnet):
+    with pytest.raises(ValueError, match="tiny always means the same file; got revision='v1'"):
+        load_model("tiny", revision="v1")
+    save_model(small_isnet, "run")
+    with pytest.raises(ValueError, match="so it has no revisions; got revision='v1'"):
+        load_model("run", revision="v1")
+
+
+def test_error_nothing_is_found(tiny_weights, tmp_path):
+    for source in (tmp_path, tmp_path / "nothing", "a/b/c", ".", "", "/", "runs/absent.pth"):
+        with pytest.raises(FileNotFoundError, match=r"no model at .*wanted a folder with config.json"):
+            find_source(source)
+    with pytest.raises(FileNotFoundError, match="no model at isnet-genral-use: .*did you mean isnet-general-use or"):
+        load_model("isnet-genral-use")
+    (tmp_path / "tiny").mkdir()
+    with pytest.raises(FileNotFoundError, match="rename or move this folder to use the published weights tiny"):
+        load_model("tiny")
+
+
+def test_error_a_graph_without_onnx_is_not_downloaded(web, monkeypatch):
+    record = web.record("ok", name="graph", file="w.onnx")
+    monkeypatch.setitem(catalogue._BY_NAME, "graph", record)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"graph is an .onnx file.*dichoseg\[onnx\]"):
+        find_source("graph")
+    assert web.requests() == []
+
+
+@pytest.mark.skipif("DICHOSEG_TEST_WEIGHTS" not in os.environ, reason="the path of isnet-general-use-fp16's file")
+def test_value_a_real_file_from_a_mirror(web, tmp_path, monkeypatch):
+    """From a plain web server, which knows no ranges, to the logits of the file itself; then again offline."""
+    file, record = Path(os.environ["DICHOSEG_TEST_WEIGHTS"]), catalogue.resolve("isnet-general-use-fp16")
+    (tmp_path / "mirror" / record.sha256).mkdir(parents=True)
+    shutil.copy(file, tmp_path / "mirror" / record.sha256 / record.file)
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "http.server",
+        "0",
+        "--bind",
+        "127.0.0.1",
+        "--directory",
+        tmp_path / "mirror",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        port = server.stdout.readline().split(" port ")[1].split()[0]
+        monkeypatch.setenv("DICHOSEG_MIRROR", f"http://127.0.0.1:{port}")
+        model = load_model(record.name)
+        server.terminate()
+    image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(model.logits(image), load_model(file).logits(image))
+    monkeypatch.setenv("DICHOSEG_OFFLINE", "1")
+    assert torch.equal(model.logits(image), load_model(record.name).logits(image))
