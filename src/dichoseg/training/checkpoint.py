@@ -73,8 +73,8 @@ def load_state(path: Path, parts: Mapping[str, Stateful]) -> None:
         states = [content[name] for name in parts]
     except Exception as error:  # whatever a truncated archive raises in torch
         raise ValueError(
-            f"{path} cannot be read as the state of a run; remove it to start the run anew, or continue from its "
-            f"weights in another folder ({error})"
+            f"{path} cannot be read as the state of a run; start a new run from its weights, in another folder "
+            f"({str(error).partition(chr(10))[0]})"
         ) from error
     for part, state in zip(parts.values(), states, strict=True):
         part.load_state_dict(state)
