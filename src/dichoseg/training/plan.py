@@ -63,7 +63,8 @@ class Plan:
         self.supervision.check(self.model)
         _check_model(self.model, autocast_dtype(self.optimization.precision, self.target))
         _check_data(self.train_data, self.val_data, self.batch_size)
-        self.folder  # noqa: B018  # refuses one that holds something else
+        if self.out is not None:
+            RunFolder(self.out, resume=self.resume or not launched().is_first)  # the first rank may have written to it
 
     @property
     def callbacks(self) -> Sequence[OnEpoch]:
@@ -82,8 +83,8 @@ class Plan:
 
     @functools.cached_property
     def folder(self) -> RunFolder | None:
-        """The folder of the run, if it has one; the first rank may already have written to it."""
-        return None if self.out is None else RunFolder(self.out, resume=self.resume or not launched().is_first)
+        """The folder of the run, if it has one."""
+        return None if self.out is None else RunFolder(self.out, resume=True)
 
 
 def check_numbers(*, epochs: int, batch_size: int, workers: int, seed: int) -> None:

@@ -67,7 +67,7 @@ class Session:
     rate: float
 
     def __init__(self, plan: Plan, ranks: Ranks, device: torch.device, stop_asked: Callable[[], bool]) -> None:
-        self.plan, self.ranks, self.device, self.asked_to_stop = plan, ranks, device, stop_asked
+        self.plan, self.ranks, self.device, self.stop_requested = plan, ranks, device, stop_asked
         model, batch_size, workers = plan.model, plan.batch_size, plan.workers
         self.training = Batches(
             plan.train_data, model, batch_size=batch_size, augmentation=plan.augmentation, device=device,
@@ -137,13 +137,13 @@ class Session:
                 self.cursor.step = batch.step
         except NotFinite as error:
             names = self.names if error.what == "gradient" else batch.names
-            raise _located(error, self.plan, self.cursor.epoch, batch, names) from None
+            raise _keep_broken_batch(error, self.plan, self.cursor.epoch, batch, names) from None
         self.meter.add(values, batch.own, time.perf_counter() - started)
 
     def stop_asked(self) -> bool:
         """Return whether all ranks should stop here: one was asked to, and no window or epoch is about to end."""
         ends = self.cursor.step == len(self.training) or self.cursor.is_over(self.plan.epochs)
-        return self.window_ends and not ends and self.ranks.any(self.asked_to_stop())
+        return self.window_ends and not ends and self.ranks.any(self.stop_requested())
 
     def close(self, epoch: int) -> bool:
         """Validate, call the callbacks, keep the best weights and write the run's files, its state last.
@@ -163,7 +163,7 @@ class Session:
         if self.validation is not None:
             metric = score_key(plan.best)[1]
             metrics = () if metric is None else (metric,)
-            scores = validate(stepper, self.validation, metrics=metrics, stop_asked=self.asked_to_stop)
+            scores = validate(stepper, self.validation, metrics=metrics, stop_asked=self.stop_requested)
             if scores is None:
                 return False
             row |= scores
@@ -267,8 +267,8 @@ def window(batches: Batches, step: int, accumulate: int) -> tuple[bool, int, boo
     return step == before + 1, images, step % accumulate == 0 or step == len(batches)
 
 
-def _located(error: NotFinite, plan: Plan, epoch: int, batch: Batch, names: list[str]) -> FloatingPointError:
-    """Return an error that names the step, the images and the file with the batch."""
+def _keep_broken_batch(error: NotFinite, plan: Plan, epoch: int, batch: Batch, names: list[str]) -> FloatingPointError:
+    """Write the batch of a value that is not finite; return an error that names step, images and file."""
     kept = ""
     if plan.folder is not None:
         path = plan.folder.write_broken_batch(batch.image, batch.mask, batch.names, epoch, batch.step)
