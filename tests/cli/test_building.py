@@ -121,7 +121,7 @@ def test_value_preset_with_steps():
 
 def test_value_weights_by_name_or_absolute_path(tiny_weights, tmp_path):
     options = NetworkOptions(weights="tiny", size=64)
-    assert as_arguments(options) == ["--weights", "tiny", "--size", "64"]
+    assert as_arguments(options) == ["--weights=tiny", "--size=64"]
     network = options.make(seed=0)
     assert (network.origin.name, network.preprocessing.size, network.recipe) == ("tiny", 64, {"name": "u2netp"})
     assert NetworkOptions(weights="tiny", model="u2netp").make(seed=0).origin is tiny_weights
