@@ -1,5 +1,7 @@
 import dataclasses
 import random
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -46,6 +48,20 @@ def test_value_one_loader_serves_all_epochs(small_isnet):
         assert [batch.step for batch in whole] == [1, 2, 3]
         assert [batch.key for batch in resumed] == [(1, 2, 2), (1, 2, 3)]
         assert all(torch.equal(a.image, b.image) for a, b in zip(whole[1:], resumed, strict=True))
+
+
+def test_value_a_program_ends_with_its_workers():
+    script = """
+import tempfile
+folder = tempfile.TemporaryDirectory()  # whose own exit handler is registered before multiprocessing's
+import dichoseg
+from dichoseg.training import Batches
+model = dichoseg.create_model("isnet", encoder="timm:test_resnet", size=64)
+batches = Batches(dichoseg.SyntheticDataset(4, size=64), model, batch_size=2, workers=1)
+print([len(batch.names) for batch in batches.epoch(1)])
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert ran.stdout == "[2, 2]\n"
 
 
 def test_value_ranks_share_every_batch(small_isnet):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import bisect
 import signal
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, final
@@ -120,6 +122,8 @@ class Batches:
             collate_fn=_collate,
             generator=torch.Generator().manual_seed(0),  # leaves the global one untouched
         )
+        if workers:
+            _close_at_exit(self)
 
     def __len__(self) -> int:
         """Return the number of batches per epoch."""
@@ -163,6 +167,19 @@ class Batches:
                 finally:
                     del batch  # or its traceback would keep this frame, and with it the workers
             yield batch
+
+
+def _close_at_exit(batches: Batches) -> None:
+    """Stop the workers before multiprocessing's exit handler waits for them, since they ignore its SIGTERM."""
+    reference = weakref.ref(batches)
+
+    def close() -> None:
+        found = reference()
+        if found is not None:
+            found.close()
+
+    atexit.register(close)  # the last one registered is the first one called
+    weakref.finalize(batches, atexit.unregister, close)
 
 
 def has_live_batch_norm(model: object) -> bool:
