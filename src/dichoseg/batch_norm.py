@@ -33,7 +33,7 @@ def is_uncalibrated(model: nn.Module) -> bool:
     Such a model is correct in eval mode only: in train mode these batch norms would normalize. In a new model their
     variance is 1, not 1 - eps.
     """
-    return any(_is_identity(module) for module in _live_batch_norms(model))
+    return any(_is_identity(module) for module in live_batch_norms(model))
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ def calibrate_batch_norm(model: Model, images: Image) -> None:
     check_floats(images)
     if not images.isfinite().all():
         raise ValueError("images hold values that are not finite")
-    norms = [module for module in _live_batch_norms(model) if module.running_var is not None and module.affine]
+    norms = [module for module in live_batch_norms(model) if module.running_var is not None and module.affine]
     if not norms:
         raise ValueError("the model has no live batch norm to calibrate; it can be trained as it is")
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -83,7 +83,7 @@ def freeze_batch_norm(model: nn.Module) -> None:
     """
     from timm.layers import freeze_batch_norm_2d
 
-    live = _live_batch_norms(model)
+    live = live_batch_norms(model)
     if not live:
         raise ValueError("the model has no live batch norm to freeze")
     if any(norm.running_var is None for norm in live):
@@ -94,10 +94,11 @@ def freeze_batch_norm(model: nn.Module) -> None:
 def is_frozen(model: nn.Module) -> bool:
     """Return whether a model has batch norms and all are frozen; a partly frozen model is saved as live."""
     has_statistics = any(isinstance(getattr(module, "running_var", None), Tensor) for module in model.modules())
-    return has_statistics and not _live_batch_norms(model)
+    return has_statistics and not live_batch_norms(model)
 
 
-def _live_batch_norms(model: nn.Module) -> list[_BatchNorm]:
+def live_batch_norms(model: nn.Module) -> list[_BatchNorm]:
+    """Return the batch norms that take their statistics from the batch when the model trains."""
     return [module for module in model.modules() if isinstance(module, _BatchNorm)]
 
 

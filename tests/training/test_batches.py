@@ -2,7 +2,6 @@ import dataclasses
 import random
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,7 +25,9 @@ def batches(data, model, *, epoch=None, **options):
     plain = (
         {"mean": (0.0,), "std": (1.0,)} if model.preprocessing.source == "mask" else {"mean": (0,) * 3, "std": (1,) * 3}
     )
-    model = SimpleNamespace(preprocessing=dataclasses.replace(model.preprocessing, **plain))
+    preprocessing = dataclasses.replace(model.preprocessing, **plain)
+    model = torch.nn.Module()
+    model.preprocessing = preprocessing
     loader = Batches(data, model, **options)
     for batch in loader.epoch(epoch) if epoch else loader.in_order():
         yield batch.image, batch.mask, batch.names

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple, final
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
+from ..batch_norm import live_batch_norms
 from ..checking import whole
 from ..contracts import Augmentation, Image, Mask, Model, PixelSource, Samples, length
 from ..data.decoding import to_unit
@@ -106,7 +106,7 @@ class Batches:
         """Number of images per batch, over all ranks."""
         rest = self.samples % self.together
         if drop_last is None:
-            drop_last = batch_size > 1 and rest < 2 * ranks.world_size and has_live_batch_norm(model)
+            drop_last = batch_size > 1 and rest < 2 * ranks.world_size and bool(live_batch_norms(model))
         self.images = self.samples - (rest if drop_last else 0)
         """Number of images per epoch."""
         self._order: list[list[tuple[int, int]]] = []  # epoch and index of each sample, by batch
@@ -180,11 +180,6 @@ def _close_at_exit(batches: Batches) -> None:
 
     atexit.register(close)  # the last one registered is the first one called
     weakref.finalize(batches, atexit.unregister, close)
-
-
-def has_live_batch_norm(model: object) -> bool:
-    """Return whether a model holds batch norms that take their statistics from the batch when it trains."""
-    return isinstance(model, nn.Module) and any(isinstance(module, _BatchNorm) for module in model.modules())
 
 
 def _split(order: list[int], size: int) -> list[list[int]]:

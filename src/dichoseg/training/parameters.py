@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..batch_norm import freeze_batch_norm
+from ..batch_norm import freeze_batch_norm, live_batch_norms
 
 
 def freeze(part: nn.Module) -> None:
@@ -20,7 +19,7 @@ def freeze(part: nn.Module) -> None:
     Args:
         part: Part to freeze in place; batch norms inside it are replaced. An existing optimizer must be made again.
     """
-    if any(isinstance(module, _BatchNorm) for module in part.modules()):
+    if live_batch_norms(part):
         freeze_batch_norm(part)
     part.requires_grad_(False)
 

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..batch_norm import live_batch_norms
 from ..runtime.memory import is_out_of_memory
 from ..runtime.signals import stoppable
-from .batches import Batch, Batches, has_live_batch_norm
+from .batches import Batch, Batches
 from .callbacks import Callbacks
 from .checkpoint import Cursor, Stateful, load_state, parts_of, save_state
 from .first_epoch import FirstEpoch
@@ -252,7 +253,7 @@ def _start(session: Session) -> None:
         logger.info(
             "%d images are left out of each epoch, others each time, because batch norm needs 2 or more", left_out
         )
-    if is_first and plan.batch_size == 1 and has_live_batch_norm(plan.model):
+    if is_first and plan.batch_size == 1 and live_batch_norms(plan.model):
         logger.warning(
             "every batch holds one image, and the model's batch norm takes its statistics from the batch: expect "
             "scores in evaluation that are worse than the loss suggests; use batch_size=4 or more (accumulate= does "
