@@ -71,7 +71,7 @@ def fit(
             the data set.
         seed: Seed of the order of the data, the augmentation, and transforms in the data set.
         out: New folder for the run; `RunFolder` lists the files. Ctrl-C and SIGTERM then finish the step, save the
-            state and return; a second one stops at once.
+            state and return; a second one, two seconds later, stops at once.
         resume: Whether to resume the run in `out` if there is one, after a stop, a kill or a crash, with the same
             arguments, model and data. On a CPU the final weights are equal, bit for bit, to those of an uninterrupted
             run. To continue from some weights in a new run, use `create_model(name, weights=...)`.
