@@ -47,7 +47,7 @@ def fit(
 
     Warnings are logged about frequent causes of a loss that does not fall: masks that are nearly all empty, a term that
     dominates the loss, batches of one image with batch norm. If the last batch of an epoch would hold a single image
-    and the model has batch norm, it is left out; the order differs between epochs, so no image is lost.
+    on some rank and the model has batch norm, it is left out; the order differs between epochs, so no image is lost.
 
     `examples/own_loop.py` does the same in plain PyTorch.
 
