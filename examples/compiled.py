@@ -22,5 +22,5 @@ history = dichoseg.fit(model, scenes, epochs=1, batch_size=2)
 # --8<-- [end:compile]
 print(f"loss {history[-1]['loss']:.3f}")
 print(next(iter(model.state_dict())))  # names do not change
-mask = dichoseg.predict(model, scenes[0].image)
+mask = dichoseg.predict(scenes[0].image, model)
 print(mask.shape)

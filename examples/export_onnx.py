@@ -47,7 +47,7 @@ image = image.transpose(2, 0, 1)[None].astype(np.float32)  # (1, 3, H, W)
 mask = Image.fromarray((probability[0, 0] * 255).round().astype(np.uint8))
 mask = mask.resize(photograph.size, Image.Resampling.BILINEAR)
 # --8<-- [end:run]
-wanted = dichoseg.predict(model, folder / "photo.png")
+wanted = dichoseg.predict(folder / "photo.png", model)
 difference = np.abs(np.asarray(mask) / 255 - wanted).max()
 print(f"without dichoseg: {difference:.1g} from predict")
 
@@ -57,5 +57,5 @@ again = dichoseg.load_model(folder / "model.onnx")  # the file contains the reci
 file = folder / "any.onnx"  # or create the network yourself
 other = dichoseg.create_model("isnet", encoder_args=small, weights=file)
 # --8<-- [end:read]
-difference = np.abs(dichoseg.predict(again, folder / "photo.png") - wanted).max()
+difference = np.abs(dichoseg.predict(folder / "photo.png", again) - wanted).max()
 print(f"read back: {difference:.1g} from predict")

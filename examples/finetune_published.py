@@ -1,6 +1,6 @@
 """Fine-tune published weights, including ONNX files, on your own images and masks.
 
-    python examples/finetune_published.py isnet-general-use.onnx data --out runs/fine
+    python examples/finetune_published.py isnet-general-use data --out runs/fine
     python examples/finetune_published.py --smoke  # seconds, on synthetic scenes
 
 `data` contains train and val. The script scores the network on data/val at its own
@@ -31,9 +31,8 @@ parser = argparse.ArgumentParser(
 )
 parser.add_argument(
     "weights",
-    type=Path,
     nargs="?",
-    help=".onnx, .pth, .ckpt, .safetensors, or a saved model",
+    help="name of published weights, .onnx, .pth, .ckpt, .safetensors, or saved model",
 )
 parser.add_argument(
     "data", type=Path, nargs="?", help="folder with train and val, each with im and gt"

@@ -1,7 +1,7 @@
 """Create first masks and cut-outs with published weights, and contact sheets of them.
 
-Run it in a folder that contains `isnet-general-use`, a saved model, and `photographs`.
-Otherwise it uses a small untrained network and synthetic scenes, in a new folder.
+Run it in a folder that contains `photographs`; it downloads the weights once.
+Elsewhere, it uses a small untrained network and synthetic scenes, in a new folder.
 """
 
 # --8<-- [start:dataclasses]
@@ -24,7 +24,7 @@ from dichoseg.photographs import predict_files
 
 # --8<-- [end:imports]
 
-if not (Path("isnet-general-use").exists() and Path("photographs").exists()):
+if not Path("photographs").exists():
     os.chdir(tempfile.mkdtemp())
     Path("photographs").mkdir()
     for index, name in enumerate(("rocket.jpg", "coffee.png", "chelsea.png")):
@@ -45,7 +45,7 @@ if not (Path("isnet-general-use").exists() and Path("photographs").exists()):
 
 # --8<-- [start:mask]
 model = dichoseg.load_model("isnet-general-use")
-mask = dichoseg.predict(model, "photographs/rocket.jpg")
+mask = dichoseg.predict("photographs/rocket.jpg", model)
 print(mask.shape, mask.dtype, f"{mask.min():.3f} to {mask.max():.3f}")
 Image.fromarray((mask * 255).round().astype(np.uint8)).save("mask.png")
 # --8<-- [end:mask]
@@ -85,6 +85,6 @@ visualize.contact_sheet(rows, tile=400).save("cut_outs.jpg", quality=90)
 row = {"photograph": pixels("photographs", "chelsea.png")}
 for size in (1024, 512):
     model.preprocessing = dataclasses.replace(model.preprocessing, size=size)
-    row[f"--size {size}"] = dichoseg.predict(model, "photographs/chelsea.png")
+    row[f"--size {size}"] = dichoseg.predict("photographs/chelsea.png", model)
 visualize.contact_sheet([row], tile=400).save("sizes.jpg", quality=90)
 # --8<-- [end:smaller]

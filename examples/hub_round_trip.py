@@ -43,7 +43,7 @@ print(read.data.library_name, read.data.license, read.data.pipeline_tag)
 # --8<-- [start:load]
 again = dichoseg.load_model(folder)  # or "name/fine-isnet" after the upload
 image = held_out[0].image
-difference = abs(dichoseg.predict(again, image) - dichoseg.predict(model, image)).max()
+difference = abs(dichoseg.predict(image, again) - dichoseg.predict(image, model)).max()
 # --8<-- [end:load]
 print(f"loaded again: {difference:.1g} from the model")
 assert difference == 0

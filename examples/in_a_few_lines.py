@@ -37,7 +37,7 @@ dichoseg.save_model(stand_in, "isnet-general-use")
 
 # --8<-- [start:lines]
 published = dichoseg.load_model("isnet-general-use")
-mask = dichoseg.predict(published, "photographs/chelsea.png")  # (H, W) in [0, 1]
+mask = dichoseg.predict("photographs/chelsea.png", published)  # (H, W) in [0, 1]
 
 data = dichoseg.FolderDataset("data/im", "data/gt")
 training, validation = data.split(0.2, seed=0)

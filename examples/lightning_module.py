@@ -98,8 +98,8 @@ from_checkpoint = dichoseg.create_model(
 # --8<-- [end:after]
 image = val_data[0].image
 difference = abs(
-    dichoseg.predict(from_checkpoint, image)
-    - dichoseg.predict(dichoseg.load_model(run / "model"), image)
+    dichoseg.predict(image, from_checkpoint)
+    - dichoseg.predict(image, dichoseg.load_model(run / "model"))
 )
 print(scores, f"checkpoint and saved model: {difference.max():.1g} apart")
 assert difference.max() == 0

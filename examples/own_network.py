@@ -143,10 +143,10 @@ for name, model in trained.items():
 # --8<-- [start:save]
 dichoseg.save_model(edged, "mine")
 again = dichoseg.load_model("mine", model=network(small_encoder()))
-mask = dichoseg.predict(again, test[0].image)  # (H, W) in [0, 1]
+mask = dichoseg.predict(test[0].image, again)  # (H, W) in [0, 1]
 # --8<-- [end:save]
 print(
-    mask.shape, "changed by", abs(mask - dichoseg.predict(edged, test[0].image)).max()
+    mask.shape, "changed by", abs(mask - dichoseg.predict(test[0].image, edged)).max()
 )
 
 # --8<-- [start:backbone]

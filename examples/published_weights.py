@@ -20,7 +20,7 @@ if len(sys.argv) > 1:
     photo = sys.argv[1]
     # --8<-- [start:load]
     model = dichoseg.load_model("isnet-general-use")
-    mask = dichoseg.predict(model, photo)  # (H, W) in [0, 1]
+    mask = dichoseg.predict(photo, model)  # (H, W) in [0, 1]
     # --8<-- [end:load]
     print(mask.shape)
     # --8<-- [start:fetch]

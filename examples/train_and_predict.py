@@ -47,7 +47,7 @@ history = dichoseg.fit(
 # --8<-- [start:predict]
 model = dichoseg.load_model(folder / "run")  # the best weights of the run
 photograph = next((folder / "im").iterdir())
-mask = dichoseg.predict(model, photograph)  # (H, W) in [0, 1], at the photograph's size
+mask = dichoseg.predict(photograph, model)  # (H, W) in [0, 1], at the photograph's size
 Image.fromarray((mask * 255).round().astype(np.uint8)).save(folder / "mask.png")
 scores = dichoseg.evaluate(model, validation)
 print({name: round(score, 3) for name, score in scores.items()})

@@ -26,7 +26,7 @@ def test_value_train_and_predict_on_photographs(small_isnet, tmp_path):
     )  # fmt: skip
     assert history[1]["loss"] < history[0]["loss"]
     sample = validation[0]
-    mask = predict(small_isnet, sample.image)
+    mask = predict(sample.image, small_isnet)
     assert mask.shape == tuple(sample.mask.shape[1:])
     assert np.isfinite(mask).all()
 

@@ -72,6 +72,7 @@ class Weights:
         sha256: SHA-256 of the file, in hexadecimal.
         md5: MD5 of the file, if nobody states its SHA-256.
         bytes: Size of the file. Default: unknown.
+        approximate_bytes: Rounded size of the file, if the exact one is unknown.
         preprocessing: Values that differ from the network's own preprocessing.
         license: License of the weights, as an identifier of the Hugging Face hub. Default: not stated.
         license_source: Source of the license, or of the uncertainty about it.
@@ -89,6 +90,7 @@ class Weights:
     sha256: str | None = None
     md5: str | None = None
     bytes: int | None = None
+    approximate_bytes: int | None = None
     preprocessing: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     license: str | None = None
     license_source: str = ""
@@ -114,14 +116,22 @@ class Weights:
         for length, value in sums:
             if value is not None and not re.fullmatch(rf"[0-9a-f]{{{length}}}", value):
                 raise ValueError(f"a checksum must be {length} hexadecimal digits; got {value!r}")
-        if self.bytes is not None:
-            whole("bytes", self.bytes, least=1)
+        for field, size in (("bytes", self.bytes), ("approximate_bytes", self.approximate_bytes)):
+            if size is not None:
+                whole(field, size, least=1)
         choice("commercial", self.commercial, get_args(Commercial))
 
     @property
     def checksum(self) -> tuple[str, str]:
         """Algorithm and digits of the checksum that the file is verified with."""
         return ("sha256", self.sha256) if self.sha256 else ("md5", self.md5 or "")
+
+    @property
+    def megabytes(self) -> str:
+        """Size of the file in MB, such as `"88"`; `"~177"` if only that is known, else `"?"`."""
+        if self.bytes is not None:
+            return f"{self.bytes / 1e6:.0f}"
+        return "?" if self.approximate_bytes is None else f"~{self.approximate_bytes / 1e6:.0f}"
 
     @property
     def terms(self) -> str:

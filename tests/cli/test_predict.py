@@ -1,14 +1,17 @@
 import dataclasses
+import io
 import logging
 import re
+import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from dichoseg import GTEncoder, save_model
+from dichoseg import GTEncoder, cli, save_model
 from dichoseg.data.folder import images_and_others
 from dichoseg.photographs import planning
 
@@ -20,7 +23,9 @@ def test_error_bad_file_in_predict(small_isnet, tmp_path, monkeypatch):
     save_model(small_isnet, tmp_path / "m")
     (tmp_path / "bad.png").write_text("x")
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "good.png")
-    result = run_cli("predict", tmp_path / "m", tmp_path / "bad.png", tmp_path / "good.png", "--out", tmp_path / "o")
+    result = run_cli(
+        "predict", tmp_path / "bad.png", tmp_path / "good.png", "--model", tmp_path / "m", "--out", tmp_path / "o"
+    )
     assert result.exit_code == 1
     assert result.stderr.count("bad.png is not an image that can be read\n") == result.output.count("bad.png") == 1
     assert result.stdout.endswith("; 1 failed\n")
@@ -31,21 +36,32 @@ def test_error_predict_into_the_photographs(data, small_isnet):
     save_model(small_isnet, data / "model")
     Image.new("RGB", (64, 64)).save(data / "photo.png")
     before = (data / "photo.png").read_bytes()
-    result = run_cli("predict", data / "model", data / "photo.png", "--out", data)
+    result = run_cli("predict", data / "photo.png", "--model", data / "model", "--out", data)
     assert "photo.png is a photograph that is read and would be overwritten" in str(result.exception)
     assert (data / "photo.png").read_bytes() == before
 
 
 def test_error_predict_with_a_gt_encoder(data, small_isnet):
     save_model(GTEncoder.like(small_isnet), data / "gt")
-    result = run_cli("predict", data / "gt", data / "train/im", "--out", data / "masks")
+    result = run_cli("predict", data / "train/im", "--model", data / "gt", "--out", data / "masks")
     assert "this is a GT encoder, which takes masks" in str(result.exception)
 
 
 def test_value_predict_options(data, small_isnet, monkeypatch):
     save_model(small_isnet, data / "m")
     monkeypatch.setitem(sys.modules, "pymatting", None)
-    arguments = ("predict", data / "m", data / "train/im", "--out", data / "o", "--device", "cpu", "--threads", 1)
+    arguments = (
+        "predict",
+        data / "train/im",
+        "--model",
+        data / "m",
+        "--out",
+        data / "o",
+        "--device",
+        "cpu",
+        "--threads",
+        1,
+    )
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -78,7 +94,7 @@ def test_value_predict_options_are_the_functions(data, small_isnet, monkeypatch)
 
     monkeypatch.setattr("dichoseg.photographs.job.write_results", write_results)
     save_model(small_isnet, data / "m")
-    arguments = ("predict", data / "m", data / "train/im", "--out", data / "o")
+    arguments = ("predict", data / "train/im", "--model", data / "m", "--out", data / "o")
     before = torch.get_num_threads()
     options = "--cutout --background red --format webp --resume --threshold 0.25 --crop --size 96 --threads 3"
     result = run_cli(*arguments, *options.split())
@@ -88,7 +104,7 @@ def test_value_predict_options_are_the_functions(data, small_isnet, monkeypatch)
         "threads": 3, "size": 96, "threads_of_torch": 3, "sources": sorted((data / "train/im").iterdir()),
     }  # fmt: skip
     assert result.exit_code == 130
-    assert f"stopped; the results in {data / 'o'} are kept, and --resume continues from there" in result.output
+    assert "stopped; finished results are kept, and --resume continues from there" in result.output
     run_cli(*arguments)
     assert seen["size"] == 64
     assert seen["threads_of_torch"] == before
@@ -118,7 +134,7 @@ def test_value_predict_options_are_the_predictors(data, small_isnet, monkeypatch
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     monkeypatch.setattr("dichoseg.runtime.memory.keep_memory", lambda: seen.update(kept=True))
     save_model(small_isnet, data / "m")
-    result = run_cli("predict", data / "m", data / "train/im", "--out", data / "o", *options.split())
+    result = run_cli("predict", data / "train/im", "--model", data / "m", "--out", data / "o", *options.split())
     assert result.exit_code == 130, result.exception
     assert wanted.items() <= seen.items()
     assert seen["kept"]
@@ -132,16 +148,20 @@ def test_value_predict_options_are_the_predictors(data, small_isnet, monkeypatch
         ("train/im --out o --cutout --background whitish", "background must be a color such as white .* got 'whitish'"),
         ("train/im --out o --background white", "background is for cut-outs only"),
         ("train/im --out train/im --format jpg", "is a photograph that is read and would be overwritten"),
-        ("train/im --out photo.png", "photo.png is a file; wanted a folder for the results"),
+        ("train/im --out photo.png", "photo.png takes the result of one photograph; got the folder train/im"),
+        ("photo.png --out photo.png/o", "photo.png is a file; wanted a folder for the results"),
+        ("photo.png --out cut.tiff", "out must end in .png, .webp, .jpg, .jpeg, or be a folder; got cut.tiff"),
+        ("photo.png --out cut.png --format jpg", "format='jpg' is not that of out, cut.png"),
+        ("photo.png - --out o", "'-' is one photograph, from standard input; got photo.png as well"),
         ("train/im --out o --device foo", "device must be one such as cpu, cuda, cuda:1 or mps; got 'foo'$"),
         ("train/im --out o --device fpga", "torch cannot use device fpga here: [^\n]+$"),
     ],
 )
 def test_error_predict_before_a_model_is_loaded(data, monkeypatch, options, message):
     Image.new("RGB", (9, 9)).save(data / "photo.png")
-    monkeypatch.setattr("dichoseg.weights.load_model", lambda name: pytest.fail("half a minute of loading"))
+    monkeypatch.setattr("dichoseg.weights.load_model", lambda name, **options: pytest.fail("half a minute of loading"))
     monkeypatch.chdir(data)
-    result = run_cli("predict", "m", *options.split())
+    result = run_cli("predict", *options.split(), "--model", "m")
     assert isinstance(result.exception, ValueError | OSError)
     assert re.search(message, str(result.exception))
     assert not (data / "o").exists()
@@ -154,7 +174,7 @@ def test_error_predict_into_a_folder_that_cannot_be_made(data, small_isnet, monk
         raise FileNotFoundError(2, "No such file or directory", str(path))  # as below /proc
 
     monkeypatch.setattr("pathlib.Path.mkdir", mkdir)
-    result = run_cli("predict", data / "m", data / "train/im", "--out", data / "o")
+    result = run_cli("predict", data / "train/im", "--model", data / "m", "--out", data / "o")
     assert "No such file or directory" in str(result.exception)
     assert str(data / "o") in str(result.exception)
 
@@ -164,7 +184,77 @@ def test_value_predict_tells_what_is_passed_over_once(data, small_isnet, caplog,
     (data / "train/im/p.heic").write_text("")
     listed = []
     monkeypatch.setattr(planning, "images_and_others", lambda path: listed.append(path) or images_and_others(path))
-    result = run_cli("predict", data / "m", data / "train/im", "--out", data / "o", "--device", "cpu")
+    result = run_cli("predict", data / "train/im", "--model", data / "m", "--out", data / "o", "--device", "cpu")
     assert result.output.endswith("; 1 ignored (not photographs)\n")
     assert len([message for message in caplog.messages if ".heic files (1)" in message]) == 1
     assert listed == [data / "train/im"]
+
+
+@pytest.fixture
+def models(monkeypatch, small_isnet):
+    """Sources of the models that were loaded."""
+    sources = []
+
+    def load(source, **options):
+        sources.append(source if isinstance(source, str) else source.name)
+        return small_isnet
+
+    monkeypatch.setattr("dichoseg.weights.load_model", load)
+    return sources
+
+
+def test_value_predict_without_options(data, models, monkeypatch):
+    monkeypatch.chdir(data)
+    Image.new("RGB", (9, 9)).save("photo.jpg")
+    for _ in range(2):  # its own result is replaced
+        result = run_cli("predict", "photo.jpg")
+        assert (result.stdout, result.stderr, result.exit_code) == ("photo.mask.png\n", "", 0)
+    assert run_cli("predict", "photo.jpg", "--cutout", "--format", "webp").stdout == "photo.cutout.webp\n"
+    assert run_cli("predict", "photo.jpg", "--out", "cut.webp").stdout.startswith("1 written to cut.webp, ")
+    assert models == ["isnet-general-use"] * 4
+    with Image.open("photo.cutout.webp") as cutout, Image.open("cut.webp") as mask:
+        assert (cutout.mode, mask.format, mask.size) == ("RGBA", "WEBP", (9, 9))
+    Image.new("L", (9, 9)).save("photo.mask.png")
+    result = run_cli("predict", "photo.jpg")
+    assert "photo.mask.png was not written by dichoseg" in str(result.exception)
+
+
+def test_value_predict_the_former_order(data, models, monkeypatch):
+    monkeypatch.chdir(data)
+    Image.new("RGB", (9, 9)).save("photo.jpg")
+    for model in ("u2net", "name/model"):
+        result = run_cli("predict", model, "photo.jpg", "--out", "o")
+        assert f"goes in 0.4; write: dichoseg predict photo.jpg --model {model}" in result.stderr
+        assert result.exit_code == 0, result.exception
+    assert models == ["u2net", "name/model"]
+    assert run_cli("predict", "photo.jpg", "train/im/00000.jpg", "--out", "o").stderr == ""
+
+
+def test_error_predict_a_model_without_photographs(data, small_isnet, monkeypatch):
+    monkeypatch.chdir(data)
+    save_model(small_isnet, "m")
+    assert "m is a model: wanted photographs, and `--model m`" in str(run_cli("predict", "m").exception)
+    assert "no photograph or folder at a/photo" in str(run_cli("predict", "a/photo").exception)
+
+
+def test_value_predict_in_a_pipe(data, small_isnet):
+    save_model(small_isnet, data / "m")
+    content = next((data / "train/im").iterdir()).read_bytes()
+    arguments = ["predict", "-", "--model", data / "m", "--cutout", "--out"]
+    command = [sys.executable, "-c", "from dichoseg.cli import main; main()", *arguments]
+    done = subprocess.run([*command, "-"], input=content, capture_output=True)
+    with Image.open(io.BytesIO(done.stdout)) as cutout:
+        assert (cutout.format, cutout.mode, cutout.size) == ("PNG", "RGBA", (64, 64))
+    done = subprocess.run([*command, data / "cut.png"], input=b"no image", capture_output=True, text=False)
+    assert done.returncode == 1
+    assert b"-: the image of 8 bytes is not an image that can be read" in done.stderr
+    assert not (data / "cut.png").exists()
+
+
+def test_error_predict_from_or_to_a_terminal(data, models, monkeypatch):
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(isatty=lambda: True))
+    assert "standard input is a terminal" in str(run_cli("predict", "-", "--out", "a.png").exception)
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(isatty=lambda: False))
+    monkeypatch.setattr("sys.stdout", types.SimpleNamespace(isatty=lambda: True))
+    with pytest.raises(ValueError, match="standard output is a terminal"):
+        cli.run(["predict", "-"])

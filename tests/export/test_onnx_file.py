@@ -148,7 +148,7 @@ def test_value_rembg_gives_what_predict_gives(tmp_path, request, model, preset):
     model = at(request.getfixturevalue(model), side)
     export_onnx(model, tmp_path / "model.onnx", preset=preset)
     photo = photograph(side, side)
-    found, wanted = in_rembg(tmp_path / "model.onnx", photo, preset), stretched(predict(model, photo))
+    found, wanted = in_rembg(tmp_path / "model.onnx", photo, preset), stretched(predict(photo, model))
     assert np.abs(found - wanted).max() < 1.5 / 255
     assert wanted.std() > 0.05
 

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from dichoseg import Predictor, Preprocessing, SyntheticDataset, evaluate, predict
+from dichoseg.inference import predictor
 from dichoseg.inference.predictor import to_uint8
 
 
@@ -14,7 +15,7 @@ def test_value_predict_is_the_recipe_by_hand(small_isnet):
     image = torch.rand(3, 65, 97)
     small_isnet.preprocessing = Preprocessing(size=64, antialias=False, to_uint8=True)
     small_isnet.train()
-    result = predict(small_isnet, image)
+    result = predict(image, small_isnet)
     assert small_isnet.training, "the caller's model stays as it is"
     net_input = (
         torch.nn.functional.interpolate((image[None] * 255).round(), (64, 64), mode="bilinear").floor() / 255 - 0.5
@@ -24,6 +25,22 @@ def test_value_predict_is_the_recipe_by_hand(small_isnet):
     expected = torch.nn.functional.interpolate(probability, (65, 97), mode="bilinear")[0, 0]
     np.testing.assert_allclose(result, expected.numpy(), atol=1e-6)
     assert result.dtype == np.float32
+
+
+def test_value_predict_loads_the_default_model(small_isnet, monkeypatch):
+    image, loaded = torch.rand(3, 65, 97), []
+    monkeypatch.setattr(predictor, "load_model", lambda record: loaded.append(record.name) or small_isnet)
+    assert np.array_equal(predict(image), predict(image, small_isnet))
+    assert loaded == ["isnet-general-use"]
+
+
+def test_value_predict_takes_the_former_order(small_isnet):
+    image = torch.rand(3, 65, 97)
+    with pytest.warns(DeprecationWarning, match=r"predict\(photograph, model\) since 0.2, and goes in 0.4"):
+        former = predict(small_isnet, image)
+    assert np.array_equal(former, predict(image, small_isnet))
+    with pytest.raises(TypeError, match=r"such as load_model\('u2net'\); got 'u2net'"):
+        predict(image, "u2net")
 
 
 def test_value_every_kind_of_input(small_isnet, tmp_path):
@@ -59,16 +76,16 @@ def test_value_pillow_image_is_turned_as_its_exif_says(small_isnet):
     pixels = np.random.default_rng(0).integers(0, 255, (65, 97, 3), np.uint8)
     turned = Image.fromarray(pixels)
     turned.getexif()[0x0112] = 6
-    assert np.array_equal(predict(small_isnet, turned), predict(small_isnet, np.rot90(pixels, -1).copy()))
+    assert np.array_equal(predict(turned, small_isnet), predict(np.rot90(pixels, -1).copy(), small_isnet))
 
 
 def test_value_minmax_and_flips(small_isnet):
     image = torch.rand(3, 65, 97)
-    plain = predict(small_isnet, image)
+    plain = predict(image, small_isnet)
     stretched = Predictor(small_isnet, precision="float32", normalize="minmax")(image)
     np.testing.assert_allclose(stretched, (plain - plain.min()) / (plain.max() - plain.min()), atol=1e-4)
     assert (stretched.min(), stretched.max()) == (0, 1)
-    mirrored = predict(small_isnet, image.flip(2))[:, ::-1]
+    mirrored = predict(image.flip(2), small_isnet)[:, ::-1]
     both = Predictor(small_isnet, precision="float32", flips=True)(image)
     np.testing.assert_allclose(both, (plain + mirrored) / 2, atol=1e-5)
     for parameter in small_isnet.parameters():
@@ -121,7 +138,7 @@ def test_value_device(small_isnet):
 def test_value_probabilities_stay_in_range(small_isnet):
     """Bicubic resizing may overshoot; what comes out does not."""
     small_isnet.preprocessing = Preprocessing(size=64, interpolation="bicubic")
-    result = predict(small_isnet, (torch.rand(3, 65, 97) > 0.5).float())
+    result = predict((torch.rand(3, 65, 97) > 0.5).float(), small_isnet)
     assert 0 <= result.min() <= result.max() <= 1
 
 
@@ -150,20 +167,20 @@ def test_error_pillow_image_that_is_broken(small_isnet):
     cut_off = Image.open(io.BytesIO(buffer.getvalue()[:4000]))
     for image in (cut_off, Image.new("RGB", (0, 5)), Image.new("LAB", (5, 5))):
         with pytest.raises(ValueError, match="the Pillow image cannot be read"):
-            predict(small_isnet, image)
+            predict(image, small_isnet)
 
 
 @pytest.mark.parametrize("policy", ["letterbox", "longest_side", "stretch"])
 def test_shape_resize_policies(small_isnet, policy):
     small_isnet.preprocessing = Preprocessing(size=64, resize_policy=policy)
-    assert predict(small_isnet, torch.rand(3, 40, 97)).shape == (40, 97)
+    assert predict(torch.rand(3, 40, 97), small_isnet).shape == (40, 97)
 
 
 def test_value_gt_encoder_predicts_from_masks(small_isnet):
     from dichoseg import GTEncoder
 
     gt_encoder = GTEncoder.like(small_isnet)
-    assert predict(gt_encoder, torch.rand(1, 65, 97)).shape == (65, 97)
+    assert predict(torch.rand(1, 65, 97), gt_encoder).shape == (65, 97)
     assert "max_f" in evaluate(gt_encoder, SyntheticDataset(2, size=64))
 
 
@@ -187,7 +204,7 @@ def test_value_gt_encoder_predicts_from_masks(small_isnet):
 )
 def test_error_photographs(small_isnet, photograph, error, match):
     with pytest.raises(error, match=match):
-        predict(small_isnet, photograph)
+        predict(photograph, small_isnet)
 
 
 def test_error_in_an_iterable(small_isnet):

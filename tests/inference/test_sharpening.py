@@ -82,7 +82,7 @@ def test_shape_strips_and_odd_sizes(small_isnet, shape):
 
 def test_value_in_the_predictor(small_isnet):
     image = torch.rand(3, 200, 240)
-    plain = predict(small_isnet, image)
+    plain = predict(image, small_isnet)
     small = torch.rand(3, 80, 90)
     sharp = Predictor(small_isnet, precision="float32", sharpen=True)
     assert np.array_equal(sharp(small), Predictor(small_isnet, precision="float32")(small)), "not much larger"

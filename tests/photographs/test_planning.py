@@ -3,8 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from dichoseg.photographs.naming import STREAM
 from dichoseg.photographs.planning import plan_files
 from dichoseg.photographs.rendering import Rendering
+
+from .results import write_result
 
 
 def rendering(format="png"):
@@ -55,6 +58,29 @@ def test_value_single_photographs_keep_their_names_alone(folder):
     assert [str(result) for _, result in plan.remaining] == ["out/c.png", "out/a.png"]
 
 
+def test_value_results_next_to_the_photographs(folder):
+    plan = plan_files(["in"], None, rendering("webp"), resume=False)
+    assert [str(result) for _, result in plan.remaining] == ["in/a.mask.webp", "in/b.mask.webp", "in/sub/c.mask.webp"]
+    assert plan.out is None
+    write_result(Path("in/a.mask.webp"))
+    Path("in/b.mask.png").write_text("of another program")
+    plan = plan_files(["in"], None, rendering("webp"), resume=False)
+    assert [path.name for path, _ in plan.remaining] == ["a.jpg", "b.mask.png", "b.png", "c.webp"]
+    assert plan.notes[0] == "1 files in in are masks or cut-outs by dichoseg, not photographs"
+    assert plan_files(["in"], None, rendering("webp"), resume=True).skipped == 1
+
+
+def test_value_one_file(folder):
+    Path("b.jpeg").write_text("an older one")
+    assert plan_files(["in/a.jpg"], Path("b.jpeg"), rendering(), resume=False).remaining == (
+        (Path("in/a.jpg"), Path("b.jpeg")),
+    )
+    for out in (None, STREAM):
+        plan = plan_files(["-"], out, rendering(), resume=False)
+        assert (plan.remaining, plan.out) == (((STREAM, STREAM),), STREAM)
+    assert plan_files(["-"], Path("new/b.png"), rendering(), resume=False).remaining == ((STREAM, Path("new/b.png")),)
+
+
 @pytest.mark.parametrize(
     ("sources", "out", "kind", "message"),
     [
@@ -65,6 +91,11 @@ def test_value_single_photographs_keep_their_names_alone(folder):
         (["in", "in/a.jpg"], "out", ValueError, "in/a.jpg and in/a.jpg would both be written to out/a.png"),
         (["in"], "in", ValueError, "in/b.png is a photograph that is read and would be overwritten"),
         (["in"], "in/d.heic", NotADirectoryError, "in/d.heic is a file; wanted a folder for the results"),
+        (["in"], "a.png", ValueError, "a.png takes the result of one photograph; got the folder in"),
+        (["in/a.jpg", "in/b.png"], "-", ValueError, "- takes the result of one photograph; got 2 paths"),
+        (["in/a.jpg"], "in/a.jpg", ValueError, "in/a.jpg is a photograph that is read and would be overwritten"),
+        (["-", "in/a.jpg"], "out", ValueError, "'-' is one photograph, from standard input; got in/a.jpg as well"),
+        (["-"], "out", ValueError, "standard input has no name for a result in out"),
     ],
 )
 def test_error_sources_and_results(folder, sources, out, kind, message):
@@ -76,3 +107,14 @@ def test_error_folder_that_may_not_be_written_to(folder, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
     with pytest.raises(PermissionError, match="you may not write to; wanted to make out/masks in it"):
         plan_files(["in"], Path("out/masks"), rendering(), resume=False)
+
+
+def test_error_a_file_of_someone_else_next_to_the_photographs(folder):
+    Path("in/a.mask.png").write_text("drawn by hand")
+    for out in (None, Path("in/out")):
+        plan_files(["in/b.png"], out, rendering(), resume=False)
+    with pytest.raises(ValueError, match="in/a.mask.png was not written by dichoseg, and would be overwritten"):
+        plan_files(["in/a.jpg"], None, rendering(), resume=False)
+    assert plan_files(["in/a.jpg"], None, rendering(), resume=True).skipped == 1
+    write_result(Path("in/a.mask.png"))
+    assert len(plan_files(["in/a.jpg"], None, rendering(), resume=False).remaining) == 1

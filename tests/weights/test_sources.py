@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 import os
 import shutil
@@ -11,7 +12,7 @@ import torch
 from dichoseg import create_model, load_model, save_model
 from dichoseg.weights import catalogue, convert_weights, load_weights
 from dichoseg.weights.cache import own_path
-from dichoseg.weights.sources import Source, find_source
+from dichoseg.weights.sources import Source, find_source, is_model
 
 
 def test_value_a_folder_comes_first_then_a_name(tiny_weights, small_isnet, tmp_path, caplog):
@@ -46,7 +47,37 @@ def test_value_the_license_travels(tiny_weights, tmp_path):
         card = (tmp_path / folder / "README.md").read_text()
         assert "license: mit" in card.split("---")[1]
         assert f"published weights tiny: {tiny_weights.terms}." in card
-        assert load_model(tmp_path / folder).preprocessing.scale == "unit"
+        model = load_model(tmp_path / folder)
+        assert model.preprocessing.scale == "unit"
+        assert model.origin.terms == tiny_weights.terms
+        save_model(model, tmp_path / f"{folder}-again")
+        assert (tmp_path / f"{folder}-again/README.md").read_text() == card.split("\n## Notes")[0]
+        filled = create_model("u2netp", weights=tmp_path / folder)
+        assert filled.origin == model.origin
+
+
+def test_value_a_record_is_taken_as_it_is(tiny_weights, small_isnet):
+    save_model(small_isnet, "tiny")
+    assert load_model(tiny_weights).recipe == {"name": "u2netp"}
+
+
+def test_value_license_is_accepted_once(tiny_weights, monkeypatch):
+    record = dataclasses.replace(tiny_weights, commercial="no")
+    own_path(record).unlink()
+    with pytest.raises(ValueError, match="license of tiny must be accepted once, by accept_license=True in load_model"):
+        load_model(record)
+    with pytest.raises(ConnectionError):  # the license is accepted, and the web has no file
+        load_model(record, accept_license=True)
+    with pytest.raises(ConnectionError):
+        load_model(record)
+
+
+def test_value_texts_that_name_models(tiny_weights, small_isnet, tmp_path):
+    save_model(small_isnet, "run/best")
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "a.jpg").write_text("")
+    assert [is_model(name) for name in ("run", "authors.pth", "tiny", "u2net", "owner/name")] == [True] * 5
+    assert [is_model(name) for name in ("photographs", "a.jpg", "b.jpg", "photographs/b.jpg", "nothing")] == [False] * 5
 
 
 def test_error_revision(tiny_weights, small_isnet):

@@ -8,19 +8,20 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .options import Device, Flag, Fraction, ModelArgument, Number, Text
+from ..weights.catalogue import DEFAULT, resolve
+from .options import Device, Flag, Fraction, Number, OptionalPath, Text, optional
 
 
 def predict(
-    model: ModelArgument,
     images: Annotated[
         tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="IMAGES...", help_behavior_hint="(required)")
     ],
     *,
-    out: Path,
+    model: Text = None,
+    out: OptionalPath = None,
     cutout: Flag = False,
     background: Text = None,
-    format: Literal["png", "webp", "jpg"] = "png",
+    format: Annotated[Literal["png", "webp", "jpg"] | None, optional("{png,webp,jpg}")] = None,
     threshold: Fraction = None,
     crop: Flag = False,
     resume: Flag = False,
@@ -34,13 +35,17 @@ def predict(
 ) -> None:
     """Write the mask of each photograph, at its size; exit code 1 if any failed.
 
+    `dichoseg predict photo.jpg` writes photo.mask.png next to the photograph, and prints its path.
+
     Args:
-        model: Saved model, run folder, hub id, or file of published weights.
-        images: Photographs, or folders of them.
-        out: Folder for the masks or cut-outs.
+        images: Photographs, folders of them, or - for a photograph from standard input.
+        model: Name from `dichoseg list weights`, which is downloaded on first use; saved model, run folder, hub id, or
+            file of published weights. Default: isnet-general-use.
+        out: Folder for the results; or, for one photograph, a file, or - for standard output. Default: next to the
+            photographs.
         cutout: Write photographs with the mask as alpha channel instead.
         background: Color behind cut-outs, such as white or '#f0f0f0'.
-        format: Format of the results.
+        format: Format of the results. Default: that of the file that --out names, else png.
         threshold: Probability from which on masks are white, and black below.
         crop: Crop each result to the foreground.
         resume: Skip existing results.
@@ -56,6 +61,7 @@ def predict(
 
     from ..inference import Predictor
     from ..photographs.job import write_results
+    from ..photographs.naming import STREAM, chosen_format
     from ..photographs.planning import plan_files
     from ..photographs.rendering import Rendering
     from ..runtime.device import choose_device
@@ -64,12 +70,19 @@ def predict(
     from ..weights import load_model
 
     keep_memory()
+    model, images = _in_order(model, images)
     rendering = Rendering(
-        cutout=cutout, background=background, format=format, threshold=threshold, crop=crop, threads=threads
+        cutout=cutout,
+        background=background,
+        format=chosen_format(out, format),
+        threshold=threshold,
+        crop=crop,
+        threads=threads,
     )
     plan = plan_files(images, out, rendering, resume=resume)  # errors that need no model come first
+    _check_terminal(images, plan.out)
     target = choose_device(device, torch.device("cpu"))
-    network = load_model(model, size=size)
+    network = load_model(model or resolve(DEFAULT), size=size)
     with torch_threads(threads):
         try:
             predictor = Predictor(
@@ -82,8 +95,37 @@ def predict(
             )
             predicted = write_results(predictor, plan)
         except KeyboardInterrupt:
-            print(f"stopped; the results in {out} are kept, and --resume continues from there", file=sys.stderr)
+            print("stopped; finished results are kept, and --resume continues from there", file=sys.stderr)
             raise SystemExit(130) from None
-    print(predicted.text())  # the log names the failures
+    if plan.out is None:
+        print(*predicted.paths, sep="\n")
+    elif plan.out != STREAM:
+        print(predicted.text())  # the log names the failures
     if predicted.failures:
         raise SystemExit(1)
+
+
+def _in_order(model: str | None, images: tuple[Path, ...]) -> tuple[str | None, tuple[Path, ...]]:
+    """Return model and photographs; with a warning if the model comes first, as before version 0.2."""
+    from ..weights.sources import is_model
+
+    if model is not None or not images or not is_model(str(images[0])):
+        return model, images
+    name, *photographs = map(str, images)
+    if not photographs:
+        if not images[0].exists():
+            return model, images
+        raise ValueError(f"{name} is a model: wanted photographs, and `--model {name}`")
+    now = f"dichoseg predict {' '.join(photographs)} --model {name}"
+    print(f"warning: the model is an option since 0.2, and the former order goes in 0.4; write: {now}", file=sys.stderr)
+    return name, images[1:]
+
+
+def _check_terminal(images: tuple[Path, ...], out: Path | None) -> None:
+    """Raise a ValueError if a photograph would be read from a terminal, or written to it."""
+    for path, stream, wanted in (
+        (images[0], sys.stdin, "standard input is a terminal; wanted a photograph, as in `< photo.jpg`"),
+        (out, sys.stdout, "standard output is a terminal; wanted a file or another program, as in `> mask.png`"),
+    ):
+        if str(path) == "-" and stream.isatty():
+            raise ValueError(wanted)

@@ -16,11 +16,19 @@ def table(records: Sequence[Weights]) -> str:
     """Return a line for each record, below a header."""
     rows = [COLUMNS]
     for record in records:
-        size = "?" if record.bytes is None else f"{record.bytes / 1e6:.0f}"
         cached = "yes" if is_cached(record) else "no"
         license = record.license or "not stated"
         rows.append(
-            (record.name, record.network, size, license, record.commercial, cached, record.purpose, record.file)
+            (
+                record.name,
+                record.network,
+                record.megabytes,
+                license,
+                record.commercial,
+                cached,
+                record.purpose,
+                record.file,
+            )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
@@ -34,7 +42,7 @@ def description(record: Weights) -> str:
         "network": record.network,
         "purpose": record.purpose,
         "file": record.file,
-        "size": "unknown" if record.bytes is None else f"{record.bytes:,} bytes",
+        "size": f"{record.megabytes} MB" if record.bytes is None else f"{record.bytes:,} bytes",
         algorithm: digits,
         "license": record.license or "not stated",
         "stated by": record.license_source or "unknown",

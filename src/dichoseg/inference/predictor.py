@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, cast, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checking import choice
 from ..contracts import Model, unwrapped
@@ -19,6 +20,8 @@ from ..data.decoding import image_tensor, open_image, read_image, read_mask, upr
 from ..preprocessing import Preprocessing
 from ..runtime.device import Precision, usable_device
 from ..runtime.memory import lacking_on_cpu
+from ..weights.catalogue import DEFAULT, resolve
+from ..weights.loading import load_model
 from .prepare import prepare_for_inference
 from .sharpening import sharpened
 
@@ -147,17 +150,27 @@ class Predictor:
         return logits.float().sigmoid()
 
 
-def predict(model: Model, photograph: Photograph, *, size: int | tuple[int, int] | None = None) -> Map:
-    """Predict one photograph in float32. For many photographs, use `Predictor(model)`.
+def predict(photograph: Photograph, model: Model | None = None, *, size: int | tuple[int, int] | None = None) -> Map:
+    """Predict one photograph in float32.
+
+    For many photographs, use `Predictor(model)`, which loads and prepares the model once.
 
     Args:
-        model: Any model.
         photograph: Path, or any other input of a `Predictor`.
+        model: Any model. Default: `load_model("isnet-general-use")`, downloaded on first use.
         size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
 
     Returns:
         Probability of foreground, (H, W) float32 in [0, 1], at the photograph's own size.
     """
+    if isinstance(photograph, nn.Module):
+        message = "predict(model, photograph) is predict(photograph, model) since 0.2, and goes in 0.4"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        photograph, model = cast(Photograph, model), cast(Model, photograph)
+    if model is None:
+        model = load_model(resolve(DEFAULT))
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a Model, such as load_model({str(model)!r}); got {model!r}")
     return Predictor(model, precision="float32", size=size)(photograph)
 
 

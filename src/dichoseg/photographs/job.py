@@ -21,6 +21,7 @@ from ..inference.predictor import Predictor
 from ..runtime.files import write_atomically
 from ..runtime.overlap import overlapped
 from .cutout import can_estimate_foreground
+from .naming import STREAM, chosen_format, is_one_file
 from .planning import Plan, plan_files
 from .rendering import Format, OpenedPhotograph, Rendering
 
@@ -35,10 +36,10 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 class PredictedFiles:
     """Summary of a `predict_files` run."""
 
-    out: Path
-    """Folder of the results."""
-    written: int
-    """Number of results written."""
+    out: Path | None
+    """Folder or file of the results; None is next to the photographs."""
+    paths: tuple[Path, ...]
+    """Paths of the results written."""
     skipped: int
     """Number of results that already existed, with `resume`."""
     passed_over: int
@@ -49,9 +50,14 @@ class PredictedFiles:
     seconds: float
     """Seconds from the first photograph to the last result."""
 
+    @property
+    def written(self) -> int:
+        """Number of results written."""
+        return len(self.paths)
+
     def text(self) -> str:
         """Return a one-line summary without the error messages."""
-        parts = [f"{self.written} written to {self.out}"]
+        parts = [f"{self.written} written {f'to {self.out}' if self.out else 'next to the photographs'}"]
         if self.written:
             parts[0] += f", {self.written / self.seconds:.2f} images/s"
         if self.skipped:
@@ -66,11 +72,11 @@ class PredictedFiles:
 def predict_files(
     predictor: Predictor,
     sources: Sequence[str | Path],
-    out: str | Path,
+    out: str | Path | None = None,
     *,
     cutout: bool = False,
     background: str | None = None,
-    format: Format = "png",
+    format: Format | None = None,
     resume: bool = False,
     threshold: float | None = None,
     crop: bool = False,
@@ -85,13 +91,17 @@ def predict_files(
     Args:
         predictor: Prepared model.
         sources: Photographs, or folders of them, whose subfolders are kept; links to folders are not followed. If `out`
-            is inside such a folder, the files in `out` are not treated as photographs.
-        out: Folder for the results, created if missing. Results have the names of their photographs.
+            is inside such a folder, the files in `out` are not treated as photographs. `"-"` is standard input.
+        out: Folder for the results, created if missing, in which they have the names of their photographs; or, for one
+            photograph, a file, or `"-"` for standard output. Default: next to the photographs, as `photo.mask.png` or
+            `photo.cutout.png`; these are not treated as photographs later, and a file of that name that dichoseg did
+            not write is not replaced.
         cutout: Whether to write the photograph with the mask as its alpha channel, instead of the mask. It keeps its
             RGB color profile and, except in WebP, its resolution. With pymatting (`pip install 'dichoseg[cutout]'`),
             pixels that are partly background get the estimated colors of the foreground, so that no halo remains.
         background: Color to put behind the cut-out instead of transparency: a name or `#rrggbb`.
-        format: `"png"`, `"webp"` (lossless masks, cut-outs with little loss) or `"jpg"` (no alpha channel).
+        format: `"png"`, `"webp"` (lossless masks, cut-outs with little loss) or `"jpg"` (no alpha channel). Default:
+            that of the file that `out` names, else PNG.
         resume: Whether to keep existing results, whatever options they were made with. Otherwise they are replaced.
         threshold: Probability at or above which the mask is white; below, it is black. Default: no threshold.
         crop: Whether to crop results to the smallest rectangle that holds the mask's levels from one twentieth up. A
@@ -105,15 +115,21 @@ def predict_files(
     Raises:
         FileNotFoundError: A source does not exist.
         ValueError: `sources` is empty, a folder has no photographs, two sources have the same result, a result would
-            replace a source or, without `resume`, a file next to one, options do not go together, or the network takes
-            masks. Nothing is written then.
+            replace a source or, without `resume`, a file next to one that dichoseg did not write, options do not go
+            together, or the network takes masks. Nothing is written then.
         OSError: A folder cannot be listed, or `out` cannot be created or written to; or the disk is full, in which case
             the results written so far are kept.
     """
+    target = None if out is None else Path(out)
     rendering = Rendering(
-        cutout=cutout, background=background, format=format, threshold=threshold, crop=crop, threads=threads
+        cutout=cutout,
+        background=background,
+        format=chosen_format(target, format),
+        threshold=threshold,
+        crop=crop,
+        threads=threads,
     )
-    return write_results(predictor, plan_files(sources, Path(out), rendering, resume=resume))
+    return write_results(predictor, plan_files(sources, target, rendering, resume=resume))
 
 
 def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
@@ -124,14 +140,15 @@ def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
         )
     for note in plan.notes:
         logger.warning("%s", note)
-    plan.out.mkdir(parents=True, exist_ok=True)
+    if plan.out is not None and not is_one_file(plan.out):
+        plan.out.mkdir(parents=True, exist_ok=True)
     rendering = plan.rendering
     if rendering.cutout and plan.remaining:
         rendering = _with_or_without_estimate(rendering)
 
     threads = rendering.threads or min(8, os.cpu_count() or 1)
     steps = _steps(predictor, plan.remaining, rendering, threads=threads)
-    failures = []
+    results, failures = [], []
     start = time.perf_counter()
     bar = tqdm(steps, "predict", len(plan.remaining), unit=" images", leave=False, disable=None)
     with contextlib.closing(steps):
@@ -140,11 +157,13 @@ def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
                 raise OSError(error.errno, f"{error.strerror}; results so far are kept; resume continues", str(result))
             if error is not None and not _is_failure(error):
                 raise error
-            if error is not None:
+            if error is None:
+                results.append(result)
+            else:
                 failures.append(_message(path, error))
     return PredictedFiles(
         out=plan.out,
-        written=len(plan.remaining) - len(failures),
+        paths=tuple(results),
         skipped=plan.skipped,
         passed_over=plan.passed_over,
         failures=tuple(failures),
@@ -158,7 +177,7 @@ def _steps(
     """Read, predict and write each photograph; yield as `overlapped` does."""
 
     def read(paths: tuple[Path, Path]) -> OpenedPhotograph:
-        return OpenedPhotograph.read(paths[0])
+        return OpenedPhotograph.read(sys.stdin.buffer.read() if paths[0] == STREAM else paths[0])
 
     def compute(photograph: OpenedPhotograph) -> tuple[OpenedPhotograph, NDArray[np.float32]]:
         return photograph, predictor(photograph.pixels)
@@ -166,6 +185,9 @@ def _steps(
     def write(paths: tuple[Path, Path], prediction: tuple[OpenedPhotograph, NDArray[np.float32]]) -> None:
         # in memory, because Pillow may not notice that a full disk truncated a file
         content = rendering.encoded(*prediction)
+        if paths[1] == STREAM:
+            sys.stdout.buffer.write(content)
+            return
         paths[1].parent.mkdir(parents=True, exist_ok=True)
         write_atomically(paths[1], lambda temporary: temporary.write_bytes(content))
 

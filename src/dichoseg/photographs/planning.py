@@ -9,15 +9,16 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ..data.folder import images_and_others
-from .rendering import Rendering
+from .naming import STREAM, is_one_file, is_result, result_path
+from .rendering import Rendering, is_written_by_dichoseg
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
     """Plan of a `predict_files` run."""
 
-    out: Path
-    """Folder of the results."""
+    out: Path | None
+    """Folder or file of the results; None is next to the photographs."""
     rendering: Rendering
     """Options for the results."""
     remaining: tuple[tuple[Path, Path], ...]
@@ -30,32 +31,38 @@ class Plan:
     """Messages about the folders, to be logged."""
 
 
-def plan_files(sources: Sequence[str | Path], out: Path, rendering: Rendering, *, resume: bool) -> Plan:
+def plan_files(sources: Sequence[str | Path], out: Path | None, rendering: Rendering, *, resume: bool) -> Plan:
     """Find the photographs and the paths of their results, without writing anything or using a model."""
     if isinstance(sources, str | Path):
         raise TypeError(f"sources takes a list of paths, such as [{str(sources)!r}]; got {sources!r}")
     if not sources:
         raise ValueError("sources is empty; wanted photographs, or folders of them")
+    paths = [Path(source) for source in sources]
+    _check_single(paths, out)
+    if paths == [STREAM] and out is None:
+        out = STREAM
     results: dict[Path, Path] = {}
     passed_over, notes = 0, []
-    for source in map(Path, sources):
+    for source in paths:
         if source.is_dir():
             photographs, others, some_notes = _listed(source, out)
             pairs = [(path, path.relative_to(source)) for path in photographs]
             passed_over += len(others)
             notes += some_notes
-        elif source.is_file():
+        elif source == STREAM or source.is_file():
             pairs = [(source, Path(source.name))]
         else:
             raise FileNotFoundError(f"no photograph or folder at {source}")
         for path, name in pairs:
-            result = out / name.with_suffix(f".{rendering.format}")
+            result = result_path(path, name, out, rendering)
             if result in results:
                 raise ValueError(f"{results[result]} and {path} would both be written to {result}")
             results[result] = path
     there = {result for result in results if result.is_file()}
-    _refuse_to_overwrite(results, set() if resume else there)
-    _check_folder(out)
+    _refuse_to_overwrite(results, set() if resume or is_one_file(out) else there)
+    folders = {result.parent for result in results if result != STREAM}
+    for folder in folders if out is None or is_one_file(out) else {out}:
+        _check_folder(folder)
     return Plan(
         out=out,
         rendering=rendering,
@@ -66,39 +73,57 @@ def plan_files(sources: Sequence[str | Path], out: Path, rendering: Rendering, *
     )
 
 
+def _check_single(sources: Sequence[Path], out: Path | None) -> None:
+    """Raise a ValueError if several photographs would share one file, or standard input has no name for its result."""
+    others = [source for source in sources if source != STREAM]
+    if others and len(others) < len(sources):
+        raise ValueError(f"'-' is one photograph, from standard input; got {others[0]} as well")
+    if is_one_file(out) and (len(sources) > 1 or sources[0].is_dir()):
+        got = f"the folder {sources[0]}" if len(sources) == 1 else f"{len(sources)} paths"
+        raise ValueError(f"{out} takes the result of one photograph; got {got}: choose a folder for the results")
+    if not others and out is not None and not is_one_file(out):
+        raise ValueError(f"a photograph from standard input has no name for a result in {out}; choose a file, or '-'")
+
+
 def _refuse_to_overwrite(results: Mapping[Path, Path], there: Collection[Path]) -> None:
     """Raise a ValueError if a result would replace a photograph, or a file next to one that may be a photograph."""
-    read = {path.resolve() for path in results.values()}
+    read = {path.resolve() for path in results.values() if path != STREAM}
     overwritten = sorted(result for result in results if result.resolve() in read)
     if overwritten:
         raise ValueError(
             f"{overwritten[0]} is a photograph that is read and would be overwritten; choose another folder"
         )
     folders = {path.parent.resolve() for path in results.values()}
-    neighbors = sorted(result for result in there if result.parent.resolve() in folders)
+    neighbors = sorted(
+        result for result in there if result.parent.resolve() in folders and not is_written_by_dichoseg(result)
+    )
     if neighbors:
         raise ValueError(
-            f"{neighbors[0]} is next to the photographs, may be one itself, and would be overwritten; "
+            f"{neighbors[0]} was not written by dichoseg, and would be overwritten; "
             "choose another folder, or resume=True, which keeps it"
         )
 
 
-def _listed(folder: Path, out: Path) -> tuple[list[Path], list[Path], list[str]]:
+def _listed(folder: Path, out: Path | None) -> tuple[list[Path], list[Path], list[str]]:
     """Return the photographs below a folder, the ignored files and links, and messages about them.
 
-    If `out` is below the folder, the files in `out` are in neither list.
+    Results of earlier runs are in neither list: files in `out`, if it is below the folder, and those next to their
+    photographs.
     """
     photographs, others = images_and_others(folder)
     notes = []
-    results_folder = out.resolve()
-    if folder.resolve() in results_folder.parents:
+    if out is not None and folder.resolve() in out.resolve().parents:
         count = len(photographs)
         photographs, others = (
-            [path for path in paths if not path.parent.resolve().is_relative_to(results_folder)]
+            [path for path in paths if not path.parent.resolve().is_relative_to(out.resolve())]
             for paths in (photographs, others)
         )
         if len(photographs) < count:
             notes.append(f"{count - len(photographs)} files in {out} are treated as results, not as photographs")
+    results = set(filter(is_result, photographs))
+    if results:
+        photographs = [path for path in photographs if path not in results]
+        notes.append(f"{len(results)} files in {folder} are masks or cut-outs by dichoseg, not photographs")
     if others:
         kinds = Counter(map(_kind, others)).most_common()
         counts = ", ".join(f"{kind} ({count})" for kind, count in kinds)

@@ -10,11 +10,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import ExifTags
 from PIL import Image as PillowImage
 from torch import Tensor
 
 from ..checking import choice, number, whole
-from ..data.decoding import eight_bits, image_tensor, is_deep, open_image
+from ..data.decoding import eight_bits, image_tensor, is_deep, open_image, opened
 from ..inference.predictor import to_uint8
 from .cutout import bounding_box, cut_out, parse_color
 
@@ -30,6 +31,8 @@ MASK_OPTIONS: dict[str, dict[str, Any]] = {
     "webp": {"format": "WEBP", "lossless": True},
     "jpg": {"format": "JPEG", "quality": 95},
 }
+SOFTWARE = "dichoseg"
+"""EXIF field `Software` of results, by which they are known from photographs."""
 LARGEST_SIDE = {"webp": 16383, "jpg": 65500}
 """Longest side in pixels, for the formats that have a limit."""
 
@@ -44,9 +47,9 @@ class OpenedPhotograph:
     """`icc_profile` and `dpi`, if the file has them, as arguments of Pillow's `save`."""
 
     @classmethod
-    def read(cls, path: Path) -> OpenedPhotograph:
-        """Read a file; raise the same errors as `read_image`."""
-        picture = open_image(path)
+    def read(cls, source: Path | bytes) -> OpenedPhotograph:
+        """Read a file, or its bytes; raise the same errors as `read_image`."""
+        picture = open_image(source)
         kept = {"icc_profile": _rgb_profile(picture), "dpi": _resolution(picture)}
         pixels = image_tensor(picture) if is_deep(picture) else eight_bits(picture)
         return cls(pixels, {name: value for name, value in kept.items() if value is not None})
@@ -103,7 +106,9 @@ class Rendering:
         if self.crop:
             picture = picture.crop(box)
         buffer = io.BytesIO()
-        picture.save(buffer, **options)
+        exif = PillowImage.Exif()
+        exif[ExifTags.Base.Software] = SOFTWARE
+        picture.save(buffer, exif=exif, **options)
         return buffer.getvalue()
 
     def _check_size(self, width: int, height: int) -> None:
@@ -118,6 +123,15 @@ class Rendering:
         if self.threshold is None:
             return to_uint8(probability)
         return (probability >= self.threshold).astype(np.uint8) * np.uint8(255)
+
+
+def is_written_by_dichoseg(path: Path) -> bool:
+    """Return whether a file is a result of dichoseg."""
+    try:
+        with opened(path) as image:
+            return image.getexif().get(ExifTags.Base.Software) == SOFTWARE
+    except (OSError, ValueError):
+        return False
 
 
 def _eight_bits(pixels: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from .format import CARD_FILE
 SUMMARY_AND_USE = {
     "image": (
         "Separates the foreground of a photograph from its background; made with dichoseg.",
-        'mask = dichoseg.predict(model, "photo.jpg")  # (H, W) in [0, 1]',
+        'mask = dichoseg.predict("photo.jpg", model)  # (H, W) in [0, 1]',
     ),
     "mask": (
         "A GT encoder: it takes masks, and supervises a network for photographs in training.",
@@ -75,7 +75,7 @@ def card_text(model: Model, card: ModelCard) -> str:
         "License": f"License of the weights: {card_license}.",
     }
     if origin:
-        sections["License"] += f"\n\nThey come from the published weights {origin.name}: {origin.terms}."
+        sections["License"] += f"\n\nThe model was filled with the published weights {origin.name}: {origin.terms}."
     if card.notes:
         sections["Notes"] = card.notes
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())

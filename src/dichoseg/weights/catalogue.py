@@ -28,6 +28,7 @@ _GENERAL_USE = Weights(
         "hf://NimaBoscarino/IS-Net_DIS-general-use@608a843548f1f32716542d57dc59dcbb773294d4/isnet-general-use.pth",
     ),
     sha256="9e1aafea58f0b55d0c35077e0ceade6ba1ba2bce372fd4f8f77215391f3fac13",
+    approximate_bytes=177_000_000,
     license_source="the authors state none; the Apache-2.0 of xuebinqin/DIS covers code and metric",
     training_data="more than DIS5K, not stated",
     paper=_ISNET,
@@ -67,6 +68,7 @@ _RMBG = Weights(
     file="model.pth",
     addresses=("hf://briaai/RMBG-1.4@2ceba5a5efaec153162aedea169f76caf9b46cf8/model.pth",),
     sha256="893c16c340b1ddafc93e78457a4d94190da9b7179149f8574284c83caebf5e8c",
+    approximate_bytes=177_000_000,
     license="other",
     license_source="BRIA's own, in its model card: non-commercial, commercial by contract",
     commercial="no",
@@ -117,6 +119,7 @@ RECORDS = (
         sha256=None,
         md5="347c3d51b01528e5c6c071e3cff1cb55",
         bytes=None,
+        approximate_bytes=176_300_000,
     ),
     dataclasses.replace(
         _U2NET_GRAPH,
@@ -137,6 +140,7 @@ RECORDS = (
         sha256=None,
         md5="e4f636406ca4e2af789941e7f139ee2e",
         bytes=None,
+        approximate_bytes=4_700_000,
         purpose="general, small",
     ),
     dataclasses.replace(

@@ -49,7 +49,7 @@ def fetch(record: Weights, *, accept_license: bool = False, quiet: bool = False,
         reason = "downloads are off (DICHOSEG_OFFLINE or HF_HUB_OFFLINE)" if addresses else "no address has it"
         raise FileNotFoundError(f"{record.name} is not on this machine, and {reason}; {_by_hand(record)}")
     show_bar = not quiet and sys.stderr.isatty() and os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS", "") not in _TRUE
-    size = "" if record.bytes is None else f" ({record.bytes / 1e6:.0f} MB)"
+    size = "" if record.megabytes == "?" else f" ({record.megabytes} MB)"
     failures = []
     for address in addresses:
         if not quiet:
@@ -88,7 +88,7 @@ def _require_license(record: Weights, accept: bool) -> None:
     if record.commercial != "no" or note.exists():
         return
     if not accept:
-        how = f"fetch(..., accept_license=True), or `dichoseg download {record.name} --accept-license`"
+        how = f"accept_license=True in load_model or fetch, or `dichoseg download {record.name} --accept-license`"
         raise ValueError(f"the license of {record.name} must be accepted once, by {how}: {record.terms}")
     _make_folder(note.parent)
     note.write_text(f"{record.name}: {record.terms}\n")
@@ -141,7 +141,7 @@ def _from_hub(record: Weights, address: str, *, timeout: float, show_bar: bool) 
     for force in (False, True):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            check_space(folder, record.bytes or 0)
+            check_space(folder, record.bytes or record.approximate_bytes or 0)
             with _hub_bars(show_bar):
                 path = Path(
                     hf_hub_download(

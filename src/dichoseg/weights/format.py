@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..batch_norm import is_frozen
 from ..contracts import Model
 from ..preprocessing import Preprocessing
+from ..records import Weights
 from ..registry import ComponentName, qualified_name
 
 CONFIG_FILE = "config.json"
@@ -48,6 +50,7 @@ def parse_config(text: str | bytes, place: str) -> dict[str, Any]:
         Preprocessing.from_dict(held["preprocessing"])  # checked here, before a model is made or filled
         if held["recipe"] is not None:
             _check_recipe(held["recipe"])
+        origin_of(held)
     except (KeyError, TypeError, ValueError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise ValueError(f"{place} holds a recipe or preprocessing that cannot be used: {reason}") from error
@@ -62,7 +65,21 @@ def config_of(model: Model) -> dict[str, Any]:
         "recipe": None if model.recipe is None else _portable(model.recipe),
         "preprocessing": model.preprocessing.to_dict(),
         "frozen_batch_norm": is_frozen(model),
+        "origin": None if model.origin is None else _license_of(model.origin),
     }
+
+
+def origin_of(config: Mapping[str, Any]) -> Weights | None:
+    """Return the record of the published weights that a saved model was filled with."""
+    held = config.get("origin")
+    return None if held is None else Weights(**held)
+
+
+def _license_of(record: Weights) -> dict[str, Any]:
+    """Return what a record says about a file and its license, as plain values."""
+    left_out = ("addresses", "preprocessing")
+    fields = dataclasses.asdict(record)
+    return {name: value for name, value in fields.items() if name not in left_out and value is not None}
 
 
 def _check_recipe(recipe: dict[str, Any]) -> None:

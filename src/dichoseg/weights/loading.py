@@ -14,7 +14,7 @@ from ..models.make import make_model
 from ..preprocessing import Preprocessing
 from ..records import Weights
 from .card import ModelCard
-from .format import WEIGHTS_FILE, read_config
+from .format import WEIGHTS_FILE, origin_of, read_config
 from .matching import Match, best_match, weights_of
 from .reading import StoredWeights, listed, read_weights
 from .recognition import looks_like
@@ -100,11 +100,12 @@ def load_weights(model: Model, path: str | Path) -> StoredWeights:
 
 
 def load_model(
-    source: str | Path,
+    source: str | Path | Weights,
     *,
     model: Model | None = None,
     size: int | tuple[int, int] | None = None,
     revision: str | None = None,
+    accept_license: bool = False,
 ) -> Model:
     """Load a model that `save_model` or `fit` wrote, or that a published network's file holds.
 
@@ -116,10 +117,13 @@ def load_model(
     Args:
         source: A folder, a run's folder (its best weights are used, else the last); a file such as `u2net.pth` or
             `isnet-general-use.onnx`, whose network is recognized; a name in `list_weights()`; or a Hugging Face hub id
-            such as `"name/model"`. The first of them that exists, in this order, is logged.
+            such as `"name/model"`. The first of them that exists, in this order, is logged. A record of
+            `list_weights()` is taken as it is.
         model: For a model composed of objects: the same composition, whose weights and preprocessing are filled in.
         size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
         revision: Branch, tag or commit on the hub, for a hub id. Default: its main branch.
+        accept_license: Whether to accept the license of published weights that are for non-commercial use, which is
+            asked once.
 
     Returns:
         The model in eval mode, on the CPU.
@@ -130,7 +134,7 @@ def load_model(
         ValueError: The files hold no model or do not fit together, a part comes from a package that is not installed
             (the message names it), or the model was composed of objects and `model` is missing.
     """
-    found = find_source(source, revision=revision)
+    found = find_source(source, revision=revision, accept_license=accept_license)
     if found.folder is not None:
         model = _from_folder(found.folder, model)
     elif model is None:
@@ -218,6 +222,7 @@ def _fill_from(found: Source, model: Model) -> StoredWeights:
     fill(model, stored)
     if config is not None:
         model.preprocessing = Preprocessing.from_dict(config["preprocessing"])
+        model.origin = origin_of(config)
     if found.record is not None:
         _take_over(model, found.record)
     return stored
@@ -278,8 +283,9 @@ def _from_folder(folder: Path, model: Model | None) -> Model:
 
 
 def _configure(model: Model, config: Mapping[str, Any]) -> None:
-    """Apply the preprocessing, and the frozen batch norm, of a configuration."""
+    """Apply the preprocessing, the origin and the frozen batch norm of a configuration."""
     model.preprocessing = Preprocessing.from_dict(config["preprocessing"])
+    model.origin = origin_of(config)
     if config.get("frozen_batch_norm") and not is_frozen(model):
         freeze_batch_norm(model)
 

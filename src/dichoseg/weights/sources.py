@@ -16,6 +16,7 @@ from .hub import hub_folder, local_folder
 
 logger = logging.getLogger(__name__)
 
+MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".onnx", ".safetensors")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(?<!\.pth)(?<!\.pt)(?<!\.ckpt)(?<!\.onnx)(?<!\.safetensors)")
 
 
@@ -29,17 +30,20 @@ class Source(NamedTuple):
     """Record of published weights, if they were named."""
 
 
-def find_source(source: str | Path, *, revision: str | None = None) -> Source:
+def find_source(source: str | Path | Weights, *, revision: str | None = None, accept_license: bool = False) -> Source:
     """Find a model: a folder or a file on this machine, else published weights by name, else a hub id.
 
     Args:
-        source: The text; which of them it names is logged.
+        source: The text; which of them it names is logged. Or the record of published weights.
         revision: Branch, tag or commit on the hub.
+        accept_license: Whether to accept the license of published weights, if it is for non-commercial use.
 
     Raises:
         FileNotFoundError: It is none of them, or cannot be downloaded.
         ValueError: A revision of something that has none.
     """
+    if isinstance(source, Weights):
+        return _published(source, revision=revision, accept_license=accept_license)
     path, name = Path(source), str(source)
     folder = local_folder(path)
     if folder is not None or path.exists():
@@ -51,18 +55,31 @@ def find_source(source: str | Path, *, revision: str | None = None) -> Source:
         return Source(path) if folder is None else Source(folder / WEIGHTS_FILE, folder)
     record = find_weights(name)
     if record is not None:
-        if revision is not None:
-            raise ValueError(f"{record.name} always means the same file; got revision={revision!r}")
-        if record.file.endswith(".onnx") and importlib.util.find_spec("onnx") is None:
-            raise ImportError(f"{record.name} is an .onnx file, which needs onnx: pip install 'dichoseg[onnx]'")
-        file = fetch(record)
-        logger.info("%s is published weights of that name: %s", record.name, file)
-        return Source(file, record=record)
+        return _published(record, revision=revision, accept_license=accept_license)
     if not _HUB_ID.fullmatch(name):
         raise FileNotFoundError(_no_model(name))
     folder = hub_folder(name, revision=revision)
     logger.info("%s is a model on the Hugging Face hub: %s", name, folder)
     return Source(folder / WEIGHTS_FILE, folder)
+
+
+def is_model(name: str) -> bool:
+    """Return whether a text names a model, without a request: an id of the hub is only looked at."""
+    path = Path(name)
+    if path.exists():
+        return local_folder(path) is not None or path.suffix in MODEL_SUFFIXES
+    return find_weights(name) is not None or (_HUB_ID.fullmatch(name) is not None and not path.suffix)
+
+
+def _published(record: Weights, *, revision: str | None, accept_license: bool) -> Source:
+    """Return the file of published weights, which is downloaded if need be."""
+    if revision is not None:
+        raise ValueError(f"{record.name} always means the same file; got revision={revision!r}")
+    if record.file.endswith(".onnx") and importlib.util.find_spec("onnx") is None:
+        raise ImportError(f"{record.name} is an .onnx file, which needs onnx: pip install 'dichoseg[onnx]'")
+    file = fetch(record, accept_license=accept_license)
+    logger.info("%s is published weights of that name: %s", record.name, file)
+    return Source(file, record=record)
 
 
 def _no_model(name: str) -> str:

@@ -1,0 +1,54 @@
+"""Names of results: in a folder, in one file, on standard output, or next to the photographs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from PIL import Image as PillowImage
+
+from .rendering import Format, Rendering, is_written_by_dichoseg
+
+STREAM = Path("-")
+"""Standard input as a photograph, standard output as a result."""
+ENDINGS: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg"}
+_RESULT = re.compile(r".+\.(mask|cutout)\.(png|webp|jpg)")
+
+
+def is_one_file(out: Path | None) -> bool:
+    """Return whether `out` names the file of one result, and not a folder."""
+    return out == STREAM or (out is not None and out.suffix.lower() in ENDINGS and not out.is_dir())
+
+
+def chosen_format(out: Path | None, format: Format | None) -> Format:
+    """Return the format of the results: the given one, else that of the file that `out` names, else PNG."""
+    if out is None or out == STREAM or out.is_dir():
+        return format or "png"
+    suffix = out.suffix.lower()
+    if suffix not in ENDINGS:
+        if suffix in PillowImage.registered_extensions():
+            raise ValueError(f"out must end in {', '.join(ENDINGS)}, or be a folder; got {out}")
+        return format or "png"
+    if format not in (None, ENDINGS[suffix]):
+        raise ValueError(f"format={format!r} is not that of out, {out}; leave one of them out")
+    return ENDINGS[suffix]
+
+
+def result_path(photograph: Path, name: Path, out: Path | None, rendering: Rendering) -> Path:
+    """Return the path of a photograph's result.
+
+    Args:
+        photograph: Path of the photograph.
+        name: The photograph's path relative to the folder in which it was found.
+        out: Folder or file of the results; None is next to the photograph.
+        rendering: Options for the results.
+    """
+    if out is None:
+        kind = "cutout" if rendering.cutout else "mask"
+        return photograph.with_name(f"{photograph.stem}.{kind}.{rendering.format}")
+    return out if is_one_file(out) else out / name.with_suffix(f".{rendering.format}")
+
+
+def is_result(path: Path) -> bool:
+    """Return whether a file is a result that was written next to its photograph."""
+    return _RESULT.fullmatch(path.name) is not None and is_written_by_dichoseg(path)
