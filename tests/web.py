@@ -1,5 +1,6 @@
 """Fixtures: a web server on this machine, an empty cache, and published weights in it. Imported by `conftest.py`."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -41,6 +42,15 @@ class Web:
     def ask(self, path):
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{self.address}/{path}") as response:
             return response.read()
+
+
+@contextlib.contextmanager
+def plain_server(folder: Path) -> Iterator[str]:
+    """Serve a folder by Python's own web server, which knows no ranges; give its address."""
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        yield f"http://127.0.0.1:{process.stdout.readline().split(' port ')[1].split()[0]}"
+        process.terminate()
 
 
 @pytest.fixture(scope="session")

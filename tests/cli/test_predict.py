@@ -11,10 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from dichoseg import GTEncoder, cli, save_model
+from dichoseg import GTEncoder, cli, predict, save_model
 from dichoseg.data.folder import images_and_others
+from dichoseg.inference.predictor import to_uint8
 from dichoseg.photographs import planning
+from dichoseg.weights import catalogue
+from dichoseg.weights.cache import own_path
+from dichoseg.weights.catalogue import DEFAULT
 
+from ..web import plain_server
 from .conftest import run_cli
 
 
@@ -217,6 +222,26 @@ def test_value_predict_without_options(data, models, monkeypatch):
     Image.new("L", (9, 9)).save("photo.mask.png")
     result = run_cli("predict", "photo.jpg")
     assert "photo.mask.png was not written by dichoseg" in str(result.exception)
+
+
+def test_value_predict_downloads_the_default_once(data, tiny_weights, monkeypatch):
+    own_path(tiny_weights).unlink()
+    Image.new("RGB", (9, 9)).save("photo.jpg")
+    with plain_server(data) as address:
+        record = dataclasses.replace(tiny_weights, addresses=(f"{address}/authors.pth",))
+        monkeypatch.setitem(catalogue._BY_NAME, DEFAULT, record)
+        result = run_cli("predict", "photo.jpg")
+    assert result.stdout == "photo.mask.png\n"
+    assert result.stderr.splitlines() == [
+        f"downloading tiny (5 MB) from {address}/authors.pth; license: mit (its author), commercial use: unstated",
+        f"tiny is in {own_path(record)}",
+    ]
+    mask = np.array(Image.open("photo.mask.png"))
+    monkeypatch.setenv("DICHOSEG_OFFLINE", "1")
+    again = run_cli("predict", "photo.jpg", "--precision", "float32")
+    assert (again.stdout, again.stderr) == ("photo.mask.png\n", "")
+    assert np.abs(mask.astype(int) - np.array(Image.open("photo.mask.png"))).max() <= 3
+    assert np.array_equal(to_uint8(predict("photo.jpg")), np.array(Image.open("photo.mask.png")))
 
 
 def test_value_predict_the_former_order(data, models, monkeypatch):

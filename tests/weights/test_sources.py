@@ -2,8 +2,6 @@ import dataclasses
 import logging
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,8 @@ from dichoseg import create_model, load_model, save_model
 from dichoseg.weights import catalogue, convert_weights, load_weights
 from dichoseg.weights.cache import own_path
 from dichoseg.weights.sources import Source, find_source, is_model
+
+from ..web import plain_server
 
 
 def test_value_a_folder_comes_first_then_a_name(tiny_weights, small_isnet, tmp_path, caplog):
@@ -114,22 +114,9 @@ def test_value_a_real_file_from_a_mirror(web, tmp_path, monkeypatch):
     file, record = Path(os.environ["DICHOSEG_TEST_WEIGHTS"]), catalogue.resolve("isnet-general-use-fp16")
     (tmp_path / "mirror" / record.sha256).mkdir(parents=True)
     shutil.copy(file, tmp_path / "mirror" / record.sha256 / record.file)
-    command = [
-        sys.executable,
-        "-u",
-        "-m",
-        "http.server",
-        "0",
-        "--bind",
-        "127.0.0.1",
-        "--directory",
-        tmp_path / "mirror",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        port = server.stdout.readline().split(" port ")[1].split()[0]
-        monkeypatch.setenv("DICHOSEG_MIRROR", f"http://127.0.0.1:{port}")
+    with plain_server(tmp_path / "mirror") as address:
+        monkeypatch.setenv("DICHOSEG_MIRROR", address)
         model = load_model(record.name)
-        server.terminate()
     image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     assert torch.equal(model.logits(image), load_model(file).logits(image))
     monkeypatch.setenv("DICHOSEG_OFFLINE", "1")
