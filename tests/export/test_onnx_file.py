@@ -158,7 +158,7 @@ def test_value_rembg_and_predict_differ_by_their_filters(isnet, tmp_path):
     at(isnet, 320)
     export_onnx(isnet, tmp_path / "model.onnx", preset="rembg-u2net")
     photo = photograph(65, 97)
-    found, wanted = in_rembg(tmp_path / "model.onnx", photo, "rembg-u2net"), stretched(predict(isnet, photo))
+    found, wanted = in_rembg(tmp_path / "model.onnx", photo, "rembg-u2net"), stretched(predict(photo, isnet))
     assert found.shape == wanted.shape == (65, 97)
     assert np.abs(found - wanted).mean() < 0.05
 
@@ -167,7 +167,7 @@ def test_value_rembg_and_predict_differ_by_their_filters(isnet, tmp_path):
 def test_value_a_network_of_another_size_runs_at_its_own_in_rembg(isnet, tmp_path, half):
     export_onnx(isnet, tmp_path / "model.onnx", preset="rembg-u2net", half=half)
     photo = photograph(320, 320)
-    found, wanted = in_rembg(tmp_path / "model.onnx", photo, "rembg-u2net"), stretched(predict(isnet, photo))
+    found, wanted = in_rembg(tmp_path / "model.onnx", photo, "rembg-u2net"), stretched(predict(photo, isnet))
     assert np.abs(found - wanted).mean() < 0.03
     assert wanted.std() > 0.05
 
@@ -176,7 +176,7 @@ def test_value_size_with_a_preset_is_the_networks(isnet, tmp_path):
     """So the file gives what `predict` gives at that size."""
     export_onnx(isnet, tmp_path / "model.onnx", preset="rembg-u2net", size=320)
     found = in_rembg(tmp_path / "model.onnx", photograph(320, 320), "rembg-u2net")
-    assert np.abs(found - stretched(predict(at(isnet, 320), photograph(320, 320)))).max() < 1.5 / 255
+    assert np.abs(found - stretched(predict(photograph(320, 320), at(isnet, 320)))).max() < 1.5 / 255
     assert load_model(tmp_path / "model.onnx").preprocessing.size == 320
 
 

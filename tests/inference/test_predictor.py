@@ -165,7 +165,7 @@ def test_error_pillow_image_that_is_broken(small_isnet):
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (65, 97, 3), np.uint8)).save(buffer, "PNG")
     cut_off = Image.open(io.BytesIO(buffer.getvalue()[:4000]))
-    for image in (cut_off, Image.new("RGB", (0, 5)), Image.new("LAB", (5, 5))):
+    for image in (cut_off, Image.new("RGB", (0, 5))):
         with pytest.raises(ValueError, match="the Pillow image cannot be read"):
             predict(image, small_isnet)
 

@@ -16,7 +16,8 @@ from dichoseg.photographs.cutout import (
     can_estimate_foreground,
     cut_out,
     estimate_foreground,
-    parse_color,
+    parse_background,
+    times_alpha,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -36,11 +37,25 @@ def test_value_plain_cut_out():
     mask = RANDOM.integers(0, 256, (65, 97), np.uint8)
     cut = cut_out(photograph, mask, estimate=False)
     assert cut.mode == "RGBA"
-    assert np.array_equal(np.array(cut), np.dstack([photograph, mask]))
+    assert np.array_equal(np.array(cut), np.dstack([photograph * (mask > 0)[..., None], mask]))
     placed = cut_out(photograph, mask, background=(255, 0, 10), estimate=False)
     alpha = mask[..., None] / 255
     assert placed.mode == "RGB"
     np.testing.assert_allclose(np.array(placed), photograph * alpha + (1 - alpha) * (255, 0, 10), atol=1)
+
+
+def test_value_transparent_pixels():
+    photograph = RANDOM.integers(1, 256, (65, 97, 4), np.uint8)
+    mask = RANDOM.integers(0, 2, (65, 97), np.uint8) * np.uint8(255)
+    photograph[::2, :, 3] = 0
+    cut = np.array(cut_out(photograph, mask, estimate=False))
+    assert np.array_equal(cut[..., 3], np.where(mask > 0, photograph[..., 3], 0))
+    assert (cut[cut[..., 3] == 0] == 0).all()
+    kept = np.array(cut_out(photograph, mask, estimate=False, keep_colors=True))
+    assert np.array_equal(kept[..., :3], photograph[..., :3])
+    times = times_alpha(np.uint8([[0, 255, 128, 255]]), np.uint8([[255, 255, 128, 1]]))
+    assert times.tolist() == [[0, 255, 64, 1]]
+    assert times_alpha(mask, None) is mask
 
 
 def test_value_estimated_colours_are_those_of_pymatting(monkeypatch):
@@ -54,7 +69,7 @@ def test_value_estimated_colours_are_those_of_pymatting(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymatting", types.SimpleNamespace(estimate_foreground_ml=invert))
     assert can_estimate_foreground()
     cut = np.array(cut_out(photograph, mask))
-    assert np.array_equal(cut, np.dstack([255 - photograph, mask]))
+    assert np.array_equal(cut, np.dstack([(255 - photograph) * (mask > 0)[..., None], mask]))
     assert seen == [(np.float32, np.float32, True, True)]
     for level in (0, 128, 255):
         for shape in ((1, 1), (5, 7)):
@@ -181,6 +196,7 @@ def test_value_bounding_box():
     assert bounding_box(mask) == (20, 10, 21, 11)
     mask[30, 5] = 255
     assert bounding_box(mask) == (5, 10, 21, 31)
+    assert bounding_box(mask, margin=6) == (0, 4, 27, 37)
     assert Image.fromarray(mask).crop(bounding_box(mask)).size == (16, 21)
     assert bounding_box(np.full((65, 97), 255, np.uint8)) == (0, 0, 97, 65)
 
@@ -189,10 +205,12 @@ def test_value_bounding_box():
     ("text", "colour"), [("white", (255, 255, 255)), ("#0a141e", (10, 20, 30)), ("#f00", (255, 0, 0))]
 )
 def test_value_colours(text, colour):
-    assert parse_color(text) == colour
+    assert parse_background(text) == colour
 
 
 @pytest.mark.parametrize("text", ["", "none", "#12345", "#11223344"])
 def test_error_colours(text):
-    with pytest.raises(ValueError, match=f"background must be a color such as white or #f0f0f0; got '{text}'"):
-        parse_color(text)
+    with pytest.raises(
+        ValueError, match=f"background must be a color such as white or #f0f0f0, or a picture; got '{text}'"
+    ):
+        parse_background(text)

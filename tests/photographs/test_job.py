@@ -183,7 +183,8 @@ def test_value_without_pymatting_the_rim_is_told_once(photographs, tmp_path, mon
     predict_files(Disc(), [photographs], tmp_path / "masks")
     assert len(caplog.records) == 1
     with Image.open(tmp_path / "out/b.png") as cutout, Image.open(photographs / "b.png") as photograph:
-        assert np.array_equal(np.array(cutout)[..., :3], np.array(photograph))
+        pixels, seen = np.array(cutout), np.array(cutout)[..., 3] > 0
+        assert np.array_equal(pixels[seen][:, :3], np.array(photograph)[seen])
 
 
 def test_value_with_pymatting_colours_are_estimated(photographs, tmp_path, monkeypatch, caplog):
@@ -191,7 +192,8 @@ def test_value_with_pymatting_colours_are_estimated(photographs, tmp_path, monke
     monkeypatch.setitem(sys.modules, "pymatting", fake)
     predict_files(Disc(), [photographs], tmp_path / "out", cutout=True)
     with Image.open(tmp_path / "out/sub/a.png") as cutout:
-        assert (np.array(cutout)[..., :3] == 51).all()
+        pixels = np.array(cutout)
+        assert (pixels[..., :3] == np.where(pixels[..., 3:] > 0, 51, 0)).all()
     assert not caplog.records
 
 
@@ -460,7 +462,7 @@ def test_error_sources(small_isnet, photographs, tmp_path):
         predict_files(Disc(), [], tmp_path / "out")
     with pytest.raises(TypeError, match="sources takes a list of paths"):
         predict_files(Disc(), photographs, tmp_path / "out")
-    with pytest.raises(ValueError, match=r"in/a.jpg and .*sub/a.jpg would both be written to .*out/a.png"):
+    with pytest.raises(ValueError, match=r"in/a.jpg and .*sub/a.jpg would both be written to .*out/a.jpg.png"):
         predict_files(Disc(), [photographs, photographs / "sub"], tmp_path / "out")
     with pytest.raises(ValueError, match=r"b.png is a photograph that is read and would be overwritten"):
         predict_files(Disc(), [photographs], photographs)

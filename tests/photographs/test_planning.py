@@ -70,6 +70,19 @@ def test_value_results_next_to_the_photographs(folder):
     assert plan_files(["in"], None, rendering("webp"), resume=True).skipped == 1
 
 
+def test_value_endings_are_kept_where_names_meet(folder):
+    Path("in/a.png").write_text("")
+    plan = plan_files(["in"], Path("out"), rendering(), resume=False)
+    assert [str(result) for _, result in plan.remaining] == [
+        "out/a.jpg.png",
+        "out/a.png.png",
+        "out/b.png",
+        "out/sub/c.png",
+    ]
+    plan = plan_files(["in"], None, rendering(), resume=False)
+    assert [path.name for _, path in plan.remaining] == ["a.jpg.mask.png", "a.png.mask.png", "b.mask.png", "c.mask.png"]
+
+
 def test_value_one_file(folder):
     Path("b.jpeg").write_text("an older one")
     assert plan_files(["in/a.jpg"], Path("b.jpeg"), rendering(), resume=False).remaining == (
@@ -88,7 +101,7 @@ def test_value_one_file(folder):
         ([], "out", ValueError, "sources is empty"),
         (["none.jpg"], "out", FileNotFoundError, "no photograph or folder at none.jpg"),
         (["in", "empty"], "out", ValueError, "no photographs in empty"),
-        (["in", "in/a.jpg"], "out", ValueError, "in/a.jpg and in/a.jpg would both be written to out/a.png"),
+        (["in", "in/a.jpg"], "out", ValueError, "in/a.jpg and in/a.jpg would both be written to out/a.jpg.png"),
         (["in"], "in", ValueError, "in/b.png is a photograph that is read and would be overwritten"),
         (["in"], "in/d.heic", NotADirectoryError, "in/d.heic is a file; wanted a folder for the results"),
         (["in"], "a.png", ValueError, "a.png takes the result of one photograph; got the folder in"),

@@ -3,10 +3,11 @@ import io
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, features
 
 from dichoseg.data import read_image
-from dichoseg.photographs.rendering import OpenedPhotograph, Rendering, _resolution
+from dichoseg.photographs.opened import OpenedPhotograph
+from dichoseg.photographs.rendering import Rendering
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (65, 97, 3), np.uint8)
@@ -20,7 +21,7 @@ def rendering(**options):
 
 
 def rendered(photograph=None, probability=PROBABILITY, **options):
-    photograph = photograph or OpenedPhotograph(PIXELS, {})
+    photograph = photograph or OpenedPhotograph(PIXELS)
     picture = Image.open(io.BytesIO(rendering(**options).encoded(photograph, probability)))
     picture.load()
     return picture
@@ -53,7 +54,7 @@ def test_value_crop(options):
 def test_value_cut_outs(format, mode):
     smooth = np.broadcast_to(np.linspace(0, 255, 97).astype(np.uint8)[None, :, None], (65, 97, 3)).copy()
     background = "#0000ff" if mode == "RGB" else None
-    picture = rendered(OpenedPhotograph(smooth, {}), cutout=True, background=background, format=format)
+    picture = rendered(OpenedPhotograph(smooth), cutout=True, background=background, format=format)
     pixels, mask = np.array(picture).astype(int), (PROBABILITY * 255).round()[..., None]
     assert picture.mode == mode
     if mode == "RGBA":
@@ -62,52 +63,6 @@ def test_value_cut_outs(format, mode):
     else:
         wanted = (smooth * mask + (0, 0, 255) * (255 - mask)) / 255
         assert np.abs(pixels - wanted).mean() < 4
-
-
-def test_value_cut_outs_keep_profile_and_resolution(tmp_path):
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(PIXELS).save(tmp_path / "a.jpg", icc_profile=profile, dpi=(300, 300), exif=exif)
-    photograph = OpenedPhotograph.read(tmp_path / "a.jpg")
-    assert photograph.pixels.shape == (97, 65, 3), "turned"
-    for format, background in (("png", None), ("webp", None), ("jpg", "white")):
-        picture = rendered(photograph, PROBABILITY.T, cutout=True, format=format, background=background)
-        assert picture.size == (65, 97)
-        assert picture.info["icc_profile"] == profile
-        assert 0x0112 not in picture.getexif()
-        if format != "webp":
-            assert [round(float(value)) for value in picture.info["dpi"]] == [300, 300]
-    mask = rendered(photograph, PROBABILITY.T)
-    assert not mask.info.keys() & {"icc_profile", "dpi"}
-
-
-def test_value_what_would_be_wrong_is_not_kept(tmp_path):
-    picture = Image.fromarray(PIXELS)
-    grey = b"\0" * 16 + b"GRAY" + b"\0" * 108
-    picture.convert("L").save(tmp_path / "grey.png", icc_profile=grey)
-    picture.convert("CMYK").save(tmp_path / "cmyk.jpg", icc_profile=grey.replace(b"GRAY", b"CMYK"))
-    picture.save(tmp_path / "short.png", icc_profile=b"broken")
-    for name in ("grey.png", "cmyk.jpg", "short.png"):
-        assert OpenedPhotograph.read(tmp_path / name).kept == {}
-    for dpi in ((0, 0), (float("nan"), 72), 300, "high", (72,), (1e9, 1e9), (65535.7, 72), (72, 65536)):
-        picture.info["dpi"] = dpi
-        assert _resolution(picture) is None
-    picture.info["dpi"] = (65535, 1)
-    kept = OpenedPhotograph(PIXELS, {"dpi": _resolution(picture)})
-    assert rendered(kept, cutout=True, background="red", format="jpg").info["dpi"] == (65535, 1)
-
-
-@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_value_the_resolution_is_turned_with_the_photograph(tmp_path, ending, orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.fromarray(PIXELS).save(tmp_path / f"a.{ending}", dpi=(300, 150), exif=exif)
-    photograph = OpenedPhotograph.read(tmp_path / f"a.{ending}")
-    upright = orientation < 5
-    assert photograph.pixels.shape == ((65, 97, 3) if upright else (97, 65, 3))
-    assert [round(value) for value in photograph.kept["dpi"]] == ([300, 150] if upright else [150, 300])
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P", "CMYK", "I;16", "F"])
@@ -123,11 +78,12 @@ def test_value_pixels_are_what_read_image_gives(mode, tmp_path):
     as_tensor = pixels if isinstance(pixels, torch.Tensor) else torch.from_numpy(pixels).permute(2, 0, 1) / 255
     assert torch.equal(as_tensor, image)
     cut = np.array(rendered(OpenedPhotograph.read(tmp_path / "a.tif"), cutout=True))
-    assert np.array_equal(cut[..., :3], (image * 255).round().byte().permute(1, 2, 0).numpy())
+    seen = cut[..., 3] > 0
+    assert np.array_equal(cut[seen][:, :3], (image * 255).round().byte().permute(1, 2, 0).numpy()[seen])
 
 
 def test_error_options():
-    with pytest.raises(ValueError, match="format must be one of png, webp, jpg; got 'gif'"):
+    with pytest.raises(ValueError, match="format must be one of png, webp, jpg, avif; got 'gif'"):
         rendering(format="gif")
     for threshold in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match=f"threshold.*{threshold}"):
@@ -140,6 +96,74 @@ def test_error_options():
         rendering(background="white")
     with pytest.raises(ValueError, match="background must be a color .* got 'whitish'"):
         rendering(cutout=True, background="whitish")
+    with pytest.raises(ValueError, match="margin is for cropped results only.*margin=5"):
+        rendering(margin=5)
+    with pytest.raises(ValueError, match=r"quality must be .*; got 101"):
+        rendering(format="jpg", quality=101)
+    for options in ({}, {"cutout": True}, {"format": "webp"}):
+        with pytest.raises(ValueError, match="the result is lossless, so quality=50 has no effect"):
+            rendering(quality=50, **options)
+
+
+def test_error_pillow_without_avif(monkeypatch):
+    monkeypatch.setattr(features, "check", lambda name: False)
+    with pytest.raises(ValueError, match="cannot write avif; wanted one of 11.3 or later"):
+        rendering(format="avif")
+
+
+def test_value_margin():
+    assert rendered(crop=True, margin=5).size == (40, 30)
+    assert rendered(crop=True, margin=1000).size == (97, 65)
+    whole, cropped = rendered(), rendered(crop=True, margin=5)
+    assert np.array_equal(np.array(cropped), np.array(whole)[5:35, 15:55])
+
+
+@pytest.mark.parametrize(("format", "options"), [("jpg", {}), ("webp", {"cutout": True}), ("avif", {"cutout": True})])
+def test_value_quality(format, options):
+    sizes = [
+        len(rendering(format=format, quality=q, **options).encoded(OpenedPhotograph(PIXELS), PROBABILITY))
+        for q in (10, 90)
+    ]
+    assert sizes[0] < 0.7 * sizes[1]
+
+
+def test_value_avif():
+    assert np.array_equal(np.array(rendered(format="avif").convert("L")), (PROBABILITY * 255).round().astype(np.uint8))
+    cut = rendered(format="avif", cutout=True)
+    assert (cut.format, cut.mode) == ("AVIF", "RGBA")
+    assert np.abs(np.array(cut)[..., 3] - (PROBABILITY * 255).round()).max() <= 8
+
+
+def test_value_the_alpha_of_the_photograph_stays():
+    alpha = np.full((65, 97), 255, np.uint8)
+    alpha[:15], alpha[15:20] = 0, 128
+    cut = np.array(rendered(OpenedPhotograph(PIXELS, alpha), cutout=True))
+    assert np.array_equal(cut[..., 3], ((PROBABILITY * 255).round() * alpha / 255).round())
+    assert rendered(OpenedPhotograph(PIXELS, alpha), cutout=True, crop=True).size == (30, 15)
+    white = np.array(rendered(OpenedPhotograph(PIXELS, alpha), cutout=True, background="white"))
+    assert (white[:15] == 255).all()
+    assert np.array_equal(np.array(rendered(OpenedPhotograph(PIXELS, alpha))), (PROBABILITY * 255).round())
+
+
+def test_value_the_background_is_not_in_the_file():
+    hidden = (PROBABILITY * 255).round() == 0
+    cut = np.array(rendered(cutout=True))
+    assert (cut[hidden] == 0).all()
+    assert np.array_equal(cut[~hidden][:, :3], PIXELS[~hidden])
+    assert np.array_equal(np.array(rendered(cutout=True, keep_colors=True))[..., :3], PIXELS)
+
+
+def test_value_a_picture_as_background(tmp_path):
+    backdrop = np.zeros((130, 400, 3), np.uint8)
+    backdrop[:, 200:] = 255
+    Image.fromarray(backdrop).save(tmp_path / "beach.png")
+    cut = np.array(rendered(cutout=True, background=str(tmp_path / "beach.png"), format="png"))
+    assert cut.shape == (65, 97, 3)
+    assert (cut[40:, :40] == 0).all(), "the middle of the picture, in the photograph's shape"
+    assert (cut[40:, 60:] == 255).all()
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(ValueError, match="text.png is not an image that can be read"):
+        rendering(cutout=True, background=str(tmp_path / "text.png"))
 
 
 @pytest.mark.parametrize("options", [{}, {"cutout": True, "background": "white"}])
@@ -150,7 +174,7 @@ def test_error_the_format_cannot_hold_it(format, limit, turned, options):
         pixels = np.zeros((side, 1, 3) if turned else (1, side, 3), np.uint8)
         probability = np.zeros(pixels.shape[:2], np.float32)
         probability.flat[3:7] = 1
-        return rendered(OpenedPhotograph(pixels, {}), probability, **{"format": format, **options, **more})
+        return rendered(OpenedPhotograph(pixels), probability, **{"format": format, **options, **more})
 
     assert max(encode(limit).size) == limit
     size = f"1x{limit + 1}" if turned else f"{limit + 1}x1"

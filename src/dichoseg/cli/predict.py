@@ -21,9 +21,13 @@ def predict(
     out: OptionalPath = None,
     cutout: Flag = False,
     background: Text = None,
-    format: Annotated[Literal["png", "webp", "jpg"] | None, optional("{png,webp,jpg}")] = None,
+    format: Annotated[Literal["png", "webp", "jpg", "avif"] | None, optional("{png,webp,jpg,avif}")] = None,
     threshold: Fraction = None,
     crop: Flag = False,
+    margin: int = 0,
+    quality: Number = None,
+    keep_colors: Flag = False,
+    drop_exif: Flag = False,
     resume: Flag = False,
     size: Number = None,
     device: Device = None,
@@ -44,10 +48,14 @@ def predict(
         out: Folder for the results; or, for one photograph, a file, or - for standard output. Default: next to the
             photographs.
         cutout: Write photographs with the mask as alpha channel instead.
-        background: Color behind cut-outs, such as white or '#f0f0f0'.
+        background: Color behind cut-outs, such as white or '#f0f0f0', or the path of a picture.
         format: Format of the results. Default: that of the file that --out names, else png.
         threshold: Probability from which on masks are white, and black below.
         crop: Crop each result to the foreground.
+        margin: Number of pixels around the foreground that --crop keeps.
+        quality: Quality of jpg, avif, and cut-outs in webp, 1 to 100. Default: 95, and 90 for avif.
+        keep_colors: Keep the photograph's colors in wholly transparent pixels, where the background can be restored.
+        drop_exif: Leave out the photograph's EXIF, such as date and place, which cut-outs keep.
         resume: Skip existing results.
         size: Side of the network's input, in pixels. Default: the model's.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
@@ -77,6 +85,10 @@ def predict(
         format=chosen_format(out, format),
         threshold=threshold,
         crop=crop,
+        margin=margin,
+        quality=quality,
+        keep_colors=keep_colors,
+        drop_exif=drop_exif,
         threads=threads,
     )
     plan = plan_files(images, out, rendering, resume=resume)  # errors that need no model come first

@@ -18,6 +18,8 @@ from PIL import ExifTags, ImageOps, UnidentifiedImageError
 from PIL import Image as PillowImage
 from torch import Tensor
 
+from .profiles import to_srgb
+
 LABEL_IDS_BELOW = 32
 """Label ids are smaller; a mask's largest value is this or more, or 1."""
 SIDEWAYS = (5, 6, 7, 8)
@@ -27,8 +29,9 @@ SIDEWAYS = (5, 6, 7, 8)
 def read_image(path: str | Path) -> Tensor:
     """Read a photograph: (3, H, W) float32, RGB in [0, 1], with its EXIF orientation applied.
 
-    Any mode that Pillow reads except CIE LAB, 8 or 16 bit. An alpha channel is dropped; the colors under it are those
-    in the file. An animation gives its first frame. Broken metadata, such as EXIF, is ignored.
+    Any mode that Pillow reads, 8 or 16 bit; CMYK, CIE LAB and gray are converted by their color profile. An alpha
+    channel is dropped; the colors under it are those in the file. An animation gives its first frame. Broken metadata,
+    such as EXIF, is ignored.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -105,14 +108,14 @@ def image_pixels(image: PillowImage.Image) -> Tensor:
     """Convert a Pillow image to RGB (3, H, W): uint8, or float32 in [0, 1] if it has more than 8 bits."""
     if is_deep(image):
         return torch.from_numpy(_scaled(np.array(image), image.mode)).expand(3, -1, -1).contiguous()
-    return torch.from_numpy(rgb_pixels(image)).permute(2, 0, 1)  # (3, H, W)
+    return torch.from_numpy(rgb_pixels(to_srgb(image))).permute(2, 0, 1)  # (3, H, W)
 
 
 def eight_bits(image: PillowImage.Image) -> NDArray[np.uint8]:
     """Convert a Pillow image to RGB (H, W, 3) of 8 bits."""
     if is_deep(image):
         return (image_tensor(image).permute(1, 2, 0) * 255).round().byte().contiguous().numpy()
-    return rgb_pixels(image)
+    return rgb_pixels(to_srgb(image))
 
 
 def mask_pixels(image: PillowImage.Image, path: str | Path, *, foreground: Sequence[int] | None) -> Tensor:
@@ -134,6 +137,14 @@ def mask_pixels(image: PillowImage.Image, path: str | Path, *, foreground: Seque
     if is_deep(image):
         return torch.from_numpy(_scaled(gray, image.mode))[None]
     return torch.from_numpy(gray if peak > 1 else gray * np.uint8(255))[None]
+
+
+def alpha_channel(image: PillowImage.Image) -> NDArray[np.uint8] | None:
+    """Return the alpha channel of a Pillow image, (H, W); None if it is opaque."""
+    if is_deep(image) or not image.has_transparency_data:
+        return None
+    alpha = np.array(image.convert("RGBA").getchannel("A"))
+    return None if alpha.min() == 255 else alpha
 
 
 def alpha_pixels(image: PillowImage.Image, path: str | Path) -> Tensor:
@@ -235,8 +246,6 @@ def load(image: PillowImage.Image) -> None:
     image.load()
     if 0 in image.size:
         raise ValueError(f"it is {image.width}x{image.height} pixels")
-    if image.mode == "LAB":
-        raise ValueError("its colors are CIE LAB; wanted gray or RGB")
     if image.mode == "F" and not np.isfinite(np.asarray(image)).all():
         raise ValueError("it holds numbers that are not finite")
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from PIL import ImageColor
+from PIL import ImageColor, ImageOps
 
+from ..data.decoding import eight_bits, open_image
 from ..runtime.threads import torch_threads
 
 Color: TypeAlias = tuple[int, int, int]
+Backdrop: TypeAlias = Color | PillowImage.Image
 Box: TypeAlias = tuple[int, int, int, int]
 
 VISIBLE = 13
@@ -28,30 +31,47 @@ def cut_out(
     photograph: NDArray[np.uint8],
     mask: NDArray[np.uint8],
     *,
-    background: Color | None = None,
+    background: Backdrop | None = None,
     estimate: bool = True,
+    keep_colors: bool = False,
     threads: int | None = None,
 ) -> PillowImage.Image:
     """Cut the foreground out of a photograph.
 
     Args:
-        photograph: Photograph (H, W, 3), RGB.
+        photograph: Photograph (H, W, 3), RGB; or (H, W, 4), RGBA, whose alpha is multiplied by the mask.
         mask: Mask (H, W); 255 is foreground.
-        background: Color to put behind the foreground. Default: transparent.
+        background: Color to put behind the foreground, or a picture, which is scaled and cropped to the photograph's
+            size. Default: transparent.
         estimate: Whether to replace the colors of pixels that are partly background, as `estimate_foreground` does.
             Otherwise they keep the photograph's colors, and its background remains as a halo around fine structures.
+        keep_colors: Whether wholly transparent pixels keep their colors, which some programs can show. Otherwise they
+            are black, and the file is smaller.
         threads: Maximum number of threads for the estimate, as in `estimate_foreground`.
 
     Returns:
         RGBA image with the mask as alpha; with a background, RGB image.
     """
+    if photograph.shape[2] == 4:
+        photograph, mask = photograph[..., :3], times_alpha(mask, photograph[..., 3])
     alpha = PillowImage.fromarray(mask)
     colors = estimate_foreground(photograph, mask, threads=threads) if estimate else photograph
-    foreground = PillowImage.fromarray(colors)
-    if background is None:
-        foreground.putalpha(alpha)
-        return foreground
-    return PillowImage.composite(foreground, PillowImage.new("RGB", alpha.size, background), alpha)
+    if background is not None:
+        if isinstance(background, PillowImage.Image):
+            backdrop = ImageOps.fit(background.convert("RGB"), alpha.size)
+        else:
+            backdrop = PillowImage.new("RGB", alpha.size, background)
+        return PillowImage.composite(PillowImage.fromarray(colors), backdrop, alpha)
+    foreground = PillowImage.fromarray(colors if keep_colors else colors * (mask > 0)[..., None])
+    foreground.putalpha(alpha)
+    return foreground
+
+
+def times_alpha(mask: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """Multiply a mask by the alpha channel of its photograph, if it has one."""
+    if alpha is None:
+        return mask
+    return ((mask.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
 
 
 def estimate_foreground(
@@ -110,19 +130,28 @@ def can_estimate_foreground() -> bool:
     return True
 
 
-def bounding_box(mask: NDArray[np.uint8]) -> Box:
-    """Return (left, upper, right, lower) of a mask's visible part; of the whole mask if nothing is visible."""
+def bounding_box(mask: NDArray[np.uint8], *, margin: int = 0) -> Box:
+    """Return (left, upper, right, lower) of a mask's visible part; of the whole mask if nothing is visible.
+
+    Args:
+        mask: Mask (H, W).
+        margin: Number of pixels to add on each side, as far as the mask has them.
+    """
+    height, width = mask.shape
     seen = mask >= VISIBLE
     columns, rows = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))
     if not len(columns):
-        return 0, 0, mask.shape[1], mask.shape[0]
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+        return 0, 0, width, height
+    left, upper = max(0, int(columns[0]) - margin), max(0, int(rows[0]) - margin)
+    return left, upper, min(width, int(columns[-1]) + 1 + margin), min(height, int(rows[-1]) + 1 + margin)
 
 
-def parse_color(text: str) -> Color:
-    """Parse the name or code of a color, as `PIL.ImageColor` reads it, into red, green and blue."""
+def parse_background(text: str) -> Backdrop:
+    """Parse the name or code of a color, as `PIL.ImageColor` reads it, or read the picture of that path."""
     with suppress(ValueError):
         channels = ImageColor.getrgb(text)
         if len(channels) == 3:  # a color with alpha has four
             return channels
-    raise ValueError(f"background must be a color such as white or #f0f0f0; got {text!r}")
+    if Path(text).is_file():
+        return PillowImage.fromarray(eight_bits(open_image(text)))
+    raise ValueError(f"background must be a color such as white or #f0f0f0, or a picture; got {text!r}")

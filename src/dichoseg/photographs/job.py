@@ -22,8 +22,9 @@ from ..runtime.files import write_atomically
 from ..runtime.overlap import overlapped
 from .cutout import can_estimate_foreground
 from .naming import STREAM, chosen_format, is_one_file
+from .opened import OpenedPhotograph
 from .planning import Plan, plan_files
-from .rendering import Format, OpenedPhotograph, Rendering
+from .rendering import Format, Rendering
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,10 @@ def predict_files(
     resume: bool = False,
     threshold: float | None = None,
     crop: bool = False,
+    margin: int = 0,
+    quality: int | None = None,
+    keep_colors: bool = False,
+    drop_exif: bool = False,
     threads: int | None = None,
 ) -> PredictedFiles:
     """Write the mask or the cut-out of each photograph at its native size; one bad file does not stop the rest.
@@ -96,16 +101,24 @@ def predict_files(
             photograph, a file, or `"-"` for standard output. Default: next to the photographs, as `photo.mask.png` or
             `photo.cutout.png`; these are not treated as photographs later, and a file of that name that dichoseg did
             not write is not replaced.
-        cutout: Whether to write the photograph with the mask as its alpha channel, instead of the mask. It keeps its
-            RGB color profile and, except in WebP, its resolution. With pymatting (`pip install 'dichoseg[cutout]'`),
-            pixels that are partly background get the estimated colors of the foreground, so that no halo remains.
-        background: Color to put behind the cut-out instead of transparency: a name or `#rrggbb`.
-        format: `"png"`, `"webp"` (lossless masks, cut-outs with little loss) or `"jpg"` (no alpha channel). Default:
-            that of the file that `out` names, else PNG.
+        cutout: Whether to write the photograph with the mask as its alpha channel, instead of the mask. Its own alpha
+            channel is multiplied by the mask. It keeps its RGB color profile, its EXIF and, except in WebP and AVIF,
+            its resolution. With pymatting (`pip install 'dichoseg[cutout]'`), pixels that are partly background get the
+            estimated colors of the foreground, so that no halo remains.
+        background: Color to put behind the cut-out instead of transparency, a name or `#rrggbb`; or the path of a
+            picture, which is scaled and cropped to the photograph's size.
+        format: `"png"`, `"webp"` (lossless masks, cut-outs with little loss), `"jpg"` (no alpha channel) or `"avif"`.
+            Default: that of the file that `out` names, else PNG.
         resume: Whether to keep existing results, whatever options they were made with. Otherwise they are replaced.
         threshold: Probability at or above which the mask is white; below, it is black. Default: no threshold.
         crop: Whether to crop results to the smallest rectangle that holds the mask's levels from one twentieth up. A
             result without such levels is not cropped.
+        margin: Number of pixels around that rectangle, as far as the photograph has them.
+        quality: Quality of lossy formats, 1 to 100. Default: 95; for AVIF, 90, and 100 for masks.
+        keep_colors: Whether wholly transparent pixels keep the photograph's colors. Otherwise they are black, so that
+            the background is not in the file.
+        drop_exif: Whether to leave out the photograph's EXIF: camera, date, place and author. Previews and the camera
+            maker's notes are always left out.
         threads: Number of threads for reading and writing, and for estimating colors. Default: one per core, at most 8
             for files.
 
@@ -127,6 +140,10 @@ def predict_files(
         format=chosen_format(target, format),
         threshold=threshold,
         crop=crop,
+        margin=margin,
+        quality=quality,
+        keep_colors=keep_colors,
+        drop_exif=drop_exif,
         threads=threads,
     )
     return write_results(predictor, plan_files(sources, target, rendering, resume=resume))

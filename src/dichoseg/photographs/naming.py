@@ -7,12 +7,13 @@ from pathlib import Path
 
 from PIL import Image as PillowImage
 
-from .rendering import Format, Rendering, is_written_by_dichoseg
+from .opened import is_written_by_dichoseg
+from .rendering import Format, Rendering
 
 STREAM = Path("-")
 """Standard input as a photograph, standard output as a result."""
-ENDINGS: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg"}
-_RESULT = re.compile(r".+\.(mask|cutout)\.(png|webp|jpg)")
+ENDINGS: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg", ".avif": "avif"}
+_RESULT = re.compile(r".+\.(mask|cutout)\.(png|webp|jpg|avif)")
 
 
 def is_one_file(out: Path | None) -> bool:
@@ -34,7 +35,9 @@ def chosen_format(out: Path | None, format: Format | None) -> Format:
     return ENDINGS[suffix]
 
 
-def result_path(photograph: Path, name: Path, out: Path | None, rendering: Rendering) -> Path:
+def result_path(
+    photograph: Path, name: Path, out: Path | None, rendering: Rendering, *, keep_ending: bool = False
+) -> Path:
     """Return the path of a photograph's result.
 
     Args:
@@ -42,11 +45,15 @@ def result_path(photograph: Path, name: Path, out: Path | None, rendering: Rende
         name: The photograph's path relative to the folder in which it was found.
         out: Folder or file of the results; None is next to the photograph.
         rendering: Options for the results.
+        keep_ending: Whether the result's name contains the photograph's ending, as in `photo.jpg.png`.
     """
+    if out is not None and is_one_file(out):
+        return out
+    stem = photograph.name if keep_ending else photograph.stem
     if out is None:
         kind = "cutout" if rendering.cutout else "mask"
-        return photograph.with_name(f"{photograph.stem}.{kind}.{rendering.format}")
-    return out if is_one_file(out) else out / name.with_suffix(f".{rendering.format}")
+        return photograph.with_name(f"{stem}.{kind}.{rendering.format}")
+    return out / name.with_name(f"{stem}.{rendering.format}")
 
 
 def is_result(path: Path) -> bool:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..data.folder import images_and_others
 from .naming import STREAM, is_one_file, is_result, result_path
-from .rendering import Rendering, is_written_by_dichoseg
+from .opened import is_written_by_dichoseg
+from .rendering import Rendering
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,23 +42,19 @@ def plan_files(sources: Sequence[str | Path], out: Path | None, rendering: Rende
     _check_single(paths, out)
     if paths == [STREAM] and out is None:
         out = STREAM
-    results: dict[Path, Path] = {}
+    found: list[tuple[Path, Path]] = []
     passed_over, notes = 0, []
     for source in paths:
         if source.is_dir():
             photographs, others, some_notes = _listed(source, out)
-            pairs = [(path, path.relative_to(source)) for path in photographs]
+            found += [(path, path.relative_to(source)) for path in photographs]
             passed_over += len(others)
             notes += some_notes
         elif source == STREAM or source.is_file():
-            pairs = [(source, Path(source.name))]
+            found.append((source, Path(source.name)))
         else:
             raise FileNotFoundError(f"no photograph or folder at {source}")
-        for path, name in pairs:
-            result = result_path(path, name, out, rendering)
-            if result in results:
-                raise ValueError(f"{results[result]} and {path} would both be written to {result}")
-            results[result] = path
+    results = _results(found, out, rendering)
     there = {result for result in results if result.is_file()}
     _refuse_to_overwrite(results, set() if resume or is_one_file(out) else there)
     folders = {result.parent for result in results if result != STREAM}
@@ -71,6 +68,20 @@ def plan_files(sources: Sequence[str | Path], out: Path | None, rendering: Rende
         passed_over=passed_over,
         notes=tuple(notes),
     )
+
+
+def _results(found: Sequence[tuple[Path, Path]], out: Path | None, rendering: Rendering) -> dict[Path, Path]:
+    """Return result -> photograph; the ending stays in the names of results that would be the same without it."""
+    counts = Counter(result_path(path, name, out, rendering) for path, name in found)
+    results: dict[Path, Path] = {}
+    for path, name in found:
+        result = result_path(path, name, out, rendering)
+        if counts[result] > 1:
+            result = result_path(path, name, out, rendering, keep_ending=True)
+        if result in results:
+            raise ValueError(f"{results[result]} and {path} would both be written to {result}")
+        results[result] = path
+    return results
 
 
 def _check_single(sources: Sequence[Path], out: Path | None) -> None:

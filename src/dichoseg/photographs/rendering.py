@@ -3,56 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import ExifTags
 from PIL import Image as PillowImage
+from PIL import features
 from torch import Tensor
 
 from ..checking import choice, number, whole
-from ..data.decoding import eight_bits, image_tensor, is_deep, open_image, opened
 from ..inference.predictor import to_uint8
-from .cutout import bounding_box, cut_out, parse_color
+from .cutout import Backdrop, bounding_box, cut_out, parse_background, times_alpha
+from .opened import OpenedPhotograph, plain_exif
 
-Format: TypeAlias = Literal["png", "webp", "jpg"]
+Format: TypeAlias = Literal["png", "webp", "jpg", "avif"]
 
 CUTOUT_OPTIONS: dict[str, dict[str, Any]] = {
     "png": {"format": "PNG", "compress_level": 4},  # level 6 takes more than twice the time to save 6 %
     "webp": {"format": "WEBP", "quality": 95, "alpha_quality": 100},
     "jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},  # coarser color would be a halo around the foreground
+    "avif": {"format": "AVIF", "quality": 90, "subsampling": "4:4:4"},
 }
 MASK_OPTIONS: dict[str, dict[str, Any]] = {
     "png": {"format": "PNG"},
     "webp": {"format": "WEBP", "lossless": True},
     "jpg": {"format": "JPEG", "quality": 95},
+    "avif": {"format": "AVIF", "quality": 100, "subsampling": "4:0:0"},
 }
-SOFTWARE = "dichoseg"
-"""EXIF field `Software` of results, by which they are known from photographs."""
-LARGEST_SIDE = {"webp": 16383, "jpg": 65500}
+LARGEST_SIDE = {"webp": 16383, "jpg": 65500, "avif": 65535}
 """Longest side in pixels, for the formats that have a limit."""
-
-
-@dataclasses.dataclass(frozen=True)
-class OpenedPhotograph:
-    """Photograph as a predictor takes it, with the metadata that its cut-out keeps."""
-
-    pixels: NDArray[np.uint8] | Tensor
-    """(H, W, 3) uint8; or, if the file has more than 8 bits, (3, H, W) float in [0, 1]."""
-    kept: dict[str, Any]
-    """`icc_profile` and `dpi`, if the file has them, as arguments of Pillow's `save`."""
-
-    @classmethod
-    def read(cls, source: Path | bytes) -> OpenedPhotograph:
-        """Read a file, or its bytes; raise the same errors as `read_image`."""
-        picture = open_image(source)
-        kept = {"icc_profile": _rgb_profile(picture), "dpi": _resolution(picture)}
-        pixels = image_tensor(picture) if is_deep(picture) else eight_bits(picture)
-        return cls(pixels, {name: value for name, value in kept.items() if value is not None})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,55 +42,76 @@ class Rendering:
     """Options for rendering a prediction; their meaning and errors are those of `predict_files`."""
 
     cutout: bool
-    background: str | None
-    format: Format
-    threshold: float | None
-    crop: bool
+    background: str | None = None
+    format: Format = "png"
+    threshold: float | None = None
+    crop: bool = False
+    margin: int = 0
+    quality: int | None = None
+    keep_colors: bool = False
+    drop_exif: bool = False
     estimate: bool = True
     """True to estimate a cut-out's colors, as in `cut_out`."""
     threads: int | None = None
     """Number of threads for files and for the estimate."""
 
     def __post_init__(self) -> None:
-        """Check the values."""
+        """Check the values, and read a picture that is the background."""
         choice("format", self.format, MASK_OPTIONS)
+        if self.format == "avif" and not features.check("avif"):
+            raise ValueError("the installed Pillow cannot write avif; wanted one of 11.3 or later, with its codec")
         if self.threshold is not None:
             number("threshold", self.threshold, high=1)
+        whole("margin", self.margin, least=0)
+        if self.margin and not self.crop:
+            raise ValueError(f"margin is for cropped results only; choose crop=True, or leave out margin={self.margin}")
+        if self.quality is not None:
+            number("quality", whole("quality", self.quality), low=1, high=100)
+            if self.format == "png" or (self.format == "webp" and not self.cutout):
+                raise ValueError(f"the result is lossless, so quality={self.quality} has no effect; leave it out")
         if self.threads is not None:
             whole("threads", self.threads, least=1)
         if self.background is not None:
-            parse_color(self.background)
             if not self.cutout:
                 raise ValueError("background is for cut-outs only; choose cutout=True")
+            _ = self.backdrop
         elif self.cutout and self.format == "jpg":
             raise ValueError(
                 "a jpg file has no alpha channel for a cut-out; choose png or webp, or a background such as white"
             )
 
+    @functools.cached_property
+    def backdrop(self) -> Backdrop | None:
+        """The background: a color, or a picture."""
+        return None if self.background is None else parse_background(self.background)
+
     def encoded(self, photograph: OpenedPhotograph, probability: NDArray[np.float32]) -> bytes:
         """Encode the result as the bytes of a file."""
         mask = self._mask(probability)
-        box = bounding_box(mask) if self.crop else (0, 0, mask.shape[1], mask.shape[0])
-        self._check_size(box[2] - box[0], box[3] - box[1])
+        options: dict[str, Any] = {"exif": plain_exif().tobytes()}
         if self.cutout:
-            background = None if self.background is None else parse_color(self.background)
+            mask = times_alpha(mask, photograph.alpha)
             picture = cut_out(
                 _eight_bits(photograph.pixels),
                 mask,
-                background=background,
+                background=self.backdrop,
                 estimate=self.estimate,
+                keep_colors=self.keep_colors,
                 threads=self.threads,
             )
-            options = CUTOUT_OPTIONS[self.format] | photograph.kept
+            options |= CUTOUT_OPTIONS[self.format] | photograph.kept
+            if photograph.exif is not None and not self.drop_exif:
+                options["exif"] = photograph.exif
         else:
             picture = PillowImage.fromarray(mask)
-            options = MASK_OPTIONS[self.format]
+            options |= MASK_OPTIONS[self.format]
+        if self.quality is not None:
+            options["quality"] = self.quality
         if self.crop:
-            picture = picture.crop(box)
+            picture = picture.crop(bounding_box(mask, margin=self.margin))
+        self._check_size(*picture.size)
         buffer = io.BytesIO()
-        exif = PillowImage.Exif()
-        exif[ExifTags.Base.Software] = SOFTWARE
-        picture.save(buffer, exif=exif, **options)
+        picture.save(buffer, **options)
         return buffer.getvalue()
 
     def _check_size(self, width: int, height: int) -> None:
@@ -125,31 +128,7 @@ class Rendering:
         return (probability >= self.threshold).astype(np.uint8) * np.uint8(255)
 
 
-def is_written_by_dichoseg(path: Path) -> bool:
-    """Return whether a file is a result of dichoseg."""
-    try:
-        with opened(path) as image:
-            return image.getexif().get(ExifTags.Base.Software) == SOFTWARE
-    except (OSError, ValueError):
-        return False
-
-
 def _eight_bits(pixels: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8]:
     if isinstance(pixels, torch.Tensor):
         return np.ascontiguousarray((pixels * 255).round().byte().permute(1, 2, 0).numpy())
     return pixels
-
-
-def _rgb_profile(picture: PillowImage.Image) -> bytes | None:
-    """Return the ICC profile if it is for RGB, as the pixels are by now; one for CMYK or gray would be wrong."""
-    profile = picture.info.get("icc_profile") or b""
-    return profile if profile[16:20] == b"RGB " else None
-
-
-def _resolution(picture: PillowImage.Image) -> tuple[float, float] | None:
-    """Return the dots per inch, across and down, if they are plausible and fit into the 16 bits of JPEG."""
-    try:
-        across, down = (float(value) for value in picture.info["dpi"])
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None
-    return (across, down) if 1 <= across <= 65535 and 1 <= down <= 65535 else None
