@@ -101,8 +101,11 @@ def test_value_predict_options_are_the_functions(data, small_isnet, monkeypatch)
     save_model(small_isnet, data / "m")
     arguments = ("predict", data / "train/im", "--model", data / "m", "--out", data / "o")
     before = torch.get_num_threads()
-    options = "--cutout --background red --format webp --resume --threshold 0.25 --crop --size 96 --threads 3"
-    result = run_cli(*arguments, *options.split(), *"--margin 7 --quality 80 --keep-colors --drop-exif".split())
+    options = (
+        "--cutout --background red --format webp --resume --threshold 0.25 --crop --size 96 --threads 3"
+        " --margin 7 --quality 80 --keep-colors --drop-exif"
+    )
+    result = run_cli(*arguments, *options.split())
     assert torch.get_num_threads() == before
     assert seen == {
         "cutout": True, "background": "red", "format": "webp", "threshold": 0.25, "crop": True, "estimate": True,

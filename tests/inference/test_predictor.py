@@ -1,4 +1,6 @@
+import copy
 import io
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dichoseg import Predictor, Preprocessing, SyntheticDataset, evaluate, predict
+from dichoseg import Predictor, Preprocessing, SyntheticDataset, evaluate, predict, save_model
 from dichoseg.inference import predictor
 from dichoseg.inference.predictor import to_uint8
 
@@ -39,8 +41,37 @@ def test_value_predict_takes_the_former_order(small_isnet):
     with pytest.warns(DeprecationWarning, match=r"predict\(photograph, model\) since 0.2, and goes in 0.4"):
         former = predict(small_isnet, image)
     assert np.array_equal(former, predict(image, small_isnet))
-    with pytest.raises(TypeError, match=r"such as load_model\('u2net'\); got 'u2net'"):
-        predict(image, "u2net")
+
+
+def test_value_predict_takes_what_load_model_takes(small_isnet, tmp_path):
+    image = torch.rand(3, 65, 97)
+    save_model(small_isnet, tmp_path / "m")
+    assert np.array_equal(predict(image, tmp_path / "m"), predict(image, small_isnet))
+
+
+@pytest.mark.parametrize("photograph", [{"a": 1}, 5, None])
+def test_error_no_photograph(small_isnet, photograph):
+    with pytest.raises(TypeError, match="must be a path, file, bytes, Pillow image, array or tensor, or several"):
+        Predictor(small_isnet)(photograph)
+    with pytest.raises(TypeError, match="predict takes one photograph"):
+        predict(photograph, small_isnet)
+
+
+def test_error_predict_of_several(small_isnet):
+    with pytest.raises(TypeError, match="predict takes one photograph, .* got list: use a Predictor"):
+        predict([torch.rand(3, 65, 97)], small_isnet)
+
+
+def test_error_file_in_text_mode(small_isnet):
+    with pytest.raises(TypeError, match="must be open in binary mode; .* gives str"):
+        predict(io.StringIO("a.png"), small_isnet)
+
+
+def test_value_a_predictor_can_be_sent_and_copied(small_isnet):
+    image = torch.rand(3, 65, 97)
+    first = Predictor(small_isnet, size=96, flips=True, normalize="minmax", precision="float32")
+    for again in (pickle.loads(pickle.dumps(first)), copy.deepcopy(first), copy.copy(first)):
+        assert np.array_equal(again(image), first(image))
 
 
 def test_value_every_kind_of_input(small_isnet, tmp_path):
@@ -57,6 +88,7 @@ def test_value_every_kind_of_input(small_isnet, tmp_path):
         content,
         bytearray(content),
         memoryview(content),
+        io.BytesIO(content),
         Image.fromarray(pixels),
         pixels,
         alpha,
@@ -64,6 +96,9 @@ def test_value_every_kind_of_input(small_isnet, tmp_path):
     ]
     results = [predictor(photograph) for photograph in photographs]
     assert all(np.array_equal(results[0], other) for other in results[1:])
+    photographs[5].seek(0)
+    with path.open("rb") as file:
+        assert np.array_equal(predictor(file), results[0])
     several = predictor(iter(photographs))
     assert iter(several) is several, "one at a time"
     assert all(np.array_equal(results[0], other) for other in several)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast, overload
+from typing import IO, Any, Literal, TypeAlias, TypeGuard, cast, overload
 
 import numpy as np
 import torch
@@ -25,10 +26,13 @@ from ..weights.loading import load_model
 from .prepare import prepare_for_inference
 from .sharpening import sharpened
 
-Photograph: TypeAlias = str | Path | bytes | bytearray | memoryview | PillowImage.Image | NDArray[Any] | Tensor
+Photograph: TypeAlias = (
+    str | Path | bytes | bytearray | memoryview | IO[bytes] | PillowImage.Image | NDArray[Any] | Tensor
+)
 Map: TypeAlias = NDArray[np.float32]
 
 _BYTES = bytes | bytearray | memoryview
+_KINDS = "path, file, bytes, Pillow image, array or tensor"
 
 
 class Predictor:
@@ -65,7 +69,16 @@ class Predictor:
         sharpen: bool = False,
         compile: bool = False,
     ) -> None:
-        model = unwrapped(model)
+        self._options: dict[str, Any] = {
+            "device": device,
+            "precision": precision,
+            "size": size,
+            "normalize": normalize,
+            "flips": flips,
+            "sharpen": sharpen,
+            "compile": compile,
+        }
+        self._source = model = unwrapped(model)
         preprocessing = model.preprocessing.with_size(size)
         choice("normalize", normalize, (None, "minmax"))
         if sharpen and (preprocessing.size is None or preprocessing.source == "mask"):
@@ -83,6 +96,10 @@ class Predictor:
         self._turn = threading.Lock()  # some timm networks keep features between the calls of their layers
         self._logits = torch.compile(self.model.logits) if compile else self.model.logits
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy as the model and the options, which are prepared again."""
+        return functools.partial(Predictor, **self._options), (self._source,)
+
     @overload
     def __call__(self, photograph: Photograph) -> Map: ...  # type: ignore[overload-overlap]  # a str is iterable
 
@@ -93,9 +110,9 @@ class Predictor:
         """Predict one photograph, or an iterable of them lazily.
 
         Args:
-            photograph: Path, contents of a file as bytes, Pillow image (its EXIF orientation is applied), uint8 RGB
-                array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or tensor (3, H, W) in [0, 1]; or an iterable of them.
-                A network that takes masks accepts a path or a tensor (1, H, W).
+            photograph: Path, file opened in binary mode or its contents as bytes, Pillow image (its EXIF orientation is
+                applied), uint8 RGB array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or tensor (3, H, W) in [0, 1]; or
+                an iterable of them. A network that takes masks accepts a path or a tensor (1, H, W).
 
         Returns:
             Probability of foreground, (H, W) float32 in [0, 1], at the photograph's own size; for an iterable, an
@@ -107,8 +124,10 @@ class Predictor:
                 weights are broken.
             MemoryError: A photograph is too large for the available memory.
         """
-        if isinstance(photograph, str | Path | _BYTES | PillowImage.Image | np.ndarray | Tensor):
+        if _is_one(photograph):
             return self._predict(photograph)
+        if isinstance(photograph, Mapping) or not isinstance(photograph, Iterable):
+            raise TypeError(f"a photograph must be a {_KINDS}, or several an iterable; got {type(photograph).__name__}")
         return map(self._predict, photograph)
 
     def _predict(self, photograph: Photograph) -> Map:
@@ -150,14 +169,17 @@ class Predictor:
         return logits.float().sigmoid()
 
 
-def predict(photograph: Photograph, model: Model | None = None, *, size: int | tuple[int, int] | None = None) -> Map:
+def predict(
+    photograph: Photograph, model: Model | str | Path | None = None, *, size: int | tuple[int, int] | None = None
+) -> Map:
     """Predict one photograph in float32.
 
     For many photographs, use `Predictor(model)`, which loads and prepares the model once.
 
     Args:
         photograph: Path, or any other input of a `Predictor`.
-        model: Any model. Default: `load_model("isnet-general-use")`, downloaded on first use.
+        model: Any model, or what `load_model` takes, such as a run's folder. Default: `"isnet-general-use"`, which is
+            downloaded on first use.
         size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
 
     Returns:
@@ -167,16 +189,22 @@ def predict(photograph: Photograph, model: Model | None = None, *, size: int | t
         message = "predict(model, photograph) is predict(photograph, model) since 0.2, and goes in 0.4"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         photograph, model = cast(Photograph, model), cast(Model, photograph)
-    if model is None:
-        model = load_model(resolve(DEFAULT))
+    if not _is_one(photograph):
+        raise TypeError(f"predict takes one photograph, a {_KINDS}; got {type(photograph).__name__}: use a Predictor")
     if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a Model, such as load_model({str(model)!r}); got {model!r}")
+        model = load_model(resolve(DEFAULT) if model is None else model)
     return Predictor(model, precision="float32", size=size)(photograph)
 
 
 def to_uint8(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Round a probability in [0, 1] to 8 bits."""
     return (probability * 255).round().astype(np.uint8)
+
+
+def _is_one(photograph: object) -> TypeGuard[Photograph]:
+    """Return whether an object is one photograph, and not several."""
+    kinds = str | Path | _BYTES | PillowImage.Image | np.ndarray | Tensor
+    return isinstance(photograph, kinds) or hasattr(photograph, "read")
 
 
 def _as_tensor(photograph: Photograph, preprocessing: Preprocessing) -> Tensor:
@@ -188,6 +216,11 @@ def _as_tensor(photograph: Photograph, preprocessing: Preprocessing) -> Tensor:
         return photograph.float()
     if isinstance(photograph, _BYTES):
         image = open_image(bytes(photograph))
+    elif hasattr(photograph, "read"):
+        content = photograph.read()
+        if not isinstance(content, bytes):
+            raise TypeError(f"a file must be open in binary mode; {photograph!r} gives {type(content).__name__}")
+        image = open_image(content)
     elif isinstance(photograph, np.ndarray):
         _check_array(photograph)
         image = PillowImage.fromarray(photograph[..., 0] if photograph.shape[2:] == (1,) else photograph)
@@ -197,7 +230,7 @@ def _as_tensor(photograph: Photograph, preprocessing: Preprocessing) -> Tensor:
         except Exception as error:  # it may not be decoded yet, and Pillow's readers raise any error
             raise ValueError(f"the Pillow image cannot be read: {str(error) or type(error).__name__}") from error
     else:
-        raise TypeError(f"no path, bytes, Pillow image, array or tensor; got {type(photograph).__name__}")
+        raise TypeError(f"no {_KINDS}; got {type(photograph).__name__}")
     return image_tensor(image)[: preprocessing.channels]
 
 
