@@ -155,7 +155,7 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Read the values that `to_dict` wrote; raise a ValueError for an unknown key, a TypeError for a wrong value."""
+        """Read the values that `to_dict` wrote; raise a ValueError for an unknown key, a TypeError for a wrong type."""
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"unknown preprocessing keys: {', '.join(unknown)}; was it saved by a newer dichoseg?")

@@ -15,7 +15,7 @@ LIMITS = {
     "pixels of an input's side": 4096,
     "elements per byte of the file": 4,
     "elements besides": 16_000_000,
-    "tensors": 20_000,
+    "tensors": 10_000,
     "characters of a tensor's name": 300,
     "bytes of a configuration": 1_000_000,
     "levels of a recipe": 12,

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from dichoseg.data import read_image, read_mask
 from dichoseg.data.decoding import (
+    FORMATS,
     alpha_pixels,
     eight_bits,
     image_pixels,
@@ -20,8 +21,10 @@ from dichoseg.data.decoding import (
     open_image,
     open_reduced,
     opened,
+    pixel_limit,
     to_unit,
 )
+from dichoseg.untrusted import UnusableFileError
 
 SQUARE = np.zeros((4, 5), np.uint8)
 SQUARE[1:3, 1:4] = 1
@@ -499,3 +502,40 @@ def test_error_of_2500_broken_files_is_the_documented_one(tmp_path, monkeypatch)
                 outcomes["read"] += 1
     assert sum(outcomes.values()) == 2500
     assert min(outcomes.values()) > 300
+
+
+@pytest.mark.parametrize("format", ["EPS", "PDF", "IM", "XBM"])
+def test_error_formats_that_are_not_read(tmp_path, format, monkeypatch):
+    import subprocess
+
+    calls = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *_args, **_kwargs: calls.append(1))
+    monkeypatch.setattr(subprocess, "check_call", lambda *_args, **_kwargs: calls.append(1))
+    Image.new("1" if format == "XBM" else "RGB", (64, 48)).save(tmp_path / "photo.jpg", format)
+    for source in (tmp_path / "photo.jpg", (tmp_path / "photo.jpg").read_bytes()):
+        with pytest.raises(UnusableFileError, match=r"is not an image that can be read \(JPEG, PNG, "):
+            open_image(source)
+    assert not calls
+
+
+def test_value_no_format_that_is_read_starts_a_program():
+    import inspect
+    import sys
+
+    Image.init()
+    for name in set(FORMATS) & set(Image.OPEN):
+        module = sys.modules[Image.OPEN[name][0].__module__]
+        source = inspect.getsource(module)
+        assert name == "JPEG" or "subprocess" not in source, name  # which calls djpeg where `load_djpeg` is asked for
+
+
+def test_value_pixel_limit(tmp_path):
+    Image.new("L", (17, 12)).save(tmp_path / "a.png")
+    before = Image.MAX_IMAGE_PIXELS
+    with pixel_limit(203), pytest.raises(UnusableFileError, match=r"a.png .*204 pixels.*pixel_limit"):
+        open_image(tmp_path / "a.png")
+    with pixel_limit(204):
+        assert open_image(tmp_path / "a.png").size == (17, 12)
+    assert before == Image.MAX_IMAGE_PIXELS
+    with pytest.raises(ValueError, match="pixels must be 1 or more"), pixel_limit(0):
+        raise AssertionError

@@ -17,9 +17,9 @@ from ..tracing import evaluating
 from ..untrusted import names_from_file
 
 FROM_FILES = frozenset(
-    "always_partition drop_path_rate drop_rate dynamic_img_pad dynamic_img_size global_pool img_size in_chans "
-    "no_embed_class num_classes out_indices output_stride patch_size pretrained strict_img_size window_size "
-    "zero_init_last".split()
+    ("always_partition", "drop_path_rate", "drop_rate", "dynamic_img_pad", "dynamic_img_size", "global_pool")
+    + ("img_size", "in_chans", "no_embed_class", "num_classes", "out_indices", "output_stride", "patch_size")
+    + ("pretrained", "strict_img_size", "window_size", "zero_init_last")
 )
 """Arguments of timm that a file may give: they open nothing, and no loop of timm runs as long as they say."""
 

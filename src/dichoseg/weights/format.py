@@ -37,7 +37,7 @@ FORBIDDEN = (
     "url",
     "hf_hub_id",
 )
-"""Arguments that would open other files or addresses; so would any with `pretrained` in its name, unless it is false."""
+"""Arguments that would open other files or addresses, as would any with `pretrained` in its name that is not false."""
 _ADDRESS = re.compile(r"\b(hf[-_]hub|local[-_]dir|file|ftp|https?)\s*:", re.IGNORECASE)
 
 

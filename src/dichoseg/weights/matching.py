@@ -177,8 +177,11 @@ def _translated(
     found: dict[str, tuple[str, str]] = {}
     raw: dict[str, str] = {}
     longest = max((name.count(".") for name in names), default=0) + 1
+    last = {name.rpartition(".")[2] for name in names}
     for key in keys:
         parts = _module(key.replace("_orig_mod.", "")).split(".")
+        if parts[-1] not in last:
+            continue
         for start in range(max(len(parts) - longest, 0), len(parts)):
             module, leaf = ".".join(parts[start:]), key.rpartition(".")[2]
             if module in names:

@@ -68,9 +68,9 @@ def _check(path: Path, key: str, value: Tensor) -> None:
     if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_complex():
         kind = "meta" if value.is_meta else f"{value.dtype} ({value.layout})"
         raise ValueError(f"{path} holds a tensor that is not of plain numbers: {key} is {kind}")
-    if value.is_floating_point() and not value.sum(dtype=torch.float32).isfinite():  # which may also be an overflow
-        if not value.float().isfinite().all():
-            raise ValueError(f"{path} holds values that are not finite, first in {key}")
+    may_be_odd = value.is_floating_point() and not value.sum(dtype=torch.float32).isfinite()  # or the sum overflows
+    if may_be_odd and not value.float().isfinite().all():
+        raise ValueError(f"{path} holds values that are not finite, first in {key}")
 
 
 def _read_graph(path: Path) -> StoredWeights:
