@@ -1,6 +1,7 @@
 """Data sets: sequences of `Sample`, an image with its mask, both at native size."""
 
 from .._lazy import attach
+from .decoding import pixel_limit as pixel_limit
 from .decoding import read_image as read_image
 from .decoding import read_mask as read_mask
 from .folder import FolderDataset as FolderDataset

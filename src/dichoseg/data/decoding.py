@@ -263,7 +263,7 @@ def pixel_limit(most: int) -> Iterator[None]:
         most: Largest number of pixels, by default 2 * 89,478,485. Reading takes up to 24 bytes for each.
     """
     before = PillowImage.MAX_IMAGE_PIXELS
-    PillowImage.MAX_IMAGE_PIXELS = -(-whole("pixels", most, least=1) // 2)
+    PillowImage.MAX_IMAGE_PIXELS = whole("pixels", most, least=2) // 2
     try:
         yield
     finally:
