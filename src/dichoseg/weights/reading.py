@@ -16,6 +16,7 @@ from torch import Tensor
 from ..untrusted import check_elements, check_limit, reading
 from .format import METADATA_KEY, parse_config
 from .onnx_graph import Layer, read_onnx
+from .pickles import check_pickle
 
 logger = logging.getLogger(__name__)
 
@@ -130,10 +131,11 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
 
 
 def check_archive(path: Path) -> None:
-    """Raise a ValueError if a torch file is an archive that would unpack to more than a file of its size can store."""
+    """Raise a ValueError if a torch file would unpack to more than a file of its size can store, or never end."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             check_elements(sum(entry.file_size for entry in archive.infolist()), path.stat().st_size)
+    check_pickle(path)
 
 
 def _is_state(value: Any) -> bool:
