@@ -1,6 +1,7 @@
 """Files that were made to run code, to open other files, or to exhaust memory and time."""
 
 import json
+import random
 import resource
 import shutil
 import time
@@ -486,3 +487,40 @@ def test_error_safetensors(folder, header):
     (folder / "model.safetensors").write_bytes((2**62).to_bytes(8, "little") + header)
     with pytest.raises(UnusableFileError, match=r"model.safetensors"):
         load_model(folder)
+
+
+def changed(content, draw):
+    data = bytearray(content)
+    for _ in range(draw.choice((1, 1, 4))):
+        at = draw.randrange(min(len(data), draw.choice((64, 2000, len(data)))))
+        how = draw.randrange(3)
+        if how == 0:
+            data[at] ^= 1 << draw.randrange(8)
+        elif how == 1:
+            del data[at : at + draw.choice((1, 4, 100))]
+        else:
+            data[at : at + 4] = draw.choice((b"\xff\xff\xff\x7f", b"\0\0\0\0", b"[[[[", b"9999", b"-1,1"))
+        data = data or bytearray(1)
+    return bytes(data)
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch, about damaged pickles
+@pytest.mark.parametrize("kind", ["model.safetensors", "config.json", "w.pth", "legacy.pth", "w.onnx"])
+def test_error_of_changed_files_is_the_documented_one(folder, kind):
+    """Changes of one fixed seed; `benchmarks/fuzz.py` makes many more."""
+    model = load_model(folder)
+    torch.save(model.state_dict(), folder / "w.pth")
+    torch.save(model.state_dict(), folder / "legacy.pth", _use_new_zipfile_serialization=False)
+    config = (folder / "config.json").read_text()
+    write_graph(folder / "w.onnx", [conv(out="out", name="/conv_in/Conv")], [WEIGHT], metadata=config)
+    content, draw, refused = (folder / kind).read_bytes(), random.Random(kind), 0
+    read, count = (load_model, 12) if kind in ("model.safetensors", "config.json") else (read_weights, 60)
+    for _ in range(count):
+        (folder / kind).write_bytes(changed(content, draw))
+        try:
+            read(folder if read is load_model else folder / kind)
+        except Exception as error:
+            refused += isinstance(error, UnusableFileError) and str(folder) in str(error)
+        else:
+            count -= 1
+    assert refused == count > 2

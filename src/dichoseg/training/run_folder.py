@@ -57,6 +57,7 @@ class RunFolder:
     - `state.pt`: state from which `fit(resume=True)` continues.
     - `broken_batch.pt`: after a loss that is not finite, the batch's `image` (the model's input), `mask`, `names`,
       `epoch` and `step`, for `torch.load`.
+    - `.lock`: while a process uses the folder, which that is; after a kill, it stays and means nothing.
 
     Args:
         path: Folder that is new, empty, or holds only what precedes a run, such as a GT encoder.
