@@ -18,19 +18,14 @@ from PIL import ExifTags, ImageOps, UnidentifiedImageError
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from ..checking import whole
 from ..untrusted import UnusableFileError
+from .formats import usable_formats
 from .profiles import to_srgb
 
 LABEL_IDS_BELOW = 32
 """Label ids are smaller; a mask's largest value is this or more, or 1."""
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
-FORMATS = (
-    "JPEG", "PNG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "PPM", "TGA", "JPEG2000", "AVIF", "HEIF", "DIB", "ICO", "PCX",
-    "QOI", "SGI",
-)  # fmt: skip
-"""Formats of Pillow that are read, if it has them: none starts a program, as EPS does, or refers to other files."""
 
 
 def read_image(path: str | Path) -> Tensor:
@@ -231,7 +226,9 @@ def opened(source: str | Path | bytes) -> Iterator[PillowImage.Image]:
     try:
         with (
             _pillow_is_silent(),
-            PillowImage.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_formats()) as image,
+            PillowImage.open(
+                io.BytesIO(source) if isinstance(source, bytes) else source, formats=usable_formats()
+            ) as image,
         ):
             yield image
     except FileNotFoundError:
@@ -239,35 +236,15 @@ def opened(source: str | Path | bytes) -> Iterator[PillowImage.Image]:
     except IsADirectoryError:
         raise UnusableFileError(f"{path} is a folder; wanted an image file") from None
     except UnidentifiedImageError as error:
-        raise UnusableFileError(f"{path} is not an image that can be read ({', '.join(_formats())})") from error
+        raise UnusableFileError(f"{path} is not an image that can be read ({', '.join(usable_formats())})") from error
     except PillowImage.DecompressionBombError as error:
         raise UnusableFileError(
             f"{path} cannot be read as an image: {str(error).rstrip('.')}; if it is meant to be so large, raise "
-            "PIL.Image.MAX_IMAGE_PIXELS, of which twice are allowed, or use pixel_limit of dichoseg.data.decoding"
+            "PIL.Image.MAX_IMAGE_PIXELS, of which twice are allowed, or use dichoseg.data.pixel_limit"
         ) from error
     except Exception as error:  # with a broken file, Pillow's readers fail in any way
         text = str(error)[:500] or type(error).__name__
         raise UnusableFileError(f"{path} cannot be read as an image: {text}") from error
-
-
-def _formats() -> list[str]:
-    PillowImage.init()  # registers the formats; it works once
-    return [name for name in FORMATS if name in PillowImage.OPEN]
-
-
-@contextmanager
-def pixel_limit(most: int) -> Iterator[None]:
-    """Allow images of so many pixels inside the block, in all threads of the process.
-
-    Args:
-        most: Largest number of pixels, by default 2 * 89,478,485. Reading takes up to 24 bytes for each.
-    """
-    before = PillowImage.MAX_IMAGE_PIXELS
-    PillowImage.MAX_IMAGE_PIXELS = whole("pixels", most, least=2) // 2
-    try:
-        yield
-    finally:
-        PillowImage.MAX_IMAGE_PIXELS = before
 
 
 def load(image: PillowImage.Image) -> None:
