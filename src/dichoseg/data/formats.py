@@ -27,7 +27,7 @@ def pixel_limit(most: int) -> Iterator[None]:
     """Allow images of so many pixels inside the block, in all threads of the process.
 
     Args:
-        most: Largest number of pixels, by default 2 * 89,478,485. Reading takes up to 24 bytes for each.
+        most: Largest number of pixels, by default 2 * 89,478,485. `read_image` takes 16 bytes for each.
     """
     before = PillowImage.MAX_IMAGE_PIXELS
     PillowImage.MAX_IMAGE_PIXELS = whole("pixels", most, least=2) // 2
