@@ -18,8 +18,9 @@ import dichoseg
 ROOT = Path(__file__).parents[1]
 PUBLIC = {
     "dichoseg": "FeatureInfo FolderDataset FusedHeads GTEncoder Optimization Prediction Predictor Preprocessing "
-    "RefinedHeads Sample Segmenter SideHeads SyntheticDataset Target augmentations contracts create_model data "
-    "decoders encoders evaluate evaluate_folders evaluation export export_onnx export_program fit fit_gt_encoder heads "
+    "RefinedHeads Sample Segmenter SideHeads SyntheticDataset Target UnusableFileError augmentations contracts "
+    "create_model data decoders "
+    "encoders evaluate evaluate_folders evaluation export export_onnx export_program fit fit_gt_encoder heads "
     "inference list_components load_component load_model losses metrics models objectives photographs predict "
     "save_model scenes testing training visualize weights",
     "dichoseg.encoders": "CaffeResNet50Encoder PatchInjectionEncoder RSUEncoder TimmEncoder VGG16Encoder",
@@ -47,7 +48,7 @@ PUBLIC = {
     "parameter_groups step_decay",
     "dichoseg.visualize": "contact_sheet data_sheet error_map learning_curves metric_curves outlined "
     "side_outputs thumbnail",
-    "dichoseg.data": "DataReport FolderDataset Problem find_folders open_folders read_image read_mask",
+    "dichoseg.data": "DataReport FolderDataset Problem find_folders open_folders pixel_limit read_image read_mask",
     "dichoseg.scenes": "SyntheticDataset",
 }
 

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .training import Optimization as Optimization
     from .training import fit as fit
     from .training import fit_gt_encoder as fit_gt_encoder
+    from .untrusted import UnusableFileError as UnusableFileError
     from .weights import create_model as create_model
     from .weights import load_model as load_model
     from .weights import save_model as save_model
@@ -68,6 +69,7 @@ else:
         "registry": "list_components load_component",
         "scenes": "SyntheticDataset",
         "training": "Optimization fit fit_gt_encoder",
+        "untrusted": "UnusableFileError",
         "weights": "create_model load_model save_model",
         "": "augmentations contracts data decoders encoders evaluation export heads inference losses metrics models "
         "objectives photographs scenes testing training visualize weights",

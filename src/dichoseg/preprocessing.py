@@ -155,10 +155,14 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Read the values that `to_dict` wrote; raise a ValueError for an unknown key."""
+        """Read the values that `to_dict` wrote; raise a ValueError for an unknown key, a TypeError for a wrong type."""
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"unknown preprocessing keys: {', '.join(unknown)}; was it saved by a newer dichoseg?")
+        for field in dataclasses.fields(cls):
+            value = values.get(field.name, field.default)
+            if isinstance(value, bool) != isinstance(field.default, bool):
+                raise TypeError(f"{field.name} must not be {value!r}; its default is {field.default!r}")
         return cls(**values)
 
     def _offset(self, content: tuple[int, int], whole: tuple[int, int]) -> tuple[int, int]:

@@ -129,7 +129,7 @@ class ComponentName(NamedTuple):
             keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg}
             if len(keywords) < len(call.keywords):
                 raise ValueError("wanted each argument once, with its name")
-        except (SyntaxError, TypeError, ValueError) as error:
+        except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError) as error:  # also of deep nesting
             raise ValueError(
                 f"arguments of a component are plain Python values, as in fpn(channels=64); got {text!r}"
             ) from error

@@ -99,3 +99,40 @@ def test_error_what_is_no_place_for_a_file(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
     with pytest.raises(PermissionError, match=rf"cannot write {tmp_path}/model\.onnx: .* may not write to"):
         check_destination(tmp_path / "model.onnx")
+
+
+def test_value_what_must_not_be_lost_is_flushed_before_and_after_the_move(tmp_path, monkeypatch):
+    path, seen = tmp_path / "file.json", []
+
+    def flush(handle):
+        target = os.readlink(f"/proc/self/fd/{handle}")
+        seen.append((target == str(tmp_path), path.exists()))
+
+    monkeypatch.setattr(os, "fsync", flush)
+    write_text(path, "text")
+    assert seen == []
+    path.unlink()
+    write_json(path, {})
+    assert seen == [(False, False), (True, True)]
+
+
+def test_value_a_file_system_that_cannot_flush(tmp_path, monkeypatch):
+    def refuse(_):
+        raise OSError(errno.EINVAL, "invalid")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    write_json(tmp_path / "file.json", {})
+    assert (tmp_path / "file.json").read_text() == "{}\n"
+
+
+def test_error_a_disk_that_fails_in_flushing_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file.json"
+    path.write_text("old")
+
+    def fail(_):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="broken"):
+        write_json(path, {})
+    assert path.read_text() == "old"

@@ -13,6 +13,7 @@ from dichoseg.training import run_folder
 from dichoseg.training.checkpoint import Cursor, load_state, parts_of, save_state
 from dichoseg.training.ranks import Ranks
 from dichoseg.training.step import Stepper
+from dichoseg.untrusted import UnusableFileError
 
 SCRIPT = """
 import os, signal, sys
@@ -310,3 +311,46 @@ write_state(Path(sys.argv[1]), {"weights": torch.zeros(100000)})
     assert any(f"{state}" in line for line in errors), ran.stderr  # what measures coverage may add an error of its own
     assert state.read_bytes() == before
     assert not [item for item in tmp_path.iterdir() if item.name.startswith(".")]
+
+
+def test_value_the_learning_rate_of_an_interrupted_epoch_is_that_of_its_start(tmp_path):
+    def rates(out, stop_at):
+        seen = 0
+
+        def augmentation(image, mask):
+            nonlocal seen
+            seen += 1
+            if seen == stop_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return image, mask
+
+        rows = fit(small(), DATA, batch_size=2, epochs=3, augmentation=augmentation, out=out, resume=True)
+        return [row["learning_rate"] for row in rows]
+
+    uninterrupted = rates(tmp_path / "a", 0)
+    assert len(set(uninterrupted)) == 3
+    assert rates(tmp_path / "b", 3) == uninterrupted[:1]
+    assert rates(tmp_path / "b", 0) == uninterrupted
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.pop("cursor"),
+        lambda content: content["cursor"].update(more=1),
+        lambda content: content.update(cursor=5),
+        lambda content: content.update(model={"a": torch.zeros(1)}),
+        lambda content: content.update(model=[1]),
+        lambda content: content["optimizer"].update(param_groups=[]),
+        lambda content: content.update(schedule=None),
+        lambda content: content.update(callbacks=3),
+    ],
+    ids=range(8),
+)
+def test_error_state_of_another_kind(tmp_path, change):
+    fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path)
+    content = torch.load(tmp_path / "state.pt", weights_only=True)
+    change(content)
+    torch.save(content, tmp_path / "state.pt")
+    with pytest.raises(UnusableFileError, match="state.pt"):
+        fit(small(), DATA, batch_size=4, epochs=1, out=tmp_path, resume=True)

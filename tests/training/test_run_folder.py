@@ -6,6 +6,7 @@ from PIL import Image
 
 from dichoseg import SyntheticDataset, load_model
 from dichoseg.training.run_folder import RunFolder, validation_sheet
+from dichoseg.untrusted import UnusableFileError
 
 DATA = SyntheticDataset(3, size=64)
 
@@ -85,3 +86,20 @@ def test_error_run_whose_state_was_removed(tmp_path):
         run.can_resume()
     (tmp_path / "state.pt").write_text("")
     assert run.can_resume()
+
+
+def test_error_a_run_that_began_meanwhile(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.alone(resume=False):
+        (tmp_path / "run/history.csv").touch()
+    with pytest.raises(FileExistsError, match=r"already holds something \(history.csv\)"), folder.alone(resume=False):
+        raise AssertionError
+    with folder.alone(resume=True):
+        pass
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", "[" * 100_000])
+def test_error_plan(tmp_path, text):
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(UnusableFileError, match=r"plan.json cannot be read"):
+        RunFolder(tmp_path, resume=True).read_plan()

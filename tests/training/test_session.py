@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -66,3 +69,20 @@ def test_value_no_worker_outlives_a_run_that_fails(small_isnet):
         fit(small_isnet, [(DATA[0].image, DATA[0].mask * 2)] * 4, val_data=DATA, epochs=1, batch_size=2, workers=2)
     assert kept.traceback  # which holds the run's frames
     assert not torch.multiprocessing.active_children()
+
+
+def test_error_a_folder_that_another_process_uses(small_isnet, tmp_path):
+    script = (
+        "import sys, time; from pathlib import Path; from dichoseg.training.run_folder import RunFolder\n"
+        "with RunFolder(sys.argv[1]).alone(resume=False): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        for resume in (False, True):
+            with pytest.raises(FileExistsError, match=f"{tmp_path} is in use by process {other.pid} on "):
+                fit(small_isnet, SyntheticDataset(2, size=64), batch_size=2, epochs=1, out=tmp_path, resume=resume)
+        other.kill()
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    fit(small_isnet, SyntheticDataset(2, size=64), batch_size=2, epochs=1, out=tmp_path)
+    assert (tmp_path / "state.pt").exists()
+    assert not (tmp_path / ".lock").exists()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -12,19 +13,33 @@ from .options import CONFIG, as_arguments, show_training_log, tell
 from .run_scores import score_run
 from .running import Train, describe, plan_of, train_gt_encoder
 
+if TYPE_CHECKING:
+    from ..training.plan import Plan
+    from .building import Parts
+
 
 def train(options: Annotated[Train, tyro.conf.arg(name="")]) -> None:
     """Train a model on a folder of images and masks, score it, and show how it went."""
     from ..runtime.memory import keep_memory
-    from ..training import fit, overfit
     from ..training.ranks import launched
-    from ..training.run_folder import STATE, RunFolder
+    from ..training.run_folder import RunFolder
 
     show_training_log()
     keep_memory()
     options, data, out = complete(options)
     plan, parts = plan_of(options, data, out)
     tell(describe(plan, options))
+    resume = options.resume is not None
+    with RunFolder(out, resume=True).alone(resume=resume) if launched().is_first else nullcontext():
+        _run(options, plan, parts, out)
+
+
+def _run(options: Train, plan: Plan, parts: Parts, out: Path) -> None:
+    """Train and score in a folder that no other process uses."""
+    from ..training import fit, overfit
+    from ..training.ranks import launched
+    from ..training.run_folder import STATE, RunFolder
+
     is_first = launched().is_first
     if is_first and not (out / STATE).exists():
         command = ["train", *as_arguments(dataclasses.replace(options, out=out, resume=None))]

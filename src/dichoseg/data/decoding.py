@@ -18,6 +18,8 @@ from PIL import ExifTags, ImageOps, UnidentifiedImageError
 from PIL import Image as PillowImage
 from torch import Tensor
 
+from ..untrusted import UnusableFileError
+from .formats import usable_formats
 from .profiles import to_srgb
 
 LABEL_IDS_BELOW = 32
@@ -35,8 +37,9 @@ def read_image(path: str | Path) -> Tensor:
 
     Raises:
         FileNotFoundError: The file does not exist.
-        ValueError: The file is not a readable image: its format is unknown, it is broken or truncated, or it has more
-            pixels than twice `PIL.Image.MAX_IMAGE_PIXELS`, by default 179 million; the message names the file.
+        UnusableFileError: A ValueError. The file is not a readable image: its format is none of JPEG, PNG, WebP, TIFF,
+            BMP, GIF, PPM, TGA, JPEG 2000, AVIF, HEIF (with a plugin), ICO, PCX, QOI, SGI; it is broken or truncated; or
+            it has more pixels than `pixel_limit` allows, by default 179 million. The message names the file.
     """
     return image_tensor(open_image(path))
 
@@ -223,22 +226,25 @@ def opened(source: str | Path | bytes) -> Iterator[PillowImage.Image]:
     try:
         with (
             _pillow_is_silent(),
-            PillowImage.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image,
+            PillowImage.open(
+                io.BytesIO(source) if isinstance(source, bytes) else source, formats=usable_formats()
+            ) as image,
         ):
             yield image
     except FileNotFoundError:
         raise FileNotFoundError(f"no image at {path}") from None
     except IsADirectoryError:
-        raise ValueError(f"{path} is a folder; wanted an image file") from None
+        raise UnusableFileError(f"{path} is a folder; wanted an image file") from None
     except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is not an image that can be read") from error
+        raise UnusableFileError(f"{path} is not an image that can be read ({', '.join(usable_formats())})") from error
     except PillowImage.DecompressionBombError as error:
-        raise ValueError(
-            f"{path} cannot be read as an image: {str(error).rstrip('.')}; if it is meant to be so large, set "
-            "PIL.Image.MAX_IMAGE_PIXELS, of which twice are allowed"
+        raise UnusableFileError(
+            f"{path} cannot be read as an image: {str(error).rstrip('.')}; if it is meant to be so large, raise "
+            "PIL.Image.MAX_IMAGE_PIXELS, of which twice are allowed, or use dichoseg.data.pixel_limit"
         ) from error
     except Exception as error:  # with a broken file, Pillow's readers fail in any way
-        raise ValueError(f"{path} cannot be read as an image: {str(error) or type(error).__name__}") from error
+        text = str(error)[:500] or type(error).__name__
+        raise UnusableFileError(f"{path} cannot be read as an image: {text}") from error
 
 
 def load(image: PillowImage.Image) -> None:

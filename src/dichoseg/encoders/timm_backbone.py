@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,14 @@ from ..blocks import resize, spatial_size
 from ..contracts import Encoder, FeatureInfo, Features, Image
 from ..preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from ..tracing import evaluating
+from ..untrusted import names_from_file
+
+FROM_FILES = frozenset(
+    ("always_partition", "drop_path_rate", "drop_rate", "dynamic_img_pad", "dynamic_img_size", "global_pool")
+    + ("img_size", "in_chans", "no_embed_class", "num_classes", "out_indices", "output_stride", "patch_size")
+    + ("pretrained", "strict_img_size", "window_size", "zero_init_last")
+)
+"""Arguments of timm that a file may give: they open nothing, and no loop of timm runs as long as they say."""
 
 
 class TimmEncoder(Encoder):
@@ -30,6 +39,10 @@ class TimmEncoder(Encoder):
 
     def __init__(self, name: str, *, pretrained: bool = False, **timm_args: Any) -> None:
         super().__init__()
+        given = names_from_file()
+        if given is not None:
+            _check_from_file(name, given & timm_args.keys())
+            pretrained = False  # the file has all weights
         try:
             self.backbone = timm.create_model(name, pretrained=pretrained, features_only=True, **timm_args)
         except RuntimeError as error:
@@ -79,3 +92,14 @@ class TimmEncoder(Encoder):
     def _dry_run(self, in_channels: int, size: tuple[int, int]) -> None:
         with evaluating(self.backbone):
             self.backbone(torch.zeros(1, in_channels, *size))
+
+
+def _check_from_file(name: str, given: frozenset[str]) -> None:
+    """Raise a ValueError unless a name and arguments out of a file open no other file or address."""
+    if not re.fullmatch(r"\w+(\.\w+)?", name):
+        raise ValueError(f"a model from a file takes timm's backbones by plain names, such as resnet18; got {name!r}")
+    if given - FROM_FILES:
+        raise ValueError(
+            f"a model from a file gives timm no {', '.join(sorted(given - FROM_FILES))}; if you trust the file, make "
+            "the model with create_model, and fill it with load_model(path, model=mine)"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -16,10 +17,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bool = False) -> None:
     """Let `write` fill a temporary file next to `path`, then move it there; no partial file remains.
 
     The file has the default permissions of the process. An OSError about the temporary file names `path` instead.
+
+    Args:
+        path: Path of the file.
+        write: Function that fills the temporary file.
+        durable: Whether to wait until the file is on the disk, so that a power cut leaves this or the former one.
     """
     temporary = path.with_name(f".{secrets.token_hex(6)}")  # short, because a name may have at most 255 bytes
     try:
@@ -29,7 +35,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         try:
             write(temporary)
             temporary.chmod(permissions)  # safetensors replaces it with a file for the user only
+            if durable:
+                _flush(temporary)
             temporary.replace(path)
+            if durable:
+                _flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -38,31 +48,45 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def write_text(path: Path, text: str) -> None:
+def _flush(path: Path) -> None:
+    """Wait until a file or a folder is on the disk; do nothing on a system that cannot open folders."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system without it
+            raise
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str, *, durable: bool = False) -> None:
     """Write text in UTF-8, completely or not at all."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"), durable=durable)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write plain values as indented JSON, completely or not at all."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    """Write plain values as indented JSON, completely or not at all, also after a power cut."""
+    write_text(path, json.dumps(content, indent=2) + "\n", durable=True)
 
 
 def write_state(path: Path, content: Mapping[str, Any]) -> None:
-    """Write content for `torch.load`, completely or not at all."""
+    """Write content for `torch.load`, completely or not at all, also after a power cut."""
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
             torch.save(content, file)
 
     with _naming(path, RuntimeError):
-        write_atomically(path, write)
+        write_atomically(path, write, durable=True)
 
 
 def write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors, completely or not at all."""
+    """Write tensors as safetensors, completely or not at all, also after a power cut."""
     with _naming(path, SafetensorError):
-        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata={"format": "pt"}))
+        write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata={"format": "pt"}), durable=True)
 
 
 @contextmanager

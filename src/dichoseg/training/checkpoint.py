@@ -11,6 +11,8 @@ from typing import Any, Protocol, final
 import torch
 
 from ..runtime.files import write_state
+from ..untrusted import UnusableFileError, reading
+from ..weights.reading import check_archive
 from .rows import Row
 from .step import Stepper
 
@@ -34,6 +36,8 @@ class Cursor:
     """Current epoch."""
     step: int = 0
     """Number of its batches that are done; the optimizer has moved after them."""
+    learning_rate: float | None = None
+    """Learning rate at the epoch's start; None in a state of version 0.1."""
     totals: dict[str, float] = dataclasses.field(default_factory=dict)
     """Sums of the epoch's terms so far."""
     history: list[Row] = dataclasses.field(default_factory=list)
@@ -53,6 +57,9 @@ class Cursor:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Set all fields."""
+        fields = {field.name for field in dataclasses.fields(self)}
+        if not state.keys() <= fields:
+            raise ValueError(f"unknown parts of a run's progress: {', '.join(sorted(state.keys() - fields))}")
         for name, value in state.items():
             setattr(self, name, value)
 
@@ -66,18 +73,20 @@ def load_state(path: Path, parts: Mapping[str, Stateful]) -> None:
     """Restore the state of every part.
 
     Raises:
-        ValueError: The file cannot be read; no part is changed then.
+        UnusableFileError: The file cannot be read, and no part is changed, or it is not the state of these parts.
     """
     try:
+        check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
         states = [content[name] for name in parts]
     except Exception as error:  # whatever a truncated archive raises in torch
-        raise ValueError(
+        raise UnusableFileError(
             f"{path} cannot be read as the state of a run; start a new run from its weights, in another folder "
             f"({str(error).partition(chr(10))[0]})"
         ) from error
-    for part, state in zip(parts.values(), states, strict=True):
-        part.load_state_dict(state)
+    with reading(path):
+        for part, state in zip(parts.values(), states, strict=True):
+            part.load_state_dict(state)
 
 
 def parts_of(stepper: Stepper) -> dict[str, Stateful]:

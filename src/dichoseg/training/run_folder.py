@@ -7,7 +7,8 @@ import dataclasses
 import functools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
@@ -19,7 +20,9 @@ from torch import Tensor
 from ..contracts import Image, Mask, Model, Samples, length
 from ..inference.predictor import Predictor
 from ..runtime.files import write_atomically, write_json, write_state
+from ..runtime.locks import alone
 from ..runtime.seeding import seeded
+from ..untrusted import UnusableFileError, reading
 from ..visualize import contact_sheet, error_map, learning_curves, thumbnail
 from ..visualize.samples import sample_at, spread
 from ..weights.card import ModelCard
@@ -54,6 +57,7 @@ class RunFolder:
     - `state.pt`: state from which `fit(resume=True)` continues.
     - `broken_batch.pt`: after a loss that is not finite, the batch's `image` (the model's input), `mask`, `names`,
       `epoch` and `step`, for `torch.load`.
+    - `.lock`: while a process uses the folder, which that is; after a kill, it stays and means nothing.
 
     Args:
         path: Folder that is new, empty, or holds only what precedes a run, such as a GT encoder.
@@ -74,6 +78,18 @@ class RunFolder:
                 f"{self.path} already holds something ({foreign[0]}); wanted a new folder for this run"
             )
 
+    @contextmanager
+    def alone(self, *, resume: bool) -> Iterator[None]:
+        """Hold the folder against other processes inside the block.
+
+        Raises:
+            FileExistsError: Another process holds it (the message says which), or has written a run there meanwhile.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with alone(self.path):
+            RunFolder(self.path, resume=resume)
+            yield
+
     def remove_leftovers(self) -> None:
         """Remove partial files of a process that was killed while it wrote."""
         for path in self.path.rglob(".*"):
@@ -92,8 +108,8 @@ class RunFolder:
         try:
             plan = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
             version = plan.get("format_version", "3 or older")
-        except (ValueError, AttributeError) as error:
-            raise ValueError(f"{path} cannot be read: {error}") from error
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise UnusableFileError(f"{path} cannot be read: {error}") from error
         if version != FORMAT_VERSION:
             raise ValueError(
                 f"{self.path} holds a run of format {version}, and this version of dichoseg resumes format "
@@ -134,7 +150,8 @@ class RunFolder:
         """Return the weights in `best/`."""
         if not (self.path / "best" / WEIGHTS_FILE).exists():
             raise FileNotFoundError(f"{self.path / 'best'} is missing, without which the run cannot be resumed")
-        return load_file(self.path / "best" / WEIGHTS_FILE)
+        with reading(self.path / "best" / WEIGHTS_FILE):
+            return load_file(self.path / "best" / WEIGHTS_FILE)
 
     def write_broken_batch(self, image: Image, mask: Mask, names: Sequence[str], epoch: int, step: int) -> Path:
         """Write a batch for inspection; return the file's path."""

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import final
 
 import torch
@@ -36,7 +36,9 @@ logger = logging.getLogger(__name__)
 def open_session(plan: Plan) -> Iterator[Session]:
     """Set up a run inside the block; process group, signals, grad mode, device and mode are restored afterwards."""
     device = launched().device(plan.target)
+    folder = plan.folder if launched().is_first else None
     with (
+        nullcontext() if folder is None else folder.alone(resume=plan.resume),
         torch.inference_mode(False),
         torch.enable_grad(),
         joined(plan.target) as ranks,
@@ -65,7 +67,6 @@ class Session:
     """
 
     meter: Meter
-    rate: float
 
     def __init__(self, plan: Plan, ranks: Ranks, device: torch.device, stop_asked: Callable[[], bool]) -> None:
         self.plan, self.ranks, self.device, self.stop_requested = plan, ranks, device, stop_asked
@@ -104,7 +105,8 @@ class Session:
         self.plan.model.train()
         self.plan.supervision.train()
         done = self.cursor.step
-        self.rate = float(self.stepper.schedule.get_last_lr()[0])
+        if done == 0 or self.cursor.learning_rate is None:
+            self.cursor.learning_rate = float(self.stepper.schedule.get_last_lr()[0])
         self.meter = Meter(
             self.cursor.totals if self.ranks.is_first else {},
             seen=min(done * self.training.together, self.training.images),
@@ -160,7 +162,7 @@ class Session:
             self.first_epoch.end({name: mean for name, mean in terms.items() if name != "loss"})
         for module in (plan.model, stepper.averaged):
             self.ranks.copy_buffers_of_first(module)
-        row: Row = {"epoch": epoch, **terms, "learning_rate": self.rate}
+        row: Row = {"epoch": epoch, **terms, "learning_rate": self.cursor.learning_rate or 0.0}
         if self.validation is not None:
             metric = score_key(plan.best)[1]
             metrics = () if metric is None else (metric,)

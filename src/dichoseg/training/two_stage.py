@@ -107,7 +107,8 @@ def fit_gt_encoder(
 def gt_encoder_folder(out: str | Path, *, resume: bool = False) -> Path:
     """Return the folder of a run's GT encoder; refuse one whose training did not end, unless it is resumed."""
     folder = Path(out) / GT_ENCODER
-    if not resume and folder.exists() and not (folder / CONFIG_FILE).exists():
+    is_open = folder.exists() and not (folder / CONFIG_FILE).exists()
+    if is_open and not resume and launched().is_first:  # which may have begun it, for the other ranks
         raise FileExistsError(
             f"{folder} holds a GT encoder whose training did not end; remove it to train one anew, or use its last "
             f"weights, load_model('{folder / 'run'}'), with another folder for the run"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..untrusted import limit
 from .fetching import is_offline
 from .format import CONFIG_FILE, WEIGHTS_FILE
 
@@ -18,9 +19,14 @@ def local_folder(source: str | Path) -> Path | None:
         if (candidate / CONFIG_FILE).is_file():
             return candidate
     config = path.parent / CONFIG_FILE  # other libraries use these file names too
-    if path.name == WEIGHTS_FILE and config.is_file() and b'"dichoseg"' in config.read_bytes():
+    if path.name == WEIGHTS_FILE and config.is_file() and _is_own(config):
         return path.parent
     return None
+
+
+def _is_own(config: Path) -> bool:
+    with config.open("rb") as file:
+        return b'"dichoseg"' in file.read(limit("bytes of a configuration"))
 
 
 def hub_folder(name: str, *, revision: str | None = None) -> Path:

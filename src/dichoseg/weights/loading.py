@@ -5,16 +5,21 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import torch
 
 from ..batch_norm import freeze_batch_norm, is_frozen
 from ..contracts import Model
 from ..models.make import make_model
 from ..preprocessing import Preprocessing
 from ..records import Weights
+from ..registry import qualified_name
+from ..untrusted import arguments_from_file, check_elements, reading
 from .card import ModelCard
-from .format import WEIGHTS_FILE, origin_of, read_config
+from .format import PARTS, WEIGHTS_FILE, arguments_of, inside, origin_of, read_config
 from .matching import Match, best_match, weights_of
 from .reading import StoredWeights, listed, read_weights
 from .recognition import looks_like
@@ -93,10 +98,13 @@ def load_weights(model: Model, path: str | Path) -> StoredWeights:
     Raises:
         FileNotFoundError: The file does not exist, and cannot be downloaded.
         ImportError: An `.onnx` file is given without onnx.
-        ValueError: The file is unreadable, holds anything but tensors or values that are not finite, or does not fit;
-            the message names the first differences and the network that the file looks like. The model is unchanged.
+        UnusableFileError: A ValueError. The file is unreadable, holds anything but tensors or values that are not
+            finite, is beyond a limit, or does not fit; the message names the first differences and the network that the
+            file looks like. The model is unchanged.
     """
-    return _fill_from(find_source(path), model)
+    found = find_source(path)
+    with _reading(found):
+        return _fill_from(found, model)
 
 
 def load_model(
@@ -109,7 +117,8 @@ def load_model(
 ) -> Model:
     """Load a model that `save_model` or `fit` wrote, or that a published network's file holds.
 
-    No code from a folder or a file is executed.
+    No code from a folder or a file is executed, and no other file or address is opened; the page "Trust" of the
+    documentation has the details.
 
     `load_model("isnet-general-use")` downloads published weights on first use, and verifies them. Their names are not
     those of `create_model`: there, `"u2net"` is an untrained network.
@@ -131,16 +140,18 @@ def load_model(
     Raises:
         FileNotFoundError: `source` is none of these, or downloads are off.
         ConnectionError: Published weights cannot be downloaded; the message lists what happened at each address.
-        ValueError: The files hold no model or do not fit together, a part comes from a package that is not installed
-            (the message names it), or the model was composed of objects and `model` is missing.
+        UnusableFileError: A ValueError. The files hold no model or do not fit together, are beyond a limit, a part
+            comes from a package that is not installed (the message names it), or the model was composed of objects and
+            `model` is missing.
     """
     found = find_source(source, revision=revision, accept_license=accept_license)
-    if found.folder is not None:
-        model = _from_folder(found.folder, model)
-    elif model is None:
-        model = _from_source(found)[0]
-    else:
-        _fill_from(found, model)
+    with _reading(found):
+        if found.folder is not None:
+            model = _from_folder(found.folder, model)
+        elif model is None:
+            model = _from_source(found)[0]
+        else:
+            _fill_from(found, model)
     model.preprocessing = model.preprocessing.with_size(size)
     return model.eval()
 
@@ -162,7 +173,7 @@ def convert_weights(
 
     Raises:
         FileExistsError: The folder is not empty.
-        ValueError: The file holds no published network, or not the named one. Nothing is written.
+        UnusableFileError: A ValueError. The file holds no published network, or not the named one. Nothing is written.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -170,7 +181,8 @@ def convert_weights(
     found = find_source(source)
     if found.folder is not None:
         raise ValueError(f"{source} is a saved model, for load_model; wanted a foreign file of weights")
-    model, stored, left = _from_source(found, name=name)
+    with _reading(found):
+        model, stored, left = _from_source(found, name=name)
     notes = f"Converted from `{found.file.name}` ({stored.kind})."
     if left:
         notes += f" It held no side heads: {len(left)} tensors of other heads are new and untrained."
@@ -192,7 +204,7 @@ def from_file(path: Path, *, name: str | None = None) -> tuple[Model, StoredWeig
     stored = read_weights(path)
     config = stored.config
     if config is not None and config["recipe"] is not None and name is None:
-        model = make_model(**config["recipe"])
+        model = _made(config["recipe"], stored)
         left = fill(model, stored)
         _configure(model, config)
         return model, stored, left
@@ -266,20 +278,46 @@ def fill(model: Model, stored: StoredWeights) -> list[str]:
 def _from_folder(folder: Path, model: Model | None) -> Model:
     """Make, or only fill, the model that was saved in a folder."""
     config = read_config(folder)
-    stored = read_weights(folder / WEIGHTS_FILE)
+    stored = read_weights(inside(folder, WEIGHTS_FILE))
     if model is None:
         if config["recipe"] is None:
             raise ValueError(
                 f"{folder} holds a model that was composed of objects; compose it again and "
                 "load_model(path, model=mine)"
             )
-        try:
-            model = make_model(**config["recipe"])
-        except ValueError as error:
-            raise ValueError(f"the model in {folder} cannot be made: {error}") from error
+        model = _made(config["recipe"], stored)
     fill(model, stored)
     _configure(model, config)
     return model
+
+
+def _made(recipe: dict[str, Any], stored: StoredWeights) -> Model:
+    """Make the model of a recipe that came with a file, after a comparison of its outline, without memory, with it."""
+    with arguments_from_file(argument for argument, _ in arguments_of(recipe)):
+        try:
+            with torch.device("meta"):
+                outline = make_model(**recipe)
+        except Exception as error:
+            if not _has_foreign_parts(recipe):  # which may need real tensors
+                place = stored.path if stored.is_graph else stored.path.parent
+                raise ValueError(f"the model in {place} cannot be made: {error}") from error
+        else:
+            held = [*outline.parameters(), *outline.buffers()]
+            check_elements(sum(value.numel() for value in held), stored.path.stat().st_size)
+            match = best_match(outline, stored)
+            if match.differences:
+                raise ValueError(_misfit(outline, stored, match))
+        return make_model(**recipe)  # not the outline filled: buffers that are not saved need their values
+
+
+def _has_foreign_parts(recipe: Mapping[str, Any]) -> bool:
+    parts = [("models", recipe["name"]), *((PARTS[part], recipe[part]) for part in PARTS if recipe.get(part))]
+    return any("/" in qualified_name(group, name) for group, name in parts)
+
+
+def _reading(found: Source) -> AbstractContextManager[None]:
+    """Return the context in which errors about a source's content name it."""
+    return reading(found.folder or found.file)
 
 
 def _configure(model: Model, config: Mapping[str, Any]) -> None:

@@ -176,9 +176,13 @@ def _translated(
     """
     found: dict[str, tuple[str, str]] = {}
     raw: dict[str, str] = {}
+    longest = max((name.count(".") for name in names), default=0) + 1
+    last = {name.rpartition(".")[2] for name in names}
     for key in keys:
         parts = _module(key.replace("_orig_mod.", "")).split(".")
-        for start in range(len(parts)):
+        if parts[-1] not in last:
+            continue
+        for start in range(max(len(parts) - longest, 0), len(parts)):
             module, leaf = ".".join(parts[start:]), key.rpartition(".")[2]
             if module in names:
                 raw[key] = "".join(f"{part}." for part in parts[:start])
@@ -198,8 +202,8 @@ def _translated(
         key for key in keys if key not in translated and not (unused and key.endswith(unused)) and not _is_counter(key)
     ]
     fronts = tuple({raw[key] for key in translated})
-    unexpected = [key for key in lost if key not in found and (not fronts or key.startswith(fronts))]
-    return translated, unexpected, [key for key in lost if key not in unexpected]
+    is_ours = {key: key not in found and (not fronts or key.startswith(fronts)) for key in lost}
+    return translated, [key for key in lost if is_ours[key]], [key for key in lost if not is_ours[key]]
 
 
 def _add_numbered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..untrusted import check_elements, check_limit
+
 if TYPE_CHECKING:
     import onnx
 
 Array = NDArray[Any]
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose", "ConvInteger", "FusedConv")
+_LAYERS = (*_CONVOLUTIONS, "BatchNormalization")
 _PASSING = ("Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze")
 _DOMAINS = ("", "ai.onnx", "com.microsoft")
 
@@ -59,8 +63,9 @@ def read_onnx(path: Path) -> Graph:
     except ImportError as error:
         raise ImportError("reading .onnx files needs onnx: pip install 'dichoseg[onnx]'") from error
     try:
-        model = onnx.load(path)
-        reader = _Reader(model.graph)
+        model = onnx.load(path, load_external_data=False)
+        reader = _Reader(model.graph, path)
+        check_limit("tensors", sum(node.op_type in _LAYERS for node in reader.nodes))
         layers = tuple(reader.layers())
     except _Unreadable as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
@@ -77,27 +82,53 @@ class _Unreadable(Exception):
 
 
 class _Reader:
-    def __init__(self, graph: onnx.GraphProto) -> None:
+    def __init__(self, graph: onnx.GraphProto, path: Path) -> None:
         self.nodes = list(graph.node)
-        self.constants = {tensor.name: tensor for tensor in graph.initializer}
+        self.stored = {tensor.name: tensor for tensor in graph.initializer}
         self.outputs = {output.name for output in graph.output}
-        self.producers = {output: node for node in self.nodes for output in node.output}
+        self.producers = {output: node for node in self.nodes for output in node.output if output}
+        if len(self.producers) < sum(bool(output) for node in self.nodes for output in node.output):
+            raise _Unreadable("two of its nodes compute the same output")
         self.consumers: dict[str, list[onnx.NodeProto]] = {}
         for node in self.nodes:
             for name in node.input:
                 self.consumers.setdefault(name, []).append(node)
         self.precision = "float32"
+        self.folder = path.parent
+        self.bytes = path.stat().st_size + sum(file.stat().st_size for file in self.external_files())
+        self.elements = 0
+        self.constants: dict[str, Array | None] = {}
+        self.followed: set[str] = set()
+        """Outputs that follow a convolution whose layer is done; in a valid graph, each follows only one."""
+
+    def external_files(self) -> set[Path]:
+        """Return the files beside the graph that hold its tensors."""
+        return {self.external_file(tensor) for tensor in self.stored.values() if tensor.external_data}
+
+    def external_file(self, tensor: onnx.TensorProto) -> Path:
+        home = self.folder.resolve()
+        file = (home / _external(tensor, "location")).resolve()
+        if file.parent != home:
+            raise _Unreadable(f"{tensor.name} is in {file}, outside of its folder")
+        return file
+
+    def count(self, elements: int) -> None:
+        """Raise an error if more elements have been read than the file can store."""
+        self.elements += elements
+        check_elements(self.elements, self.bytes)
 
     def layers(self) -> Iterator[Layer]:
         """Yield every convolution and batch norm whose weights the graph holds."""
         for node in self.nodes:
-            if node.op_type not in (*_CONVOLUTIONS, "BatchNormalization"):
+            if node.op_type not in _LAYERS:
                 continue
             if node.domain not in _DOMAINS:
                 raise _Unreadable(f"it is optimized for one machine ({node.domain}); use the file from before that")
             weight = self.value(node.input[1])
             if weight is None:
                 continue
+            if weight.size == 0:
+                raise _Unreadable(f"{node.input[1]} has no elements: {weight.shape}")
             name, number = self.names(node)
             if node.op_type == "BatchNormalization":
                 leaves = ("weight", "bias", "running_mean", "running_var")
@@ -114,8 +145,9 @@ class _Reader:
     def names(self, node: onnx.NodeProto) -> tuple[str | None, int | None]:
         """Return a module's name and the number of its weight, each None if the graph does not hold it."""
         tensor = re.sub(r"_quantized$", "", node.input[1])
-        if re.search(r"[A-Za-z].*\.weight$", tensor):
-            return tensor.removesuffix(".weight"), None
+        module = tensor.removesuffix(".weight")
+        if module != tensor and re.search(r"[A-Za-z]", module):
+            return module, None
         number = re.fullmatch(r"(?:onnx::\w+_)?(\d+)", tensor)
         return path_name(node.name), int(number[1]) if number else None
 
@@ -126,26 +158,31 @@ class _Reader:
         weight, bias = weight.astype(np.float64), np.zeros(channels)
         if node.op_type == "ConvInteger":
             if len(node.input) > 3 and node.input[3]:
-                zero_point = self.needed(node.input[3])
+                zero_point = _per_channel(self.needed(node.input[3]), channels, node)
                 weight = weight - zero_point.reshape(-1, *(1 for _ in weight.shape[1:]))
             self.precision = "8-bit"
         elif len(node.input) > 2 and node.input[2]:
-            bias = self.needed(node.input[2]).astype(np.float64)
+            bias = _per_channel(self.needed(node.input[2]), channels, node)
+        factors = np.ones(channels)
         for follower, operand in self.followers(node):
             value = _per_channel(operand, channels, follower)
             if follower.op_type in ("Mul", "Div"):
                 factor = value if follower.op_type == "Mul" else 1 / value
-                weight = weight * factor.reshape((1, -1, 1, 1) if channels_first else (-1, 1, 1, 1))
-                bias = bias * factor
+                factors, bias = factors * factor, bias * factor
             else:
                 bias = bias + value if follower.op_type == "Add" else bias - value
-        return {"weight": weight, "bias": bias}
+        shape = [1] * weight.ndim
+        shape[1 if channels_first else 0] = -1
+        return {"weight": weight * factors.reshape(shape), "bias": bias}
 
     def followers(self, node: onnx.NodeProto) -> Iterator[tuple[onnx.NodeProto, Array]]:
         """Yield products and sums with constants that follow a convolution, until its output has another use."""
         name, is_quantized = node.output[0], node.op_type == "ConvInteger"
         while name not in self.outputs and len(self.consumers.get(name, ())) == 1:
             node = self.consumers[name][0]
+            if name in self.followed:
+                raise _Unreadable(f"its nodes form a circle at {name}")
+            self.followed.add(name)
             if node.op_type in ("Mul", "Div", "Add", "Sub"):
                 others = [other for other in node.input if other != name]
                 operand = self.value(others[0]) if others else None
@@ -180,21 +217,41 @@ class _Reader:
             return None
         if value.dtype.itemsize == 2:
             self.precision = "16-bit"
+        self.count(value.size)
         return np.array(value, dtype=np.float32)
 
     def constant(self, name: str) -> Array | None:
-        from onnx import numpy_helper
+        """Return a tensor of the graph as it is stored; None if it is computed from the input, or from itself."""
+        if name not in self.constants:
+            self.constants[name] = None
+            self.constants[name] = self.computed(name)
+        return self.constants[name]
 
-        if name in self.constants:
-            return numpy_helper.to_array(self.constants[name])
+    def computed(self, name: str) -> Array | None:
+        if name in self.stored:
+            return self.array(self.stored[name])
         node = self.producers.get(name)
         if node is None:
             return None
         if node.op_type == "Constant" and node.attribute[0].name == "value":
-            return numpy_helper.to_array(node.attribute[0].t)
+            return self.array(node.attribute[0].t)
         if node.op_type in _PASSING:
             return self.constant(node.input[0])
         return self.dequantized(node) if node.op_type == "DequantizeLinear" else None
+
+    def array(self, tensor: onnx.TensorProto) -> Array:
+        """Return the elements of a tensor, which may be in a file beside the graph."""
+        import onnx
+        from onnx import helper, numpy_helper
+
+        if tensor.external_data:
+            self.count(math.prod(tensor.dims))
+            size = math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+            with self.external_file(tensor).open("rb") as file:
+                file.seek(int(_external(tensor, "offset") or 0))
+                content = file.read(size)
+            tensor = onnx.TensorProto(dims=tensor.dims, data_type=tensor.data_type, raw_data=content)
+        return numpy_helper.to_array(tensor)
 
     def dequantized(self, node: onnx.NodeProto) -> Array | None:
         """Return a weight that is stored in 8 bits with its scale."""
@@ -206,7 +263,11 @@ class _Reader:
         shape = [1] * value.ndim
         if scale.size > 1:
             shape[_attribute(node, "axis", 1)] = -1
-        scale, zero_point = (array.astype(np.float32).reshape(shape) for array in (scale, zero_point))
+        scale, zero_point = (
+            array.astype(np.float32).reshape(shape if array.size > 1 else ()) for array in (scale, zero_point)
+        )
+        if any(np.broadcast_shapes(value.shape, array.shape) != value.shape for array in (scale, zero_point)):
+            raise _Unreadable(f"{node.input[0]} of shape {value.shape} has scales of another shape")
         return (value.astype(np.float32) - zero_point) * scale
 
 
@@ -220,6 +281,11 @@ def _per_channel(operand: Array, channels: int, node: onnx.NodeProto) -> Array:
     if sizes not in ([], [channels]) or (sizes and operand.ndim not in (1, 3, 4)):
         raise _Unreadable(f"a convolution is followed by {node.op_type} with a constant of shape {operand.shape}")
     return np.broadcast_to(operand.astype(np.float64).reshape(-1), (channels,))
+
+
+def _external(tensor: onnx.TensorProto, key: str) -> str:
+    """Return an entry of a tensor's reference to another file, or an empty text."""
+    return next((entry.value for entry in tensor.external_data if entry.key == key), "")
 
 
 def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:

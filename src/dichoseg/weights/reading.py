@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..untrusted import check_elements, check_limit, reading
 from .format import METADATA_KEY, parse_config
 from .onnx_graph import Layer, read_onnx
+from .pickles import check_pickle
 
 logger = logging.getLogger(__name__)
 
@@ -43,16 +46,21 @@ def read_weights(path: Path) -> StoredWeights:
     """Read a `.safetensors`, `.onnx`, or torch file (`.pth`, `.pt`, `.ckpt`, also of the old format)."""
     if not path.is_file():
         raise FileNotFoundError(f"no weights at {path}")
-    if path.suffix.lower() == ".onnx":
-        stored = _read_graph(path)
-    elif path.suffix.lower() == ".safetensors":
-        stored = StoredWeights(path, "safetensors", _read_safetensors(path))
-    else:
-        stored = StoredWeights(path, "torch checkpoint", _read_torch(path))
-    named = [*stored.state.items()]
-    named += [(f"convolution {layer.number}", value) for layer in stored.layers for value in layer.tensors.values()]
-    for key, value in named:
-        _check(path, key, value)
+    with reading(path):
+        if path.suffix.lower() == ".onnx":
+            stored = _read_graph(path)
+        elif path.suffix.lower() == ".safetensors":
+            stored = StoredWeights(path, "safetensors", _read_safetensors(path))
+        else:
+            stored = StoredWeights(path, "torch checkpoint", _read_torch(path))
+        named = [*stored.state.items()]
+        named += [(f"convolution {layer.number}", value) for layer in stored.layers for value in layer.tensors.values()]
+        check_limit("tensors", len(named))
+        check_limit("characters of a tensor's name", max((len(key) for key, _ in named), default=0))
+        if not stored.is_graph:  # whose external data have been counted
+            check_elements(sum(value.numel() for _, value in named), path.stat().st_size)
+        for key, value in named:
+            _check(path, key, value)
     return stored
 
 
@@ -61,7 +69,8 @@ def _check(path: Path, key: str, value: Tensor) -> None:
     if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_complex():
         kind = "meta" if value.is_meta else f"{value.dtype} ({value.layout})"
         raise ValueError(f"{path} holds a tensor that is not of plain numbers: {key} is {kind}")
-    if value.is_floating_point() and not value.float().isfinite().all():
+    may_be_odd = value.is_floating_point() and not value.sum(dtype=torch.float32).isfinite()  # or the sum overflows
+    if may_be_odd and not value.float().isfinite().all():
         raise ValueError(f"{path} holds values that are not finite, first in {key}")
 
 
@@ -91,6 +100,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
+        check_archive(path)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -101,7 +111,9 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             f"{path} is not a complete checkpoint of tensors only, as is required ({type(error).__name__}{code}); "
             "its author can save one with torch.save(model.state_dict(), path)"
         ) from error
-    while isinstance(content, Mapping):
+    for _ in _WRAPPERS:  # not longer, since dicts can hold each other in a circle
+        if not isinstance(content, Mapping):
+            break
         wrapper = next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
         if wrapper is None:
             break
@@ -116,6 +128,14 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     if others:
         raise ValueError(f"{path} must hold a dict of tensors only; {listed(others)} are not tensors")
     return {str(key): value for key, value in content.items()}
+
+
+def check_archive(path: Path) -> None:
+    """Raise a ValueError if a torch file would unpack to more than a file of its size can store, or never end."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            check_elements(sum(entry.file_size for entry in archive.infolist()), path.stat().st_size)
+    check_pickle(path)
 
 
 def _is_state(value: Any) -> bool:
