@@ -190,12 +190,12 @@ def test_error_predict_into_a_folder_that_cannot_be_made(data, small_isnet, monk
 
 def test_value_predict_tells_what_is_passed_over_once(data, small_isnet, caplog, monkeypatch):
     save_model(small_isnet, data / "m")
-    (data / "train/im/p.heic").write_text("")
+    (data / "train/im/p.cr2").write_text("")
     listed = []
     monkeypatch.setattr(planning, "images_and_others", lambda path: listed.append(path) or images_and_others(path))
     result = run_cli("predict", data / "train/im", "--model", data / "m", "--out", data / "o", "--device", "cpu")
     assert result.output.endswith("; 1 ignored (not photographs)\n")
-    assert len([message for message in caplog.messages if ".heic files (1)" in message]) == 1
+    assert len([message for message in caplog.messages if ".cr2 files (1)" in message]) == 1
     assert listed == [data / "train/im"]
 
 

@@ -250,7 +250,7 @@ def test_error_files(tmp_path):
     with pytest.raises(ValueError, match="cut.jpg cannot be read as an image: .*truncated"):
         read_image(tmp_path / "cut.jpg")
     Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4)).save(tmp_path / "ids.png")
-    with pytest.raises(ValueError, match="ids.png: the mask's largest value is 15, so it seems to hold label ids"):
+    with pytest.raises(ValueError, match="ids.png: the mask's values are 0, 1, 2, .*, so it seems to hold label ids"):
         read_mask(tmp_path / "ids.png")
     Image.fromarray(np.full((4, 5), np.nan, np.float32)).save(tmp_path / "nan.tif")
     with pytest.raises(ValueError, match="nan.tif cannot be read as an image: it holds numbers that are not finite"):

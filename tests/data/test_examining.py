@@ -254,10 +254,10 @@ def test_error_foreground_for_masks_of_colours(tmp_path):
 
 
 def test_value_files_of_other_kinds_are_listed(folder):
-    (folder / "im/photo.heic").write_text("from a telephone")
+    (folder / "im/photo.cr2").write_text("from a telephone")
     (folder / "im/.DS_Store").write_text("hidden")
     report = FolderDataset(folder / "im", folder / "gt").report()
-    assert [(problem.kind, problem.name) for problem in report.problems] == [("ignored file", "photo.heic")]
+    assert [(problem.kind, problem.name) for problem in report.problems] == [("ignored file", "photo.cr2")]
     assert report.unusable == frozenset()
 
 

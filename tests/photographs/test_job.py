@@ -125,7 +125,7 @@ def test_value_results_within_the_photographs(photographs, caplog):
 
 
 def test_value_what_is_passed_over_is_told(photographs, caplog):
-    for name in ("p.heic", "q.heic", "IMG_1", "notes.txt", ".hidden.heic"):
+    for name in ("p.cr2", "q.cr2", "IMG_1", "notes.txt", ".hidden.cr2"):
         (photographs / name).write_text("")
     (photographs / "link").symlink_to(photographs / "sub")
     (photographs / "gone.jpg").symlink_to(photographs / "nowhere")
@@ -135,7 +135,7 @@ def test_value_what_is_passed_over_is_told(photographs, caplog):
     assert (predicted.written, predicted.passed_over) == (4, 6)
     assert predicted.text().endswith("; 6 ignored (not photographs)")
     assert caplog.messages == [
-        f"6 ignored in {photographs}: .heic files (2), files without an extension (1), broken links (1), "
+        f"6 ignored in {photographs}: .cr2 files (2), files without an extension (1), broken links (1), "
         f"links to folders (1), .txt files (1); such as {photographs / 'IMG_1'}"
     ]
     assert predict_files(Disc(), [photographs / "b.png"], photographs / "one").passed_over == 0

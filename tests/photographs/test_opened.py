@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import torch
 from PIL import ExifTags, Image, ImageCms
 
+from dichoseg.data import read_image
 from dichoseg.photographs.opened import OpenedPhotograph, _resolution, is_written_by_dichoseg
 
 from .results import write_result
@@ -93,6 +95,19 @@ def test_value_alpha_of_photographs(tmp_path):
     assert OpenedPhotograph.read(tmp_path / "opaque.png").alpha is None
     Image.fromarray(alpha).convert("P").save(tmp_path / "p.gif", transparency=0)
     assert (OpenedPhotograph.read(tmp_path / "p.gif").alpha == 0).any()
+
+
+def test_value_the_largest_page_is_taken(tmp_path, caplog):
+    page = Image.fromarray(PIXELS)
+    page.resize((9, 9)).save(tmp_path / "scan.tif", save_all=True, append_images=[page, page.rotate(180)])
+    page.save(tmp_path / "film.gif", save_all=True, append_images=[page.rotate(180)])
+    assert np.array_equal(OpenedPhotograph.read(tmp_path / "scan.tif").pixels, PIXELS)
+    assert torch.equal(read_image(tmp_path / "scan.tif") * 255, torch.from_numpy(PIXELS).permute(2, 0, 1))
+    OpenedPhotograph.read((tmp_path / "film.gif").read_bytes())
+    assert caplog.messages == [
+        f"{tmp_path / 'scan.tif'} holds 3 pictures; number 2 is taken",
+        "the image holds 2 pictures; number 1 is taken",
+    ]
 
 
 def test_value_results_are_known_by_their_exif(tmp_path):

@@ -20,7 +20,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in/sub").mkdir(parents=True)
     (tmp_path / "empty").mkdir()
-    for name in ("a.jpg", "b.png", "sub/c.webp", "d.heic"):
+    for name in ("a.jpg", "b.png", "sub/c.webp", "d.cr2"):
         (tmp_path / "in" / name).write_text("")
     return tmp_path
 
@@ -32,7 +32,7 @@ def test_value_photographs_and_their_results(folder):
         for name, result in (("a.jpg", "a.webp"), ("b.png", "b.webp"), ("sub/c.webp", "sub/c.webp"))
     )
     assert (plan.out, plan.rendering.format, plan.skipped, plan.passed_over) == (Path("out"), "webp", 0, 1)
-    assert plan.notes == ("1 ignored in in: .heic files (1); such as in/d.heic",)
+    assert plan.notes == ("1 ignored in in: .cr2 files (1); such as in/d.cr2",)
     assert not Path("out").exists()
 
 
@@ -103,7 +103,7 @@ def test_value_one_file(folder):
         (["in", "empty"], "out", ValueError, "no photographs in empty"),
         (["in", "in/a.jpg"], "out", ValueError, "in/a.jpg and in/a.jpg would both be written to out/a.jpg.png"),
         (["in"], "in", ValueError, "in/b.png is a photograph that is read and would be overwritten"),
-        (["in"], "in/d.heic", NotADirectoryError, "in/d.heic is a file; wanted a folder for the results"),
+        (["in"], "in/d.cr2", NotADirectoryError, "in/d.cr2 is a file; wanted a folder for the results"),
         (["in"], "a.png", ValueError, "a.png takes the result of one photograph; got the folder in"),
         (["in/a.jpg", "in/b.png"], "-", ValueError, "- takes the result of one photograph; got 2 paths"),
         (["in/a.jpg"], "in/a.jpg", ValueError, "in/a.jpg is a photograph that is read and would be overwritten"),

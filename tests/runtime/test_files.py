@@ -10,6 +10,11 @@ from safetensors.torch import save_file
 from dichoseg.runtime.files import check_destination, write_atomically, write_json, write_text
 
 
+def test_value_names_that_are_not_utf_8_are_escaped(tmp_path):
+    write_text(tmp_path / "a.txt", "caf\udce9")
+    assert (tmp_path / "a.txt").read_text() == "caf\\udce9"
+
+
 def test_value_interrupted_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")

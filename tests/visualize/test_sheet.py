@@ -7,6 +7,11 @@ from dichoseg.visualize import contact_sheet, thumbnail
 from dichoseg.visualize.sheet import PAPER, _font, _shorten, pixelate
 
 
+def test_value_names_that_cannot_be_drawn():
+    sheet = contact_sheet([{"line\nbreak \udce9": np.zeros((9, 9))}], captions=["a\nb\x00\udce9"], tile=64)
+    assert sheet.width > 64
+
+
 def test_shape_sheet():
     rows = [{"image": np.full((20, 40, 3), 0.5, np.float32), "mask": np.ones((20, 40), np.float32)}] * 2
     sheet = np.array(contact_sheet(rows, tile=32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -36,6 +37,7 @@ def predict(
     sharpen: Flag = False,
     normalize: Flag = False,
     threads: Number = None,
+    max_pixels: Number = None,
 ) -> None:
     """Write the mask of each photograph, at its size; exit code 1 if any failed.
 
@@ -64,9 +66,11 @@ def predict(
         sharpen: Predict again along the borders in photographs much larger than the input.
         normalize: Stretch each map to [0, 1], as the published scripts do.
         threads: Number of threads, of the network on a CPU and for files. Default: torch's, and one per core up to 8.
+        max_pixels: Largest number of pixels of a photograph, 16 bytes of memory each. Default: 178956970.
     """
     import torch
 
+    from ..data.formats import pixel_limit
     from ..inference import Predictor
     from ..photographs.job import write_results
     from ..photographs.naming import STREAM, chosen_format
@@ -95,7 +99,7 @@ def predict(
     _check_terminal(images, plan.out)
     target = choose_device(device, torch.device("cpu"))
     network = load_model(model or resolve(DEFAULT), size=size)
-    with torch_threads(threads):
+    with torch_threads(threads), pixel_limit(max_pixels) if max_pixels is not None else nullcontext():
         try:
             predictor = Predictor(
                 network,

@@ -19,11 +19,12 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from ..untrusted import UnusableFileError
-from .formats import usable_formats
+from .evidence import alpha_is_mask, colors_of, label_ids_of
+from .formats import HEIF_ADVICE, lacks_heif, usable_formats
 from .profiles import to_srgb
 
-LABEL_IDS_BELOW = 32
-"""Label ids are smaller; a mask's largest value is this or more, or 1."""
+MOST_PAGES = 100
+"""Number of pages of a TIFF file among which the largest is looked for."""
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
 
@@ -32,7 +33,8 @@ def read_image(path: str | Path) -> Tensor:
     """Read a photograph: (3, H, W) float32, RGB in [0, 1], with its EXIF orientation applied.
 
     Any mode that Pillow reads, 8 or 16 bit; CMYK, CIE LAB and gray are converted by their color profile. An alpha
-    channel is dropped; the colors under it are those in the file. An animation gives its first frame. Broken metadata,
+    channel is dropped; the colors under it are those in the file. An animation gives its first frame, a TIFF file its
+    largest page. Broken metadata,
     such as EXIF, is ignored.
 
     Raises:
@@ -128,18 +130,22 @@ def mask_pixels(image: PillowImage.Image, path: str | Path, *, foreground: Seque
     if image.mode in ("LA", "RGBA", "PA"):
         alpha = image.getchannel("A")
         low, high = alpha.getextrema()
-        image = alpha if low != high else image
+        if low != high and alpha_is_mask(rgb_pixels(image.convert("RGBA").convert("RGB")), np.array(alpha), path):
+            image = alpha
     gray = _gray(image, path)
     peak = float(gray.max(initial=0))
-    if 1 < peak < LABEL_IDS_BELOW:
+    is_jpeg = "jfif" in image.info or Path(path).suffix.lower() in (".jpg", ".jpeg")
+    ids = label_ids_of(gray, is_deep=is_deep(image), is_jpeg=is_jpeg)
+    if ids:
+        listed = ", ".join(f"{value:g}" for value in ids[:8]) + (", ..." if len(ids) > 8 else "")
+        ignored = "; 255 beside small numbers mostly marks pixels to ignore" if ids[-1] == 255 else ""
         raise ValueError(
-            f"{path}: the mask's largest value is {peak:g}, so it seems to hold label ids "
-            f"({', '.join(f'{value:g}' for value in np.unique(gray))}); "
+            f"{path}: the mask's values are {listed}, so it seems to hold label ids{ignored}; "
             "wanted black and white (0 and 255, or 0 and 1), or gray up to white"
         )
     if is_deep(image):
         return torch.from_numpy(_scaled(gray, image.mode))[None]
-    return torch.from_numpy(gray if peak > 1 else gray * np.uint8(255))[None]
+    return torch.from_numpy(gray if peak > 1 or is_jpeg else gray * np.uint8(255))[None]
 
 
 def alpha_channel(image: PillowImage.Image) -> NDArray[np.uint8] | None:
@@ -167,6 +173,7 @@ def rgb_pixels(image: PillowImage.Image) -> NDArray[np.uint8]:
 def open_image(source: str | Path | bytes) -> PillowImage.Image:
     """Read a file, or its bytes, and apply its EXIF orientation to the pixels and `dpi`; errors name the file."""
     with opened(source) as image:
+        choose_picture(image)
         return upright(image)
 
 
@@ -194,6 +201,25 @@ def open_reduced(path: str | Path, *, at_least: int) -> tuple[PillowImage.Image,
             factor = 1
         picture = upright(image)
         return picture, (factor * picture.width, factor * picture.height)
+
+
+def choose_picture(image: PillowImage.Image) -> str | None:
+    """Choose the largest picture of a TIFF file, whose first one may be a preview; return a note if there are several.
+
+    Of other files the first picture is taken: the photograph, or the first frame of an animation.
+    """
+    count = getattr(image, "n_frames", 1)
+    if count == 1:
+        return None
+    chosen = 0
+    if image.format == "TIFF":
+        areas = []
+        for index in range(min(count, MOST_PAGES)):
+            image.seek(index)
+            areas.append(image.width * image.height)
+        chosen = areas.index(max(areas))
+        image.seek(chosen)
+    return f"holds {count} pictures; number {chosen + 1} is taken"
 
 
 def upright(image: PillowImage.Image) -> PillowImage.Image:
@@ -236,7 +262,8 @@ def opened(source: str | Path | bytes) -> Iterator[PillowImage.Image]:
     except IsADirectoryError:
         raise UnusableFileError(f"{path} is a folder; wanted an image file") from None
     except UnidentifiedImageError as error:
-        raise UnusableFileError(f"{path} is not an image that can be read ({', '.join(usable_formats())})") from error
+        advice = HEIF_ADVICE if lacks_heif(str(path)) else ", ".join(usable_formats())
+        raise UnusableFileError(f"{path} is not an image that can be read ({advice})") from error
     except PillowImage.DecompressionBombError as error:
         raise UnusableFileError(
             f"{path} cannot be read as an image: {str(error).rstrip('.')}; if it is meant to be so large, raise "
@@ -290,9 +317,16 @@ def _gray(image: PillowImage.Image, path: str | Path) -> NDArray[Any]:
     """Return the file's gray values, (H, W), or those of its palette's colors, which must be gray."""
     if is_deep(image):
         return np.array(image)
-    if image.mode not in ("P", "PA"):
+    if image.mode in ("1", "L", "LA"):
         return np.array(image if image.mode == "L" else image.convert("L"))
     pixels = rgb_pixels(image)
+    if image.mode not in ("P", "PA"):
+        if colors := colors_of(pixels):
+            raise ValueError(
+                f"{path}: the mask has colors, such as {' and '.join(map(str, colors))}; "
+                "wanted black and white, or gray up to white"
+            )
+        return np.array(PillowImage.fromarray(pixels).convert("L"))
     if (pixels != pixels[..., :1]).any():
         raise ValueError(
             f"{path}: the mask's palette has colors that are not gray, so it seems to hold label ids; "

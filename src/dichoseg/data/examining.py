@@ -30,12 +30,14 @@ from .decoding import (
     rgb_pixels,
     to_unit,
 )
+from .evidence import is_trimap
 from .report import DataReport, Problem, Size, problem_of
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 FAINT = 0.6
+NEARLY_ALL = 0.99
 STRETCHED = 0.03
 SOFT_BLOCK = 8
 SOFT_FRACTION = 0.1
@@ -188,8 +190,13 @@ def _mask_problems(mask: NDArray[np.float32], path: Path) -> Iterator[tuple[str,
         yield "empty mask", f"{path} is black all over; wanted an object"
     elif peak <= FAINT:
         yield "faint mask", f"{path} reaches {peak:.2f} of white at most; wanted 1"
-    elif mask.min() > 0.5:
-        yield "full mask", f"{path} is foreground all over; wanted an object before a background"
+    elif (covered := float((mask > 0.5).mean())) > NEARLY_ALL:
+        yield "full mask", f"{path} is foreground on {covered:.1%} of its pixels; wanted an object before a background"
+    elif is_trimap(mask):
+        yield (
+            "trimap",
+            f"{path} is black, white and one half only, as a trimap is; its gray would be learned as one half",
+        )
     else:
         soft = _soft_fraction(mask)
         if soft > SOFT_FRACTION:

@@ -23,6 +23,7 @@ from torch.utils.data import Dataset
 from ..contracts import Sample
 from .decoding import alpha_pixels, eight_bits, image_pixels, open_image, open_reduced, read_mask_pixels, to_unit
 from .examining import examine, size_mismatch
+from .formats import usable_endings
 from .report import DataReport, Problem, problem_of
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 Transform = Callable[..., dict[str, NDArray[np.uint8]]]
 
 ALPHA = "alpha"
+SIDECARS = ("@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN")
+"""Folders of previews and deleted files on network drives, in archives and on Windows."""
 
 
 class FolderDataset(Dataset[Sample]):
@@ -231,18 +234,18 @@ def find_folders(
 
 
 def images_and_others(root: Path) -> tuple[list[Path], list[Path]]:
-    """List the files below a folder that Pillow can read, by their extension, and all others; both sorted.
+    """List the files below a folder that can be read, by their extension, and all others; both sorted.
 
-    Hidden files and folders are ignored. Links to folders are not followed, because they may form a circle; they are
-    among the others, as are broken links.
+    Hidden files and folders are ignored, as are those in which systems keep previews. Links to folders are not
+    followed, because they may form a circle; they are among the others, as are broken links.
     """
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
-    known = {ending for ending, kind in PillowImage.registered_extensions().items() if kind in PillowImage.OPEN}
+    known = usable_endings()
     images: list[Path] = []
     others: list[Path] = []
     for folder, subfolders, names in os.walk(root, onerror=_refuse):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        subfolders[:] = [name for name in subfolders if not name.startswith(".") and name not in SIDECARS]
         links = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
         for path in (Path(folder, name) for name in names + links if not name.startswith(".")):
             (images if path.suffix.lower() in known and path.is_file() else others).append(path)

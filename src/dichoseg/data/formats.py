@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from PIL import Image as PillowImage
 
@@ -16,10 +18,30 @@ FORMATS = (
 """Formats of Pillow that are read, if it has them: none starts a program, as EPS does, or refers to other files."""
 
 
-def usable_formats() -> list[str]:
-    """Return the formats that are read and that this Pillow has."""
-    PillowImage.init()  # registers the formats; it works once
-    return [name for name in FORMATS if name in PillowImage.OPEN]
+HEIF_ENDINGS = (".heic", ".heif", ".hif")
+HEIF_ADVICE = "pip install 'dichoseg[heif]' reads HEIC photographs"
+
+
+@functools.cache
+def usable_formats() -> tuple[str, ...]:
+    """Return the formats that are read and that this Pillow has; HEIF with pillow-heif."""
+    PillowImage.init()
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    return tuple(name for name in FORMATS if name in PillowImage.OPEN)
+
+
+def usable_endings() -> set[str]:
+    """Return the endings of the files that are read, in lowercase."""
+    usable = usable_formats()
+    return {ending for ending, kind in PillowImage.registered_extensions().items() if kind in usable}
+
+
+def lacks_heif(path: str | Path) -> bool:
+    """Return whether a file could be read if pillow-heif were installed, by its ending."""
+    return Path(path).suffix.lower() in HEIF_ENDINGS and "HEIF" not in usable_formats()
 
 
 @contextmanager

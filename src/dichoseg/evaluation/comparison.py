@@ -16,7 +16,7 @@ from PIL import Image as PillowImage
 
 from ..data.decoding import read_mask, read_prediction
 from ..metrics.evaluator import CURVES, Evaluator
-from ..runtime.files import write_atomically, write_json
+from ..runtime.files import ESCAPED, write_atomically, write_json
 from ..visualize import contact_sheet, error_map, metric_curves, thumbnail
 
 ALL = "all"
@@ -199,7 +199,7 @@ class Comparison:
         return statistics
 
     def _write_table(self, path: Path) -> None:
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with path.open("w", newline="", encoding="utf-8", errors=ESCAPED) as file:
             metrics = next(iter(self.evaluators.values()))[0].metrics
             writer = csv.DictWriter(file, fieldnames=["predictions", "name", *metrics])
             writer.writeheader()

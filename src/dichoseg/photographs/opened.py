@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from PIL import ExifTags
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from ..data.decoding import alpha_channel, eight_bits, image_tensor, is_deep, open_image, opened
+from ..data.decoding import alpha_channel, choose_picture, eight_bits, image_tensor, is_deep, opened, upright
+
+logger = logging.getLogger(__name__)
 
 SOFTWARE = "dichoseg"
 """EXIF field `Software` of results, by which they are known from photographs."""
@@ -38,7 +41,11 @@ class OpenedPhotograph:
     @classmethod
     def read(cls, source: Path | bytes) -> OpenedPhotograph:
         """Read a file, or its bytes; raise the same errors as `read_image`."""
-        picture = open_image(source)
+        with opened(source) as image:
+            note = choose_picture(image)
+            picture = upright(image)
+        if note:
+            logger.warning("%s %s", "the image" if isinstance(source, bytes) else source, note)
         kept = {"icc_profile": _rgb_profile(picture), "dpi": _resolution(picture)}
         return cls(
             image_tensor(picture) if is_deep(picture) else eight_bits(picture),

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ..data.folder import images_and_others
+from ..data.formats import HEIF_ADVICE, lacks_heif
 from .naming import STREAM, is_one_file, is_result, result_path
 from .opened import is_written_by_dichoseg
 from .rendering import Rendering
@@ -138,7 +139,8 @@ def _listed(folder: Path, out: Path | None) -> tuple[list[Path], list[Path], lis
     if others:
         kinds = Counter(map(_kind, others)).most_common()
         counts = ", ".join(f"{kind} ({count})" for kind, count in kinds)
-        notes.append(f"{len(others)} ignored in {folder}: {counts}; such as {others[0]}")
+        advice = f"; {HEIF_ADVICE}" if any(map(lacks_heif, others)) else ""
+        notes.append(f"{len(others)} ignored in {folder}: {counts}; such as {others[0]}{advice}")
     if not photographs:
         raise ValueError("; ".join([f"no photographs in {folder}", *notes]))
     return photographs, others, notes

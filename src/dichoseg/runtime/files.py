@@ -16,6 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+ESCAPED = "backslashreplace"
+"""Handling of bytes in file names that are not UTF-8, in text files."""
+
 
 def write_atomically(path: Path, write: Callable[[Path], object], *, durable: bool = False) -> None:
     """Let `write` fill a temporary file next to `path`, then move it there; no partial file remains.
@@ -63,8 +66,12 @@ def _flush(path: Path) -> None:
 
 
 def write_text(path: Path, text: str, *, durable: bool = False) -> None:
-    """Write text in UTF-8, completely or not at all."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"), durable=durable)
+    """Write text in UTF-8, completely or not at all; bytes of names that are not UTF-8 become escapes."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8", errors=ESCAPED)
+
+    write_atomically(path, write, durable=durable)
 
 
 def write_json(path: Path, content: Any) -> None:

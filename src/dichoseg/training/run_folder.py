@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import functools
 import json
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from ..contracts import Image, Mask, Model, Samples, length
 from ..inference.predictor import Predictor
-from ..runtime.files import write_atomically, write_json, write_state
+from ..runtime.files import ESCAPED, write_atomically, write_json, write_state
 from ..runtime.locks import alone
 from ..runtime.seeding import seeded
 from ..untrusted import UnusableFileError, reading
@@ -29,6 +30,8 @@ from ..weights.card import ModelCard
 from ..weights.format import WEIGHTS_FILE
 from ..weights.saving import save_model
 from .rows import RUN, VALIDATION, Row, grouped
+
+logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 4
 """Format of `plan.json` and `state.pt`."""
@@ -174,12 +177,17 @@ class RunFolder:
         write_atomically(self.path / "history.csv", functools.partial(_write_history, history=history))
         write_atomically(self.path / "curves.png", functools.partial(learning_curves(history).save, format="PNG"))
         if val_data is not None:
+            self._write_sheet(model, val_data, epoch=int(history[-1]["epoch"]))
+
+    def _write_sheet(self, model: Model, val_data: Samples, *, epoch: int) -> None:
+        """Write the contact sheet of an epoch; one that cannot be drawn is a warning and stops no training."""
+        path = self.path / "sheets" / f"epoch_{epoch:04d}.jpg"
+        try:
+            path.parent.mkdir(exist_ok=True)
             sheet = validation_sheet(model, val_data)
-            (self.path / "sheets").mkdir(exist_ok=True)
-            write_atomically(
-                self.path / "sheets" / f"epoch_{int(history[-1]['epoch']):04d}.jpg",
-                functools.partial(sheet.save, format="JPEG", quality=90),
-            )
+            write_atomically(path, functools.partial(sheet.save, format="JPEG", quality=90))
+        except Exception as error:
+            logger.warning("%s cannot be drawn, and training goes on: %s", path, error)
 
 
 def training_card(train_data: Samples, history: Sequence[Row]) -> ModelCard:
@@ -224,7 +232,7 @@ def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowIm
 
 
 def _write_history(path: Path, *, history: Sequence[Row]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors=ESCAPED) as file:
         names = dict.fromkeys(name for row in history for name in row)  # on_epoch may add to a row
         writer = csv.DictWriter(file, fieldnames=list(names))
         writer.writeheader()

@@ -139,8 +139,8 @@ def _font() -> ImageFont.FreeTypeFont:
 
 
 def _shorten(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """Shorten a text in its middle until it is at most `width` pixels wide."""
-    kept = text
+    """Shorten a text in its middle until it is at most `width` pixels wide; replace characters that have no shape."""
+    kept = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
     while font.getlength(kept) > width and len(kept) > 4:
         half = (len(kept) - 2) // 2
         kept = f"{kept[:half]}…{kept[-half:]}"

@@ -1,0 +1,92 @@
+"""Evidence that a file of a mask is something else: colors, label ids, an alpha channel that contradicts, a trimap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+LABEL_IDS_BELOW = 32
+"""Label ids are smaller, apart from a value for ignored pixels."""
+MOST_IDS = 24
+"""Largest number of values in a mask of label ids."""
+ID_AREA = 0.001
+"""Smallest fraction of the image that label ids cover beside the ignored value."""
+COLOR_STEP = 16
+"""Difference between channels above which a pixel has a color; the compression of JPEG makes smaller ones."""
+COLOR_AREA = 0.01, 0.1
+"""Fraction of the image, and of its pixels that are not black, above which colors are meant."""
+EXTREME = 32
+"""Largest distance from black or white of the pixels that make a mask."""
+
+
+def colors_of(pixels: NDArray[np.uint8]) -> list[tuple[int, ...]]:
+    """Return the most frequent colors of a picture (H, W, 3), at most three; none if it is gray."""
+    low, high = pixels.min(axis=2), pixels.max(axis=2)
+    colored = (high - low) > COLOR_STEP
+    count = int(colored.sum())
+    visible = int((high > COLOR_STEP).sum())
+    if count <= COLOR_AREA[0] * colored.size and count <= COLOR_AREA[1] * visible:
+        return []
+    values, counts = np.unique(pixels[colored], axis=0, return_counts=True)
+    return [tuple(map(int, values[index])) for index in np.argsort(-counts)[:3]]
+
+
+def label_ids_of(gray: NDArray[np.generic], *, is_deep: bool, is_jpeg: bool) -> list[float]:
+    """Return the values of a mask (H, W) that seem to be label ids; none if it seems to be black and white, or gray.
+
+    A mask of 8 bits holds them if its largest value is 2 to 31; or if 0, such small ones and one or more large values,
+    such as 255 for ignored pixels, are the only values. One of more bits, if it has few values that end at none of the
+    usual whites. Compression makes such values by itself, so a JPEG file never does.
+    """
+    peak = float(gray.max(initial=0))
+    if is_jpeg or peak <= 1 or not np.isfinite(peak):
+        return []
+    if peak < LABEL_IDS_BELOW:
+        return [float(value) for value in np.unique(gray)]
+    if is_deep and (peak == 255 or peak >= 0.9 * 65535 or gray.dtype.kind == "f"):
+        return []
+    values, counts = np.unique(gray, return_counts=True)
+    if not 2 <= len(values) <= MOST_IDS * (10 if is_deep else 1):
+        return []
+    if is_deep:
+        return [float(value) for value in values]
+    low = int(counts[(values > 0) & (values < LABEL_IDS_BELOW)].sum())
+    between = int(counts[(values >= LABEL_IDS_BELOW) & (values < peak)].sum())
+    if values[0] == 0 and low >= ID_AREA * gray.size and between <= 0.01 * low:
+        return [float(value) for value in values]
+    return []
+
+
+def alpha_is_mask(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], path: str | Path) -> bool:
+    """Return whether the alpha channel (H, W) of a file is its mask, and not its colors (H, W, 3).
+
+    Colors that are black and white are the mask if the alpha channel is nearly constant. If both look like a mask and
+    differ, a ValueError says so.
+    """
+    gray = pixels[..., 1].astype(np.int16)
+    is_black, is_white = gray < EXTREME, gray > 255 - EXTREME
+    looks_like_mask = (
+        not colors_of(pixels)
+        and (is_black | is_white).mean() >= 0.95
+        and min(is_black.mean(), is_white.mean()) >= ID_AREA
+    )
+    if not looks_like_mask:
+        return True
+    _, counts = np.unique(alpha, return_counts=True)
+    if counts.max() >= 0.99 * alpha.size:
+        return False
+    if np.abs(gray - alpha).mean() < 0.05 * 255:
+        return True
+    raise ValueError(
+        f"{path}: its colors and its alpha channel are different masks, of mean {gray.mean() / 255:.2f} and "
+        f"{alpha.mean() / 255:.2f}; wanted a file with one of them"
+    )
+
+
+def is_trimap(mask: NDArray[np.float32]) -> bool:
+    """Return whether a mask (H, W) in [0, 1] has the three levels of a trimap, black, half and white, and no others."""
+    half = np.abs(mask - 0.5) < 0.05
+    ends = (mask < 0.02) | (mask > 0.98)
+    return bool(half.sum() > 0.01 * (mask > 0.1).sum() and (half | ends).mean() >= 0.998 and (mask > 0.98).any())

@@ -1,0 +1,124 @@
+"""Masks that would train the wrong thing, each refused or read as it is meant; and others that must not be refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dichoseg import FolderDataset
+from dichoseg.data import read_mask
+from dichoseg.data.evidence import alpha_is_mask, colors_of, is_trimap, label_ids_of
+
+CASES = Path(__file__).parents[1] / "cases"
+ROWS, COLUMNS = np.mgrid[:65, :97]
+SOFT = np.clip((25 - np.hypot(ROWS - 32, COLUMNS - 48)) / 4 + 0.5, 0, 1)
+HARD = (SOFT > 0.5).astype(np.uint8) * np.uint8(255)
+GRAY = (SOFT * 255).round().astype(np.uint8)
+
+
+def kinds(tmp_path, mask):
+    """Kinds of the problems of one pair."""
+    for folder in ("im", "gt"):
+        (tmp_path / folder).mkdir()
+    with Image.open(mask) as picture:
+        noise = np.random.default_rng(0).integers(0, 256, (*picture.size[::-1], 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "im/a.png")
+    (tmp_path / f"gt/a{mask.suffix}").write_bytes(mask.read_bytes())
+    return [problem.kind for problem in FolderDataset(tmp_path / "im", tmp_path / "gt").report().problems]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mask_id1_void255.png", "the mask's values are 0, 1, 255, so it seems to hold label ids; 255 beside"),
+        ("mask_yellow_on_black.png", r"the mask has colors, such as \(255, 255, 0\)"),
+        ("mask_red_on_green.png", r"the mask has colors, such as .*\(255, 0, 0\)"),
+    ],
+)
+def test_error_masks_of_something_else(tmp_path, name, message):
+    with pytest.raises(ValueError, match=message):
+        read_mask(CASES / name)
+    assert kinds(tmp_path, CASES / name) == ["label ids"]
+
+
+def test_value_an_id_is_chosen():
+    assert abs(float(read_mask(CASES / "mask_id1_void255.png", foreground=[1]).mean()) - 0.17) < 0.04
+
+
+def test_value_alpha_of_one_pixel_is_no_mask(tmp_path):
+    assert abs(float(read_mask(CASES / "mask_opaque_but_one_pixel.png").mean()) - 0.2) < 0.01
+    assert kinds(tmp_path, CASES / "mask_opaque_but_one_pixel.png") == []
+
+
+def test_value_a_compressed_empty_mask_is_empty(tmp_path):
+    assert float(read_mask(CASES / "mask_black_noisy.jpg").max()) < 0.05
+    assert kinds(tmp_path, CASES / "mask_black_noisy.jpg") == ["faint mask"]
+
+
+def test_value_a_trimap_is_reported(tmp_path):
+    assert kinds(tmp_path, CASES / "trimap_0_128_255.png") == ["trimap"]
+    assert not is_trimap(SOFT.astype(np.float32))
+    assert not is_trimap((HARD / 255).astype(np.float32))
+    assert not is_trimap(np.zeros((5, 5), np.float32))
+
+
+def test_value_a_mask_of_nearly_all_pixels_is_reported(tmp_path):
+    mask = np.full((65, 97), 255, np.uint8)
+    mask[0, :30] = 0
+    Image.fromarray(mask).save(tmp_path / "m.png")
+    assert kinds(tmp_path, tmp_path / "m.png") == ["full mask"]
+
+
+@pytest.mark.parametrize("ids", [(0, 1, 2, 255), (0, 5, 20, 250), (0, 1, 128)])
+def test_value_ids_beside_a_large_value(ids):
+    mask = np.random.default_rng(0).choice(np.uint8(ids), (65, 97))
+    assert label_ids_of(mask, is_deep=False, is_jpeg=False) == list(ids)
+    assert label_ids_of(mask, is_deep=False, is_jpeg=True) == []
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
+def test_value_deep_instance_ids(dtype):
+    mask = np.random.default_rng(0).choice(np.array([0, 7001, 26001, 26002], dtype), (65, 97))
+    assert label_ids_of(mask, is_deep=True, is_jpeg=False) == [0, 7001, 26001, 26002]
+    for white in (255, 65535):
+        assert label_ids_of(HARD.astype(dtype) // 255 * white, is_deep=True, is_jpeg=False) == []
+    assert label_ids_of(GRAY.astype(np.int64) * 256, is_deep=True, is_jpeg=False) == []
+
+
+def test_value_masks_that_hold_no_ids():
+    faint = HARD.copy()
+    faint[0, 0] = 1
+    haze = np.where(HARD > 0, HARD, np.random.default_rng(0).integers(0, 31, HARD.shape)).astype(np.uint8)
+    for mask in (HARD, GRAY, faint, haze, HARD // 255, GRAY // 64 * 64, np.where(HARD > 0, 255, 1).astype(np.uint8)):
+        assert label_ids_of(mask, is_deep=False, is_jpeg=False) == []
+
+
+def test_value_colors():
+    gray = np.dstack([GRAY, GRAY, GRAY])
+    assert colors_of(gray) == []
+    assert colors_of(np.dstack([GRAY, GRAY, np.maximum(GRAY, 12)])) == [], "as JPEG makes them"
+    thin = gray * 0
+    thin[32] = (255, 255, 0)
+    assert colors_of(thin) == [(255, 255, 0)]
+    assert colors_of(thin * 0) == []
+
+
+def test_value_alpha_or_colors():
+    def white(mask):
+        return np.dstack([mask] * 3)
+
+    photograph = np.random.default_rng(0).integers(0, 256, (65, 97, 3), np.uint8)
+    one = np.full_like(HARD, 255)
+    one[0, 0] = 0
+    for pixels, alpha, is_alpha in (
+        (photograph, GRAY, True),
+        (white(HARD * 0), GRAY, True),
+        (white(GRAY), GRAY, True),
+        (white(HARD), one, False),
+    ):
+        assert alpha_is_mask(pixels, alpha, "a.png") is is_alpha
+    with pytest.raises(
+        ValueError, match=r"a.png: its colors and its alpha channel are different masks, of mean 0.31 and"
+    ):
+        alpha_is_mask(white(HARD), 255 - HARD, "a.png")
