@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .egnet import VGG16Encoder as VGG16Encoder
     from .patch_injection import PatchInjectionEncoder as PatchInjectionEncoder
     from .rsu import RSUEncoder as RSUEncoder
+    from .swin import SwinEncoder as SwinEncoder
     from .timm_backbone import TimmEncoder as TimmEncoder
 else:
     __getattr__, __dir__ = attach(
@@ -17,6 +18,7 @@ else:
             "egnet": "CaffeResNet50Encoder VGG16Encoder",
             "patch_injection": "PatchInjectionEncoder",
             "rsu": "RSUEncoder",
+            "swin": "SwinEncoder",
             "timm_backbone": "TimmEncoder",
         },
     )
