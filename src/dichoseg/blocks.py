@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Literal, TypeAlias, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from ._lazy import attach
 from .checking import whole
+
+PatchOrder: TypeAlias = Literal["rows", "columns"]
 
 
 def resize(features: Tensor, size: tuple[int, int], *, align_corners: bool = False) -> Tensor:
@@ -36,6 +38,24 @@ def window_mean(maps: Tensor, height: int, width: int) -> Tensor:
     # rows, then columns: height + width additions per pixel; windows that are cut off stay rectangles
     rows = F.avg_pool2d(maps, (1, width), stride=1, padding=(0, width // 2), count_include_pad=False)
     return F.avg_pool2d(rows, (height, 1), stride=1, padding=(height // 2, 0), count_include_pad=False)
+
+
+def patch_stack(image: Tensor, grid: tuple[int, int], *, order: PatchOrder = "rows") -> Tensor:
+    """Cut an image into a grid of patches, and stack them as channels.
+
+    Args:
+        image: Image (B, C, H, W) whose sides the grid divides.
+        grid: Number of patches: rows, columns.
+        order: Order of the channels: `"rows"` is color, row, column, the last fastest; `"columns"` is column, row,
+            color.
+
+    Returns:
+        Patches (B, C * rows * columns, H / rows, W / columns).
+    """
+    (batch, colors), (height, width), (rows, columns) = image.shape[:2], spatial_size(image), grid
+    patches = image.reshape(batch, colors, rows, height // rows, columns, width // columns)
+    patches = patches.permute((0, 1, 2, 4, 3, 5) if order == "rows" else (0, 4, 2, 1, 3, 5))
+    return patches.reshape(batch, colors * rows * columns, height // rows, width // columns)
 
 
 def spatial_size(tensor: Tensor) -> tuple[int, int]:
