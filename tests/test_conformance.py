@@ -7,7 +7,7 @@ import functools
 
 import pytest
 
-from dichoseg import create_model, list_components, load_component
+from dichoseg import FeatureInfo, create_model, list_components, load_component
 from dichoseg.decoders import EdgeGuidedDecoder
 from dichoseg.encoders import TimmEncoder
 from dichoseg.masks import edge_band
@@ -35,8 +35,17 @@ BUILT = {
     ("decoders", "edge_guided"): narrow_edge_guided,  # as published it has 100 million weights
 }
 OPTIONS = {
+    # deformable convolution is slow at fine strides
+    ("decoders", "bilateral_reference"): {
+        "feature_infos": [
+            FeatureInfo((4, 8, 12, 16), (4, 8, 16, 32)),
+            FeatureInfo((3, 8, 12, 12), (1, 8, 16, 16)),
+            FeatureInfo((6, 8), (4, 16)),
+        ]
+    },
     ("losses", "balanced_bce"): {"per_image": False},  # counts over the batch, as published
     ("losses", "edge_map_bce"): {"answer": edge_band},  # wants the edges
+    ("models", "birefnet"): {"size": (33, 49), "side": 64},  # large
     ("models", "egnet_resnet50"): {"size": (33, 49), "side": 48},  # large; its coarsest stride is 16
     ("models", "egnet_vgg16"): {"size": (33, 49), "side": 64},  # its coarsest is 32
 }

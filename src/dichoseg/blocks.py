@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Literal, TypeAlias, cast
 
 import torch
@@ -70,7 +70,9 @@ def full_precision(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     All tensors get the precision of the first, so that a float32 mask matches float64 logits.
     """
     dtype = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
-    with torch.autocast(tensors[0].device.type, enabled=False):
+    device = tensors[0].device.type
+    has_autocast = torch.amp.is_autocast_available(device)  # not on meta
+    with torch.autocast(device, enabled=False) if has_autocast else nullcontext():
         yield tuple(tensor.to(dtype) for tensor in tensors)
 
 

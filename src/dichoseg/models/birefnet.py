@@ -15,7 +15,7 @@ Backbone: TypeAlias = Literal[
     "swin_t", "swin_s", "swin_b", "swin_l", "pvt_v2_b0", "pvt_v2_b1", "pvt_v2_b2", "pvt_v2_b5", "resnet50"
 ]
 _SWIN = {"swin_t": "tiny", "swin_s": "small", "swin_b": "base", "swin_l": "large"}
-_PVT_DEPTHS = {
+_PVT_DEPTHS: dict[Backbone, tuple[int, ...]] = {
     "pvt_v2_b0": (2, 2, 2, 2),
     "pvt_v2_b1": (2, 2, 2, 2),
     "pvt_v2_b2": (3, 4, 6, 3),
@@ -171,5 +171,13 @@ def _resnet_names(depths: tuple[int, ...]) -> Names:
 
 _CONSTANTS = ("relative_position_index",)
 
-BIREFNET = Published(names=names_of("swin_l"), unused=_CONSTANTS)
-BIREFNET_LITE = Published(names=names_of("swin_t"), unused=_CONSTANTS)
+_HINT = {"patch_order": "'columns' if they were trained before November 2024, 'rows' if later"}
+_BACKBONES: tuple[Backbone, ...] = ("swin_s", "swin_b", *_PVT_DEPTHS, "resnet50")
+
+BIREFNET = Published(
+    names=names_of("swin_l"),
+    unused=_CONSTANTS,
+    variants={f"backbone={backbone!r}": names_of(backbone) for backbone in _BACKBONES},
+    unstated=_HINT,
+)
+BIREFNET_LITE = Published(names=names_of("swin_t"), unused=_CONSTANTS, unstated=_HINT)
