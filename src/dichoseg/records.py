@@ -52,7 +52,9 @@ class Published:
 
 
 def _is_named(names: Names) -> bool:
-    return isinstance(names, dict) and bool(names) and all(isinstance(one, str) for pair in names.items() for one in pair)
+    return (
+        isinstance(names, dict) and bool(names) and all(isinstance(one, str) for pair in names.items() for one in pair)
+    )
 
 
 Commercial: TypeAlias = Literal["yes", "no", "unstated"]
