@@ -8,8 +8,10 @@ import functools
 import pytest
 
 from dichoseg import FeatureInfo, create_model, list_components, load_component
+from dichoseg.blocks import spatial_size
 from dichoseg.decoders import EdgeGuidedDecoder
 from dichoseg.encoders import TimmEncoder
+from dichoseg.heads import GradientHeads
 from dichoseg.masks import edge_band
 from dichoseg.testing import (
     check_augmentation,
@@ -22,12 +24,19 @@ from dichoseg.testing import (
     check_objective,
     check_published,
 )
+from dichoseg.testing.common import draw_features
 
 BACKBONES = ["test_resnet", "test_convnext", "test_efficientnet", "test_vit"]  # the last takes multiples of 16 only
 
 
 def narrow_edge_guided(feature_info):
     return EdgeGuidedDecoder(feature_info, channels=[8] * len(feature_info.channels))
+
+
+def predict_gradients(image):
+    """A prediction with gradients, as of a model with `GradientHeads`."""
+    info = FeatureInfo((4, 4, 4, 8, 8), (1, 4, 4, 8, 8))
+    return GradientHeads(info)(draw_features(info, spatial_size(image)), spatial_size(image))
 
 
 BUILT = {
@@ -45,6 +54,8 @@ OPTIONS = {
     },
     ("losses", "balanced_bce"): {"per_image": False},  # counts over the batch, as published
     ("losses", "edge_map_bce"): {"answer": edge_band},  # wants the edges
+    ("objectives", "birefnet"): {"predict": predict_gradients},
+    ("objectives", "gradient_supervision"): {"predict": predict_gradients},
     ("models", "birefnet"): {"size": (33, 49), "side": 64},  # large
     ("models", "egnet_resnet50"): {"size": (33, 49), "side": 48},  # large; its coarsest stride is 16
     ("models", "egnet_vgg16"): {"size": (33, 49), "side": 64},  # its coarsest is 32

@@ -12,7 +12,6 @@ from ..blocks import full_precision, window_mean
 from ..checking import choice, number, whole
 from ..contracts import Logits, Mask
 
-
 Reduction: TypeAlias = Literal["mean", "sum"]
 
 

@@ -24,9 +24,9 @@ class SSIMLoss(nn.Module):
     and 2. An empty or a full mask gives 0 for a prediction that equals it, and 1 - 1e-4 / 1.0001 for its opposite.
 
     Source: Wang et al. (IEEE TIP 2004), as a loss in BASNet (CVPR 2019), section 3.4, with their window and
-    constants 0.01² and 0.03². Differs: by default the image is padded with its border pixels, where BASNet's code pads zeros, so
-    images may be smaller than the window and the frame does not count as a border. The value is twice that of
-    `kornia.losses.ssim_loss`, without its epsilon.
+    constants 0.01² and 0.03². Differs: by default the image is padded with its border pixels, where BASNet's code pads
+    zeros, so images may be smaller than the window and the frame does not count as a border. The value is twice that
+    of `kornia.losses.ssim_loss`, without its epsilon.
 
     Args:
         padding: Values around the image: `"replicate"` repeats its border pixels, `"zeros"` is as in BASNet's code.

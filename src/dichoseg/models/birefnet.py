@@ -32,7 +32,7 @@ def birefnet(
     residual: bool = False,
     pretrained: bool = False,
 ) -> models.Segmenter:
-    """Build BiRefNet (arXiv:2401.03407): a backbone at two scales, and a decoder that looks at the image at every stage.
+    """Build BiRefNet (arXiv:2401.03407): a backbone at two scales, and a decoder that sees the image at every stage.
 
     Args:
         backbone: `"swin_t"`, `"swin_s"`, `"swin_b"`, `"swin_l"`, or timm's `"pvt_v2_b0"`, `"pvt_v2_b1"`, `"pvt_v2_b2"`,
@@ -171,7 +171,7 @@ def _resnet_names(depths: tuple[int, ...]) -> Names:
 
 _CONSTANTS = ("relative_position_index",)
 
-_HINT = {"patch_order": "'columns' if they were trained before November 2024, 'rows' if later"}
+_HINT = {"patch_order": "'columns' if they were trained before November 2024 or are RMBG-2.0, 'rows' if later"}
 _BACKBONES: tuple[Backbone, ...] = ("swin_s", "swin_b", *_PVT_DEPTHS, "resnet50")
 
 BIREFNET = Published(

@@ -296,13 +296,15 @@ def _followed_by_norm(model: Model) -> dict[str, str]:
     times as fast.
     """
     pairs = {}
-    previous = None
+    previous, channels = None, 0
     for name, module in model.named_modules():
         is_norm = isinstance(getattr(module, "running_var", None), Tensor)
-        if is_norm and previous is not None:
+        if is_norm and previous is not None and len(cast(Tensor, module.running_var)) == channels:
             pairs[previous] = name
-        if is_norm or isinstance(module, nn.modules.conv._ConvNd):
-            previous = None if is_norm else name
+        if is_norm:
+            previous = None
+        elif isinstance(module, nn.modules.conv._ConvNd):
+            previous, channels = name, module.out_channels
     return pairs
 
 

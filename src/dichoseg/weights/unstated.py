@@ -49,8 +49,8 @@ def unstated_arguments(
                 raise ValueError(f"{found.file} needs {argument}={stated[argument]!r}; got {given[argument]!r}")
         elif config is None and argument not in given:
             raise ValueError(
-                f"{found.file} holds weights of {wanted.name} that are not in the catalogue, and no file says their "
-                f"{argument}: {hint}; create_model({wanted.name!r}, {argument}=..., weights=...)"
+                f"{found.file} holds weights of {wanted.name}, but neither it nor a record says their {argument}: "
+                f"{hint}; create_model({wanted.name!r}, {argument}=..., weights=...)"
             )
     return arguments
 
