@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -91,7 +91,7 @@ class SwinEncoder(Encoder):
             if index:
                 tokens = self.merges[index - 1](tokens)
             mask = shift_mask(tokens, self.window)
-            for block in blocks:  # type: ignore[union-attr]  # a ModuleList
+            for block in cast(nn.ModuleList, blocks):
                 tokens = block(tokens, mask)
             features.append(norm(tokens).permute(0, 3, 1, 2).contiguous())
         return tuple(features)
