@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from dichoseg import deformable
 from dichoseg.deformable import ASPP, ASPPBlock, DeformConv2d
 
 
@@ -42,6 +43,21 @@ def test_gradient_under_autocast(dtype):
     assert layer.weight.grad.dtype == torch.float32
     assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
     assert layer.offset.bias.grad.any()
+
+
+@pytest.mark.parametrize("side", [1, 3, 7])
+@pytest.mark.parametrize("spread", [0.5, 5.0, 1e6])
+def test_value_inference_on_a_cpu_is_torchvisions(side, spread, monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(deformable, "CHUNK", 4000)
+    layer, features = DeformConv2d(5, 7, kernel_size=side), torch.randn(2, 5, 13, 17)
+    nn.init.normal_(layer.offset.weight, std=spread)
+    nn.init.normal_(layer.modulator.bias)
+    wanted = layer(features)
+    with torch.no_grad():
+        assert deformable._is_cpu_inference(features)
+        torch.testing.assert_close(layer(features), wanted, rtol=0, atol=2e-5)
+        layer(features * torch.nan)  # no error
 
 
 def test_error_even_kernel():

@@ -49,7 +49,7 @@ def export_onnx(
     Its metadata describe under `dichoseg`, in JSON, how the model is made and how its input is preprocessed.
     `load_model(path)` reads the file back if all weights belong to convolutions and batch norms, as in the published
     networks. Deformable convolutions, as in BiRefNet, are ONNX's own operator, of opset 19; the other networks are at
-    opset 17. onnxruntime runs it on a CPU since about 1.28.
+    opset 17. onnxruntime 1.32 runs it on a CPU; versions before about 1.28 are said not to.
 
     Without a preset, the file takes the model's input, a photograph preprocessed by `model.preprocessing`. A preset
     names a tool with a preprocessing of its own, which the file converts to the model's: it undoes the tool's mean and
