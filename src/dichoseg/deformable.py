@@ -56,8 +56,9 @@ def _convolve(features: Tensor, offset: Tensor, mask: Tensor, weight: Tensor) ->
 
 
 def _is_cpu_inference(features: Tensor) -> bool:
-    learns_or_traces = torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling()
-    return features.device.type == "cpu" and features.dtype == torch.float32 and not learns_or_traces
+    is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    is_plain = features.device.type == "cpu" and features.dtype == torch.float32
+    return is_plain and not (is_traced or torch.is_grad_enabled())
 
 
 def _gather(features: Tensor, offset: Tensor, mask: Tensor, weight: Tensor) -> Tensor:

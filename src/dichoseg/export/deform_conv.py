@@ -24,11 +24,11 @@ def has_deform_conv(network: nn.Module) -> bool:
 @contextmanager
 def deform_conv_symbolic() -> Iterator[None]:
     """Let torch's exporter write torchvision's deformable convolution as `DeformConv` inside the block."""
-    torch.onnx.register_custom_op_symbolic(_NAME, _symbolic, OPSET)
+    torch.onnx.register_custom_op_symbolic(_NAME, _symbolic, OPSET)  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        torch.onnx.unregister_custom_op_symbolic(_NAME, OPSET)
+        torch.onnx.unregister_custom_op_symbolic(_NAME, OPSET)  # type: ignore[attr-defined]
 
 
 @symbolic_helper.parse_args("v", "v", "v", "v", "v", "i", "i", "i", "i", "i", "i", "i", "i", "b")
