@@ -46,13 +46,11 @@ class DeformConv2d(nn.Module):
         """(B, in_channels, H, W) -> (B, out_channels, H, W), of the input's dtype."""
         offset, mask = self.offset(features), 2 * self.modulator(features).sigmoid()
         with full_precision(features, offset, mask, self.weight) as (values, offset, mask, weight):
-            convolve = _gather if _is_cpu_inference(values) else _convolve
-            return convolve(values, offset, mask, weight).to(features.dtype)
-
-
-def _convolve(features: Tensor, offset: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
-    result: Tensor = deform_conv2d(features, offset, weight, padding=weight.shape[-1] // 2, mask=mask)
-    return result
+            if _is_cpu_inference(values):
+                result = _gather(values, offset, mask, weight)
+            else:
+                result = deform_conv2d(values, offset, weight, padding=self.padding, mask=mask)
+        return result.to(features.dtype)
 
 
 def _is_cpu_inference(features: Tensor) -> bool:
