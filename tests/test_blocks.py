@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dichoseg.blocks import RSU, ConvNormAct, full_precision, resize, rsu_stage, window_mean
+from dichoseg.blocks import RSU, ConvNormAct, full_precision, patch_stack, resize, rsu_stage, window_mean
 
 
 @pytest.mark.parametrize("block", [RSU(3, 4, 5, depth=7), RSU(3, 4, 5, depth=2), RSU(3, 4, 5, depth=4, dilated=True)])
@@ -66,3 +66,17 @@ def test_value_full_precision():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
     with full_precision(torch.zeros(1).double(), torch.zeros(1)) as pair:
         assert [x.dtype for x in pair] == [torch.float64, torch.float64]
+
+
+def test_value_patch_stack_by_hand():
+    image = torch.arange(2 * 2 * 4.0).view(1, 2, 2, 4)  # two colors, 2 by 4 pixels
+    rows = patch_stack(image, (2, 2))
+    assert rows.shape == (1, 8, 1, 2)
+    assert rows[0, :, 0].tolist() == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11], [12, 13], [14, 15]]
+    columns = patch_stack(image, (2, 2), order="columns")
+    assert columns[0, :, 0].tolist() == [[0, 1], [8, 9], [4, 5], [12, 13], [2, 3], [10, 11], [6, 7], [14, 15]]
+
+
+def test_value_full_precision_on_the_meta_device():
+    with full_precision(torch.zeros(1, dtype=torch.float16, device="meta")) as (value,):
+        assert value.dtype == torch.float32

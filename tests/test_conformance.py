@@ -7,9 +7,11 @@ import functools
 
 import pytest
 
-from dichoseg import create_model, list_components, load_component
+from dichoseg import FeatureInfo, create_model, list_components, load_component
+from dichoseg.blocks import spatial_size
 from dichoseg.decoders import EdgeGuidedDecoder
 from dichoseg.encoders import TimmEncoder
+from dichoseg.heads import GradientHeads
 from dichoseg.masks import edge_band
 from dichoseg.testing import (
     check_augmentation,
@@ -22,6 +24,7 @@ from dichoseg.testing import (
     check_objective,
     check_published,
 )
+from dichoseg.testing.common import draw_features
 
 BACKBONES = ["test_resnet", "test_convnext", "test_efficientnet", "test_vit"]  # the last takes multiples of 16 only
 
@@ -30,13 +33,30 @@ def narrow_edge_guided(feature_info):
     return EdgeGuidedDecoder(feature_info, channels=[8] * len(feature_info.channels))
 
 
+def predict_gradients(image):
+    """A prediction with gradients, as of a model with `GradientHeads`."""
+    info = FeatureInfo((4, 4, 4, 8, 8), (1, 4, 4, 8, 8))
+    return GradientHeads(info)(draw_features(info, spatial_size(image)), spatial_size(image))
+
+
 BUILT = {
     ("encoders", "timm"): functools.partial(TimmEncoder, "test_resnet"),  # it needs a name
     ("decoders", "edge_guided"): narrow_edge_guided,  # as published it has 100 million weights
 }
 OPTIONS = {
+    # deformable convolution is slow at fine strides
+    ("decoders", "bilateral_reference"): {
+        "feature_infos": [
+            FeatureInfo((4, 8, 12, 16), (4, 8, 16, 32)),
+            FeatureInfo((3, 8, 12, 12), (1, 8, 16, 16)),
+            FeatureInfo((6, 8), (4, 16)),
+        ]
+    },
     ("losses", "balanced_bce"): {"per_image": False},  # counts over the batch, as published
     ("losses", "edge_map_bce"): {"answer": edge_band},  # wants the edges
+    ("objectives", "birefnet"): {"predict": predict_gradients},
+    ("objectives", "gradient_supervision"): {"predict": predict_gradients},
+    ("models", "birefnet"): {"size": (33, 49), "side": 64},  # large
     ("models", "egnet_resnet50"): {"size": (33, 49), "side": 48},  # large; its coarsest stride is 16
     ("models", "egnet_vgg16"): {"size": (33, 49), "side": 64},  # its coarsest is 32
 }

@@ -30,7 +30,7 @@ def test_error_words_that_do_not_fit_their_box():
 def test_value_table_of_networks():
     page = (ROOT / "docs/explanation/architectures.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| ([\d,]+ \| \d+) \|", page, re.MULTILINE))
-    assert len(rows) == 8
+    assert len(rows) == 10
     for name in rows:
         with torch.device("meta"):
             model = create_model(name)

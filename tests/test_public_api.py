@@ -23,11 +23,14 @@ PUBLIC = {
     "encoders evaluate evaluate_folders evaluation export export_onnx export_program fit fit_gt_encoder heads "
     "inference list_components load_component load_model losses metrics models objectives photographs predict "
     "save_model scenes testing training visualize weights",
-    "dichoseg.encoders": "CaffeResNet50Encoder PatchInjectionEncoder RSUEncoder TimmEncoder VGG16Encoder",
-    "dichoseg.decoders": "DeconvDecoder DeconvEnlarger EdgeGuidedDecoder FPNDecoder RSUDecoder",
-    "dichoseg.heads": "EdgeGuidedHeads FusedHeads RefinedHeads SideHeads",
-    "dichoseg.losses": "BCELoss BalancedBCELoss DiceLoss EdgeBCELoss EdgeMapBCELoss IoULoss SSIMLoss StructureLoss",
-    "dichoseg.objectives": "DeepSupervision EdgeSupervision IntermediateSupervision WeightedSum",
+    "dichoseg.encoders": "CaffeResNet50Encoder ImageReference MultiScaleInput PatchInjectionEncoder RSUEncoder "
+    "SwinEncoder TimmEncoder VGG16Encoder",
+    "dichoseg.decoders": "BilateralReferenceDecoder DeconvDecoder DeconvEnlarger EdgeGuidedDecoder FPNDecoder "
+    "RSUDecoder",
+    "dichoseg.heads": "EdgeGuidedHeads FusedHeads GradientHeads RefinedHeads SideHeads",
+    "dichoseg.losses": "BCELoss BalancedBCELoss DiceLoss EdgeBCELoss EdgeMapBCELoss IoULoss MAELoss SSIMLoss "
+    "StructureLoss",
+    "dichoseg.objectives": "DeepSupervision EdgeSupervision GradientSupervision IntermediateSupervision WeightedSum",
     "dichoseg.augmentations": "BlurPatchesTransform BorderCropTransform Compose KorniaAugmentation RandomApply "
     "RandomBlurPatches RandomBorderCrop RandomCrop RandomElastic RandomRotate90 RandomScaleCrop SeededTransform Steps "
     "cpu_augmentation gpu_augmentation",

@@ -51,3 +51,11 @@ def test_value_weights():
 def test_error_weights(changes, message):
     with pytest.raises(ValueError, match=message):
         Weights(**{"name": "a", "network": "u2net", "file": "w.pth", "sha256": SUM, **changes})
+
+
+def test_error_variants():
+    assert (
+        Published(names={"a": "b"}, variants={"depth=2": {}}).fault()
+        == "has names that are not a dict of modules, str to str"
+    )
+    assert Published(names={"a": "b"}, variants={"depth=2": {"a": "c"}}).fault() is None

@@ -2,7 +2,7 @@ import pytest
 from torch import nn
 
 from dichoseg import Preprocessing, create_model
-from dichoseg.tracing import blank_image, evaluating, outline, predicts_edges
+from dichoseg.tracing import blank_image, evaluating, outline, predicts, predicts_edges
 
 from .conftest import SMALL
 
@@ -34,3 +34,8 @@ def test_value_predicts_edges(small_isnet):
     assert predicts_edges(edges) is True
     small_isnet.forward = lambda image: image.numpy()  # which the meta device does not have
     assert predicts_edges(small_isnet) is None
+
+
+def test_value_predicts(small_isnet):
+    assert predicts(small_isnet, lambda prediction: prediction.side_logits) is True
+    assert predicts(small_isnet, lambda prediction: prediction.extras) is False

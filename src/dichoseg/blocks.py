@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import cast
+from contextlib import contextmanager, nullcontext
+from typing import Literal, TypeAlias, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from ._lazy import attach
 from .checking import whole
+
+PatchOrder: TypeAlias = Literal["rows", "columns"]
 
 
 def resize(features: Tensor, size: tuple[int, int], *, align_corners: bool = False) -> Tensor:
@@ -38,6 +40,24 @@ def window_mean(maps: Tensor, height: int, width: int) -> Tensor:
     return F.avg_pool2d(rows, (height, 1), stride=1, padding=(height // 2, 0), count_include_pad=False)
 
 
+def patch_stack(image: Tensor, grid: tuple[int, int], *, order: PatchOrder = "rows") -> Tensor:
+    """Cut an image into a grid of patches, and stack them as channels.
+
+    Args:
+        image: Image (B, C, H, W) whose sides the grid divides.
+        grid: Number of patches: rows, columns.
+        order: Order of the channels: `"rows"` is color, row, column, the last fastest; `"columns"` is column, row,
+            color.
+
+    Returns:
+        Patches (B, C * rows * columns, H / rows, W / columns).
+    """
+    (batch, colors), (height, width), (rows, columns) = image.shape[:2], spatial_size(image), grid
+    patches = image.reshape(batch, colors, rows, height // rows, columns, width // columns)
+    patches = patches.permute((0, 1, 2, 4, 3, 5) if order == "rows" else (0, 4, 2, 1, 3, 5))
+    return patches.reshape(batch, colors * rows * columns, height // rows, width // columns)
+
+
 def spatial_size(tensor: Tensor) -> tuple[int, int]:
     """Return the height and width of a (B, C, H, W) tensor."""
     return cast("tuple[int, int]", tensor.shape[-2:])  # quoted, since torch 2.6 cannot export a generic alias
@@ -50,7 +70,9 @@ def full_precision(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     All tensors get the precision of the first, so that a float32 mask matches float64 logits.
     """
     dtype = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
-    with torch.autocast(tensors[0].device.type, enabled=False):
+    device = tensors[0].device.type
+    has_autocast = torch.amp.is_autocast_available(device)  # not on meta
+    with torch.autocast(device, enabled=False) if has_autocast else nullcontext():
         yield tuple(tensor.to(dtype) for tensor in tensors)
 
 

@@ -28,25 +28,33 @@ class Published:
         unused: Ends of keys that the files hold, but the network does not use.
         in_order: Whether the files name their convolutions in the order in which they run, so that graphs that number
             their tensors can be read.
+        variants: Arguments of the recipe that change the names, as in `"backbone='swin_s'"` -> the names with them.
+        unstated: Arguments of the recipe that no file shows, though its maps depend on them -> how to tell their value.
+            A file that no record of published weights knows is loaded only if they are given.
     """
 
     names: Names
     convert: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None
     unused: tuple[str, ...] = ()
     in_order: bool = False
+    variants: Mapping[str, Names] = dataclasses.field(default_factory=dict)
+    unstated: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def fault(self) -> str | None:
         """Return what is wrong with the values, or None."""
-        named = isinstance(self.names, dict) and all(
-            isinstance(name, str) for pair in self.names.items() for name in pair
-        )
-        if not named or not self.names:
+        if not all(map(_is_named, (self.names, *self.variants.values()))):
             return "has names that are not a dict of modules, str to str"
         if not isinstance(self.unused, tuple) or not all(isinstance(end, str) for end in self.unused):
             return "has an unused that is not a tuple of str"
         if self.convert is not None and not callable(self.convert):
             return "has a convert that is not a function"
         return None
+
+
+def _is_named(names: Names) -> bool:
+    return (
+        isinstance(names, dict) and bool(names) and all(isinstance(one, str) for pair in names.items() for one in pair)
+    )
 
 
 Commercial: TypeAlias = Literal["yes", "no", "unstated"]
@@ -65,7 +73,8 @@ class Weights:
 
     Args:
         name: Name: lowercase letters, digits, `.` and `-`.
-        network: Name of the network, as in `list_components("models")`.
+        network: Name of the network, as in `list_components("models")`, with any arguments that the file needs, as in
+            `"birefnet(patch_order='rows')"`.
         file: Name of the file. Its suffix says how to read it.
         addresses: Places to download it from, in order: `https://...`, or `hf://owner/repository@commit/path` for the
             Hugging Face hub. None if only a mirror or the user's own copy has the file.

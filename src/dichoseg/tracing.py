@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -40,11 +40,16 @@ def blank_image(model: Model) -> Image:
     return torch.zeros(1, model.preprocessing.channels, height, width, device="meta")
 
 
-@torch.no_grad()
 def predicts_edges(model: Model) -> bool | None:
     """Return whether a model's predictions have `edge_logits`; None if its outline cannot be run."""
+    return predicts(model, lambda prediction: prediction.edge_logits)
+
+
+@torch.no_grad()
+def predicts(model: Model, part: Callable[[Prediction], Any]) -> bool | None:
+    """Return whether a model's predictions have some part; None if its outline cannot be run."""
     try:
         prediction: Prediction = outline(model)(blank_image(model))
     except Exception:  # a model may use operators that the meta device lacks
         return None
-    return bool(prediction.edge_logits)
+    return bool(part(prediction))

@@ -138,3 +138,19 @@ def test_value_shapes_may_be_asked_for():
     model = with_statistics(Layers(lambda features: features if features.shape[1] and features.size(0) else None))
     ready = folded(model)
     assert isinstance(ready.norm, nn.Identity)
+
+
+class Twice(Layers):
+    """A convolution and its batch norm, which run twice."""
+
+    def logits(self, image):
+        return self.norm(self.conv(image)) + self.norm(self.conv(image.flip(-1)))
+
+
+def test_value_a_pair_that_runs_twice_is_folded():
+    model = with_statistics(Twice())
+    ready = folded(model)
+    assert isinstance(ready.norm, nn.Identity)
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ready.logits(image), model.logits(image), rtol=1e-4, atol=1e-5)

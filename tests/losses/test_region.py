@@ -120,3 +120,26 @@ def test_error_width(width):
 def test_error_border_weight(weight):
     with pytest.raises(ValueError, match=f"border_weight must be a finite number, 0 or more; got {weight}"):
         StructureLoss(border_weight=weight)
+
+
+def test_value_iou_without_smoothing():
+    logits = torch.full((2, 1, 1, 4), 100.0)
+    logits[..., 2:] = -100
+    mask = torch.tensor([1.0, 0.0, 1.0, 0.0]).expand(2, 1, 1, 4)
+    assert float(IoULoss(smoothing=0)(logits, mask)) == pytest.approx(2 / 3)
+    assert float(IoULoss(smoothing=0, reduction="sum")(logits, mask)) == pytest.approx(4 / 3)
+
+
+def test_gradient_iou_of_nothing_and_nothing():
+    logits = torch.full((1, 1, 4, 4), -200.0, requires_grad=True)
+    loss = IoULoss(smoothing=0)(logits, torch.zeros(1, 1, 4, 4))
+    loss.backward()
+    assert float(loss.detach()) == 1
+    assert not logits.grad.any()
+
+
+def test_error_reduction():
+    with pytest.raises(ValueError, match="reduction .*'max'"):
+        IoULoss(reduction="max")
+    with pytest.raises(ValueError, match="smoothing .*-1"):
+        IoULoss(smoothing=-1)

@@ -58,3 +58,22 @@ def test_value_in_float32(dtype, disc):
     expected = SSIMLoss()(logits.float(), disc)
     with torch.autocast("cpu", dtype):
         assert torch.equal(SSIMLoss()(logits, disc.to(dtype)), expected)
+
+
+def test_value_padded_with_zeros():
+    # a window at the corner of a full mask of 4 by 6 sees ones in the image only: a difference in mean and variance
+    mask = torch.ones(1, 1, 4, 6, dtype=torch.float64)
+    assert float(SSIMLoss(padding="zeros")(200 * mask - 100, mask)) == pytest.approx(0, abs=1e-9)
+    distance = np.arange(-5, 6)
+    weights = np.exp(-(distance**2) / (2 * 1.5**2)) / np.exp(-(distance**2) / (2 * 1.5**2)).sum()
+    expected = []
+    for row, column in np.ndindex(4, 6):
+        inside = weights[5 - row : 9 - row].sum() * weights[5 - column : 11 - column].sum()
+        expected.append(1 - C1 / (inside**2 + C1) * C2 / (inside - inside**2 + C2))  # of an empty prediction
+    found = SSIMLoss(padding="zeros")(100 - 200 * mask, mask)
+    assert float(found) == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+def test_error_padding():
+    with pytest.raises(ValueError, match="padding .*'ones'"):
+        SSIMLoss(padding="ones")

@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from dichoseg import Prediction, Target, list_components, load_component
 from dichoseg.losses import BCELoss, EdgeBCELoss
@@ -44,3 +45,11 @@ def test_value_a_second_term_supervises_the_final_logits_only(disc):
 def test_error_pixel_weights(disc):
     with pytest.raises(ValueError, match="DeepSupervision does not support pixel weights"):
         DeepSupervision()(prediction(), Target(disc, weight=disc))
+
+
+def test_value_aligned_corners(disc):
+    logits = torch.randn(2, 1, 5, 7)
+    for aligned in (False, True):
+        objective = DeepSupervision(lambda logits, _: logits[:, :, 1, 1].sum(), align_corners=aligned)
+        resized = F.interpolate(logits, (65, 97), mode="bilinear", align_corners=aligned)
+        assert objective.terms(Prediction(logits), Target(disc))["main"] == resized[:, :, 1, 1].sum()

@@ -8,6 +8,7 @@ import pytest
 
 from dichoseg import create_model, list_components
 from dichoseg.preprocessing import Preprocessing
+from dichoseg.registry import ComponentName
 from dichoseg.weights import list_weights, resolve
 from dichoseg.weights.catalogue import ALIASES, DEFAULT, RECORDS, find_weights
 
@@ -17,7 +18,7 @@ def test_value_every_record_is_of_a_network_that_can_be_made():
     assert len(set(names)) == len(names)
     assert len({record.checksum for record in RECORDS}) == len(names), "a name is one file"
     for record in RECORDS:
-        assert record.network in list_components("models")
+        assert ComponentName.parse(record.network).name in list_components("models")
         assert Preprocessing.from_dict({**Preprocessing().to_dict(), **record.preprocessing})
     assert resolve(DEFAULT).name == DEFAULT
 

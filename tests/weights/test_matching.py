@@ -5,7 +5,8 @@ import torch
 
 from dichoseg import create_model
 from dichoseg.inference.folding import _folding_pairs
-from dichoseg.weights.matching import _followed_by_norm, best_match, published_records, weights_of
+from dichoseg.records import Published
+from dichoseg.weights.matching import _followed_by_norm, best_match, match_record, published_records, weights_of
 from dichoseg.weights.reading import StoredWeights
 
 
@@ -69,3 +70,16 @@ def test_value_the_order_of_definition_tells_which_norm_follows(name):
     with torch.device("meta"):
         model = create_model(name)
     assert _followed_by_norm(model) == _folding_pairs(model)
+
+
+def test_value_variants_are_records_of_their_own():
+    records = published_records()
+    assert records["birefnet(backbone='resnet50')"].names == records["birefnet"].variants["backbone='resnet50'"]
+    assert records["birefnet(backbone='resnet50')"].variants == {}
+
+
+def test_value_unused_tensors_of_known_modules(small_isnet):
+    own = {key.rpartition(".")[0]: key.rpartition(".")[0] for key in small_isnet.state_dict()}
+    state = {**small_isnet.state_dict(), "encoder.stem.index": torch.zeros(2, dtype=torch.int64)}
+    assert match_record(small_isnet, stored(state), Published(names=own)).unexpected == ["encoder.stem.index"]
+    assert match_record(small_isnet, stored(state), Published(names=own, unused=("stem.index",))).differences == 0

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from .._lazy import attach
 
 if TYPE_CHECKING:
+    from .bilateral_reference import BilateralReferenceDecoder as BilateralReferenceDecoder
     from .deconv import DeconvDecoder as DeconvDecoder
     from .deconv import DeconvEnlarger as DeconvEnlarger
     from .edge_guided import EdgeGuidedDecoder as EdgeGuidedDecoder
@@ -14,6 +15,7 @@ else:
     __getattr__, __dir__ = attach(
         __name__,
         {
+            "bilateral_reference": "BilateralReferenceDecoder",
             "deconv": "DeconvDecoder DeconvEnlarger",
             "edge_guided": "EdgeGuidedDecoder",
             "fpn": "FPNDecoder",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..blocks import ConvNormAct, resize, spatial_size
+from ..blocks import ConvNormAct, patch_stack, resize, spatial_size
 from ..checking import whole
 from ..contracts import Encoder, FeatureInfo, Features, Image
 
@@ -53,7 +53,5 @@ class PatchInjectionEncoder(Encoder):
 
 
 def _patches(image: Image, size: tuple[int, int], stride: int) -> Tensor:
-    batch, channels = image.shape[:2]
     height, width = size
-    grid = resize(image, (height * stride, width * stride)).reshape(batch, channels, stride, height, stride, width)
-    return grid.transpose(3, 4).reshape(batch, channels * stride**2, height, width)  # (B, C*s*s, H/s, W/s)
+    return patch_stack(resize(image, (height * stride, width * stride)), (stride, stride))  # (B, C*s*s, H/s, W/s)

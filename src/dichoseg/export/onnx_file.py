@@ -19,6 +19,8 @@ from ..contracts import Image, Model
 from ..runtime.files import check_destination, write_atomically
 from ..weights.format import METADATA_KEY, config_of
 from ..weights.onnx_graph import path_name
+from .deform_conv import OPSET as DEFORM_CONV_OPSET
+from .deform_conv import deform_conv_symbolic, has_deform_conv
 from .network import REFERENCE_SIZE, Preset, compute_references, largest_difference, prepare_export
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ HALF_TOLERANCE = 1e-2
 """Ten times the difference of a trained IS-Net with float16 weights at 1024 pixels, 1e-3; float32: 1e-6 or less."""
 LARGEST_HALF = float(np.finfo(np.float16).max)
 _WRAPPERS = re.compile(r"^(probability\.)?(network\.)?")
-_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_WEIGHTED = ("Conv", "ConvTranspose", "DeformConv", "Gemm", "MatMul")
 
 
 def export_onnx(
@@ -46,7 +48,8 @@ def export_onnx(
     The file has one input, `image` (1, 3, H, W) float32, and one output, `probability` (1, 1, H, W) float32 in [0, 1].
     Its metadata describe under `dichoseg`, in JSON, how the model is made and how its input is preprocessed.
     `load_model(path)` reads the file back if all weights belong to convolutions and batch norms, as in the published
-    networks.
+    networks. Deformable convolutions, as in BiRefNet, are ONNX's own operator, of opset 19; the other networks are at
+    opset 17. onnxruntime 1.32 runs it on a CPU; versions before about 1.28 are said not to.
 
     Without a preset, the file takes the model's input, a photograph preprocessed by `model.preprocessing`. A preset
     names a tool with a preprocessing of its own, which the file converts to the model's: it undoes the tool's mean and
@@ -106,14 +109,14 @@ def _trace(module: nn.Module, image: Image, *, dynamic: bool) -> onnx.ModelProto
 
     axes = {0: "batch", 2: "height", 3: "width"}
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), deform_conv_symbolic():
         warnings.simplefilter("ignore")  # about deprecation, and about frozen values, which the comparison finds
         torch.onnx.export(
             module,
             (image,),
             buffer,  # type: ignore[arg-type]  # annotated for paths only
             dynamo=False,
-            opset_version=OPSET,
+            opset_version=DEFORM_CONV_OPSET if has_deform_conv(module) else OPSET,
             input_names=["image"],
             output_names=["probability"],
             dynamic_axes={"image": axes, "probability": axes} if dynamic else None,

@@ -6,11 +6,17 @@ from .._lazy import attach
 
 if TYPE_CHECKING:
     from .edge_guided import EdgeGuidedHeads as EdgeGuidedHeads
+    from .gradient import GradientHeads as GradientHeads
     from .refined import RefinedHeads as RefinedHeads
     from .side import FusedHeads as FusedHeads
     from .side import SideHeads as SideHeads
 else:
     __getattr__, __dir__ = attach(
         __name__,
-        {"edge_guided": "EdgeGuidedHeads", "refined": "RefinedHeads", "side": "FusedHeads SideHeads"},
+        {
+            "edge_guided": "EdgeGuidedHeads",
+            "gradient": "GradientHeads",
+            "refined": "RefinedHeads",
+            "side": "FusedHeads SideHeads",
+        },
     )

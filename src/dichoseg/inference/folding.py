@@ -52,7 +52,7 @@ def fold_batch_norm(model: Model) -> None:
 
 
 def _folding_pairs(model: Model) -> dict[str, str]:
-    """Map convolutions to the batch norm that takes their output, if both run once and nothing else uses it."""
+    """Map convolutions to the batch norm that takes their output, if nothing else uses it, in one call or in all."""
     norm_calls: list[tuple[str | None, str]] = []  # name of the convolution before, if any, and of the norm
 
     def after_conv(name: str, output: Any) -> None:
@@ -74,7 +74,11 @@ def _folding_pairs(model: Model) -> dict[str, str]:
     except Exception:  # a model that cannot be copied to the meta device, or not run there, is not folded
         return {}
     calls = Counter(norm for _, norm in norm_calls)
-    return {conv: norm for conv, norm in norm_calls if conv is not None and calls[norm] == uses.counts[conv] == 1}
+    return {
+        conv: norm
+        for (conv, norm), count in Counter(norm_calls).items()
+        if conv is not None and calls[norm] == uses.counts[conv] == count
+    }
 
 
 def _is_convolution(module: nn.Module) -> bool:

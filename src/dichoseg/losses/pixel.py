@@ -21,3 +21,18 @@ class BCELoss(nn.Module):
         """(B, 1, H, W) logits and mask -> scalar."""
         with full_precision(logits, mask) as (logits, mask):
             return F.binary_cross_entropy_with_logits(logits, mask)
+
+
+class MAELoss(nn.Module):
+    """Absolute difference of probability and mask, averaged over all pixels.
+
+    Its gradient does not grow with the error, and vanishes where the probability is near 0 or 1, so combine it with a
+    cross-entropy. An empty or a full mask gives 0 for a prediction that equals it, and 1 for its opposite.
+
+    Source: used in BiRefNet (arXiv:2401.03407), as in its code, and in matting.
+    """
+
+    def forward(self, logits: Logits, mask: Mask) -> Tensor:
+        """(B, 1, H, W) logits and mask -> scalar."""
+        with full_precision(logits, mask) as (logits, mask):
+            return F.l1_loss(logits.sigmoid(), mask)

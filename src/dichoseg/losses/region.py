@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias, get_args
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..blocks import full_precision, window_mean
-from ..checking import number, whole
+from ..checking import choice, number, whole
 from ..contracts import Logits, Mask
+
+Reduction: TypeAlias = Literal["mean", "sum"]
 
 
 class IoULoss(nn.Module):
@@ -21,14 +26,24 @@ class IoULoss(nn.Module):
 
     Source: BASNet (CVPR 2019), section 3.4. Differs: the added 1 (one pixel), which defines the loss for an empty
     mask.
+
+    Args:
+        smoothing: Number added to both sums, in pixels. With 0, as published, an empty mask gives 1 and no gradient.
+        reduction: `"mean"` or `"sum"` of the images of a batch.
     """
+
+    def __init__(self, *, smoothing: float = 1.0, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        self.smoothing = number("smoothing", smoothing)
+        self.reduction = choice("reduction", reduction, get_args(Reduction))
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and mask -> scalar."""
         with full_precision(logits, mask) as (logits, mask):
             probability = _probability(logits, mask)
             both = probability * mask
-            return (1 - _ratio(both, probability + mask - both)).mean()
+            losses = 1 - _ratio(both, probability + mask - both, smoothing=self.smoothing)  # (B,)
+            return losses.sum() if self.reduction == "sum" else losses.mean()
 
 
 class DiceLoss(nn.Module):
@@ -99,5 +114,6 @@ def _sum(values: Tensor) -> Tensor:
     return values.flatten(1).sum(dim=1)  # (B,)
 
 
-def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    return (_sum(numerator) + 1) / (_sum(denominator) + 1)  # (B,)
+def _ratio(numerator: Tensor, denominator: Tensor, *, smoothing: float = 1.0) -> Tensor:
+    tiny = torch.finfo(denominator.dtype).tiny  # without smoothing, both may be 0
+    return (_sum(numerator) + smoothing) / (_sum(denominator) + smoothing).clamp(min=tiny)  # (B,)

@@ -5,5 +5,6 @@ An objective applies losses to everything that a model returns: final logits, si
 
 from .deep import DeepSupervision as DeepSupervision
 from .edges import EdgeSupervision as EdgeSupervision
+from .gradient import GradientSupervision as GradientSupervision
 from .intermediate import IntermediateSupervision as IntermediateSupervision
 from .weighted_sum import WeightedSum as WeightedSum

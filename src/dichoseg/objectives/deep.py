@@ -25,30 +25,35 @@ class DeepSupervision(Objective):
         loss: Any `(logits, mask) -> scalar`, such as `nn.BCEWithLogitsLoss()`. Default: `BCELoss()`.
         side_weight: Weight of each side term; 0 supervises the final logits only. Default: 1, or 0 for a loss with
             `second_term = True`, such as `EdgeBCELoss`: coarse side outputs cannot resolve a band of a few pixels.
+        align_corners: Whether logits are resized with aligned corners, as in BiRefNet.
     """
 
-    def __init__(self, loss: Loss | None = None, *, side_weight: float | None = None) -> None:
+    def __init__(
+        self, loss: Loss | None = None, *, side_weight: float | None = None, align_corners: bool = False
+    ) -> None:
         super().__init__()
         self.loss: Loss = BCELoss() if loss is None else loss
         if side_weight is None:
             side_weight = 0.0 if getattr(self.loss, "second_term", False) else 1.0
         self.side_weight = number("side_weight", side_weight)
+        self.align_corners = align_corners
 
     def terms(self, prediction: Prediction, target: Target) -> dict[str, Tensor]:
         """Return one term per output."""
         mask = target.unweighted_mask(self)
-        terms = {"main": resized_loss(self.loss, prediction.logits, mask)}
+        terms = {"main": resized_loss(self.loss, prediction.logits, mask, align_corners=self.align_corners)}
         if self.side_weight:
             for index, logits in enumerate(prediction.side_logits, start=1):
-                terms[f"side_{index}"] = self.side_weight * resized_loss(self.loss, logits, mask)
+                value = resized_loss(self.loss, logits, mask, align_corners=self.align_corners)
+                terms[f"side_{index}"] = self.side_weight * value
         return terms
 
 
-def resized_loss(loss: Loss, logits: Logits, mask: Mask) -> Tensor:
+def resized_loss(loss: Loss, logits: Logits, mask: Mask, *, align_corners: bool = False) -> Tensor:
     """Compute a loss in float32 on logits resized to the mask's size, keeping only its gradient."""
 
     def at_mask_size(logits: Tensor, mask: Tensor) -> Tensor:
-        return loss(resize(logits, spatial_size(mask)), mask)
+        return loss(resize(logits, spatial_size(mask), align_corners=align_corners), mask)
 
     with full_precision(logits, mask) as (logits, mask):
         return eager_gradient(at_mask_size, logits, mask)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from ..contracts import FeatureInfo, Features, Heads
 from ..runtime.seeding import seeded
@@ -68,4 +70,5 @@ def check_heads_prediction(name: str, heads: Heads, features: Features, size: tu
 
 def _run(size: tuple[int, int], heads: Any, features: Features) -> Features:
     prediction = heads(features, size)
-    return (prediction.logits, *prediction.side_logits, *prediction.edge_logits)
+    extras = (value for value in tree_leaves(prediction.extras) if isinstance(value, Tensor))
+    return (prediction.logits, *prediction.side_logits, *prediction.edge_logits, *extras)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from ..contracts import Features, Image, Model
 from ..inference import Predictor
@@ -73,7 +75,8 @@ def _run(name: str, model: Any, inputs: Features) -> Features:
     (image,) = inputs
     prediction = model(image)
     check_form(name, prediction, batch=len(image), size=(image.shape[-2], image.shape[-1]))
-    return (prediction.logits, *prediction.side_logits, *prediction.edge_logits)
+    extras = (value for value in tree_leaves(prediction.extras) if isinstance(value, Tensor))
+    return (prediction.logits, *prediction.side_logits, *prediction.edge_logits, *extras)
 
 
 @torch.no_grad()

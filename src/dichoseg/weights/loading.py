@@ -25,6 +25,7 @@ from .reading import StoredWeights, listed, read_weights
 from .recognition import looks_like
 from .saving import save_model
 from .sources import Source, find_source
+from .unstated import unstated_arguments
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +71,16 @@ def create_model(
             `decoder_args`, dicts of arguments.
     """
     parts = {"encoder": encoder, "decoder": decoder, "heads": heads, "pretrained": pretrained or None}
-    model = make_model(name, **{part: value for part, value in parts.items() if value is not None}, **recipe)
+    held = None
     if weights is not None:
-        load_weights(model, weights)
+        found = find_source(weights)
+        with _reading(found):
+            held = _opened(found)
+        recipe = {**unstated_arguments(name, recipe, found, held.config), **recipe}
+    model = make_model(name, **{part: value for part, value in parts.items() if value is not None}, **recipe)
+    if held is not None:
+        with _reading(held.found):
+            _fill_from(held, model)
     model.preprocessing = (preprocessing or model.preprocessing).with_size(size)
     return model
 
@@ -104,7 +112,7 @@ def load_weights(model: Model, path: str | Path) -> StoredWeights:
     """
     found = find_source(path)
     with _reading(found):
-        return _fill_from(found, model)
+        return _fill_from(_opened(found), model)
 
 
 def load_model(
@@ -151,7 +159,7 @@ def load_model(
         elif model is None:
             model = _from_source(found)[0]
         else:
-            _fill_from(found, model)
+            _fill_from(_opened(found), model)
     model.preprocessing = model.preprocessing.with_size(size)
     return model.eval()
 
@@ -190,12 +198,15 @@ def convert_weights(
     return Conversion(model.eval(), stored)
 
 
-def from_file(path: Path, *, name: str | None = None) -> tuple[Model, StoredWeights, list[str]]:
+def from_file(
+    path: Path, *, name: str | None = None, record: Weights | None = None
+) -> tuple[Model, StoredWeights, list[str]]:
     """Make the published network that a file holds, or the model that dichoseg exported to it.
 
     Args:
         path: A file that `load_weights` reads.
         name: Name of the network. Default: recognized by the file's keys and shapes.
+        record: Record of published weights that the file holds. Default: known by its checksum, where that matters.
 
     Returns:
         The model, with its published preprocessing; the contents of the file; names of the tensors that it lacks,
@@ -213,7 +224,7 @@ def from_file(path: Path, *, name: str | None = None) -> tuple[Model, StoredWeig
         if name is None:
             held = f"{len(stored.state)} tensors ({listed(list(stored.state))})"
             raise ValueError(f"{path} ({stored.kind}) holds none of the published networks; got {held}")
-    model = make_model(name)
+    model = make_model(name, **unstated_arguments(name, {}, Source(path, record=record)))
     return model, stored, fill(model, stored)
 
 
@@ -222,15 +233,29 @@ def _from_source(found: Source, *, name: str | None = None) -> tuple[Model, Stor
     record = found.record
     if record is None:
         return from_file(found.file, name=name)
-    made = from_file(found.file, name=name or record.network)
+    made = from_file(found.file, name=name or record.network, record=record)
     _take_over(made[0], record)
     return made
 
 
-def _fill_from(found: Source, model: Model) -> StoredWeights:
-    """Fill a model, and take over the preprocessing that comes with the weights."""
+class _Held(NamedTuple):
+    found: Source
+    stored: StoredWeights
+    config: dict[str, Any] | None
+    """Configuration of a folder, or of a graph that dichoseg exported."""
+
+
+def _opened(found: Source) -> _Held:
+    """Read a file of weights, and the configuration that comes with it."""
     stored = read_weights(found.file)
-    config = stored.config if found.folder is None else read_config(found.folder)
+    return _Held(found, stored, stored.config if found.folder is None else read_config(found.folder))
+
+
+def _fill_from(held: _Held, model: Model) -> StoredWeights:
+    """Fill a model, and take over the preprocessing that comes with the weights."""
+    found, stored, config = held
+    recipe = dict(model.recipe or {})
+    unstated_arguments(recipe.pop("name", "composed"), recipe, found, config)
     fill(model, stored)
     if config is not None:
         model.preprocessing = Preprocessing.from_dict(config["preprocessing"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 from collections import Counter
@@ -40,13 +41,20 @@ class Match(NamedTuple):
 
 
 def published_records() -> dict[str, Published]:
-    """Return the installed records of published networks, by the model's name; broken ones are logged and left out."""
+    """Return the installed records of published networks, by the model's name; broken ones are logged and left out.
+
+    Variants follow their network, under its name with their arguments.
+    """
     records = {}
     for name in list_components("published"):
         try:
-            records[name] = load_component("published", name)
+            record: Published = load_component("published", name)
         except (ImportError, TypeError) as error:
             logger.warning("%s", error)
+            continue
+        records[name] = record
+        for arguments, names in record.variants.items():
+            records[f"{name}({arguments})"] = dataclasses.replace(record, names=names, variants={})
     return records
 
 
@@ -179,6 +187,8 @@ def _translated(
     longest = max((name.count(".") for name in names), default=0) + 1
     last = {name.rpartition(".")[2] for name in names}
     for key in keys:
+        if unused and key.endswith(unused):
+            continue
         parts = _module(key.replace("_orig_mod.", "")).split(".")
         if parts[-1] not in last:
             continue
@@ -286,13 +296,15 @@ def _followed_by_norm(model: Model) -> dict[str, str]:
     times as fast.
     """
     pairs = {}
-    previous = None
+    previous, channels = None, 0
     for name, module in model.named_modules():
         is_norm = isinstance(getattr(module, "running_var", None), Tensor)
-        if is_norm and previous is not None:
+        if is_norm and previous is not None and len(cast(Tensor, module.running_var)) == channels:
             pairs[previous] = name
-        if is_norm or isinstance(module, nn.modules.conv._ConvNd):
-            previous = None if is_norm else name
+        if is_norm:
+            previous = None
+        elif isinstance(module, nn.modules.conv._ConvNd):
+            previous, channels = name, module.out_channels
     return pairs
 
 

@@ -1,0 +1,97 @@
+import dataclasses
+import hashlib
+
+import pytest
+import torch
+
+from dichoseg import create_model, load_model
+from dichoseg.models.birefnet import names_of
+from dichoseg.records import Weights
+from dichoseg.weights import load_weights, unstated
+from dichoseg.weights.sources import Source
+
+BACKBONE = {"backbone": "pvt_v2_b0"}
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    """A file in the authors' keys, in half precision behind two wrappers, and its model."""
+    torch.manual_seed(0)
+    model = create_model("birefnet", **BACKBONE, patch_order="columns").eval()
+    theirs = {own: name for name, own in names_of("pvt_v2_b0").items()}
+    state = {}
+    for key, value in model.state_dict().items():
+        module, _, leaf = key.rpartition(".")
+        value.copy_(value.half())
+        half = value.half() if value.is_floating_point() else value
+        state[f"module._orig_mod.{theirs[module]}.{leaf}"] = half
+    path = tmp_path_factory.mktemp("foreign") / "BiRefNet.pth"
+    torch.save(state, path)
+    return path, model
+
+
+@pytest.fixture
+def record(foreign, monkeypatch):
+    """A record of that file, found by its checksum."""
+    path, _ = foreign
+    record = Weights(
+        name="of-test",
+        network="birefnet(backbone='pvt_v2_b0', patch_order='columns')",
+        file="BiRefNet.pth",
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        bytes=path.stat().st_size,
+    )
+    others = [dataclasses.replace(record, name="other", sha256="0" * 64), dataclasses.replace(record, network="u2net")]
+    monkeypatch.setattr(unstated, "list_weights", lambda: {one.name: one for one in (*others, record)})
+    return record
+
+
+@pytest.mark.parametrize("load", [load_model, lambda path: create_model("birefnet", **BACKBONE, weights=path)])
+def test_error_unknown_file(foreign, load):
+    with pytest.raises(ValueError, match="patch_order: 'columns' if .*November 2024.*, 'rows' if later; create_model"):
+        load(foreign[0])
+
+
+def test_error_load_weights_into_a_model_that_does_not_say(foreign):
+    with pytest.raises(ValueError, match="patch_order"):
+        load_weights(create_model("birefnet", **BACKBONE), foreign[0])
+
+
+def test_value_given(foreign):
+    path, model = foreign
+    loaded = create_model("birefnet", **BACKBONE, patch_order="columns", weights=path).eval()
+    image = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        assert torch.equal(loaded.logits(image), model.logits(image))
+        rows = create_model("birefnet", **BACKBONE, patch_order="rows", weights=path).eval()
+        assert not torch.allclose(rows.logits(image), model.logits(image), atol=1e-3)
+
+
+@pytest.mark.usefixtures("record")
+def test_value_known_by_its_checksum(foreign):
+    path, _ = foreign
+    assert load_model(path).recipe == {**BACKBONE, "patch_order": "columns", "name": "birefnet"}
+    assert create_model("birefnet", **BACKBONE, weights=path).recipe["patch_order"] == "columns"
+    with pytest.raises(ValueError, match="needs patch_order='columns'; got 'rows'"):
+        create_model("birefnet", **BACKBONE, patch_order="rows", weights=path)
+
+
+def test_value_record_of_a_name(foreign, record):
+    found = Source(foreign[0], record=record)
+    assert unstated.unstated_arguments("birefnet", {}, found) == {"patch_order": "columns"}
+    assert unstated.unstated_arguments(record.network, {}, found) == {}
+    assert unstated.unstated_arguments("u2net", {}, found) == {}
+    assert unstated.unstated_arguments("birefnet", {}, found, {"recipe": None}) == {}
+
+
+def test_value_known_record(foreign, record, tmp_path):
+    assert unstated.known_record(foreign[0], "birefnet") == record
+    assert unstated.known_record(foreign[0], "isnet") is None
+    other = tmp_path / "other.pth"
+    other.write_bytes(b"other")
+    assert unstated.known_record(other, "birefnet") is None
+
+
+def test_error_names_the_backbone_of_the_file(foreign):
+    with pytest.raises(ValueError, match="it holds birefnet\\(backbone='pvt_v2_b0'\\)"):
+        create_model("birefnet", backbone="pvt_v2_b1", patch_order="rows", weights=foreign[0])
