@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from ..records import Weights
 from ..registry import components
+from .birefnet_records import RECORDS as BIREFNET
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ _RMBG = Weights(
     purpose="general, products",
 )
 
-RECORDS = (
+RECORDS: tuple[Weights, ...] = (
     _GENERAL_USE,
     dataclasses.replace(
         _GENERAL_USE,
@@ -173,6 +174,7 @@ RECORDS = (
         sha256="8cafcf770b06757c4eaced21b1a88e57fd2b66de01b8045f35f01535ba742e0f",
         bytes=176_153_355,
     ),
+    *BIREFNET,
 )
 """dichoseg's own weights. A name never changes its meaning: better weights get a new name."""
 _BY_NAME = {record.name: record for record in RECORDS}

@@ -43,12 +43,12 @@ def looks_like(stored: StoredWeights) -> tuple[str | None, bool]:
 
 
 def _candidates(stored: StoredWeights) -> list[str]:
-    """Return the networks whose names explain some of a file's keys, the best first."""
+    """Return the networks at least half of whose names the file has, the best first."""
     is_numbered = any(layer.name is None for layer in stored.layers)
     scores = {}
     for name, record in published_records().items():
         explained, absent = _coverage(stored, record)
-        if explained or (is_numbered and record.in_order):
+        if explained >= absent or (is_numbered and record.in_order):
             scores[name] = explained - absent
     return sorted(scores, key=lambda name: -scores[name])
 
