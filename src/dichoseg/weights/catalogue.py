@@ -14,7 +14,11 @@ logger = logging.getLogger(__name__)
 
 DEFAULT = "isnet-general-use"
 """Default weights, for photographs of any subject."""
-ALIASES = {"u2net_human_seg": "u2net-human"}
+ALIASES = {
+    "u2net_human_seg": "u2net-human",
+    "birefnet-general": "birefnet",
+    "birefnet-general-lite": "birefnet-lite",
+}
 """rembg's names that differ from ours -> ours."""
 
 _REMBG = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"

@@ -50,7 +50,8 @@ def unstated_arguments(
         elif config is None and argument not in given:
             raise ValueError(
                 f"{found.file} holds weights of {wanted.name}, but neither it nor a record says their {argument}: "
-                f"{hint}; create_model({wanted.name!r}, {argument}=..., weights=...)"
+                f"{hint}; create_model({wanted.name!r}, {argument}=..., weights=...), or convert_weights with "
+                f'name="{wanted.name}({argument}=...)"'
             )
     return arguments
 
