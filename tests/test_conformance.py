@@ -9,7 +9,7 @@ import pytest
 
 from dichoseg import FeatureInfo, create_model, list_components, load_component
 from dichoseg.blocks import spatial_size
-from dichoseg.decoders import EdgeGuidedDecoder
+from dichoseg.decoders import EdgeGuidedDecoder, PyramidDecoder
 from dichoseg.encoders import TimmEncoder
 from dichoseg.heads import GradientHeads
 from dichoseg.masks import edge_band
@@ -42,8 +42,15 @@ def predict_gradients(image):
 BUILT = {
     ("encoders", "timm"): functools.partial(TimmEncoder, "test_resnet"),  # it needs a name
     ("decoders", "edge_guided"): narrow_edge_guided,  # as published it has 100 million weights
+    ("decoders", "pyramid"): functools.partial(PyramidDecoder, width=8, base_size=64),  # slow in bfloat16
 }
+FEW = [
+    FeatureInfo((4, 4, 8, 8, 12, 12), (2, 4, 8, 16, 32, 64)),
+    FeatureInfo((4, 8, 12, 16), (4, 8, 16, 32)),
+    FeatureInfo((6, 8), (4, 16)),
+]
 OPTIONS = {
+    ("decoders", "pyramid"): {"feature_infos": FEW},  # its many layers are slow to trace
     # deformable convolution is slow at fine strides
     ("decoders", "bilateral_reference"): {
         "feature_infos": [
@@ -59,6 +66,7 @@ OPTIONS = {
     ("models", "birefnet"): {"size": (33, 49), "side": 64},  # large
     ("models", "egnet_resnet50"): {"size": (33, 49), "side": 48},  # large; its coarsest stride is 16
     ("models", "egnet_vgg16"): {"size": (33, 49), "side": 64},  # its coarsest is 32
+    ("models", "inspyrenet"): {"size": (33, 49), "side": 64},  # large
 }
 
 
