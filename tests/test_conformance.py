@@ -13,6 +13,7 @@ from dichoseg.decoders import EdgeGuidedDecoder, PyramidDecoder
 from dichoseg.encoders import TimmEncoder
 from dichoseg.heads import GradientHeads
 from dichoseg.masks import edge_band
+from dichoseg.models import MultiViewSegmenter
 from dichoseg.testing import (
     check_augmentation,
     check_decoder,
@@ -39,6 +40,11 @@ def predict_gradients(image):
     return GradientHeads(info)(draw_features(info, spatial_size(image)), spatial_size(image))
 
 
+def predict_views(image):
+    """A prediction of a model with several views."""
+    return MultiViewSegmenter(TimmEncoder("test_resnet"), width=8)(image)
+
+
 BUILT = {
     ("encoders", "timm"): functools.partial(TimmEncoder, "test_resnet"),  # it needs a name
     ("decoders", "edge_guided"): narrow_edge_guided,  # as published it has 100 million weights
@@ -63,10 +69,12 @@ OPTIONS = {
     ("losses", "edge_map_bce"): {"answer": edge_band},  # wants the edges
     ("objectives", "birefnet"): {"predict": predict_gradients},
     ("objectives", "gradient_supervision"): {"predict": predict_gradients},
+    ("objectives", "mvanet"): {"predict": predict_views},
     ("models", "birefnet"): {"size": (33, 49), "side": 64},  # large
     ("models", "egnet_resnet50"): {"size": (33, 49), "side": 48},  # large; its coarsest stride is 16
     ("models", "egnet_vgg16"): {"size": (33, 49), "side": 64},  # its coarsest is 32
     ("models", "inspyrenet"): {"size": (33, 49), "side": 64},  # large
+    ("models", "mvanet"): {"size": (33, 49), "side": 64},  # large
 }
 
 

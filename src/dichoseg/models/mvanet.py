@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from .. import encoders
+from .. import encoders, models
 from ..records import Names, Published
 from .birefnet import _swin_names
-from .multi_view import MultiViewSegmenter
 
 
-def mvanet(*, pretrained: bool = False) -> MultiViewSegmenter:
+def mvanet(*, pretrained: bool = False) -> models.MultiViewSegmenter:
     """Build MVANet (arXiv:2404.07445): a Swin-B for four close-ups and the distant view of an image.
 
     Args:
         pretrained: Whether the backbone starts from ImageNet weights, which timm downloads.
     """
-    return MultiViewSegmenter(encoders.SwinEncoder("base", embedding=True, pretrained=pretrained))
+    return models.MultiViewSegmenter(encoders.SwinEncoder("base", embedding=True, pretrained=pretrained))
 
 
 def _names() -> Names:
