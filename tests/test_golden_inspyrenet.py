@@ -131,8 +131,10 @@ def test_value_wide_res2net(fill):
     wanted = golden("res2net50_backbone_64x1088")
     encoder = create_model("inspyrenet", backbone="res2net50").encoder.eval()
     encoder.load_state_dict(
-        {f"backbone.{key}": torch.from_numpy(np.array(fill(f"backbone.{key}", value.shape)))
-         for key, value in encoder.backbone.state_dict().items()}
+        {
+            f"backbone.{key}": torch.from_numpy(np.array(fill(f"backbone.{key}", value.shape)))
+            for key, value in encoder.backbone.state_dict().items()
+        }
     )
     with torch.no_grad():
         features = encoder(wanted["x"])

@@ -55,4 +55,6 @@ def test_value_published_network(model):
 
 
 def test_value_every_module_of_the_authors():
-    assert set(MVANET.names) == {key.rpartition(".")[0] for key, _, dtype in KEYS if "relative_position_index" not in key}
+    assert set(MVANET.names) == {
+        key.rpartition(".")[0] for key, _, dtype in KEYS if "relative_position_index" not in key
+    }

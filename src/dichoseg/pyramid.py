@@ -74,13 +74,11 @@ def _filtered(maps: Tensor, *, factor: int, stride: int) -> Tensor:
 def ellipse(width: int) -> list[int]:
     """Return the row widths of an ellipse in a square of odd `width`, as OpenCV draws it: odd and centered."""
     radius = width // 2
-    return [
-        2 * round(radius * math.sqrt((radius**2 - row**2) / radius**2)) + 1 for row in range(-radius, radius + 1)
-    ]
+    return [2 * round(radius * math.sqrt((radius**2 - row**2) / radius**2)) + 1 for row in range(-radius, radius + 1)]
 
 
 def transition(probability: Tensor, width: int) -> Tensor:
-    """Mark pixels with values more than 0.5 apart in the ellipse of `width` pixels around them: 0 or 1, (B, 1, H, W)."""
+    """Mark pixels (0 or 1) with values more than 0.5 apart in the ellipse of `width` pixels around them."""
     return (_dilated(probability, width) + _dilated(-probability, width) > 0.5).to(probability.dtype)
 
 

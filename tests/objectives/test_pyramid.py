@@ -29,7 +29,9 @@ def test_value_consistent_logits_cost_nothing():
 
 def test_gradient_reaches_the_coarser_logits_only():
     logits, side = (torch.randn(1, 1, size, size, requires_grad=True) for size in (16, 8))
-    PyramidConsistency().terms(Prediction(logits, (side,)), Target(torch.zeros(1, 1, 16, 16)))["consistency_1"].backward()
+    PyramidConsistency().terms(Prediction(logits, (side,)), Target(torch.zeros(1, 1, 16, 16)))[
+        "consistency_1"
+    ].backward()
     assert logits.grad is None
     assert side.grad.abs().sum() == pytest.approx(1)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 
-
 from ..contracts import Encoder, FeatureInfo, Features, Image
 from .timm_backbone import TimmEncoder
 

@@ -105,5 +105,7 @@ INSPYRENET = Published(
     names=names_of("swin_b"),
     unused=("relative_position_index", "backbone.fc.weight", "backbone.fc.bias"),
     variants={"backbone='res2net50'": names_of("res2net50")},
-    unstated={"base_size": "the size that they were trained with, (1024, 1024) for ckpt_base.pth, (384, 384) for ckpt_fast.pth"},
+    unstated={
+        "base_size": "the size they were trained with, (1024, 1024) for ckpt_base.pth, (384, 384) for ckpt_fast.pth"
+    },
 )

@@ -102,7 +102,9 @@ class MultiViewSegmenter(Model):
         height, width = spatial_size(image)
         distant = resize(image, (height // 2, width // 2))
         views = torch.cat([quadrants(image), distant[None]])  # (5, B, C, H / 2, W / 2)
-        features = [layer(feature) for layer, feature in zip(self.inputs, self.encoder(views.flatten(0, 1)), strict=True)]
+        features = [
+            layer(feature) for layer, feature in zip(self.inputs, self.encoder(views.flatten(0, 1)), strict=True)
+        ]
         current = features[-1].unflatten(0, views.shape[:2])
         before = current[4]
         current = self.localization(current)
