@@ -78,3 +78,10 @@ def test_value_blend_takes_details_at_borders_only():
     added = blend(coarsest, [detail])[-1] - expand(coarsest)
     assert added[..., 8].min() == 1
     assert added[..., 15].abs().max() == 0
+
+
+def test_error_tiny_maps():
+    with pytest.raises(ValueError, match="got 3 by 8"):
+        reduce(torch.zeros(1, 1, 3, 8))
+    with pytest.raises(ValueError, match="got 16 by 2"):
+        expand(torch.zeros(1, 1, 8, 1))

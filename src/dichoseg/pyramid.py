@@ -66,6 +66,11 @@ def laplacian_pyramid(maps: Tensor, levels: int) -> list[Tensor]:
 
 def _filtered(maps: Tensor, *, factor: int, stride: int) -> Tensor:
     """Apply the Gaussian, times a factor, to each channel; its values are rounded to float32, as published."""
+    height, width = spatial_size(maps)
+    if min(height, width) <= _RADIUS:
+        raise ValueError(
+            f"a pyramid needs levels of at least 4 pixels a side, got {height} by {width}: use larger images"
+        )
     kernel = factor * torch.tensor(_KERNEL, dtype=torch.float32, device=maps.device).to(maps.dtype)
     kernel = kernel.expand(maps.shape[1], 1, -1, -1)
     return F.conv2d(F.pad(maps, [_RADIUS] * 4, mode="reflect"), kernel, stride=stride, groups=maps.shape[1])

@@ -30,7 +30,12 @@ def is_much_larger(height: int, width: int, size: tuple[int, int]) -> bool:
 
 
 def sharpened(
-    image: Tensor, probability: Tensor, predict: Callable[[Tensor], Tensor], *, size: tuple[int, int]
+    image: Tensor,
+    probability: Tensor,
+    predict: Callable[[Tensor], Tensor],
+    *,
+    size: tuple[int, int],
+    everywhere: bool = False,
 ) -> Tensor:
     """Refine a map along the border between foreground and background, at the photograph's own resolution.
 
@@ -47,6 +52,8 @@ def sharpened(
         probability: Map of the whole photograph, (1, 1, H, W) in [0, 1].
         predict: Function from a view (1, C, h, w) to its map (1, 1, h, w).
         size: Height and width of the network's input, in pixels.
+        everywhere: Whether to predict all views, and to change the map wherever they agree with it, not only near the
+            border: for thin structures that the first map misses.
 
     Returns:
         Map with refined borders, (1, 1, H, W) in [0, 1].
@@ -58,6 +65,7 @@ def sharpened(
     reach = max(3, round(BAND * max(size)))  # in pixels of the network's input
     border = edge_band(_downscale(probability, ratio), 2 * reach + 1)
     band = resize(_mean(border, reach // 2), (height, width))  # soft, so that the change ends gradually
+    band = torch.ones_like(band) if everywhere else band
     view_height, view_width = min(size[0], height), min(size[1], width)
     change, weight = torch.zeros_like(probability), torch.zeros_like(probability)
     for top in _starts(view_height, height):
