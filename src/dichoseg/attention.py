@@ -194,7 +194,7 @@ class ObjectContext(nn.Module):
     def _context(self, features: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys and values of the regions, (B, regions, out)."""
         batch, channels = features.shape[:2]
-        dtype = self.key[0].conv.weight.dtype
+        dtype = next(self.key.parameters()).dtype
         with full_precision(resize(features, self.size), regions) as (features, regions):
             pixels = features.reshape(batch, -1, channels)  # (B, N, C), not transposed
             context = (regions.flatten(2) @ pixels).to(dtype)  # (B, regions, C)

@@ -43,7 +43,7 @@ def test_value_aligned_stays_in_place(levels):
     assert place((found[0, 0] > 0).float()) == pytest.approx((255, 239), abs=0.1)
     shifted = blend_logits(low, wanted, details, aligned=False)
     shift = (2**levels - 1) / 2  # 3.5 pixels with three levels
-    assert place((shifted[0, 0] > 0).float()) == pytest.approx((255 - shift, 239 - shift), abs=0.2)
+    assert place((shifted[0, 0] > 0).float()) == pytest.approx((255 - shift, 239 - shift), abs=0.3)
 
 
 def test_value_low_decides_far_from_the_border():

@@ -75,18 +75,25 @@ def sharpened(
                 finer, coarse = predict(image[view]), probability[view]
                 fading = _fade(top, view_height, height).view(-1, 1) * _fade(left, view_width, width)
                 fading = fading.to(finer.device)
-                change[view] += fading * _agreement(finer, coarse, ratio, reach) * (finer - coarse)
+                change[view] += (
+                    fading * _agreement(finer, coarse, ratio, reach, of_both=not everywhere) * (finer - coarse)
+                )
                 weight[view] += fading
     return probability + change / weight.clamp(min=1) * band
 
 
-def _agreement(finer: Tensor, coarse: Tensor, ratio: float, reach: int) -> Tensor:
-    """Return how far a view is trusted, in [0, 1]: how well it confirms the certain pixels around each pixel."""
+def _agreement(finer: Tensor, coarse: Tensor, ratio: float, reach: int, *, of_both: bool) -> Tensor:
+    """Return how far a view is trusted, in [0, 1]: how well it confirms the certain pixels around each pixel.
+
+    With `of_both`, it must confirm foreground and background, as there are near a border; else what there is.
+    """
     seen, known = _downscale(finer, ratio), _downscale(coarse, ratio)
-    error = torch.zeros_like(seen)
-    for certain, wrong in ((known > CERTAIN, 1 - seen), (known < 1 - CERTAIN, seen)):
-        fraction = _mean(certain.to(seen), 2 * reach)
-        error = error.maximum((_mean(certain * wrong, 2 * reach) + UNSEEN) / (fraction + UNSEEN))
+    kinds = [(known > CERTAIN, 1 - seen), (known < 1 - CERTAIN, seen)]
+    fractions = torch.stack([_mean(certain.to(seen), 2 * reach) for certain, _ in kinds])
+    wrong = torch.stack([_mean(certain * error, 2 * reach) for certain, error in kinds])
+    if not of_both:
+        fractions, wrong = fractions.sum(dim=0, keepdim=True), wrong.sum(dim=0, keepdim=True)
+    error = ((wrong + UNSEEN) / (fractions + UNSEEN)).amax(dim=0)
     agreement = _mean((2 - error / TOLERANCE).clamp(0, 1), reach // 2)
     return resize(agreement, (finer.shape[-2], finer.shape[-1]))
 
