@@ -9,10 +9,11 @@ import pytest
 
 from dichoseg import FeatureInfo, create_model, list_components, load_component
 from dichoseg.blocks import spatial_size
-from dichoseg.decoders import EdgeGuidedDecoder
+from dichoseg.decoders import EdgeGuidedDecoder, PyramidDecoder
 from dichoseg.encoders import TimmEncoder
 from dichoseg.heads import GradientHeads
 from dichoseg.masks import edge_band
+from dichoseg.models import MultiViewSegmenter
 from dichoseg.testing import (
     check_augmentation,
     check_decoder,
@@ -39,11 +40,28 @@ def predict_gradients(image):
     return GradientHeads(info)(draw_features(info, spatial_size(image)), spatial_size(image))
 
 
+def small_views():
+    return MultiViewSegmenter(TimmEncoder("test_resnet"), width=8)
+
+
+def predict_views(image):
+    """A prediction of a model with several views."""
+    return small_views()(image)
+
+
 BUILT = {
     ("encoders", "timm"): functools.partial(TimmEncoder, "test_resnet"),  # it needs a name
     ("decoders", "edge_guided"): narrow_edge_guided,  # as published it has 100 million weights
+    ("models", "mvanet"): small_views,  # with its Swin-B, on five views, it takes minutes
+    ("decoders", "pyramid"): functools.partial(PyramidDecoder, width=8, base_size=64),  # slow in bfloat16
 }
+FEW = [
+    FeatureInfo((4, 4, 8, 8, 12, 12), (2, 4, 8, 16, 32, 64)),
+    FeatureInfo((4, 8, 12, 16), (4, 8, 16, 32)),
+    FeatureInfo((6, 8), (4, 16)),
+]
 OPTIONS = {
+    ("decoders", "pyramid"): {"feature_infos": FEW},  # its many layers are slow to trace
     # deformable convolution is slow at fine strides
     ("decoders", "bilateral_reference"): {
         "feature_infos": [
@@ -56,9 +74,12 @@ OPTIONS = {
     ("losses", "edge_map_bce"): {"answer": edge_band},  # wants the edges
     ("objectives", "birefnet"): {"predict": predict_gradients},
     ("objectives", "gradient_supervision"): {"predict": predict_gradients},
+    ("objectives", "mvanet"): {"predict": predict_views},
     ("models", "birefnet"): {"size": (33, 49), "side": 64},  # large
     ("models", "egnet_resnet50"): {"size": (33, 49), "side": 48},  # large; its coarsest stride is 16
     ("models", "egnet_vgg16"): {"size": (33, 49), "side": 64},  # its coarsest is 32
+    ("models", "inspyrenet"): {"size": (33, 49), "side": 64},  # large
+    ("models", "mvanet"): {"size": (33, 49), "side": 64},
 }
 
 
@@ -114,7 +135,8 @@ def test_value_augmentation(name):
 
 @pytest.mark.parametrize("name", list_components("models"))
 def test_value_model(name):
-    check_model(functools.partial(create_model, name), **OPTIONS.get(("models", name), {}))
+    make = BUILT.get(("models", name)) or functools.partial(create_model, name)
+    check_model(make, **OPTIONS.get(("models", name), {}))
 
 
 def test_value_tables_name_what_is_there():

@@ -24,20 +24,21 @@ PUBLIC = {
     "inference list_components load_component load_model losses metrics models objectives photographs predict "
     "save_model scenes testing training visualize weights",
     "dichoseg.encoders": "CaffeResNet50Encoder ImageReference MultiScaleInput PatchInjectionEncoder RSUEncoder "
-    "SwinEncoder TimmEncoder VGG16Encoder",
+    "Res2NetEncoder SwinEncoder TimmEncoder VGG16Encoder",
     "dichoseg.decoders": "BilateralReferenceDecoder DeconvDecoder DeconvEnlarger EdgeGuidedDecoder FPNDecoder "
-    "RSUDecoder",
-    "dichoseg.heads": "EdgeGuidedHeads FusedHeads GradientHeads RefinedHeads SideHeads",
-    "dichoseg.losses": "BCELoss BalancedBCELoss DiceLoss EdgeBCELoss EdgeMapBCELoss IoULoss MAELoss SSIMLoss "
-    "StructureLoss",
-    "dichoseg.objectives": "DeepSupervision EdgeSupervision GradientSupervision IntermediateSupervision WeightedSum",
+    "PyramidDecoder RSUDecoder",
+    "dichoseg.heads": "EdgeGuidedHeads FusedHeads GradientHeads PyramidHeads RefinedHeads SideHeads",
+    "dichoseg.losses": "BCELoss BalancedBCELoss BorderBCELoss DiceLoss EdgeBCELoss EdgeMapBCELoss IoULoss MAELoss "
+    "PixelIoULoss SSIMLoss StructureLoss",
+    "dichoseg.objectives": "DeepSupervision EdgeSupervision GradientSupervision IntermediateSupervision "
+    "MultiViewSupervision PyramidConsistency PyramidSupervision WeightedSum",
     "dichoseg.augmentations": "BlurPatchesTransform BorderCropTransform Compose KorniaAugmentation RandomApply "
     "RandomBlurPatches RandomBorderCrop RandomCrop RandomElastic RandomRotate90 RandomScaleCrop SeededTransform Steps "
     "cpu_augmentation gpu_augmentation",
     "dichoseg.metrics": "Evaluator OnlineMetrics Pair adaptive_f adaptive_measure adaptive_msiou binary_measure "
     "binary_msiou boundary_iou e_measure f_curve hce mae mean_boundary_accuracy measure_curve mse msiou_curve "
     "s_measure skeleton weighted_f_measure",
-    "dichoseg.models": "GTEncoder Segmenter",
+    "dichoseg.models": "GTEncoder MultiViewSegmenter Segmenter",
     "dichoseg.weights": "ModelCard convert_weights create_model fetch list_weights load_model load_weights resolve "
     "save_model",
     "dichoseg.inference": "Predictor predict",

@@ -111,3 +111,18 @@ def test_gradient_checkpointed_blocks():
 def test_error_variant():
     with pytest.raises(ValueError, match="huge"):
         SwinEncoder("huge")
+
+
+def test_value_embedding_is_a_further_feature():
+    torch.manual_seed(0)
+    plain, embedded = SwinEncoder("tiny").eval(), SwinEncoder("tiny", embedding=True).eval()
+    embedded.load_state_dict(plain.state_dict())
+    assert embedded.feature_info.channels == (96, *plain.feature_info.channels)
+    assert embedded.feature_info.strides == (4, *plain.feature_info.strides)
+    image = torch.randn(1, 3, 65, 97)
+    with torch.no_grad():
+        first, *others = embedded(image)
+        assert all(map(torch.equal, others, plain(image)))
+        norm = first.mean(dim=1)  # of a layer norm that has not learned
+    assert first.shape == (1, 96, 17, 25)
+    assert norm.abs().max() < 1e-5

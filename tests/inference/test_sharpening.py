@@ -101,3 +101,14 @@ def test_error_model_without_a_size(small_isnet):
         Predictor(small_isnet, sharpen=True)
     with pytest.raises(ValueError, match="source='mask'"):
         Predictor(create_model("isnet_gt_encoder"), sharpen=True)
+
+
+def test_value_views_everywhere_find_thin_structures(scene):
+    truth, coarse = scene
+    truth = truth.clone()
+    truth[..., 20:84, 128] = 1  # a hair that the first map has lost
+    near, everywhere = (
+        sharpened(truth, coarse, lambda view: view, size=(SIZE, SIZE), everywhere=wanted) for wanted in (False, True)
+    )
+    assert near[0, 0, 40, 128] == coarse[0, 0, 40, 128]
+    assert everywhere[0, 0, 40, 128] > 0.5

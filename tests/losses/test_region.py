@@ -143,3 +143,15 @@ def test_error_reduction():
         IoULoss(reduction="max")
     with pytest.raises(ValueError, match="smoothing .*-1"):
         IoULoss(smoothing=-1)
+
+
+def test_value_structure_with_zeros_around_the_image():
+    mask = torch.ones(1, 1, 3, 3)
+    logits = torch.zeros(1, 1, 3, 3)
+    logits[..., 1, 1] = 2
+    weight = torch.ones(3, 3)  # of windows of 3 pixels, the corner's has 5 zeros, an edge's 3
+    weight[::2, ::2], weight[1, ::2], weight[::2, 1] = 1 + 5 * 5 / 9, 1 + 5 / 3, 1 + 5 / 3
+    errors, probability = -logits[0, 0].sigmoid().log(), logits[0, 0].sigmoid()
+    overlap = ((weight * probability).sum() + 1) / (weight.sum() + 1)
+    wanted = (weight * errors).sum() / weight.sum() + 1 - overlap
+    torch.testing.assert_close(StructureLoss(width=3, padding="zeros")(logits, mask), wanted)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .deconv import DeconvEnlarger as DeconvEnlarger
     from .edge_guided import EdgeGuidedDecoder as EdgeGuidedDecoder
     from .fpn import FPNDecoder as FPNDecoder
+    from .pyramid import PyramidDecoder as PyramidDecoder
     from .rsu import RSUDecoder as RSUDecoder
 else:
     __getattr__, __dir__ = attach(
@@ -19,6 +20,7 @@ else:
             "deconv": "DeconvDecoder DeconvEnlarger",
             "edge_guided": "EdgeGuidedDecoder",
             "fpn": "FPNDecoder",
+            "pyramid": "PyramidDecoder",
             "rsu": "RSUDecoder",
         },
         moved={"heads": "EdgeGuidedHeads"},

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .image_reference import ImageReference as ImageReference
     from .multi_scale import MultiScaleInput as MultiScaleInput
     from .patch_injection import PatchInjectionEncoder as PatchInjectionEncoder
+    from .res2net import Res2NetEncoder as Res2NetEncoder
     from .rsu import RSUEncoder as RSUEncoder
     from .swin import SwinEncoder as SwinEncoder
     from .timm_backbone import TimmEncoder as TimmEncoder
@@ -21,6 +22,7 @@ else:
             "image_reference": "ImageReference",
             "multi_scale": "MultiScaleInput",
             "patch_injection": "PatchInjectionEncoder",
+            "res2net": "Res2NetEncoder",
             "rsu": "RSUEncoder",
             "swin": "SwinEncoder",
             "timm_backbone": "TimmEncoder",

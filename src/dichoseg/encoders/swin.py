@@ -47,17 +47,28 @@ class SwinEncoder(Encoder):
     Args:
         variant: `"tiny"`, `"small"`, `"base"` or `"large"`: 96, 96, 128 or 192 channels at stride 4.
         drop_path: Probability that training skips the last block for an image; it grows from 0 over the blocks.
+        embedding: Whether to return a fifth feature before the others, also at stride 4: the embedded patches.
         pretrained: Whether to start from ImageNet weights, which timm downloads. The output norms are new.
     """
 
     preprocessing = Preprocessing(mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
-    def __init__(self, variant: Variant = "tiny", *, drop_path: float = 0.2, pretrained: bool = False) -> None:
+    def __init__(
+        self,
+        variant: Variant = "tiny",
+        *,
+        drop_path: float = 0.2,
+        embedding: bool = False,
+        pretrained: bool = False,
+    ) -> None:
         super().__init__()
         size = SIZES[choice("variant", variant, get_args(Variant))]
         self.window = size.window
         channels = [size.channels * 2**stage for stage in range(4)]
-        self.feature_info = FeatureInfo(channels, [PATCH * 2**stage for stage in range(4)])
+        strides = [PATCH * 2**stage for stage in range(4)]
+        self.embedding = embedding
+        first = 0 if embedding else 1
+        self.feature_info = FeatureInfo([channels[0], *channels][first:], [PATCH, *strides][first:])
         self.embed = nn.Conv2d(3, channels[0], kernel_size=PATCH, stride=PATCH)
         self.embed_norm = nn.LayerNorm(channels[0])
         last = sum(size.depths) - 1
@@ -82,11 +93,11 @@ class SwinEncoder(Encoder):
             self.load_state_dict(_pretrained(size.timm_name), strict=False)
 
     def forward(self, image: Image) -> Features:
-        """(B, 3, H, W) -> four features, each side rounded up."""
+        """(B, 3, H, W) -> the features, each side rounded up."""
         height, width = image.shape[-2:]
         image = F.pad(image, (0, -width % PATCH, 0, -height % PATCH))
         tokens = self.embed_norm(self.embed(image).permute(0, 2, 3, 1))  # (B, h, w, C)
-        features = []
+        features = [tokens.permute(0, 3, 1, 2).contiguous()] if self.embedding else []
         for index, (blocks, norm) in enumerate(zip(self.stages, self.norms, strict=True)):
             if index:
                 tokens = self.merges[index - 1](tokens)

@@ -7,6 +7,7 @@ from .._lazy import attach
 if TYPE_CHECKING:
     from .edge_guided import EdgeGuidedHeads as EdgeGuidedHeads
     from .gradient import GradientHeads as GradientHeads
+    from .pyramid import PyramidHeads as PyramidHeads
     from .refined import RefinedHeads as RefinedHeads
     from .side import FusedHeads as FusedHeads
     from .side import SideHeads as SideHeads
@@ -16,6 +17,7 @@ else:
         {
             "edge_guided": "EdgeGuidedHeads",
             "gradient": "GradientHeads",
+            "pyramid": "PyramidHeads",
             "refined": "RefinedHeads",
             "side": "FusedHeads SideHeads",
         },

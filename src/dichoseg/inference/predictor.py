@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor, nn
 
+from ..blocks import spatial_size
 from ..checking import choice
 from ..contracts import Model, unwrapped
 from ..data.decoding import image_tensor, open_image, read_image, read_mask, upright
@@ -23,8 +24,9 @@ from ..runtime.device import Precision, usable_device
 from ..runtime.memory import lacking_on_cpu
 from ..weights.catalogue import DEFAULT, resolve
 from ..weights.loading import load_model
+from .blending import Detail, blend_logits, larger_input
 from .prepare import prepare_for_inference
-from .sharpening import sharpened
+from .sharpening import is_much_larger, sharpened
 
 Photograph: TypeAlias = (
     str | Path | bytes | bytearray | memoryview | IO[bytes] | PillowImage.Image | NDArray[Any] | Tensor
@@ -50,9 +52,12 @@ class Predictor:
         normalize: `"minmax"` stretches each map to [0, 1], the last step of IS-Net's and U²-Net's published scripts; a
             constant map becomes zeros. It turns the faint map of a photograph without foreground into a mask.
         flips: Whether to average the map with that of the mirrored photograph, which takes twice the time.
-        sharpen: Whether to refine the border between foreground and background at the photograph's own resolution, if
-            it is at least 1.5 times as large as the network's input (see `dichoseg.inference.sharpening`). Each view
-            takes the time of one more photograph; a photograph of 12 megapixels has 10 to 20 views.
+        detail: Refinement of photographs at least 1.5 times as large as the network's input. `"borders"` predicts views
+            at the photograph's own resolution along the border between foreground and background, `"views"` everywhere
+            (see `dichoseg.inference.sharpening`); each view takes the time of one more photograph, and a photograph of
+            12 megapixels has 10 to 20 along its border. `"blend"` predicts it once more as a whole at a larger size,
+            and adds the details near the border (see `dichoseg.inference.blending`).
+        sharpen: The same as `detail="borders"`.
         compile: Whether to compile the network with `torch.compile` at the first photograph, which takes about a
             minute.
     """
@@ -66,6 +71,7 @@ class Predictor:
         size: int | tuple[int, int] | None = None,
         normalize: Literal["minmax"] | None = None,
         flips: bool = False,
+        detail: Detail | None = None,
         sharpen: bool = False,
         compile: bool = False,
     ) -> None:
@@ -75,15 +81,20 @@ class Predictor:
             "size": size,
             "normalize": normalize,
             "flips": flips,
+            "detail": detail,
             "sharpen": sharpen,
             "compile": compile,
         }
         self._source = model = unwrapped(model)
         preprocessing = model.preprocessing.with_size(size)
         choice("normalize", normalize, (None, "minmax"))
-        if sharpen and (preprocessing.size is None or preprocessing.source == "mask"):
+        choice("detail", detail, (None, "blend", "views", "borders"))
+        if sharpen and detail not in (None, "borders"):
+            raise ValueError(f"sharpen=True is detail='borders'; got detail={detail!r} with it")
+        self.detail: Detail | None = "borders" if sharpen else detail
+        if self.detail and (preprocessing.size is None or preprocessing.source == "mask"):
             raise ValueError(
-                "sharpen needs a model that takes images at a fixed size; this one has "
+                f"{'sharpen' if sharpen else 'detail'} needs a model that takes images at a fixed size; this one has "
                 f"source={preprocessing.source!r} and size={preprocessing.size}"
             )
         self.device = next(model.parameters()).device if device is None else usable_device(device)
@@ -91,7 +102,6 @@ class Predictor:
         self.model.preprocessing = preprocessing
         self.normalize = normalize
         self.flips = flips
-        self.sharpen = sharpen
         self.dtype = next(self.model.parameters()).dtype
         self._turn = threading.Lock()  # some timm networks keep features between the calls of their layers
         self._logits = torch.compile(self.model.logits) if compile else self.model.logits
@@ -142,10 +152,14 @@ class Predictor:
     @torch.inference_mode()
     def _map(self, photograph: Photograph) -> Map:
         image = _as_tensor(photograph, self.model.preprocessing).to(self.device)[None]  # (1, C, H, W)
-        probability = self._predict_whole(image)
         size = self.model.preprocessing.height_width
-        if self.sharpen and size is not None:
-            probability = sharpened(image, probability, self._predict_whole, size=size)
+        if self.detail is None or size is None or not is_much_larger(image.shape[-2], image.shape[-1], size):
+            probability = self._predict_whole(image)
+        elif self.detail == "blend":
+            probability = self._blended(image)
+        else:
+            whole, everywhere = self._predict_whole(image), self.detail == "views"
+            probability = sharpened(image, whole, self._predict_whole, size=size, everywhere=everywhere)
         if not probability.isfinite().all():
             raise ValueError("the map is not finite: the model's weights or the photograph's values are broken")
         if self.normalize == "minmax":
@@ -161,6 +175,23 @@ class Predictor:
         if self.flips:
             probability = (probability + self.probability(net_input.flip(3)).flip(3)) / 2
         return preprocessing.restore(probability, image.shape[-2], image.shape[-1]).clamp(0, 1)
+
+    def _blended(self, image: Tensor) -> Tensor:
+        """Predict a whole image like `_predict_whole`, and once more at a larger size, for its details."""
+        (height, width), small = image.shape[-2:], self.model.preprocessing
+        large = larger_input(small, height, width)
+        maps = []
+        for flip in (False, True) if self.flips else (False,):
+            inputs = [each.normalize(each.resize(image)).to(self.dtype) for each in (small, large)]
+            inputs = [each.flip(3) if flip else each for each in inputs]
+            inputs = [each.contiguous(memory_format=torch.channels_last) for each in inputs]
+            with self._turn:
+                low, high = self._logits(inputs[0]).float(), self.model(inputs[1])
+            low, detailed = (each.flip(3) if flip else each for each in (low, high.logits.float()))
+            details = [each.flip(3) if flip else each for each in high.extras.get("details", ())]
+            low = small.restore(low, *spatial_size(detailed))
+            maps.append(blend_logits(low, detailed, details).sigmoid())
+        return large.restore(torch.stack(maps).mean(dim=0), height, width).clamp(0, 1)
 
     def probability(self, net_input: Tensor) -> Tensor:
         """Run the network on a normalized input (B, C, H, W) in `dtype`; return float32 probabilities (B, 1, H, W)."""

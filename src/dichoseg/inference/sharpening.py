@@ -30,7 +30,12 @@ def is_much_larger(height: int, width: int, size: tuple[int, int]) -> bool:
 
 
 def sharpened(
-    image: Tensor, probability: Tensor, predict: Callable[[Tensor], Tensor], *, size: tuple[int, int]
+    image: Tensor,
+    probability: Tensor,
+    predict: Callable[[Tensor], Tensor],
+    *,
+    size: tuple[int, int],
+    everywhere: bool = False,
 ) -> Tensor:
     """Refine a map along the border between foreground and background, at the photograph's own resolution.
 
@@ -47,6 +52,8 @@ def sharpened(
         probability: Map of the whole photograph, (1, 1, H, W) in [0, 1].
         predict: Function from a view (1, C, h, w) to its map (1, 1, h, w).
         size: Height and width of the network's input, in pixels.
+        everywhere: Whether to predict all views, and to change the map wherever they agree with it, not only near the
+            border: for thin structures that the first map misses.
 
     Returns:
         Map with refined borders, (1, 1, H, W) in [0, 1].
@@ -58,6 +65,7 @@ def sharpened(
     reach = max(3, round(BAND * max(size)))  # in pixels of the network's input
     border = edge_band(_downscale(probability, ratio), 2 * reach + 1)
     band = resize(_mean(border, reach // 2), (height, width))  # soft, so that the change ends gradually
+    band = torch.ones_like(band) if everywhere else band
     view_height, view_width = min(size[0], height), min(size[1], width)
     change, weight = torch.zeros_like(probability), torch.zeros_like(probability)
     for top in _starts(view_height, height):
@@ -67,18 +75,25 @@ def sharpened(
                 finer, coarse = predict(image[view]), probability[view]
                 fading = _fade(top, view_height, height).view(-1, 1) * _fade(left, view_width, width)
                 fading = fading.to(finer.device)
-                change[view] += fading * _agreement(finer, coarse, ratio, reach) * (finer - coarse)
+                change[view] += (
+                    fading * _agreement(finer, coarse, ratio, reach, of_both=not everywhere) * (finer - coarse)
+                )
                 weight[view] += fading
     return probability + change / weight.clamp(min=1) * band
 
 
-def _agreement(finer: Tensor, coarse: Tensor, ratio: float, reach: int) -> Tensor:
-    """Return how far a view is trusted, in [0, 1]: how well it confirms the certain pixels around each pixel."""
+def _agreement(finer: Tensor, coarse: Tensor, ratio: float, reach: int, *, of_both: bool) -> Tensor:
+    """Return how far a view is trusted, in [0, 1]: how well it confirms the certain pixels around each pixel.
+
+    With `of_both`, it must confirm foreground and background, as there are near a border; else what there is.
+    """
     seen, known = _downscale(finer, ratio), _downscale(coarse, ratio)
-    error = torch.zeros_like(seen)
-    for certain, wrong in ((known > CERTAIN, 1 - seen), (known < 1 - CERTAIN, seen)):
-        fraction = _mean(certain.to(seen), 2 * reach)
-        error = error.maximum((_mean(certain * wrong, 2 * reach) + UNSEEN) / (fraction + UNSEEN))
+    kinds = [(known > CERTAIN, 1 - seen), (known < 1 - CERTAIN, seen)]
+    fractions = torch.stack([_mean(certain.to(seen), 2 * reach) for certain, _ in kinds])
+    wrong = torch.stack([_mean(certain * error, 2 * reach) for certain, error in kinds])
+    if not of_both:
+        fractions, wrong = fractions.sum(dim=0, keepdim=True), wrong.sum(dim=0, keepdim=True)
+    error = ((wrong + UNSEEN) / (fractions + UNSEEN)).amax(dim=0)
     agreement = _mean((2 - error / TOLERANCE).clamp(0, 1), reach // 2)
     return resize(agreement, (finer.shape[-2], finer.shape[-1]))
 

@@ -9,7 +9,9 @@ from .edge import BalancedBCELoss as BalancedBCELoss
 from .edge import EdgeBCELoss as EdgeBCELoss
 from .edge import EdgeMapBCELoss as EdgeMapBCELoss
 from .pixel import BCELoss as BCELoss
+from .pixel import BorderBCELoss as BorderBCELoss
 from .pixel import MAELoss as MAELoss
+from .pixel import PixelIoULoss as PixelIoULoss
 from .region import DiceLoss as DiceLoss
 from .region import IoULoss as IoULoss
 from .region import StructureLoss as StructureLoss

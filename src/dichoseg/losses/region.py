@@ -13,6 +13,7 @@ from ..checking import choice, number, whole
 from ..contracts import Logits, Mask
 
 Reduction: TypeAlias = Literal["mean", "sum"]
+WindowPadding: TypeAlias = Literal["none", "zeros"]
 
 
 class IoULoss(nn.Module):
@@ -79,29 +80,37 @@ class StructureLoss(nn.Module):
     divided by sum(w), not by sum(w - 1), which is 0 without a border; and 1 (one pixel) is added, as in its code.
     Differs from the code, which averages the cross-entropy before weighting it (`reduce='none'` gives a mean in
     PyTorch), which makes it the plain cross-entropy, and whose windows count pixels outside of the image as
-    background; here, as in the paper's formula, windows end at the image's border.
+    background; here, as in the paper's formula, windows end at the image's border by default.
 
     Args:
         width: Side of the window, in pixels of the mask. Odd, at least 3. The default was published for images of
             352 pixels.
         border_weight: Strength of the weighting, gamma in the paper.
+        padding: `"none"` ends windows at the image's border; with `"zeros"`, pixels outside of the image count as
+            background, as in the code of MVANet (arXiv:2404.07445).
     """
 
-    def __init__(self, *, width: int = 31, border_weight: float = 5.0) -> None:
+    def __init__(self, *, width: int = 31, border_weight: float = 5.0, padding: WindowPadding = "none") -> None:
         super().__init__()
         self.width = whole("width", width, least=3, odd=True)
         self.border_weight = number("border_weight", border_weight)
+        self.padding = choice("padding", padding, get_args(WindowPadding))
 
     def forward(self, logits: Logits, mask: Mask) -> Tensor:
         """(B, 1, H, W) logits and mask -> scalar."""
         with full_precision(logits, mask) as (logits, mask):
-            weight = 1 + self.border_weight * (window_mean(mask, self.width, self.width) - mask).abs()
+            weight = 1 + self.border_weight * (self._mean(mask) - mask).abs()
             errors = F.binary_cross_entropy_with_logits(logits, mask, reduction="none") * weight
             cross_entropy = _sum(errors) / _sum(weight)  # (B,)
             probability = logits.sigmoid()
             both = probability * mask
             overlap = _ratio(weight * both, weight * (probability + mask - both))  # (B,)
             return (cross_entropy + 1 - overlap).mean()
+
+    def _mean(self, mask: Mask) -> Mask:
+        if self.padding == "zeros":
+            return F.avg_pool2d(mask, self.width, stride=1, padding=self.width // 2)
+        return window_mean(mask, self.width, self.width)
 
 
 def _probability(logits: Logits, mask: Mask) -> Tensor:

@@ -10,10 +10,11 @@ from .._lazy import attach
 
 if TYPE_CHECKING:
     from .gt_encoder import GTEncoder as GTEncoder
+    from .multi_view import MultiViewSegmenter as MultiViewSegmenter
     from .segmenter import Segmenter as Segmenter
 else:
     __getattr__, __dir__ = attach(
         __name__,
-        {"gt_encoder": "GTEncoder", "segmenter": "Segmenter", "": "weights"},
+        {"gt_encoder": "GTEncoder", "multi_view": "MultiViewSegmenter", "segmenter": "Segmenter", "": "weights"},
         moved={"weights": "ModelCard create_model load_model save_model"},
     )

@@ -7,4 +7,7 @@ from .deep import DeepSupervision as DeepSupervision
 from .edges import EdgeSupervision as EdgeSupervision
 from .gradient import GradientSupervision as GradientSupervision
 from .intermediate import IntermediateSupervision as IntermediateSupervision
+from .multi_view import MultiViewSupervision as MultiViewSupervision
+from .pyramid import PyramidConsistency as PyramidConsistency
+from .pyramid import PyramidSupervision as PyramidSupervision
 from .weighted_sum import WeightedSum as WeightedSum

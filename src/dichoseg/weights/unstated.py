@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def unstated_arguments(
         if argument in stated:
             if argument not in wanted.keywords:
                 arguments[argument] = stated[argument]
-            if given.get(argument, stated[argument]) != stated[argument]:
+            if json.dumps(given.get(argument, stated[argument])) != json.dumps(stated[argument]):  # a tuple is a list
                 raise ValueError(f"{found.file} needs {argument}={stated[argument]!r}; got {given[argument]!r}")
         elif config is None and argument not in given:
             raise ValueError(
