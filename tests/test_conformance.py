@@ -52,6 +52,8 @@ def predict_views(image):
 BUILT = {
     ("encoders", "timm"): functools.partial(TimmEncoder, "test_resnet"),  # it needs a name
     ("decoders", "edge_guided"): narrow_edge_guided,  # as published it has 100 million weights
+    ("models", "birefnet"): functools.partial(create_model, "birefnet", backbone="pvt_v2_b0"),  # large as published
+    ("models", "inspyrenet"): functools.partial(create_model, "inspyrenet", backbone="res2net50"),
     ("models", "mvanet"): small_views,  # with its Swin-B, on five views, it takes minutes
     ("decoders", "pyramid"): functools.partial(PyramidDecoder, width=8, base_size=64),  # slow in bfloat16
 }

@@ -127,7 +127,8 @@ def test_value_predict_options_are_the_functions(data, small_isnet, monkeypatch)
         ("--precision float32", {"precision": "float32"}),
         ("--precision bfloat16", {"precision": "bfloat16"}),
         ("--flips", {"flips": True}),
-        ("--sharpen", {"sharpen": True}),
+        ("--sharpen", {"sharpen": True, "detail": None}),
+        ("--detail views", {"detail": "views"}),
         ("--normalize", {"normalize": "minmax"}),
     ],
 )

@@ -34,6 +34,7 @@ def predict(
     device: Device = None,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     flips: Flag = False,
+    detail: Annotated[Literal["blend", "views", "borders"] | None, optional("{blend,views,borders}")] = None,
     sharpen: Flag = False,
     normalize: Flag = False,
     threads: Number = None,
@@ -63,7 +64,9 @@ def predict(
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         precision: auto is bfloat16 if the hardware has it natively, else float32.
         flips: Average with the prediction of the mirrored photograph; takes twice as long.
-        sharpen: Predict again along the borders in photographs much larger than the input.
+        detail: Refinement of photographs much larger than the network's input: predict again at a larger size, in views
+            everywhere, or in views along the borders.
+        sharpen: The same as --detail borders.
         normalize: Stretch each map to [0, 1], as the published scripts do.
         threads: Number of threads, of the network on a CPU and for files. Default: torch's, and one per core up to 8.
         max_pixels: Largest number of pixels of a photograph, 16 bytes of memory each. Default: 178956970.
@@ -106,6 +109,7 @@ def predict(
                 device=target,
                 precision=precision,
                 flips=flips,
+                detail=detail,
                 sharpen=sharpen,
                 normalize="minmax" if normalize else None,
             )

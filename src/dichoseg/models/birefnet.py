@@ -113,7 +113,7 @@ def _block_names(deformable: bool, residual: bool) -> list[tuple[str, str]]:
 def _backbone_names(backbone: Backbone) -> Names:
     front = "encoder.encoder.encoder"
     if backbone in _SWIN:
-        names = _swin_names((2, 2, 6 if backbone == "swin_t" else 18, 2))
+        names = swin_names((2, 2, 6 if backbone == "swin_t" else 18, 2))
     elif backbone in _PVT_DEPTHS:
         front, names = f"{front}.backbone", _pvt_names(_PVT_DEPTHS[backbone])
     else:
@@ -121,7 +121,7 @@ def _backbone_names(backbone: Backbone) -> Names:
     return {f"bb.{theirs}": f"{front}.{own}" for theirs, own in names.items()}
 
 
-def _swin_names(depths: tuple[int, ...]) -> Names:
+def swin_names(depths: tuple[int, ...]) -> Names:
     parts = {
         "norm1": "attention_norm",
         "attn": "attention",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from .. import decoders, encoders, models
 from ..checking import choice
 from ..records import Names, Published
-from .birefnet import _swin_names
+from .birefnet import swin_names
 
 if TYPE_CHECKING:
     from ..contracts import Encoder
@@ -48,7 +48,7 @@ def inspyrenet(
 
 def names_of(backbone: Backbone) -> Names:
     """Return the names of the weights for a backbone."""
-    inside = _swin_names((2, 2, 18, 2)) if backbone == "swin_b" else _res2net_names((3, 4, 6, 3))
+    inside = swin_names((2, 2, 18, 2)) if backbone == "swin_b" else _res2net_names((3, 4, 6, 3))
     own = "encoder" if backbone == "swin_b" else "encoder.backbone"
     names = {f"backbone.{theirs}": f"{own}.{ours}" for theirs, ours in inside.items()}
     for number in range(1, 6):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import encoders, models
 from ..records import Names, Published
-from .birefnet import _swin_names
+from .birefnet import swin_names
 
 
 def mvanet(*, pretrained: bool = False) -> models.MultiViewSegmenter:
@@ -17,7 +17,7 @@ def mvanet(*, pretrained: bool = False) -> models.MultiViewSegmenter:
 
 
 def _names() -> Names:
-    names = {f"backbone.{theirs}": f"encoder.{ours}" for theirs, ours in _swin_names((2, 2, 18, 2)).items()}
+    names = {f"backbone.{theirs}": f"encoder.{ours}" for theirs, ours in swin_names((2, 2, 18, 2)).items()}
     names |= {f"sideout{number}.0": f"sides.{number - 1}" for number in range(5, 0, -1)}
     for number in range(5, 0, -1):
         names |= _block(f"output{number}", f"inputs.{number - 1}")

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from ..records import Weights
 from ..registry import components
 from .birefnet_records import RECORDS as BIREFNET
+from .inspyrenet_records import RECORDS as INSPYRENET
 
 logger = logging.getLogger(__name__)
 
@@ -179,6 +180,7 @@ RECORDS: tuple[Weights, ...] = (
         bytes=176_153_355,
     ),
     *BIREFNET,
+    *INSPYRENET,
 )
 """dichoseg's own weights. A name never changes its meaning: better weights get a new name."""
 _BY_NAME = {record.name: record for record in RECORDS}

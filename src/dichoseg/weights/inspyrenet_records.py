@@ -23,7 +23,7 @@ _BASE = Weights(
     license="mit",
     license_source="the repositories InSPyReNet and transparent-background, which state none for weights alone",
     commercial="yes",
-    training_data="DUTS, HRSOD, UHRSD, DIS5K and others, including every usual test set (scores on these mean nothing)",
+    training_data="DUTS, HRSOD, UHRSD, DIS5K and others, including every usual test set on which its scores do not count",
     paper="arXiv:2209.09475",
     tested="by its keys",
 )
@@ -39,6 +39,7 @@ RECORDS = (
         sha256="e61ed7e85763dd83a796e1d650ea78604fff524121750858c54a6b560ac58c82",
         md5="9efdbfbcc49b79ef0f7891c83d2fd52f",
         bytes=None,
+        approximate_bytes=368_000_000,
         purpose="general, fast",
     ),
 )
