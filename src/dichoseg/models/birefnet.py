@@ -122,6 +122,7 @@ def _backbone_names(backbone: Backbone) -> Names:
 
 
 def swin_names(depths: tuple[int, ...]) -> Names:
+    """Return the names of the weights of a Swin encoder in the detection-style files of several projects."""
     parts = {
         "norm1": "attention_norm",
         "attn": "attention",

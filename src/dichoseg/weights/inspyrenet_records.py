@@ -23,7 +23,7 @@ _BASE = Weights(
     license="mit",
     license_source="the repositories InSPyReNet and transparent-background, which state none for weights alone",
     commercial="yes",
-    training_data="DUTS, HRSOD, UHRSD, DIS5K and others, including every usual test set on which its scores do not count",
+    training_data="DUTS, HRSOD, UHRSD, DIS5K and others, every usual test set included: its scores there do not count",
     paper="arXiv:2209.09475",
     tested="by its keys",
 )
