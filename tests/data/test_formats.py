@@ -23,7 +23,7 @@ def test_error_formats_that_are_not_read(tmp_path, format, monkeypatch):
     monkeypatch.setattr(subprocess, "check_call", lambda *_args, **_kwargs: calls.append(1))
     Image.new("1" if format == "XBM" else "RGB", (64, 48)).save(tmp_path / "photo.jpg", format)
     for source in (tmp_path / "photo.jpg", (tmp_path / "photo.jpg").read_bytes()):
-        with pytest.raises(UnusableFileError, match=r"is not an image that can be read \(JPEG, PNG, "):
+        with pytest.raises(UnusableFileError, match="is not an image that can be read$"):
             open_image(source)
     assert not calls
 

@@ -262,8 +262,8 @@ def opened(source: str | Path | bytes) -> Iterator[PillowImage.Image]:
     except IsADirectoryError:
         raise UnusableFileError(f"{path} is a folder; wanted an image file") from None
     except UnidentifiedImageError as error:
-        advice = HEIF_ADVICE if lacks_heif(str(path)) else ", ".join(usable_formats())
-        raise UnusableFileError(f"{path} is not an image that can be read ({advice})") from error
+        advice = f"; {HEIF_ADVICE}" if lacks_heif(str(path)) else ""
+        raise UnusableFileError(f"{path} is not an image that can be read{advice}") from error
     except PillowImage.DecompressionBombError as error:
         raise UnusableFileError(
             f"{path} cannot be read as an image: {str(error).rstrip('.')}; if it is meant to be so large, raise "
