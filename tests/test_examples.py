@@ -44,7 +44,7 @@ def test_value_example_runs(path, tmp_path, server):
     needed = NEEDS.get(path.stem)
     if needed is not None and find_spec(needed) is None:
         pytest.skip(f"{path.name} needs {needed}, which pip install 'dichoseg[test]' installs")
-    arguments = ["--smoke"] if path.stem in ("finetune_published", "seed_recipe") else []
+    arguments = ["--smoke"] if path.stem in ("finetune_published", "seed_recipe", "birefnet_recipe") else []
     print(json.dumps([str(path), arguments, str(tmp_path)]), file=server.stdin, flush=True)
     assert server.stdout.readline() == "0\n", (tmp_path / "stderr").read_text()
     assert (tmp_path / "stdout").read_text() or path.stem == "swap_decoder"

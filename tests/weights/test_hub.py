@@ -2,7 +2,9 @@ import os
 import subprocess
 import sys
 
-from dichoseg import save_model
+from safetensors.torch import save_file
+
+from dichoseg import create_model, save_model
 from dichoseg.weights.hub import local_folder
 
 
@@ -39,6 +41,19 @@ def test_value_hub_model_from_the_cache(small_isnet, tmp_path):
     done = from_hub(tmp_path, "v1", variable="DICHOSEG_OFFLINE")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(repository / "snapshots/0123"), "Segmenter"] * 2
+
+
+def test_value_hub_model_of_other_authors(tmp_path):
+    """A repository for the library transformers: its weights are recognized."""
+    repository = tmp_path / "hub/models--someone--cutter"
+    (repository / "snapshots/0123").mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text("0123")
+    save_file(create_model("u2netp").state_dict(), repository / "snapshots/0123/model.safetensors")
+    (repository / "snapshots/0123/config.json").write_text('{"architectures": ["Cutter"]}')
+    done = from_hub(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(repository / "snapshots/0123"), "Segmenter"]
 
 
 def test_error_hub_without_a_network(tmp_path):

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import logging
 import os
 import shutil
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from dichoseg import create_model, load_model, save_model
 from dichoseg.weights import catalogue, convert_weights, load_weights
@@ -78,6 +80,27 @@ def test_value_texts_that_name_models(tiny_weights, small_isnet, tmp_path):
     (tmp_path / "a.jpg").write_text("")
     assert [is_model(name) for name in ("run", "authors.pth", "tiny", "u2net", "owner/name")] == [True] * 5
     assert [is_model(name) for name in ("photographs", "a.jpg", "b.jpg", "photographs/b.jpg", "nothing")] == [False] * 5
+
+
+def test_value_a_folder_for_transformers(tmp_path):
+    """As the authors' repositories on the hub are: the weights are recognized, and nothing else is used."""
+    model = create_model("u2netp")
+    (tmp_path / "repository").mkdir()
+    save_file(
+        {key: value.half() for key, value in model.state_dict().items()}, tmp_path / "repository/model.safetensors"
+    )
+    config = {"architectures": ["Cutter"], "auto_map": {"AutoModel": "cutter.Cutter"}, "recipe": {"name": "isnet"}}
+    (tmp_path / "repository/config.json").write_text(json.dumps(config))
+    (tmp_path / "repository/cutter.py").write_text("raise SystemExit('this ran')")
+    loaded = load_model(tmp_path / "repository")
+    assert loaded.recipe == {"name": "u2netp"}
+    image = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(loaded.logits(image), model.eval().logits(image), atol=0.05, rtol=0.05)
+    convert_weights(tmp_path / "repository", tmp_path / "mine")
+    assert load_model(tmp_path / "mine").recipe == {"name": "u2netp"}
+    (tmp_path / "repository/model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="of the library transformers, but no model.safetensors"):
+        load_model(tmp_path / "repository")
 
 
 def test_error_revision(tiny_weights, small_isnet):

@@ -24,9 +24,19 @@ def local_folder(source: str | Path) -> Path | None:
     return None
 
 
+def is_of_transformers(folder: Path) -> bool:
+    """Return whether a folder holds a model for the library transformers, such as the authors' BiRefNet."""
+    content = _start(folder / CONFIG_FILE)
+    return b'"dichoseg"' not in content and any(key in content for key in (b'"architectures"', b'"auto_map"'))
+
+
 def _is_own(config: Path) -> bool:
+    return b'"dichoseg"' in _start(config)
+
+
+def _start(config: Path) -> bytes:
     with config.open("rb") as file:
-        return b'"dichoseg"' in file.read(limit("bytes of a configuration"))
+        return file.read(limit("bytes of a configuration"))
 
 
 def hub_folder(name: str, *, revision: str | None = None) -> Path:

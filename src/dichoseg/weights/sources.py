@@ -12,7 +12,7 @@ from ..records import Weights
 from .catalogue import find_weights, near_names
 from .fetching import fetch
 from .format import CONFIG_FILE, WEIGHTS_FILE
-from .hub import hub_folder, local_folder
+from .hub import hub_folder, is_of_transformers, local_folder
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def find_source(source: str | Path | Weights, *, revision: str | None = None, ac
         if folder is None and path.is_dir():
             raise FileNotFoundError(_no_model(name))
         logger.info("%s is a %s on this machine", path, "file" if folder is None else "saved model")
-        return Source(path) if folder is None else Source(folder / WEIGHTS_FILE, folder)
+        return Source(path) if folder is None else _in_folder(folder)
     record = find_weights(name)
     if record is not None:
         return _published(record, revision=revision, accept_license=accept_license)
@@ -60,7 +60,16 @@ def find_source(source: str | Path | Weights, *, revision: str | None = None, ac
         raise FileNotFoundError(_no_model(name))
     folder = hub_folder(name, revision=revision)
     logger.info("%s is a model on the Hugging Face hub: %s", name, folder)
-    return Source(folder / WEIGHTS_FILE, folder)
+    return _in_folder(folder)
+
+
+def _in_folder(folder: Path) -> Source:
+    """Return the weights in a folder: of a saved model, or of a published network, whose configuration is not used."""
+    if not is_of_transformers(folder):
+        return Source(folder / WEIGHTS_FILE, folder)
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise FileNotFoundError(f"{folder} holds a {CONFIG_FILE} of the library transformers, but no {WEIGHTS_FILE}")
+    return Source(folder / WEIGHTS_FILE)
 
 
 def is_model(name: str) -> bool:
