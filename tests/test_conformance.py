@@ -77,7 +77,7 @@ OPTIONS = {
     ("objectives", "birefnet"): {"predict": predict_gradients},
     ("objectives", "gradient_supervision"): {"predict": predict_gradients},
     ("objectives", "mvanet"): {"predict": predict_views},
-    ("models", "birefnet"): {"size": (33, 49), "side": 64},  # large
+    ("models", "birefnet"): {"side": 96},
     ("models", "egnet_resnet50"): {"size": (33, 49), "side": 48},  # large; its coarsest stride is 16
     ("models", "egnet_vgg16"): {"size": (33, 49), "side": 64},  # its coarsest is 32
     ("models", "inspyrenet"): {"size": (33, 49), "side": 64},  # large

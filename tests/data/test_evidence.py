@@ -79,11 +79,14 @@ def test_value_ids_beside_a_large_value(ids):
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32])
 def test_value_deep_instance_ids(dtype):
-    mask = np.random.default_rng(0).choice(np.array([0, 7001, 26001, 26002], dtype), (65, 97))
+    mask = np.random.default_rng(0).choice(np.array([0, 7001, 26001, 26002], dtype), (13, 10))
+    mask = mask.repeat(5, axis=0).repeat(10, axis=1)
     assert label_ids_of(mask, is_deep=True, is_jpeg=False) == [0, 7001, 26001, 26002]
     for white in (255, 65535):
         assert label_ids_of(HARD.astype(dtype) // 255 * white, is_deep=True, is_jpeg=False) == []
     assert label_ids_of(GRAY.astype(np.int64) * 256, is_deep=True, is_jpeg=False) == []
+    noise = np.random.default_rng(0).integers(20, 60, (65, 97)) * 201
+    assert label_ids_of(noise, is_deep=True, is_jpeg=False) == [], "a faint, soft mask"
 
 
 def test_value_masks_that_hold_no_ids():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ MOST_IDS = 24
 """Largest number of values in a mask of label ids."""
 ID_AREA = 0.001
 """Smallest fraction of the image that label ids cover beside the ignored value."""
+FLAT = 0.8
+"""Fraction of an object's neighboring pixels that are equal, from which on ids cover areas."""
 COLOR_STEP = 16
 """Difference between channels above which a pixel has a color; the compression of JPEG makes smaller ones."""
 COLOR_AREA = 0.01, 0.1
@@ -33,12 +36,12 @@ def colors_of(pixels: NDArray[np.uint8]) -> list[tuple[int, ...]]:
     return [tuple(map(int, values[index])) for index in np.argsort(-counts)[:3]]
 
 
-def label_ids_of(gray: NDArray[np.generic], *, is_deep: bool, is_jpeg: bool) -> list[float]:
+def label_ids_of(gray: NDArray[Any], *, is_deep: bool, is_jpeg: bool) -> list[float]:
     """Return the values of a mask (H, W) that seem to be label ids; none if it seems to be black and white, or gray.
 
     A mask of 8 bits holds them if its largest value is 2 to 31; or if 0, such small ones and one or more large values,
-    such as 255 for ignored pixels, are the only values. One of more bits, if it has few values that end at none of the
-    usual whites. Compression makes such values by itself, so a JPEG file never does.
+    such as 255 for ignored pixels, are the only values. One of more bits, if it has areas of few values that end at
+    none of the usual whites. Compression makes such values by itself, so a JPEG file never does.
     """
     peak = float(gray.max(initial=0))
     if is_jpeg or peak <= 1 or not np.isfinite(peak):
@@ -51,7 +54,9 @@ def label_ids_of(gray: NDArray[np.generic], *, is_deep: bool, is_jpeg: bool) -> 
     if not 2 <= len(values) <= MOST_IDS * (10 if is_deep else 1):
         return []
     if is_deep:
-        return [float(value) for value in values]
+        inside = (gray[:, 1:] > 0) & (gray[:, :-1] > 0)
+        is_flat = (gray[:, 1:] == gray[:, :-1])[inside].mean() >= FLAT if inside.any() else False
+        return [float(value) for value in values] if is_flat else []
     low = int(counts[(values > 0) & (values < LABEL_IDS_BELOW)].sum())
     between = int(counts[(values >= LABEL_IDS_BELOW) & (values < peak)].sum())
     if values[0] == 0 and low >= ID_AREA * gray.size and between <= 0.01 * low:

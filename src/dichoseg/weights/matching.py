@@ -292,19 +292,26 @@ def _unfold(target: _Target, state: dict[str, Tensor]) -> None:
 def _followed_by_norm(model: Model) -> dict[str, str]:
     """Return the batch norm, live or frozen, that follows each convolution in the order of definition.
 
-    `dichoseg.inference.folding` runs the model to find more; the order gives the same for published networks, a hundred
-    times as fast.
+    A list of convolutions may precede a list of as many norms. `dichoseg.inference.folding` runs the model to find
+    more; the order gives the same for published networks, a hundred times as fast.
     """
-    pairs = {}
-    previous, channels = None, 0
-    for name, module in model.named_modules():
-        is_norm = isinstance(getattr(module, "running_var", None), Tensor)
-        if is_norm and previous is not None and len(cast(Tensor, module.running_var)) == channels:
-            pairs[previous] = name
-        if is_norm:
-            previous = None
+    pairs: dict[str, str] = {}
+    convolutions: list[tuple[str, int]] = []  # in a row, with their channels
+    norms: list[tuple[str, int]] = []  # that follow them
+    for name, module in [*model.named_modules(), ("", nn.Conv2d(1, 1, 1, device="meta"))]:
+        variance = getattr(module, "running_var", None)
+        if isinstance(variance, Tensor):
+            norms.append((name, len(variance)))
         elif isinstance(module, nn.modules.conv._ConvNd):
-            previous, channels = name, module.out_channels
+            if norms:
+                before = convolutions if len(convolutions) == len(norms) else convolutions[-1:]
+                pairs |= {
+                    convolution: norm
+                    for (convolution, channels), (norm, size) in zip(before, norms, strict=False)
+                    if channels == size
+                }
+                convolutions, norms = [], []
+            convolutions.append((name, module.out_channels))
     return pairs
 
 
