@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from PIL import features
 from torch import Tensor
 
 from ..checking import choice, number, whole
@@ -58,7 +57,8 @@ class Rendering:
     def __post_init__(self) -> None:
         """Check the values, and read a picture that is the background."""
         choice("format", self.format, MASK_OPTIONS)
-        if self.format == "avif" and not features.check("avif"):
+        PillowImage.init()
+        if self.format == "avif" and "AVIF" not in PillowImage.SAVE:
             raise ValueError("the installed Pillow cannot write avif; wanted one of 11.3 or later, with its codec")
         if self.threshold is not None:
             number("threshold", self.threshold, high=1)
