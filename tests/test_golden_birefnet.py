@@ -1,10 +1,6 @@
 """BiRefNet and its parts against reference values of the authors' own code."""
 
-import gzip
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +16,10 @@ from dichoseg.objectives import DeepSupervision
 from dichoseg.objectives.birefnet import birefnet
 from dichoseg.objectives.gradient import GradientSupervision, image_gradients
 
-GOLDEN = Path(__file__).parent / "golden/architectures"
-KEYS = json.loads(gzip.decompress((GOLDEN / "birefnet_keys.json.gz").read_bytes()))
+from . import golden_files
+from .golden_files import GOLDEN, authors_keys, filler
+
+KEYS = authors_keys("birefnet")
 TRAINING = json.loads((GOLDEN / "birefnet_train.json").read_text())["float64"]
 NETWORKS = {
     "swin_v1_t_96x96": ("swin_v1_t", {"backbone": "swin_t"}, 2e-3, 44_313_720),
@@ -42,19 +40,11 @@ NETWORKS = {
 @pytest.fixture(scope="module")
 def fill():
     """The rule of the parameters: a function of the authors' key and the shape."""
-    sys.path.insert(0, str(GOLDEN))
-    try:
-        spec = importlib.util.spec_from_file_location("birefnet_fill", GOLDEN / "birefnet_fill.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(GOLDEN))
-        sys.modules.pop("fill", None)
-    return module.fill
+    return filler("birefnet").fill
 
 
 def golden(name):
-    return {key: torch.from_numpy(value) for key, value in np.load(GOLDEN / f"birefnet_{name}.npz").items()}
+    return golden_files.golden(f"birefnet_{name}")
 
 
 def filled(fill, keys, names, network, *, front=""):

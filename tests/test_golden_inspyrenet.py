@@ -1,10 +1,6 @@
 """InSPyReNet and its parts against reference values of the authors' own code."""
 
-import gzip
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,14 +14,16 @@ from dichoseg.models.inspyrenet import names_of
 from dichoseg.objectives.inspyrenet import inspyrenet
 from dichoseg.pyramid import blend, ellipse, expand, reconstruct, reduce, transition
 
-GOLDEN = Path(__file__).parent / "golden/architectures"
-KEYS = json.loads(gzip.decompress((GOLDEN / "inspyrenet_keys.json.gz").read_bytes()))
+from . import golden_files
+from .golden_files import GOLDEN, authors_keys, authors_state, filler
+
+KEYS = authors_keys("inspyrenet")
 TRAINING = json.loads((GOLDEN / "inspyrenet_train.json").read_text())["float64"]
 NETWORKS = {"swinb": ("swin_b", 90_721_443), "res2net50": ("res2net50", 28_104_339)}
 
 
 def golden(name):
-    return {key: torch.from_numpy(value) for key, value in np.load(GOLDEN / f"inspyrenet_{name}.npz").items()}
+    return golden_files.golden(f"inspyrenet_{name}")
 
 
 def close(found, wanted, tolerance):
@@ -35,25 +33,14 @@ def close(found, wanted, tolerance):
 @pytest.fixture(scope="module")
 def fill():
     """The rule of the parameters: a function of the authors' key and the shape."""
-    sys.path.insert(0, str(GOLDEN))
-    try:
-        spec = importlib.util.spec_from_file_location("inspyrenet_fill", GOLDEN / "inspyrenet_fill.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(GOLDEN))
-        sys.modules.pop("fill", None)
-    return module.fill_inspyrenet
+    return filler("inspyrenet").fill_inspyrenet
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def published(request, fill, tmp_path_factory):
     """Name of a network, and the model read from a file with the authors' keys."""
     name = request.param
-    state = {}
-    for key, shape, dtype in KEYS[f"inspyrenet_{name}"]:
-        integers = torch.zeros(shape, dtype=torch.int64)
-        state[key] = integers if dtype == "int64" else torch.from_numpy(np.array(fill(key, shape)))
+    state = authors_state(KEYS[f"inspyrenet_{name}"], fill)
     file = tmp_path_factory.mktemp(name) / "latest.pth"
     torch.save(state, file)
     model = create_model("inspyrenet", backbone=NETWORKS[name][0], base_size=(384, 384), weights=file)
