@@ -80,7 +80,7 @@ def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.fl
     if is_deep(image):
         return _scaled(np.array(image), image.mode), "predictions of more than 8 bits"
     if image.has_transparency_data:
-        alpha = np.array(image.convert("RGBA").getchannel("A"))
+        alpha = _alpha(image)
         if alpha.min() != alpha.max():
             return alpha, "predictions with an alpha channel"
     pixels = rgb_pixels(image)
@@ -152,7 +152,7 @@ def alpha_channel(image: PillowImage.Image) -> NDArray[np.uint8] | None:
     """Return the alpha channel of a Pillow image, (H, W); None if it is opaque."""
     if is_deep(image) or not image.has_transparency_data:
         return None
-    alpha = np.array(image.convert("RGBA").getchannel("A"))
+    alpha = _alpha(image)
     return None if alpha.min() == 255 else alpha
 
 
@@ -160,7 +160,11 @@ def alpha_pixels(image: PillowImage.Image, path: str | Path) -> Tensor:
     """Convert the alpha channel of a Pillow image to a mask (1, H, W) of uint8; raise a ValueError without one."""
     if is_deep(image) or not image.has_transparency_data:
         raise ValueError(f"{path} has no alpha channel; wanted a cut-out (RGBA, LA or a palette), got {image.mode}")
-    return torch.from_numpy(np.array(image.convert("RGBA").getchannel("A")))[None]
+    return torch.from_numpy(_alpha(image))[None]
+
+
+def _alpha(image: PillowImage.Image) -> NDArray[np.uint8]:
+    return np.array(image.convert("RGBA").getchannel("A"))
 
 
 def rgb_pixels(image: PillowImage.Image) -> NDArray[np.uint8]:

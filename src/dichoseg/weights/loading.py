@@ -112,7 +112,9 @@ def load_weights(model: Model, path: str | Path) -> StoredWeights:
     """
     found = find_source(path)
     with _reading(found):
-        return _fill_from(_opened(found), model)
+        held = _opened(found)
+        _check_unstated(held, model)
+        return _fill_from(held, model)
 
 
 def load_model(
@@ -159,7 +161,9 @@ def load_model(
         elif model is None:
             model = _from_source(found)[0]
         else:
-            _fill_from(_opened(found), model)
+            held = _opened(found)
+            _check_unstated(held, model)
+            _fill_from(held, model)
     model.preprocessing = model.preprocessing.with_size(size)
     return model.eval()
 
@@ -251,11 +255,15 @@ def _opened(found: Source) -> _Held:
     return _Held(found, stored, stored.config if found.folder is None else read_config(found.folder))
 
 
+def _check_unstated(held: _Held, model: Model) -> None:
+    """Raise a ValueError unless a model has the arguments that the file needs and does not show."""
+    recipe = dict(model.recipe or {})
+    unstated_arguments(recipe.pop("name", "composed"), recipe, held.found, held.config)
+
+
 def _fill_from(held: _Held, model: Model) -> StoredWeights:
     """Fill a model, and take over the preprocessing that comes with the weights."""
     found, stored, config = held
-    recipe = dict(model.recipe or {})
-    unstated_arguments(recipe.pop("name", "composed"), recipe, found, config)
     fill(model, stored)
     if config is not None:
         model.preprocessing = Preprocessing.from_dict(config["preprocessing"])

@@ -17,7 +17,7 @@ from .hub import hub_folder, is_of_transformers, local_folder
 logger = logging.getLogger(__name__)
 
 MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".onnx", ".safetensors")
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(?<!\.pth)(?<!\.pt)(?<!\.ckpt)(?<!\.onnx)(?<!\.safetensors)")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 class Source(NamedTuple):
@@ -56,7 +56,7 @@ def find_source(source: str | Path | Weights, *, revision: str | None = None, ac
     record = find_weights(name)
     if record is not None:
         return _published(record, revision=revision, accept_license=accept_license)
-    if not _HUB_ID.fullmatch(name):
+    if not _is_hub_id(name):
         raise FileNotFoundError(_no_model(name))
     folder = hub_folder(name, revision=revision)
     logger.info("%s is a model on the Hugging Face hub: %s", name, folder)
@@ -77,7 +77,11 @@ def is_model(name: str) -> bool:
     path = Path(name)
     if path.exists():
         return local_folder(path) is not None or path.suffix in MODEL_SUFFIXES
-    return find_weights(name) is not None or (_HUB_ID.fullmatch(name) is not None and not path.suffix)
+    return find_weights(name) is not None or (_is_hub_id(name) and not path.suffix)
+
+
+def _is_hub_id(name: str) -> bool:
+    return _HUB_ID.fullmatch(name) is not None and not name.endswith(MODEL_SUFFIXES)
 
 
 def _published(record: Weights, *, revision: str | None, accept_license: bool) -> Source:
