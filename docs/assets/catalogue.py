@@ -15,7 +15,7 @@ def table() -> str:
     rows = [
         (
             f"`{record.name}`",
-            f"`{record.network}`",
+            f"`{record.network.partition('(')[0]}`",  # the whole record states its arguments
             record.megabytes,
             record.purpose,
             record.license or "not stated",
