@@ -224,9 +224,9 @@ def kept_by_hooks(loss: Callable[[], Tensor], own: list[Tensor]) -> float:
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor):
         value = loss()
-    storages = {saved.tensor.untyped_storage().data_ptr(): saved.tensor.untyped_storage() for saved in alive}
+    storages = {saved.tensor.untyped_storage()._cdata: saved.tensor.untyped_storage() for saved in alive}
     for tensor in own:
-        storages.pop(tensor.untyped_storage().data_ptr(), None)
+        storages.pop(tensor.untyped_storage()._cdata, None)
     del value
     return float(sum(storage.nbytes() for storage in storages.values()))
 

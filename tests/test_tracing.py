@@ -1,8 +1,10 @@
 import pytest
+import torch
+import torch.nn.functional as F
 from torch import nn
 
 from dichoseg import Preprocessing, create_model
-from dichoseg.tracing import blank_image, evaluating, outline, predicts, predicts_edges
+from dichoseg.tracing import ShapesOnly, blank_image, evaluating, outline, predicts, predicts_edges
 
 from .conftest import SMALL
 
@@ -39,3 +41,26 @@ def test_value_predicts_edges(small_isnet):
 def test_value_predicts(small_isnet):
     assert predicts(small_isnet, lambda prediction: prediction.side_logits) is True
     assert predicts(small_isnet, lambda prediction: prediction.extras) is False
+
+
+def test_shape_shapes_only(small_isnet):
+    empty = outline(small_isnet)
+    with torch.no_grad(), ShapesOnly():
+        prediction = empty(blank_image(small_isnet))
+    wanted = empty(blank_image(small_isnet))
+    assert [each.shape for each in prediction.side_logits] == [each.shape for each in wanted.side_logits]
+    assert [each.shape for each in prediction.features] == [each.shape for each in wanted.features]
+
+
+def test_value_shapes_only_leaves_other_devices_and_gradients_alone(small_isnet):
+    image = torch.rand(1, 3, 64, 64)
+    wanted = small_isnet.eval()(image).logits
+    with ShapesOnly():
+        assert torch.equal(small_isnet(image).logits, wanted)
+        learned = torch.zeros(1, 1, 2, 2, device="meta", requires_grad=True)
+        assert F.interpolate(learned, (4, 4)).grad_fn is not None
+
+
+def test_error_shapes_only_still_sees_tensors_of_two_devices():
+    with ShapesOnly(), pytest.raises(RuntimeError, match="device"):
+        F.batch_norm(torch.zeros(1, 1, 2, 2, device="meta"), torch.zeros(1), torch.ones(1))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from .contracts import Image, Model, Prediction
 
@@ -34,6 +37,31 @@ def outline(model: M) -> M:
     return copy.deepcopy(model, memo).eval()
 
 
+class ShapesOnly(TorchFunctionMode):
+    """Mode in which resizing and batch norm give empty results on the meta device, where PyTorch takes 20 ms for each.
+
+    Nothing changes on other devices, or where a gradient is wanted.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in (F.interpolate, F.batch_norm) and _on_meta(args, kwargs):
+            features = cast(Tensor, kwargs.get("input", args[0] if args else None))
+            size = kwargs.get("size", args[1] if len(args) > 1 else None)
+            if func is F.batch_norm:
+                return torch.empty_like(features)
+            if isinstance(size, tuple) and len(size) == features.ndim - 2:
+                return features.new_empty((*features.shape[:2], *size))
+        return func(*args, **kwargs)
+
+
+def _on_meta(args: Any, kwargs: Any) -> bool:
+    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    return all(tensor.is_meta and not tensor.requires_grad for tensor in tensors)
+
+
 def blank_image(model: Model) -> Image:
     """Return an input of the model's own size, or 64 pixels, on the meta device: for its `outline`."""
     height, width = model.preprocessing.height_width or (64, 64)
@@ -49,7 +77,8 @@ def predicts_edges(model: Model) -> bool | None:
 def predicts(model: Model, part: Callable[[Prediction], Any]) -> bool | None:
     """Return whether a model's predictions have some part; None if its outline cannot be run."""
     try:
-        prediction: Prediction = outline(model)(blank_image(model))
+        with ShapesOnly():
+            prediction: Prediction = outline(model)(blank_image(model))
     except Exception:  # a model may use operators that the meta device lacks
         return None
     return bool(part(prediction))

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from ..contracts import Model
-from ..tracing import blank_image, outline
+from ..tracing import ShapesOnly, blank_image, outline
 
 CONVOLUTIONS = {"Conv2d", "Conv2dSame", "ConvTranspose2d"}
 NORMS = {
@@ -69,7 +69,7 @@ def _folding_pairs(model: Model) -> dict[str, str]:
                 module.register_forward_hook(lambda _, __, output, name=name: after_conv(name, output))
             elif _is_norm(module):
                 module.register_forward_pre_hook(lambda _, inputs, name=name: before_norm(name, inputs[0]))
-        with torch.no_grad(), uses:
+        with torch.no_grad(), ShapesOnly(), uses:
             empty(blank_image(model))
     except Exception:  # a model that cannot be copied to the meta device, or not run there, is not folded
         return {}

@@ -25,7 +25,7 @@ from .common import (
     require_same,
 )
 from .heads import check_heads_prediction
-from .module import Subject, check_module
+from .module import Subject, check_evaluation, check_gradients, check_module
 
 _OWN_SIZE = "always resize to the skip's own size: resize(feature, spatial_size(skip)), both of dichoseg.blocks"
 
@@ -45,8 +45,8 @@ def check_decoder(
     - Its heads (`default_heads`, else `SideHeads`) make a prediction.
     - In eval mode the features of an image do not depend on the others in the batch.
     - A gradient reaches each parameter and the coarsest feature; the inputs are not changed.
-    - It can be copied and pickled, and is restored from its `state_dict`.
-    - It runs on other devices, and under bfloat16 autocast with features of two dtypes.
+    - It can be copied and pickled, and is restored from its `state_dict`; it runs on other devices, and under bfloat16
+      autocast with features of two dtypes. These are tried for the first encoder only.
 
     Args:
         make: Class or function that builds the decoder from a `FeatureInfo`, such as
@@ -55,11 +55,14 @@ def check_decoder(
         size: Height and width of the image behind the features, best odd.
     """
     with seeded(0):
-        for info in feature_infos:
-            _check_for(info, make, size)
+        for index, info in enumerate(feature_infos):
+            _check_for(info, make, size, whole=index == 0)
 
 
-def _check_for(info: FeatureInfo, make: Callable[[FeatureInfo], Decoder], size: tuple[int, int]) -> None:
+def _check_for(
+    info: FeatureInfo, make: Callable[[FeatureInfo], Decoder], size: tuple[int, int], *, whole: bool
+) -> None:
+    """Check a decoder for one encoder; what hardly depends on the encoder, only for the `whole` check."""
     change = "take any number of features, or name the encoders that it is for: check_decoder(feature_infos=...)"
     decoder = build("decoder", make, info, change=change)
     name = f"{type(decoder).__name__} for strides {info.strides}"
@@ -68,9 +71,14 @@ def _check_for(info: FeatureInfo, make: Callable[[FeatureInfo], Decoder], size: 
     for rounded in (math.ceil, math.floor):
         _check_sizes(name, decoder, info, draw_features(info, size, rounded=rounded), size)
     features = draw_features(info, size, rounded=math.floor)
-    check_module(Subject(name, decoder, lambda: make(info), _run, features))
+    subject = Subject(name, decoder, lambda: make(info), _run, features)
+    if whole:
+        check_module(subject)
+        _check_mixed_dtypes(name, decoder, features)
+    else:
+        check_evaluation(subject)
+        check_gradients(subject)
     _check_coarsest(name, decoder, features)
-    _check_mixed_dtypes(name, decoder, features)
     _check_trace(name, decoder, info, size)
     with attempt(name, "making a prediction by its heads", "default_heads builds heads from its feature_info"):
         heads = (type(decoder).default_heads or SideHeads)(decoder.feature_info)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..contracts import Features
-from ..tracing import outline
+from ..tracing import ShapesOnly, outline
 from .common import attempt, check_finite, require, require_same, require_unchanged
 
 
@@ -131,7 +131,7 @@ def check_places(subject: Subject) -> None:
         attempt(subject.name, "running under bfloat16 autocast", "convert tensors to one dtype before they are joined"),
         torch.autocast("cpu", torch.bfloat16),
     ):
-        halves = subject.run(subject.module.eval(), subject.inputs)
+        halves = subject.run(subject.module.eval(), tuple(tensor[:1] for tensor in subject.inputs))
         check_finite(f"{subject.name}, under bfloat16 autocast", halves)
     plain = [
         f"{path}.{attribute}".lstrip(".")
@@ -146,10 +146,13 @@ def check_places(subject: Subject) -> None:
         f"plain attributes: {', '.join(plain[:3])}",
         "make them buffers (register_buffer) or parameters, and keep no results",
     )
-    with attempt(
-        subject.name,
-        "running on another device (meta)",
-        "keep tensors in buffers (register_buffer), make new ones by tensor.new_zeros(...), never branch on values",
+    with (
+        attempt(
+            subject.name,
+            "running on another device (meta)",
+            "keep tensors in buffers (register_buffer), make new ones by tensor.new_zeros(...), never branch on values",
+        ),
+        ShapesOnly(),
     ):
         results = subject.run(outline(subject.module), tuple(tensor.to("meta") for tensor in subject.inputs))
     require(
