@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dichoseg import GTEncoder, Predictor, SyntheticDataset, evaluate
+from dichoseg import GTEncoder, Predictor, Sample, SyntheticDataset, evaluate
 from dichoseg.evaluation.scoring import THREADS
 from dichoseg.metrics import Evaluator
 from dichoseg.photographs import predict_files
@@ -89,3 +89,16 @@ def test_value_gt_encoder_is_scored_on_masks(small_isnet):
     for _, mask in (data[index] for index in range(2)):
         evaluator.update((predictor(mask) * 255).round().astype(np.uint8), mask[0].numpy() > 0.5)
     assert evaluate(gt_encoder, data, metrics=("fast",)) == evaluator.compute()
+
+
+def test_value_ignored_pixels_of_samples(small_isnet):
+    image, mask, name = SyntheticDataset(1, size=96)[0]
+    weight = torch.ones_like(mask)
+    weight[..., :48] = 0
+    results = [
+        evaluate(small_isnet, [Sample(image, torch.where(weight > 0, mask, fill), name, weight)]) for fill in (0.0, 1.0)
+    ]
+    assert results[0] == results[1] != evaluate(small_isnet, [(image, mask)])
+    with pytest.raises(ValueError, match="weight must be .* 0 to 0") as caught:
+        evaluate(small_isnet, [Sample(image, mask, name, 0 * weight)])
+    assert "sample 0" in caught.value.__notes__[0]

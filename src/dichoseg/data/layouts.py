@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from .decoding import Value
 from .folder import FolderDataset, find_folders
 
 
@@ -18,7 +19,8 @@ def open_folders(
     images: str = "im",
     masks: str = "gt",
     mask_suffix: str = "",
-    foreground: Sequence[int] | None = None,
+    foreground: Sequence[Value] | None = None,
+    ignore: Sequence[Value] = (),
     resize_masks: bool = False,
     strict: bool = True,
 ) -> tuple[FolderDataset, FolderDataset | None]:
@@ -34,7 +36,8 @@ def open_folders(
         images: Name of the folder of images.
         masks: Name of the folder of masks, or `"alpha"` for cut-outs.
         mask_suffix: Suffix of the masks' names, as in `FolderDataset`.
-        foreground: Label ids that are foreground, as in `FolderDataset`.
+        foreground: Label ids or colors that are foreground, as in `FolderDataset`.
+        ignore: Label ids or colors of ignored pixels, as in `FolderDataset`.
         resize_masks: Whether to resize masks whose size differs from their image's.
         strict: Whether unpaired files are an error.
     """
@@ -46,6 +49,7 @@ def open_folders(
             *find_folders(folder, part=part, images=images, masks=masks),
             mask_suffix=mask_suffix,
             foreground=foreground,
+            ignore=ignore,
             resize_masks=resize_masks,
             strict=strict,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from ..inference.predictor import Predictor, to_uint8
 from ..metrics.evaluator import Evaluator
 from ..runtime.overlap import overlapped
 
+_Scored: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[Any] | None]
+"""Prediction, mask and weight."""
 THREADS = 2
 """Number of threads that read and score, and so of the samples that wait before and after the network."""
 
@@ -47,18 +50,21 @@ def evaluate(
     scored: dict[int, Evaluator] = {}
     reading = threading.Lock()  # a data set need not be thread-safe
 
-    def read(index: int) -> tuple[Tensor, Tensor]:
+    def read(index: int) -> tuple[Tensor, Tensor, Tensor | None]:
         with reading:
-            image, mask, *_ = dataset[index]
-        return model.preprocessing.input_of(image, mask), mask
+            sample = dataset[index]
+        image, mask, *_ = sample
+        return model.preprocessing.input_of(image, mask), mask, getattr(sample, "weight", None)
 
-    def compute(sample: tuple[Tensor, Tensor]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        net_input, mask = sample
-        return to_uint8(predictor(net_input)), (mask[0] > 128 / 255).numpy()
+    def compute(sample: tuple[Tensor, Tensor, Tensor | None]) -> _Scored:
+        net_input, mask, weight = sample
+        inside = (mask[0] > 128 / 255).numpy()
+        return to_uint8(predictor(net_input)), inside, None if weight is None else weight[0].numpy()
 
-    def score(index: int, pair: tuple[NDArray[np.uint8], NDArray[np.bool_]]) -> None:
+    def score(index: int, result: _Scored) -> None:
+        prediction, mask, weight = result
         scored[index] = Evaluator(metrics=total.metrics)
-        scored[index].update(*pair)
+        scored[index].update(prediction, mask, weight=weight)
 
     steps = overlapped(range(samples), read, compute, score, threads=THREADS)
     bar = tqdm(steps, "evaluate", samples, leave=False, disable=None if progress else True)
