@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from dichoseg import GTEncoder, Predictor, Sample, SyntheticDataset, evaluate
+from dichoseg.data import open_folders
 from dichoseg.evaluation.scoring import THREADS
 from dichoseg.metrics import Evaluator
 from dichoseg.photographs import predict_files
@@ -102,3 +103,17 @@ def test_value_ignored_pixels_of_samples(small_isnet):
     with pytest.raises(ValueError, match="weight must be .* 0 to 0") as caught:
         evaluate(small_isnet, [Sample(image, mask, name, 0 * weight)])
     assert "sample 0" in caught.value.__notes__[0]
+
+
+def test_value_a_folder_is_scored_by_its_validation_set(small_isnet, tmp_path):
+    for part, count in (("train", 3), ("val", 2)):
+        for sample in (SyntheticDataset(count, size=64)[index] for index in range(count)):
+            for kind, pixels in (("im", sample.image), ("gt", sample.mask)):
+                (tmp_path / part / kind).mkdir(parents=True, exist_ok=True)
+                levels = (pixels * 255).byte().permute(1, 2, 0).squeeze(2).numpy()
+                Image.fromarray(levels).save(tmp_path / part / kind / f"{part}_{sample.name}.png")
+    metrics = ("mae",)
+    whole = evaluate(small_isnet, str(tmp_path), metrics=metrics)
+    assert whole == evaluate(small_isnet, open_folders(tmp_path)[1], metrics=metrics)
+    assert whole == evaluate(small_isnet, tmp_path / "val", metrics=metrics)
+    assert whole != evaluate(small_isnet, tmp_path / "train", metrics=metrics)

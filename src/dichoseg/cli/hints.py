@@ -8,7 +8,7 @@ import re
 OPTIONS = {
     name: f"--{name.replace('_', '-')}"
     for name in (
-        "accumulate", "allow_missing", "batch_size", "best", "clip_norm", "cutout", "device", "ema", "epochs",
+        "accumulate", "allow_missing", "batch_size", "best", "both", "clip_norm", "cutout", "device", "ema", "epochs",
         "foreground", "gt_encoder_epochs", "gt_encoder_weight", "ignore", "images", "learning_rate", "margin",
         "mask_suffix", "masks", "patience", "precision", "quality", "resize_masks", "resume", "rows", "seed", "size",
         "threads", "threshold", "workers",

@@ -6,6 +6,7 @@ import copy
 import itertools
 import logging
 import os
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -206,7 +207,8 @@ class FolderDataset(Dataset[Sample]):
     def split(self, fraction: float, *, seed: int = 0) -> tuple[Self, Self]:
         """Split at random into a training and a validation set.
 
-        The training set keeps the transform; the validation set has none, so that it is not augmented.
+        The training set keeps the transform. The validation set is not augmented: of a pipeline of albumentations, it
+        keeps the resizing only; of any other function, nothing (set `validation.transform` if it must resize).
 
         Args:
             fraction: Fraction of pairs in the validation set, above 0 and below 1; both sets get at least one pair.
@@ -218,7 +220,7 @@ class FolderDataset(Dataset[Sample]):
         held_out = set(order[: min(max(round(fraction * len(self)), 1), len(self) - 1)])
         training = [files for index, files in enumerate(self.files) if index not in held_out]
         validation = self._with([self.files[index] for index in sorted(held_out)])
-        validation.transform = None
+        validation.transform = _resizing(self.transform)
         validation.left_out = validation.ignored = ()  # the training set reports them
         return self._with(training), validation
 
@@ -391,6 +393,15 @@ def _what_is_in(root: Path, folders: Sequence[Path]) -> str:
 def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
     resized = F.interpolate(mask[None], size=size, mode="bilinear", antialias=True, align_corners=False)
     return resized[0].clamp(0, 1)
+
+
+def _resizing(transform: Transform | None) -> Transform | None:
+    """Return the part of a transform that resizes, if it can be told apart."""
+    if transform is None or "albumentations" not in sys.modules:
+        return None
+    from ..augmentations.cpu_transforms import resizing_of
+
+    return resizing_of(transform)
 
 
 def _transformed(transform: Transform, image: NDArray[np.uint8], mask: Tensor, name: str) -> tuple[Tensor, Tensor]:

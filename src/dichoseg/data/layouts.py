@@ -6,8 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from ..contracts import Samples
 from .decoding import Value
 from .folder import FolderDataset, find_folders
+
+
+def open_data(
+    train_data: Samples | str | Path, val_data: Samples | str | Path | None
+) -> tuple[Samples, Samples | None]:
+    """Open what is given as a folder, as `open_folders` does; return data sets as they are.
+
+    Args:
+        train_data: Data set, or folder of the data.
+        val_data: Data set, or its folder. None is the validation set in the folder `train_data`, if there is one.
+    """
+    if isinstance(train_data, str | Path):
+        if val_data is None or isinstance(val_data, str | Path):
+            return open_folders(train_data, val=val_data)
+        return open_folders(train_data, val=False)[0], val_data
+    if isinstance(val_data, str | Path):
+        return train_data, open_folders(val_data, val=False)[0]
+    return train_data, val_data
 
 
 def open_folders(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..contracts import Model, Samples, length
+from ..data.layouts import open_folders
 from ..inference.predictor import Predictor, to_uint8
 from ..metrics.evaluator import Evaluator
 from ..runtime.overlap import overlapped
@@ -24,7 +26,7 @@ THREADS = 2
 
 
 def evaluate(
-    model: Model, dataset: Samples, *, metrics: Sequence[str] = ("paper",), progress: bool = False
+    model: Model, dataset: Samples | str | Path, *, metrics: Sequence[str] = ("paper",), progress: bool = False
 ) -> dict[str, float]:
     """Score a model on a data set, at the masks' native size, with the metrics that papers report.
 
@@ -33,7 +35,8 @@ def evaluate(
 
     Args:
         model: Model to score.
-        dataset: Samples, or plain (image, mask) pairs: (3, H, W) and (1, H, W) in [0, 1].
+        dataset: Samples, or plain (image, mask) pairs: (3, H, W) and (1, H, W) in [0, 1]; or a folder, in a layout that
+            `open_folders` knows, of which the validation set is scored, if it has one.
         metrics: Names and groups of metrics, as in `dichoseg.metrics.Evaluator`, which defines them; `("fast",)` leaves
             out `weighted_f` and `hce`, which are slow.
         progress: Whether to show a progress bar on a terminal.
@@ -42,7 +45,8 @@ def evaluate(
         Value of each metric, by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
         `adaptive_e`, `weighted_f` and `hce`.
     """
-    samples = length(dataset)
+    data = _opened(dataset)
+    samples = length(data)
     if samples == 0:
         raise ValueError("the data set holds no samples to score")
     predictor = Predictor(model, precision="float32")
@@ -52,7 +56,7 @@ def evaluate(
 
     def read(index: int) -> tuple[Tensor, Tensor, Tensor | None]:
         with reading:
-            sample = dataset[index]
+            sample = data[index]
         image, mask, *_ = sample
         return model.preprocessing.input_of(image, mask), mask, getattr(sample, "weight", None)
 
@@ -75,3 +79,11 @@ def evaluate(
                 raise error
             total.merge(scored.pop(index))  # in order, so that sums round in the same way
     return total.compute()
+
+
+def _opened(dataset: Samples | str | Path) -> Samples:
+    """Open a folder, and take its validation set, if it has one; return a data set as it is."""
+    if not isinstance(dataset, str | Path):
+        return dataset
+    training, validation = open_folders(dataset)
+    return training if validation is None else validation
