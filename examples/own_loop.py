@@ -30,7 +30,7 @@ for epoch in range(1, EPOCHS + 1):
     for batch in train_batches.epoch(epoch):
         with batch.seeded():  # for dropout
             prediction = model(batch.image)
-            target = dichoseg.Target(batch.mask, batch.image)
+            target = batch.target
             objective(prediction, target).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -41,7 +41,7 @@ for epoch in range(1, EPOCHS + 1):
     metrics = OnlineMetrics()
     with torch.no_grad():
         for batch in val_batches.in_order():
-            metrics.update(model(batch.image).logits, batch.mask)
+            metrics.update(model(batch.image).logits, batch.mask, batch.weight)
     scores = metrics.compute()
     print(f"epoch {epoch}: {scores}")
     if scores["quick_max_f"] > best:

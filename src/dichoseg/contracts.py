@@ -29,18 +29,37 @@ Loss: TypeAlias = Callable[[Logits, Mask], Tensor]
 Augmentation: TypeAlias = Callable[[Image, Mask], tuple[Image, Mask]]
 
 
-class Sample(NamedTuple):
-    """Item of a data set: one image with its mask, both at native size.
-
-    A plain `(image, mask)` pair is accepted wherever a `Sample` is.
-    """
-
+class _Sample(NamedTuple):
     image: Tensor
     """(3, H, W) float32, RGB in [0, 1]."""
     mask: Tensor
     """(1, H, W) float32 in [0, 1]; 1 is foreground."""
     name: str = ""
     """Name in messages, files and contact sheets."""
+
+
+class Sample(_Sample):
+    """Item of a data set: one image with its mask, both at native size, and a name.
+
+    A plain `(image, mask)` pair is accepted wherever a `Sample` is. The `weight` is an attribute and no item of the
+    tuple, so that `image, mask, name = sample` holds with and without it.
+    """
+
+    weight: Tensor | None = None
+    """(1, H, W): 1 where a pixel counts, 0 where it is ignored; None if all pixels count."""
+
+    def __new__(cls, image: Tensor, mask: Tensor, name: str = "", weight: Tensor | None = None) -> Sample:
+        """Make a sample.
+
+        Args:
+            image: (3, H, W) float32, RGB in [0, 1].
+            mask: (1, H, W) float32 in [0, 1]; 1 is foreground.
+            name: Name in messages, files and contact sheets.
+            weight: (1, H, W): 1 where a pixel counts, 0 where it is ignored. Default: all pixels count.
+        """
+        sample = super().__new__(cls, image, mask, name)
+        sample.weight = weight
+        return sample
 
 
 class Samples(Protocol):
@@ -131,7 +150,7 @@ class Target(NamedTuple):
     image: Image | None = None
     """(B, C, H, W), the model's normalized input; None if the caller has none."""
     weight: Tensor | None = None
-    """(B, 1, H, W), weight of each pixel, 0 or more; None weighs all pixels alike."""
+    """(B, 1, H, W): 1 where a pixel counts, 0 where it is ignored; None if all pixels count."""
 
     def unweighted_mask(self, objective: Objective) -> Mask:
         """Return the mask; raise a ValueError if there are weights, which `objective` does not use."""

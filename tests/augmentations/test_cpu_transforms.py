@@ -1,3 +1,4 @@
+import copy
 import pickle
 
 import albumentations
@@ -208,3 +209,31 @@ def test_value_transforms_of_one_probability_act_independently():
     torch.manual_seed(0)
     corners = [transform(image=ramp[..., None], mask=ramp)["mask"][0, 0] for _ in range(40)]
     assert set(corners) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("transform", "size"),
+    [
+        (cpu_augmentation("strong", size=(48, 32)), (48, 32)),
+        (albumentations.Compose([albumentations.Resize(40, 30), albumentations.HorizontalFlip(p=1)]), (40, 30)),
+        (albumentations.LongestMaxSize(50), (50, 34)),
+        (SeededTransform(albumentations.Resize(9, 9, p=0.5), albumentations.RandomCrop(20, 24)), (20, 24)),
+        (SeededTransform(albumentations.HorizontalFlip()), None),
+    ],
+)
+def test_value_a_split_keeps_the_resizing(transform, size, pair_folders):
+    training, validation = FolderDataset(*pair_folders, transform=transform).split(0.5)
+    assert training.transform is transform
+    if size is None:
+        assert validation.transform is None
+        return
+    plain = copy.copy(validation)
+    plain.transform = None
+    height, width = plain[0].image.shape[1:]
+    wanted = (
+        size if size != (50, 34) else (round(height * 50 / max(height, width)), round(width * 50 / max(height, width)))
+    )
+    first, second = validation[0], validation[0]
+    assert first.image.shape[1:] == first.mask.shape[1:] == wanted
+    assert torch.equal(first.image, second.image)
+    assert (first.mask.mean() - plain[0].mask.mean()).abs() < 0.03  # not cropped

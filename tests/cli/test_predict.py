@@ -109,7 +109,7 @@ def test_value_predict_options_are_the_functions(data, small_isnet, monkeypatch)
     assert torch.get_num_threads() == before
     assert seen == {
         "cutout": True, "background": "red", "format": "webp", "threshold": 0.25, "crop": True, "estimate": True,
-        "margin": 7, "quality": 80, "keep_colors": True, "drop_exif": True,
+        "margin": 7, "quality": 80, "keep_colors": True, "drop_exif": True, "both": False, "keep_kind": False,
         "threads": 3, "size": 96, "threads_of_torch": 3, "sources": sorted((data / "train/im").iterdir()),
     }  # fmt: skip
     assert result.exit_code == 130
@@ -160,7 +160,10 @@ def test_value_predict_options_are_the_predictors(data, small_isnet, monkeypatch
         ("train/im --out train/im --format jpg", "is a photograph that is read and would be overwritten"),
         ("train/im --out photo.png", "photo.png takes the result of one photograph; got the folder train/im"),
         ("photo.png --out photo.png/o", "photo.png is a file; wanted a folder for the results"),
-        ("photo.png --out cut.tiff", "out must end in .png, .webp, .jpg, .jpeg, .avif, or be a folder; got cut.tiff"),
+        (
+            "photo.png --out cut.tiff",
+            "out must end in .png, .webp, .jpg, .jpeg, .avif, .gif, or be a folder; got cut.tiff",
+        ),
         ("photo.png --out cut.png --format jpg", "format='jpg' is not that of out, cut.png"),
         ("photo.png - --out o", "'-' is one photograph, from standard input; got photo.png as well"),
         ("train/im --out o --device foo", "device must be one such as cpu, cuda, cuda:1 or mps; got 'foo'$"),

@@ -369,3 +369,69 @@ def test_error_transform_of_the_image_alone(folder):
     data = FolderDataset(folder / "im", folder / "gt", transform=lambda image, mask: {"image": image[:3], "mask": mask})
     with pytest.raises(ValueError, match=r"\(3, 8, 3\) and \(6, 8\)"):
         data[0]
+
+
+def label_folder(root, mask, **options):
+    for part, pixels in (("im", np.zeros((*mask.shape[:2], 3), np.uint8)), ("gt", mask)):
+        (root / part).mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(root / part / "a.png")
+    return FolderDataset(root / "im", root / "gt", **options)
+
+
+IDS = np.array([[0, 1, 255], [2, 1, 0]], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("stored", "options", "mask", "weight"),
+    [
+        (np.where(IDS == 2, 0, IDS), {"ignore": [255]}, [[0, 1, 0], [0, 1, 0]], [[1, 1, 0], [1, 1, 1]]),
+        (IDS, {"ignore": [255], "foreground": [2]}, [[0, 0, 0], [1, 0, 0]], [[1, 1, 0], [1, 1, 1]]),
+        (np.array([0, 128, 255], np.uint8)[IDS % 3], {"ignore": [128]}, [[0, 0, 0], [1, 0, 0]], [[1, 0, 1], [1, 0, 1]]),
+        (np.array([0, 127, 129], np.uint8)[IDS % 3], {"ignore": [127, 129]}, [[0] * 3] * 2, [[1, 0, 1], [0, 0, 1]]),
+        (
+            np.array([(0, 0, 0), (255, 0, 0), (255, 255, 255)], np.uint8)[IDS % 3],
+            {"ignore": ["white"], "foreground": ["#ff0000"]},
+            [[0, 1, 0], [0, 1, 0]],
+            [[1, 1, 1], [0, 1, 1]],
+        ),
+    ],
+)
+def test_value_ignored_values(stored, options, mask, weight, tmp_path):
+    dataset = label_folder(tmp_path, stored, **options)
+    sample = dataset[0]
+    assert sample.mask[0].tolist() == mask
+    assert sample.weight[0].tolist() == weight
+    assert not dataset.report().errors
+    image, unpacked, name = sample  # the weight is no item
+    assert (image.shape, unpacked is sample.mask, name) == ((3, 2, 3), True, "a")
+    assert pickle.loads(pickle.dumps(sample)).weight.tolist() == sample.weight.tolist()
+    assert label_folder(tmp_path, np.where(np.array(mask) > 0, np.uint8(255), np.uint8(0)))[0].weight is None
+
+
+def test_value_a_transform_moves_ignored_pixels(tmp_path):
+    from dichoseg.augmentations import cpu_augmentation
+
+    mask = np.zeros((40, 40), np.uint8)
+    mask[:, 20:] = 1
+    mask[:8] = 255
+    flip = cpu_augmentation("isnet", size=20, horizontal_flip=1)
+    sample = label_folder(tmp_path, mask, ignore=[255], transform=flip)[0]
+    assert (sample.mask[0, 4:].numpy() == [1] * 10 + [0] * 10).all()
+    assert not sample.mask[0, :4].any()
+    assert (sample.weight[0].numpy() == [[0]] * 4 + [[1]] * 16).all()
+
+
+def test_value_a_resized_mask_ignores_what_ignored_pixels_reach(tmp_path):
+    mask = np.full((8, 8), 255, np.uint8)
+    mask[:, 5] = 128
+    dataset = label_folder(tmp_path, mask, ignore=[128], resize_masks=True)
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "im/a.png")
+    sample = dataset[0]
+    assert sample.weight[0, 0].tolist() == [1, 1, 0, 0]
+    assert sample.mask[0, 0, :2].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("options", [{"ignore": ["nocolor"]}, {"foreground": [1.5]}, {"ignore": "red"}])
+def test_error_values(folder, options):
+    with pytest.raises((TypeError, ValueError), match="must be .*nocolor|must be .*1.5|must be .*'red'"):
+        FolderDataset(folder / "im", folder / "gt", **options)

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from dichoseg.data import open_folders
+from dichoseg.data.layouts import open_data
 
 
 def fill(folder, *names, mode="L"):
@@ -60,3 +61,19 @@ def test_error_validation_set_within_the_training_set(tmp_path):
     fill(tmp_path / "cut-outs/val", "v", mode="RGBA")
     with pytest.raises(ValueError, match=r"1 images .*v.png"):
         open_folders(tmp_path / "cut-outs", masks="alpha")
+
+
+def test_value_folders_in_place_of_data_sets(root):
+    shutil.copytree(root / "val", root / "other")
+    samples = ["any data set"]
+    for given, wanted in (
+        ((root, None), (["a", "b", "c"], ["v"])),
+        ((str(root), str(root / "other")), (["a", "b", "c"], ["v"])),
+        ((root, samples), (["a", "b", "c"], samples)),
+        ((samples, root / "other"), (samples, ["v"])),
+        ((samples, None), (samples, None)),
+    ):
+        opened = open_data(*given)
+        assert tuple(names(part) if hasattr(part, "files") else part for part in opened) == wanted
+    with pytest.raises(FileNotFoundError, match="no images and masks in .*none"):
+        open_data(root / "none", None)

@@ -152,3 +152,20 @@ def test_value_what_is_written(root, tmp_path):
     mae_alone = compare_folders({"a": root / "a"}, root / "gt", metrics=("mse",))
     mae_alone.write(tmp_path / "mse")
     assert sorted(path.name for path in (tmp_path / "mse").iterdir()) == ["per_image.csv", "scores.json"]
+
+
+def test_value_ignored_pixels_and_ids(tmp_path):
+    levels, ids = RANDOM.integers(0, 255, (30, 40), np.uint8), np.zeros((30, 40), np.uint8)
+    ids[5:20, 10:30], ids[18:24] = 2, 255
+    for folder, inside in (("a", 0), ("b", 255)):
+        write(tmp_path / folder / "x.png", np.where(ids == 255, inside, levels).astype(np.uint8))
+    write(tmp_path / "gt/x.png", ids)
+    options = {"foreground": [2], "ignore": [255], "metrics": ("all",)}
+    comparison = compare_folders({"a": tmp_path / "a", "b": tmp_path / "b"}, tmp_path / "gt", **options)
+    scores = comparison.scores()
+    assert scores["a"] == scores["b"]
+    assert scores["a"]["all"] == evaluate_folders(tmp_path / "a", tmp_path / "gt", **options)
+    comparison.write(tmp_path / "out")
+    write(tmp_path / "gt/x.png", np.full_like(ids, 255))
+    with pytest.raises(ValueError, match="x.png: each pixel is ignored"):
+        evaluate_folders(tmp_path / "a", tmp_path / "gt", **options)

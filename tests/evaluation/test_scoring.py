@@ -6,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dichoseg import GTEncoder, Predictor, SyntheticDataset, evaluate
+from dichoseg import GTEncoder, Predictor, Sample, SyntheticDataset, evaluate
+from dichoseg.data import open_folders
 from dichoseg.evaluation.scoring import THREADS
 from dichoseg.metrics import Evaluator
 from dichoseg.photographs import predict_files
@@ -89,3 +90,30 @@ def test_value_gt_encoder_is_scored_on_masks(small_isnet):
     for _, mask in (data[index] for index in range(2)):
         evaluator.update((predictor(mask) * 255).round().astype(np.uint8), mask[0].numpy() > 0.5)
     assert evaluate(gt_encoder, data, metrics=("fast",)) == evaluator.compute()
+
+
+def test_value_ignored_pixels_of_samples(small_isnet):
+    image, mask, name = SyntheticDataset(1, size=96)[0]
+    weight = torch.ones_like(mask)
+    weight[..., :48] = 0
+    results = [
+        evaluate(small_isnet, [Sample(image, torch.where(weight > 0, mask, fill), name, weight)]) for fill in (0.0, 1.0)
+    ]
+    assert results[0] == results[1] != evaluate(small_isnet, [(image, mask)])
+    with pytest.raises(ValueError, match="weight must be .* 0 to 0") as caught:
+        evaluate(small_isnet, [Sample(image, mask, name, 0 * weight)])
+    assert "sample 0" in caught.value.__notes__[0]
+
+
+def test_value_a_folder_is_scored_by_its_validation_set(small_isnet, tmp_path):
+    for part, count in (("train", 3), ("val", 2)):
+        for sample in (SyntheticDataset(count, size=64)[index] for index in range(count)):
+            for kind, pixels in (("im", sample.image), ("gt", sample.mask)):
+                (tmp_path / part / kind).mkdir(parents=True, exist_ok=True)
+                levels = (pixels * 255).byte().permute(1, 2, 0).squeeze(2).numpy()
+                Image.fromarray(levels).save(tmp_path / part / kind / f"{part}_{sample.name}.png")
+    metrics = ("mae",)
+    whole = evaluate(small_isnet, str(tmp_path), metrics=metrics)
+    assert whole == evaluate(small_isnet, open_folders(tmp_path)[1], metrics=metrics)
+    assert whole == evaluate(small_isnet, tmp_path / "val", metrics=metrics)
+    assert whole != evaluate(small_isnet, tmp_path / "train", metrics=metrics)

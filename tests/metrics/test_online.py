@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dichoseg.metrics import Evaluator, OnlineMetrics
+from dichoseg.metrics.per_image import record_of
 from dichoseg.records import Metric
 
 
@@ -130,3 +131,19 @@ def test_value_further_metrics_are_averaged_where_they_are_defined():
     nothing = OnlineMetrics([area])
     nothing.update(logits[1:], mask[1:])
     assert math.isnan(nothing.compute()["quick_area"])
+
+
+def test_value_ignored_pixels_are_left_out():
+    generator = torch.Generator().manual_seed(0)
+    logits, mask = torch.randn(3, 1, 33, 47, generator=generator), torch.zeros(3, 1, 33, 47)
+    mask[..., 10:20, 15:40] = 1
+    weight = torch.ones_like(mask)
+    weight[..., :20] = 0
+    weight[2] = 0  # an image that counts nowhere
+    ignored, cropped = OnlineMetrics([record_of("mba")]), OnlineMetrics()
+    ignored.update(torch.where(weight > 0, logits, 99.0), torch.where(weight > 0, mask, 1.0), weight)
+    cropped.update(logits[:2, ..., 20:], mask[:2, ..., 20:])
+    scores = ignored.compute()
+    assert ignored.count == 2
+    assert 0 < scores.pop("quick_mba") < 1
+    assert scores == pytest.approx(cropped.compute())

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dichoseg.metrics import Evaluator
 from dichoseg.metrics.pair import Pair, foreground_of
 
 GOLDEN = Path(__file__).parents[1] / "golden/metrics"
@@ -106,3 +107,46 @@ def test_error_foreground():
         foreground_of(np.zeros((0, 4), bool))
     with pytest.raises(TypeError, match="mask .*float64"):
         foreground_of(np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_value_ignored_pixels_count_nowhere(dtype):
+    rng = np.random.default_rng(0)
+    mask = np.zeros((65, 97), bool)
+    mask[20:50, 30:90] = True
+    levels = np.where(mask, 200, 40) + rng.integers(-30, 31, mask.shape)
+    weight = np.ones_like(mask)
+    weight[:, :40] = False
+
+    def scores(outside):
+        prediction = np.where(weight, levels, outside).astype(np.uint8)
+        total = Evaluator(metrics=("all",))
+        kept = prediction if dtype == np.uint8 else prediction / 255
+        total.update(kept, np.where(weight, mask, outside > 99), weight=weight)
+        return total.compute()
+
+    first, second = scores(0), scores(255)
+    assert first == second
+    cropped = Evaluator(metrics=("mae", "mse", "max_f", "mean_e", "adaptive_iou", "overall_precision"))
+    kept = levels[:, 40:].astype(np.uint8)
+    cropped.update(kept if dtype == np.uint8 else kept / 255, mask[:, 40:])
+    for name, value in cropped.compute().items():
+        assert first[name] == pytest.approx(value, abs=1e-12), name
+
+
+def test_value_weights_of_one_change_no_metric():
+    rng = np.random.default_rng(1)
+    prediction, mask = rng.integers(0, 256, (33, 47)).astype(np.uint8), rng.random((33, 47)) > 0.6
+    results = []
+    for weight in (None, np.ones_like(mask)):
+        total = Evaluator(metrics=("all",))
+        total.update(prediction, mask, weight=weight)
+        results.append(total.compute())
+    assert results[0] == results[1]
+
+
+def test_error_weights():
+    levels, mask = np.zeros((4, 5), np.uint8), np.zeros((4, 5), bool)
+    for weight, got in ((np.zeros((4, 5)), "0 to 0"), (np.full((4, 5), 0.5), "0.5"), (np.ones((4, 4)), r"\(4, 4\)")):
+        with pytest.raises(ValueError, match=got):
+            Pair(levels, mask, weight=weight)

@@ -42,11 +42,6 @@ def test_value_a_second_term_supervises_the_final_logits_only(disc):
     assert type(DeepSupervision().loss) is BCELoss
 
 
-def test_error_pixel_weights(disc):
-    with pytest.raises(ValueError, match="DeepSupervision does not support pixel weights"):
-        DeepSupervision()(prediction(), Target(disc, weight=disc))
-
-
 def test_value_aligned_corners(disc):
     logits = torch.randn(2, 1, 5, 7)
     for aligned in (False, True):

@@ -48,6 +48,3 @@ def test_error_without_image_or_gradients(small_isnet):
         GradientSupervision()(Prediction(side), torch.zeros(1, 1, 5, 7))
     with pytest.raises(ValueError, match="gradient_logits"):
         GradientSupervision().check(small_isnet)
-    weighted = Target(side, torch.zeros(1, 3, 5, 7), side)
-    with pytest.raises(ValueError, match="pixel weights"):
-        GradientSupervision()(prediction_of(side, side), weighted)

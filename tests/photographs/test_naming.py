@@ -37,7 +37,7 @@ def test_value_format(tmp_path):
 @pytest.mark.parametrize(
     ("out", "format", "message"),
     [
-        ("cut.tiff", None, "out must end in .png, .webp, .jpg, .jpeg, .avif, or be a folder; got cut.tiff"),
+        ("cut.tiff", None, "out must end in .png, .webp, .jpg, .jpeg, .avif, .gif, or be a folder; got cut.tiff"),
         ("cut.png", "webp", "format='webp' is not that of out, cut.png"),
     ],
 )

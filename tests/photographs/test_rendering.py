@@ -83,8 +83,8 @@ def test_value_pixels_are_what_read_image_gives(mode, tmp_path):
 
 
 def test_error_options():
-    with pytest.raises(ValueError, match="format must be one of png, webp, jpg, avif; got 'gif'"):
-        rendering(format="gif")
+    with pytest.raises(ValueError, match="format must be one of png, webp, jpg, avif, gif; got 'bmp'"):
+        rendering(format="bmp")
     for threshold in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match=f"threshold.*{threshold}"):
             rendering(threshold=threshold)

@@ -9,8 +9,16 @@ import torch
 from PIL import Image
 from torch.utils.data import ConcatDataset, Subset
 
-from dichoseg import FolderDataset, Preprocessing, SyntheticDataset, create_model
-from dichoseg.augmentations import cpu_augmentation
+from dichoseg import FolderDataset, Preprocessing, Sample, SyntheticDataset, create_model
+from dichoseg.augmentations import (
+    Compose,
+    RandomBorderCrop,
+    RandomElastic,
+    RandomRotate90,
+    RandomScaleCrop,
+    cpu_augmentation,
+    gpu_augmentation,
+)
 from dichoseg.data.decoding import to_unit
 from dichoseg.runtime.seeding import seeded
 from dichoseg.training import Batches, freeze_batch_norm
@@ -337,7 +345,7 @@ def test_error_transform_of_the_image_alone(small_isnet, photographs, epoch):
 def test_value_mask_source_and_rounding_of_an_augmentation():
     model = create_model("isnet_gt_encoder", preprocessing=Preprocessing(size=64, mean=(0.0,), source="mask"))
     image, mask = torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8)
-    shown, target = prepare(model, image, mask, lambda i, m: (i, m * 1.0000002), torch.device("cpu"))
+    shown, target, _ = prepare(model, image, mask, lambda i, m: (i, m * 1.0000002), torch.device("cpu"))
     assert torch.equal(target, mask)
     assert torch.equal(shown, target)
 
@@ -474,3 +482,35 @@ def test_error_pixels_of_another_kind(small_isnet):
         next(batches(Levels(2 * torch.ones(3, 64, 64), mask), small_isnet, batch_size=1, workers=0))
     with pytest.raises(ValueError, match="x.png: wanted an image .* of one size"):
         next(batches(Levels(torch.ones(3, 64, 32), mask), small_isnet, batch_size=1, workers=0, epoch=1))
+
+
+def test_value_ignored_pixels_move_with_the_mask(small_isnet):
+    image, mask = torch.zeros(3, 64, 64), torch.zeros(1, 64, 64)
+    mask[:, 20:40, 10:30] = 1
+    image[0], weight = mask[0], 1 - mask  # red shows where pixels are ignored
+    data = [Sample(image, mask, "a", weight), (image, mask)]
+    steps = gpu_augmentation("strong", color_jitter=0, grayscale=0, gaussian_blur=0, salt_pepper=0, jpeg=0, affine=1)
+    augmentation = Compose(steps, RandomElastic(1.0), RandomBorderCrop(1.2), RandomScaleCrop(1.2), RandomRotate90(1.0))
+    model = torch.nn.Module()
+    model.preprocessing = dataclasses.replace(small_isnet.preprocessing, mean=(0,) * 3, std=(1,) * 3)
+    loader = Batches(data, model, batch_size=2, augmentation=augmentation)
+    for batch in [next(loader.epoch(1)), next(loader.in_order())]:
+        marked = batch.names.index("a")
+        red, weight = batch.image[marked, 0], batch.weight[marked, 0]
+        assert ((red > 0.02) <= (weight == 0)).all()
+        assert ((red < 0.005) <= (weight == 1)).all()
+        assert weight.unique().tolist() == [0, 1]
+        assert not batch.mask[marked].any()  # the object is ignored, so it is background
+        assert batch.mask[1 - marked].any()
+        assert (batch.weight[1 - marked] == 1).all()
+        assert batch.target.weight is batch.weight
+
+
+def test_value_samples_without_weights_have_none(small_isnet):
+    assert all(batch.weight is None for batch in Batches(DATA, small_isnet, batch_size=3).in_order())
+
+
+def test_error_weights_between(small_isnet):
+    data = [Sample(*DATA[0], torch.full_like(DATA[0].mask, 0.5))]
+    with pytest.raises(ValueError, match="the weight must be 0 or 1 .*0.5 to 0.5"):
+        list(Batches(data, small_isnet, batch_size=1).in_order())

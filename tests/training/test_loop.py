@@ -437,3 +437,12 @@ def test_value_without_validation_the_average_is_what_remains():
     alone = fresh()
     fit(alone, DATA, epochs=2, batch_size=3)
     assert any(not torch.equal(value, shown[-1][key]) for key, value in alone.state_dict().items())
+
+
+def test_value_folders_in_place_of_data_sets(monkeypatch, small_isnet):
+    opened = []
+    monkeypatch.setattr("dichoseg.training.loop.open_data", lambda *given: opened.append(given) or (DATA, None))
+    monkeypatch.setattr("dichoseg.training.loop.Plan", lambda **options: opened.append(options["train_data"]) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fit(small_isnet, "data", val_data="other")
+    assert opened == [("data", "other"), DATA]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from dichoseg import Preprocessing, create_model
-from dichoseg.contracts import Objective
+from dichoseg.contracts import Objective, Target
 from dichoseg.training import Optimization
 from dichoseg.training.ranks import Ranks
 from dichoseg.training.step import NotFinite, Stepper
@@ -26,7 +26,7 @@ def stepper(objective, **options):
 
 
 def backward(one, weight=1.0, syncs=True):
-    return one.backward(IMAGE, MASK, weight=weight, syncs=syncs)
+    return one.backward(Target(MASK, IMAGE), weight=weight, syncs=syncs)
 
 
 IMAGE, MASK = torch.rand(2, 3, 32, 32), torch.rand(2, 1, 32, 32)

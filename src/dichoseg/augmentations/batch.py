@@ -8,8 +8,9 @@ from ..contracts import Image, Mask
 
 
 def check_batch(image: Image, mask: Mask) -> None:
-    """Check shapes and dtypes of an image/mask batch."""
-    if image.ndim != 4 or len(image) == 0 or mask.shape != (len(image), 1, *image.shape[2:]):
+    """Check shapes and dtypes of an image/mask batch; a second channel of the mask is its ignored pixels."""
+    shapes = [(len(image), channels, *image.shape[2:]) for channels in (1, 2)]
+    if image.ndim != 4 or len(image) == 0 or mask.shape not in shapes:
         raise ValueError(
             "an augmentation takes images (B, C, H, W) and masks (B, 1, H, W) of one size; "
             f"got {tuple(image.shape)} and {tuple(mask.shape)}"

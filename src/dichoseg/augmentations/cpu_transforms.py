@@ -14,6 +14,7 @@ from torch import Tensor
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import checks for updates over the network
 
 import albumentations as A
+import cv2
 from albumentations.augmentations.crops.transforms import BaseCrop
 
 from ..checking import number, whole
@@ -42,6 +43,27 @@ class SeededTransform:
         seed = int(torch.randint(2**62, ()))
         self.pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
         return self.pipeline(image=image, mask=mask)
+
+
+def resizing_of(transform: object) -> SeededTransform | None:
+    """Return the resizing of an albumentations pipeline, without its augmentations; None if it does not resize.
+
+    Resizing, padding and center crops that are always applied are kept; a random crop of fixed size becomes a resize to
+    that size.
+    """
+    pipeline = transform.pipeline if isinstance(transform, SeededTransform) else transform
+    parts = pipeline.transforms if isinstance(pipeline, A.Compose) else [pipeline]
+    kept: list[A.BasicTransform] = []
+    for part in parts:
+        if getattr(part, "p", 0) != 1:
+            continue
+        if isinstance(part, A.Resize | A.LongestMaxSize | A.SmallestMaxSize | A.PadIfNeeded | A.CenterCrop):
+            kept.append(part)
+        elif isinstance(part, BaseCrop | A.RandomResizedCrop):
+            height, width = getattr(part, "size", None) or (getattr(part, "height", None), getattr(part, "width", None))
+            if height and width:
+                kept = [A.Resize(height, width, mask_interpolation=cv2.INTER_LINEAR, interpolation=cv2.INTER_AREA)]
+    return SeededTransform(*kept) if kept else None
 
 
 class BlurPatchesTransform(A.ImageOnlyTransform):  # type: ignore[misc]

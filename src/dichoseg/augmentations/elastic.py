@@ -47,7 +47,8 @@ class RandomElastic(nn.Module):
             drawn, nodes = drawn.to(both.device), nodes.to(both.device)
             with torch.autocast(both.device.type, enabled=False):
                 both[drawn] = _sample(both[drawn], displacement(nodes, *both.shape[-2:]))
-        return both[:, :-1], both[:, -1:]
+        channels = image.shape[1]
+        return both[:, :channels], both[:, channels:]
 
 
 def displacement(nodes: Tensor, height: int, width: int) -> Tensor:

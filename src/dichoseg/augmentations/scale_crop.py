@@ -34,7 +34,8 @@ class RandomScaleCrop(nn.Module):
         both = torch.cat([image.to(wide), mask.to(wide)], dim=1)
         windows = [F.interpolate(self._window(one), (height, width), mode="bilinear", antialias=True) for one in both]
         cut = torch.cat(windows).clamp(0, 1)
-        return cut[:, :-1].to(image.dtype), cut[:, -1:].to(mask.dtype)
+        channels = image.shape[1]
+        return cut[:, :channels].to(image.dtype), cut[:, channels:].to(mask.dtype)
 
     def _window(self, one: Tensor) -> Tensor:
         share = self.input_scale ** -float(torch.rand(()))

@@ -6,9 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tyro
-
-from .options import Flag, Fraction, OptionalPath, tell
+from .options import Flag, Fraction, OptionalPath, Values, tell
 
 if TYPE_CHECKING:
     from ..data import FolderDataset
@@ -23,7 +21,8 @@ class Data:
         images: Name of the folder of images.
         masks: Name of the folder of masks, or alpha if the images are cut-outs.
         mask_suffix: Suffix of the masks' names, such as _mask if 1_mask.png is the mask of 1.jpg.
-        foreground: Label id that is foreground, if masks hold ids.
+        foreground: Label id or color that is foreground, such as 1 or red, if masks hold ids or colors; repeatable.
+        ignore: Label id or color of pixels that count nowhere, such as 255 beside ids, or 128 in trimaps; repeatable.
         resize_masks: Resize masks of another size to their image's.
     """
 
@@ -31,7 +30,8 @@ class Data:
     images: str = "im"
     masks: str = "gt"
     mask_suffix: str = ""
-    foreground: tyro.conf.UseAppendAction[tuple[int, ...]] = ()
+    foreground: Values = ()
+    ignore: Values = ()
     resize_masks: Flag = False
 
     def open(self, folder: Path) -> tuple[FolderDataset, FolderDataset | None]:
@@ -78,6 +78,7 @@ def _open(data: Data, folder: Path, **options: Any) -> tuple[FolderDataset, Fold
         masks=data.masks,
         mask_suffix=data.mask_suffix,
         foreground=data.foreground or None,
+        ignore=data.ignore,
         resize_masks=data.resize_masks,
         **options,
     )

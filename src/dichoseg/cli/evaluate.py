@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from .options import Flag, Number, OptionalPath, Repeatable
+from .options import Flag, Number, OptionalPath, Repeatable, Values
 
 
 def evaluate(
@@ -18,6 +18,8 @@ def evaluate(
     *,
     out: OptionalPath = None,
     mask_suffix: str = "",
+    foreground: Values = (),
+    ignore: Values = (),
     metrics: Repeatable = (),
     protocol: Literal["pysodmetrics", "dis"] = "pysodmetrics",
     normalize: bool = True,
@@ -31,6 +33,8 @@ def evaluate(
         folders: Folders of predictions, and last the folder of masks.
         out: Folder for scores.json, per_image.csv, curves.png and extremes.jpg.
         mask_suffix: Suffix of the masks' names, such as _mask if 1_mask.png is the mask of 1.png.
+        foreground: Label id or color that is foreground, such as 1 or red, if masks hold ids or colors; repeatable.
+        ignore: Label id or color of pixels that count nowhere, such as 255 beside ids, or 128 in trimaps; repeatable.
         metrics: Name of a metric, or the group fast, paper or all; repeatable. Default: paper.
         protocol: Protocol of the numbers.
         normalize: Stretch each prediction to [0, 1] first, as papers do.
@@ -58,6 +62,8 @@ def evaluate(
         called,
         masks,
         mask_suffix=mask_suffix,
+        foreground=foreground or None,
+        ignore=ignore,
         metrics=metrics or ("paper",),
         protocol=protocol,
         normalize=normalize,

@@ -8,10 +8,10 @@ import re
 OPTIONS = {
     name: f"--{name.replace('_', '-')}"
     for name in (
-        "accumulate", "allow_missing", "batch_size", "best", "clip_norm", "cutout", "device", "ema", "epochs",
-        "foreground", "gt_encoder_epochs", "gt_encoder_weight", "images", "learning_rate", "margin", "mask_suffix",
-        "masks", "patience", "precision", "quality", "resize_masks", "resume", "rows", "seed", "size", "threads",
-        "threshold", "workers",
+        "accumulate", "allow_missing", "batch_size", "best", "both", "clip_norm", "cutout", "device", "ema", "epochs",
+        "foreground", "gt_encoder_epochs", "gt_encoder_weight", "ignore", "images", "learning_rate", "margin",
+        "mask_suffix", "masks", "patience", "precision", "quality", "resize_masks", "resume", "rows", "seed", "size",
+        "threads", "threshold", "workers",
     )
 } | {"strict": "--skip-broken"}  # fmt: skip
 """Option for an argument that a message names, as in `resize_masks=True` or `epochs must be`."""

@@ -18,6 +18,11 @@ Flag: TypeAlias = Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(he
 Repeatable: TypeAlias = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(help_behavior_hint="")]
 """Option that may be given several times."""
 
+Values: TypeAlias = Annotated[
+    tyro.conf.UseAppendAction[tuple[int | str, ...]], tyro.conf.arg(metavar="ID|COLOR", help_behavior_hint="")
+]
+"""Label ids or colors, each by its own option."""
+
 
 def optional(metavar: str) -> Any:
     """Return the annotation of an option whose default the help text explains."""

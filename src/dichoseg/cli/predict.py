@@ -21,8 +21,9 @@ def predict(
     model: Text = None,
     out: OptionalPath = None,
     cutout: Flag = False,
+    both: Flag = False,
     background: Text = None,
-    format: Annotated[Literal["png", "webp", "jpg", "avif"] | None, optional("{png,webp,jpg,avif}")] = None,
+    format: Annotated[Literal["png", "webp", "jpg", "avif", "gif"] | None, optional("{png,webp,jpg,avif,gif}")] = None,
     threshold: Fraction = None,
     crop: Flag = False,
     margin: int = 0,
@@ -51,8 +52,10 @@ def predict(
         out: Folder for the results; or, for one photograph, a file, or - for standard output. Default: next to the
             photographs.
         cutout: Write photographs with the mask as alpha channel instead.
+        both: Write masks and cut-outs, as photo.mask.png and photo.cutout.png.
         background: Color behind cut-outs, such as white or '#f0f0f0', or the path of a picture.
-        format: Format of the results. Default: that of the file that --out names, else png.
+        format: Format of the results. Default: that of the file that --out names, else png, and for animations (GIF,
+            WebP, APNG) their own, with all frames.
         threshold: Probability from which on masks are white, and black below.
         crop: Crop each result to the foreground.
         margin: Number of pixels around the foreground that --crop keeps.
@@ -88,6 +91,8 @@ def predict(
     model, images = _in_order(model, images)
     rendering = Rendering(
         cutout=cutout,
+        both=both,
+        keep_kind=format is None,
         background=background,
         format=chosen_format(out, format),
         threshold=threshold,

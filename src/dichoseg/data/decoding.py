@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import io
 import math
+import numbers
 import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import ExifTags, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, ImageColor, ImageOps, UnidentifiedImageError
 from PIL import Image as PillowImage
 from torch import Tensor
 
 from ..untrusted import UnusableFileError
-from .evidence import alpha_is_mask, colors_of, label_ids_of
+from .evidence import COLOR_STEP, alpha_is_mask, colors_of, label_ids_of
 from .formats import HEIF_ADVICE, lacks_heif, usable_formats
 from .profiles import to_srgb
 
+Value: TypeAlias = int | str
+"""Label id, or a color as `PIL.ImageColor` reads it."""
 MOST_PAGES = 100
 """Number of pages of a TIFF file among which the largest is looked for."""
 SIDEWAYS = (5, 6, 7, 8)
@@ -46,7 +49,7 @@ def read_image(path: str | Path) -> Tensor:
     return image_tensor(open_image(path))
 
 
-def read_mask(path: str | Path, *, foreground: Sequence[int] | None = None) -> Tensor:
+def read_mask(path: str | Path, *, foreground: Sequence[Value] | None = None, ignore: Sequence[Value] = ()) -> Tensor:
     """Read a mask: (1, H, W) float32 in [0, 1]; 1 is foreground.
 
     Reads gray, 1-bit, palette and color files, 8 or 16 bit, with their EXIF orientation applied; an alpha channel that
@@ -55,15 +58,28 @@ def read_mask(path: str | Path, *, foreground: Sequence[int] | None = None) -> T
     Args:
         path: Path of the file.
         foreground: For masks of label ids: the ids that are foreground. The id of a pixel is the number in the file; in
-            a palette file, it is the index of the color.
+            a palette file, it is the index of the color. For colored masks: colors, such as `"red"` or `"#ff0000"`;
+            each pixel within 16 levels of one of them is foreground.
+        ignore: Ids or colors that are background here, since `read_weight` says that they are ignored: 255 beside label
+            ids, or 128, the gray of a trimap.
 
     Raises:
         FileNotFoundError: The file does not exist.
-        ValueError: The file is not a readable image, as for `read_image`. Without `foreground`, the mask seems to hold
-            label ids: its largest value is 2 to 31, or its palette has colors. With `foreground`, it holds colors. The
+        ValueError: The file is not a readable image, as for `read_image`. Without `foreground`, the mask has colors, or
+            seems to hold label ids, such as a largest value of 2 to 31. With ids as `foreground`, it holds colors. The
             message names the file.
     """
-    return to_unit(read_mask_pixels(path, foreground=foreground))
+    return to_unit(read_mask_pixels(path, foreground=foreground, ignore=ignore))
+
+
+def read_weight(path: str | Path, *, ignore: Sequence[Value]) -> Tensor:
+    """Read which pixels of a mask count: (1, H, W) uint8; 0 where the file has one of the values of `ignore`, else 1.
+
+    Args:
+        path: Path of the file.
+        ignore: Ids or colors, as in `read_mask`.
+    """
+    return torch.from_numpy(~_has_value(open_image(path), path, ignore))[None].byte()
 
 
 def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.float32], str | None]:
@@ -89,14 +105,29 @@ def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.fl
     return np.array(PillowImage.fromarray(pixels).convert("L")), "predictions in colour"
 
 
-def read_mask_pixels(path: str | Path, *, foreground: Sequence[int] | None) -> Tensor:
+def read_mask_pixels(path: str | Path, *, foreground: Sequence[Value] | None, ignore: Sequence[Value] = ()) -> Tensor:
     """Read a mask as `read_mask` does, but keep 8 bits as (1, H, W) uint8."""
     image = open_image(path)
     try:
-        return mask_pixels(image, path, foreground=foreground)
+        return mask_pixels(image, path, foreground=foreground, ignore=ignore)
     except ValueError as error:
-        advice = "; foreground= says which ids are foreground" if foreground is None else ""
+        advice = "; foreground= says which ids are foreground, or which colors" if foreground is None else ""
         raise ValueError(f"{error}{advice}") from None
+
+
+def check_values(name: str, values: Sequence[Value]) -> tuple[Value, ...]:
+    """Check label ids and colors."""
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise TypeError(f"{name} must be a list of label ids or colors, such as [255] or ['red']; got {values!r}")
+    for value in values:
+        if isinstance(value, str):
+            try:
+                ImageColor.getrgb(value)
+            except ValueError:
+                raise ValueError(f"{name} must be label ids or colors, such as red or #ff0000; got {value!r}") from None
+        elif isinstance(value, bool) or not isinstance(value, numbers.Integral):
+            raise TypeError(f"{name} must be label ids or colors, such as [255] or ['red']; got {value!r}")
+    return tuple(values)
 
 
 def to_unit(pixels: Tensor) -> Tensor:
@@ -123,24 +154,30 @@ def eight_bits(image: PillowImage.Image) -> NDArray[np.uint8]:
     return rgb_pixels(to_srgb(image))
 
 
-def mask_pixels(image: PillowImage.Image, path: str | Path, *, foreground: Sequence[int] | None) -> Tensor:
+def mask_pixels(
+    image: PillowImage.Image, path: str | Path, *, foreground: Sequence[Value] | None, ignore: Sequence[Value] = ()
+) -> Tensor:
     """Convert a Pillow image to a mask (1, H, W): uint8, or float32 in [0, 1] if it has more than 8 bits."""
+    ignored = _has_value(image, path, ignore) if ignore else None
     if foreground is not None:
-        return torch.from_numpy(np.isin(_label_ids(image, path), list(foreground)))[None].byte().mul_(255)
+        inside = _has_value(image, path, foreground)
+        return torch.from_numpy(inside if ignored is None else inside & ~ignored)[None].byte().mul_(255)
     if image.mode in ("LA", "RGBA", "PA"):
         alpha = image.getchannel("A")
         low, high = alpha.getextrema()
         if low != high and alpha_is_mask(rgb_pixels(image.convert("RGBA").convert("RGB")), np.array(alpha), path):
             image = alpha
-    gray = _gray(image, path)
+    gray = _gray(image, path, ignored)
     peak = float(gray.max(initial=0))
     is_jpeg = "jfif" in image.info or Path(path).suffix.lower() in (".jpg", ".jpeg")
     ids = label_ids_of(gray, is_deep=is_deep(image), is_jpeg=is_jpeg)
     if ids:
         listed = ", ".join(f"{value:g}" for value in ids[:8]) + (", ..." if len(ids) > 8 else "")
-        ignored = "; 255 beside small numbers mostly marks pixels to ignore" if ids[-1] == 255 else ""
+        advice = (
+            "; 255 beside small numbers mostly marks pixels to ignore, as ignore=255 does" if ids[-1] == 255 else ""
+        )
         raise ValueError(
-            f"{path}: the mask's values are {listed}, so it seems to hold label ids{ignored}; "
+            f"{path}: the mask's values are {listed}, so it seems to hold label ids{advice}; "
             "wanted black and white (0 and 255, or 0 and 1), or gray up to white"
         )
     if is_deep(image):
@@ -317,26 +354,42 @@ def _scaled(values: NDArray[Any], mode: str) -> NDArray[np.float32]:
     return np.clip(scaled, 0, 1, out=scaled)
 
 
-def _gray(image: PillowImage.Image, path: str | Path) -> NDArray[Any]:
-    """Return the file's gray values, (H, W), or those of its palette's colors, which must be gray."""
-    if is_deep(image):
-        return np.array(image)
-    if image.mode in ("1", "L", "LA"):
-        return np.array(image if image.mode == "L" else image.convert("L"))
+def _gray(image: PillowImage.Image, path: str | Path, ignored: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Return the file's gray values, (H, W), or those of its palette's colors, which must be gray; 0 where ignored."""
+    if is_deep(image) or image.mode in ("1", "L", "LA"):
+        gray = np.array(image if is_deep(image) or image.mode == "L" else image.convert("L"))
+        return gray if ignored is None else np.where(ignored, np.zeros((), gray.dtype), gray)
     pixels = rgb_pixels(image)
+    if ignored is not None:
+        pixels[ignored] = 0
     if image.mode not in ("P", "PA"):
         if colors := colors_of(pixels):
             raise ValueError(
-                f"{path}: the mask has colors, such as {' and '.join(map(str, colors))}; "
-                "wanted black and white, or gray up to white"
+                f"{path}: the mask has colors, such as {_listed(colors)}; wanted black and white, or gray up to white"
             )
         return np.array(PillowImage.fromarray(pixels).convert("L"))
     if (pixels != pixels[..., :1]).any():
         raise ValueError(
-            f"{path}: the mask's palette has colors that are not gray, so it seems to hold label ids; "
-            "wanted black and white, or gray up to white"
+            f"{path}: the mask's palette has colors that are not gray, so it seems to hold label ids; wanted black and "
+            f"white, or gray up to white; got such as {_listed(colors_of(pixels, least=0))}"
         )
     return np.ascontiguousarray(pixels[..., 0])
+
+
+def _listed(colors: Sequence[tuple[int, ...]]) -> str:
+    return " and ".join("({}, {}, {}) #{:02x}{:02x}{:02x}".format(*color, *color) for color in colors)
+
+
+def _has_value(image: PillowImage.Image, path: str | Path, values: Sequence[Value]) -> NDArray[np.bool_]:
+    """Mark the pixels (H, W) that have one of some label ids or colors."""
+    colors = [value for value in values if isinstance(value, str)]
+    ids = [value for value in values if not isinstance(value, str)]
+    inside = np.isin(_label_ids(image, path), ids) if ids else np.zeros((image.height, image.width), bool)
+    if colors:
+        pixels = rgb_pixels(image).astype(np.int16)
+        for color in colors:
+            inside |= (np.abs(pixels - ImageColor.getrgb(color)[:3]) <= COLOR_STEP).all(axis=2)
+    return inside
 
 
 def _label_ids(image: PillowImage.Image, path: str | Path) -> NDArray[Any]:
@@ -347,5 +400,8 @@ def _label_ids(image: PillowImage.Image, path: str | Path) -> NDArray[Any]:
         return np.array(image)
     pixels = rgb_pixels(image)
     if (pixels != pixels[..., :1]).any():
-        raise ValueError(f"{path}: the mask holds colors; wanted one label id a pixel, as foreground= needs")
+        raise ValueError(
+            f"{path}: the mask holds colors; wanted one label id a pixel, or colors for foreground=; "
+            f"got such as {_listed(colors_of(pixels, least=0))}"
+        )
     return pixels[..., 0]

@@ -24,13 +24,18 @@ EXTREME = 32
 """Largest distance from black or white of the pixels that make a mask."""
 
 
-def colors_of(pixels: NDArray[np.uint8]) -> list[tuple[int, ...]]:
-    """Return the most frequent colors of a picture (H, W, 3), at most three; none if it is gray."""
+def colors_of(pixels: NDArray[np.uint8], *, least: int = COLOR_STEP) -> list[tuple[int, ...]]:
+    """Return the most frequent colors of a picture (H, W, 3), at most three; none if it is gray.
+
+    Args:
+        pixels: RGB picture.
+        least: Difference between channels above which a pixel has a color. With 0, a single such pixel is enough.
+    """
     low, high = pixels.min(axis=2), pixels.max(axis=2)
-    colored = (high - low) > COLOR_STEP
+    colored = (high - low) > least
     count = int(colored.sum())
     visible = int((high > COLOR_STEP).sum())
-    if count <= COLOR_AREA[0] * colored.size and count <= COLOR_AREA[1] * visible:
+    if least and count <= COLOR_AREA[0] * colored.size and count <= COLOR_AREA[1] * visible:
         return []
     values, counts = np.unique(pixels[colored], axis=0, return_counts=True)
     return [tuple(map(int, values[index])) for index in np.argsort(-counts)[:3]]

@@ -20,6 +20,7 @@ from PIL import Image as PillowImage
 from tqdm import tqdm
 
 from .decoding import (
+    Value,
     alpha_pixels,
     is_deep,
     is_sideways,
@@ -50,7 +51,8 @@ class PairedFiles(Protocol):
 
     files: list[tuple[str, Path, Path]]
     cutouts: bool
-    foreground: tuple[int, ...] | None
+    foreground: tuple[Value, ...] | None
+    ignore: tuple[Value, ...]
     resize_masks: bool
     left_out: tuple[Problem, ...]
     ignored: tuple[Problem, ...]
@@ -124,7 +126,8 @@ def _examine_pair(dataset: PairedFiles, files: tuple[str, Path, Path]) -> _Pair:
             picture = open_image(mask_path)
         if picture is not None:
             with _noted(found, "label ids" if dataset.foreground is None else "coloured mask"):
-                mask = to_unit(mask_pixels(picture, mask_path, foreground=dataset.foreground))[0].numpy()
+                pixels = mask_pixels(picture, mask_path, foreground=dataset.foreground, ignore=dataset.ignore)
+                mask = to_unit(pixels)[0].numpy()
         if size is not None and picture is not None and picture.size != size:
             kind = _mismatch(picture.size, size, resized=dataset.resize_masks)
             found.append((kind, size_mismatch(mask_path, picture.size, image_path, size)))

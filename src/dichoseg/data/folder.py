@@ -6,6 +6,7 @@ import copy
 import itertools
 import logging
 import os
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -21,7 +22,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..contracts import Sample
-from .decoding import alpha_pixels, eight_bits, image_pixels, open_image, open_reduced, read_mask_pixels, to_unit
+from .decoding import (
+    Value,
+    alpha_pixels,
+    check_values,
+    eight_bits,
+    image_pixels,
+    open_image,
+    open_reduced,
+    read_mask_pixels,
+    read_weight,
+    to_unit,
+)
 from .examining import examine, size_mismatch
 from .formats import usable_endings
 from .report import DataReport, Problem, problem_of
@@ -46,10 +58,13 @@ class FolderDataset(Dataset[Sample]):
         masks: Folder of masks, or `"alpha"` if the images are cut-outs, whose alpha channels are the masks. (A folder
             of that name is `Path("alpha")`.)
         transform: Function called as `transform(image=..., mask=...)` with (H, W, 3) and (H, W) uint8 arrays; returns a
-            dict of both, as albumentations' `Compose` does. It runs in the workers of `fit`.
+            dict of both, as albumentations' `Compose` does. It runs in the workers of `fit`. With `ignore`, the mask is
+            (H, W, 2), whose second channel is 255 where pixels are ignored.
         mask_suffix: Suffix that the masks' names add to those of their images, such as `"_mask"` if `1_mask.png` is the
             mask of `1.jpg`. Other files are then not masks, so both may be in one folder, given twice.
-        foreground: For masks of label ids: the ids that are foreground, as in `read_mask`.
+        foreground: For masks of label ids or of colors: the ids or colors that are foreground, as in `read_mask`.
+        ignore: Ids or colors of the pixels of a mask that are ignored, such as 255 beside label ids, or 128 in trimaps:
+            the samples have a `weight`. The rest of the mask is read as if they were background.
         resize_masks: Whether to resize a mask of another size to its image's: bilinear, antialiased when it shrinks, so
             that edges become soft. Otherwise such a mask is an error.
         strict: Whether an image without mask, a mask without image and two files for one key are errors. Otherwise they
@@ -68,20 +83,22 @@ class FolderDataset(Dataset[Sample]):
         *,
         transform: Transform | None = None,
         mask_suffix: str = "",
-        foreground: Sequence[int] | None = None,
+        foreground: Sequence[Value] | None = None,
+        ignore: Sequence[Value] = (),
         resize_masks: bool = False,
         strict: bool = True,
     ) -> None:
         self.cutouts = masks == ALPHA
-        if self.cutouts and (mask_suffix or foreground is not None):
+        if self.cutouts and (mask_suffix or foreground is not None or ignore):
             raise ValueError(
-                "mask_suffix and foreground are for files of masks; "
-                f"got masks='alpha' with mask_suffix={mask_suffix!r}, foreground={foreground}"
+                "mask_suffix, foreground and ignore are for files of masks; "
+                f"got masks='alpha' with mask_suffix={mask_suffix!r}, foreground={foreground}, ignore={ignore}"
             )
         if foreground is not None and len(foreground) == 0:
-            raise ValueError(f"foreground needs at least one label id; got {foreground!r}")
+            raise ValueError(f"foreground needs at least one label id or color; got {foreground!r}")
         self.transform = transform
-        self.foreground = None if foreground is None else tuple(foreground)
+        self.foreground = None if foreground is None else check_values("foreground", foreground)
+        self.ignore = check_values("ignore", ignore)
         self.resize_masks = resize_masks
         if self.cutouts:
             paths, others = images_and_others(Path(images))
@@ -129,8 +146,9 @@ class FolderDataset(Dataset[Sample]):
             at_least: Number of pixels that the image's shorter side must keep. None keeps the native size, as does a
                 data set with a transform.
         """
-        image, mask, name = self.load_pixels(index, at_least=at_least)
-        return Sample(to_unit(image), to_unit(mask), name)
+        sample = self.load_pixels(index, at_least=at_least)
+        weight = None if sample.weight is None else sample.weight.float()
+        return Sample(to_unit(sample.image), to_unit(sample.mask), sample.name, weight)
 
     def load_pixels(self, index: int, *, at_least: int | None = None) -> Sample:
         """Read one pair as `load` does, but keep pixels of 8 bits as uint8; deeper ones are float32 in [0, 1]."""
@@ -143,7 +161,8 @@ class FolderDataset(Dataset[Sample]):
         if self.cutouts:
             mask = alpha_pixels(picture, image_path)
         else:
-            mask = read_mask_pixels(mask_path, foreground=self.foreground)
+            mask = read_mask_pixels(mask_path, foreground=self.foreground, ignore=self.ignore)
+        weight = read_weight(mask_path, ignore=self.ignore) if self.ignore else None
         if _size(mask) != size:
             message = size_mismatch(mask_path, _size(mask), image_path, size)
             if _size(mask) == size[::-1]:
@@ -151,9 +170,14 @@ class FolderDataset(Dataset[Sample]):
             if not self.resize_masks:
                 raise ValueError(f"{message}; resize_masks=True resizes such masks")
             mask = _resized(to_unit(mask), size[::-1])
+            weight = None if weight is None else _all_count(_resized(1 - weight.float(), size[::-1]))
         if self.transform is None:
-            return Sample(image_pixels(picture), mask, name)
-        return Sample(*_transformed(self.transform, eight_bits(picture), mask, name), name)
+            return Sample(image_pixels(picture), mask, name, weight)
+        if weight is None:
+            return Sample(*_transformed(self.transform, eight_bits(picture), mask, name), name)
+        levels = torch.cat([_levels(mask), (1 - weight) * 255])
+        image, both = _transformed(self.transform, eight_bits(picture), levels, name)
+        return Sample(image, both[:1], name, _all_count(to_unit(both[1:])))
 
     def report(self, *, other: FolderDataset | None = None, progress: bool = False) -> DataReport:
         """Read every file once, and list all problems; unreadable files do not raise.
@@ -183,7 +207,8 @@ class FolderDataset(Dataset[Sample]):
     def split(self, fraction: float, *, seed: int = 0) -> tuple[Self, Self]:
         """Split at random into a training and a validation set.
 
-        The training set keeps the transform; the validation set has none, so that it is not augmented.
+        The training set keeps the transform. The validation set is not augmented: of a pipeline of albumentations, it
+        keeps the resizing only; of any other function, nothing (set `validation.transform` if it must resize).
 
         Args:
             fraction: Fraction of pairs in the validation set, above 0 and below 1; both sets get at least one pair.
@@ -195,7 +220,7 @@ class FolderDataset(Dataset[Sample]):
         held_out = set(order[: min(max(round(fraction * len(self)), 1), len(self) - 1)])
         training = [files for index, files in enumerate(self.files) if index not in held_out]
         validation = self._with([self.files[index] for index in sorted(held_out)])
-        validation.transform = None
+        validation.transform = _resizing(self.transform)
         validation.left_out = validation.ignored = ()  # the training set reports them
         return self._with(training), validation
 
@@ -370,9 +395,18 @@ def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return resized[0].clamp(0, 1)
 
 
+def _resizing(transform: Transform | None) -> Transform | None:
+    """Return the part of a transform that resizes, if it can be told apart."""
+    if transform is None or "albumentations" not in sys.modules:
+        return None
+    from ..augmentations.cpu_transforms import resizing_of
+
+    return resizing_of(transform)
+
+
 def _transformed(transform: Transform, image: NDArray[np.uint8], mask: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    levels = mask if mask.dtype == torch.uint8 else mask.mul(255).round_().byte()
-    result = transform(image=image, mask=levels[0].numpy())
+    levels = _levels(mask)
+    result = transform(image=image, mask=levels[0].numpy() if len(levels) == 1 else levels.permute(1, 2, 0).numpy())
     for kind in ("image", "mask"):
         if result[kind].dtype != np.uint8:
             raise ValueError(
@@ -385,7 +419,16 @@ def _transformed(transform: Transform, image: NDArray[np.uint8], mask: Tensor, n
             f"got {result['image'].shape} and {result['mask'].shape}"
         )
     new_image, new_mask = (torch.from_numpy(np.ascontiguousarray(result[kind])) for kind in ("image", "mask"))
-    return new_image.permute(2, 0, 1), new_mask[None]
+    return new_image.permute(2, 0, 1), new_mask[None] if new_mask.ndim == 2 else new_mask.permute(2, 0, 1)
+
+
+def _levels(mask: Tensor) -> Tensor:
+    return mask if mask.dtype == torch.uint8 else mask.mul(255).round_().byte()
+
+
+def _all_count(ignored: Tensor) -> Tensor:
+    """Return the weight of pixels whose ignored fraction is in [0, 1]: 1 if all that each was made of counts."""
+    return (ignored < 0.01).byte()
 
 
 def _size(picture: Tensor) -> tuple[int, int]:

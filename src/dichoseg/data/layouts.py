@@ -6,7 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from ..contracts import Samples
+from .decoding import Value
 from .folder import FolderDataset, find_folders
+
+
+def open_data(
+    train_data: Samples | str | Path, val_data: Samples | str | Path | None
+) -> tuple[Samples, Samples | None]:
+    """Open what is given as a folder, as `open_folders` does; return data sets as they are.
+
+    Args:
+        train_data: Data set, or folder of the data.
+        val_data: Data set, or its folder. None is the validation set in the folder `train_data`, if there is one.
+    """
+    if isinstance(train_data, str | Path):
+        if val_data is None or isinstance(val_data, str | Path):
+            return open_folders(train_data, val=val_data)
+        return open_folders(train_data, val=False)[0], val_data
+    if isinstance(val_data, str | Path):
+        return train_data, open_folders(val_data, val=False)[0]
+    return train_data, val_data
 
 
 def open_folders(
@@ -18,7 +38,8 @@ def open_folders(
     images: str = "im",
     masks: str = "gt",
     mask_suffix: str = "",
-    foreground: Sequence[int] | None = None,
+    foreground: Sequence[Value] | None = None,
+    ignore: Sequence[Value] = (),
     resize_masks: bool = False,
     strict: bool = True,
 ) -> tuple[FolderDataset, FolderDataset | None]:
@@ -34,7 +55,8 @@ def open_folders(
         images: Name of the folder of images.
         masks: Name of the folder of masks, or `"alpha"` for cut-outs.
         mask_suffix: Suffix of the masks' names, as in `FolderDataset`.
-        foreground: Label ids that are foreground, as in `FolderDataset`.
+        foreground: Label ids or colors that are foreground, as in `FolderDataset`.
+        ignore: Label ids or colors of ignored pixels, as in `FolderDataset`.
         resize_masks: Whether to resize masks whose size differs from their image's.
         strict: Whether unpaired files are an error.
     """
@@ -46,6 +68,7 @@ def open_folders(
             *find_folders(folder, part=part, images=images, masks=masks),
             mask_suffix=mask_suffix,
             foreground=foreground,
+            ignore=ignore,
             resize_masks=resize_masks,
             strict=strict,
         )

@@ -7,7 +7,8 @@ import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, final
+from types import MappingProxyType
+from typing import Any, NamedTuple, final
 
 import cv2
 import numpy as np
@@ -47,6 +48,7 @@ class Comparison:
         evaluators: Folder's name -> one evaluator per image, which holds only that image.
         notes: Remarks about single files.
         files: Folder's name -> (prediction, mask) of each image.
+        reading: `foreground` and `ignore` of the masks, as in `read_mask`.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class Comparison:
         evaluators: Mapping[str, Sequence[Evaluator]],
         notes: Sequence[Note],
         files: Mapping[str, Sequence[tuple[Path, Path]]],
+        reading: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.images = tuple(images)
         self.evaluators = evaluators
         self.notes = tuple(notes)
         self.files = files
+        self.reading = reading
         self._differences: dict[int, dict[str, dict[str, Difference]]] = {}
 
     def subsets(self) -> dict[str, list[int]]:
@@ -215,13 +219,13 @@ class Comparison:
             worst, best = order[:rows], order[max(len(order) - rows, rows) :]
             for label, indices in (("worst", worst), ("best", best)):
                 for index in indices:
-                    pictures.append(_tiles(*self.files[name][index]))
+                    pictures.append(_tiles(*self.files[name][index], self.reading))
                     captions.append(f"{name}, {label}: {self.images[index]}, mae {errors[index]:.3f}")
         return contact_sheet(pictures, captions=captions)
 
 
-def _tiles(prediction_path: Path, mask_path: Path) -> dict[str, NDArray[np.float32]]:
-    mask = thumbnail(read_mask(mask_path)[0].numpy())[..., 0]
+def _tiles(prediction_path: Path, mask_path: Path, reading: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+    mask = thumbnail(read_mask(mask_path, **reading)[0].numpy())[..., 0]
     levels, _ = read_prediction(prediction_path)
     whole = levels.astype(np.float32) / (255 if levels.dtype == np.uint8 else 1)
     height, width = mask.shape

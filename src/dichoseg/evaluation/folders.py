@@ -7,13 +7,13 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 from tqdm import tqdm
 
 from ..checking import whole
-from ..data.decoding import mask_pixels, open_image, read_prediction, to_unit
+from ..data.decoding import Value, check_values, mask_pixels, open_image, read_prediction, read_weight, to_unit
 from ..data.folder import files_by_name
 from ..inference.predictor import to_uint8
 from ..metrics.evaluator import Evaluator
@@ -35,6 +35,8 @@ def evaluate_folders(
     masks: str | Path,
     *,
     mask_suffix: str = "",
+    foreground: Sequence[Value] | None = None,
+    ignore: Sequence[Value] = (),
     metrics: Sequence[str] = ("paper",),
     protocol: str = "pysodmetrics",
     normalize: bool = True,
@@ -50,6 +52,8 @@ def evaluate_folders(
         masks: Folder of masks, read as by `read_mask`.
         mask_suffix: Suffix that the masks' names add to those of the predictions, such as `"_mask"`; other files in
             the folder of masks are ignored.
+        foreground: Label ids or colors of masks that are foreground, as in `FolderDataset`.
+        ignore: Label ids or colors of pixels that are ignored, as in `FolderDataset`; `Pair` says how.
         metrics: Names and groups of metrics, as in `Evaluator`.
         protocol: `"pysodmetrics"` or `"dis"`, as in `Evaluator`.
         normalize: Whether to min-max normalize each prediction to [0, 1] first.
@@ -61,6 +65,8 @@ def evaluate_folders(
         {"predictions": predictions},
         masks,
         mask_suffix=mask_suffix,
+        foreground=foreground,
+        ignore=ignore,
         metrics=metrics,
         protocol=protocol,
         normalize=normalize,
@@ -75,6 +81,8 @@ def compare_folders(
     masks: str | Path,
     *,
     mask_suffix: str = "",
+    foreground: Sequence[Value] | None = None,
+    ignore: Sequence[Value] = (),
     metrics: Sequence[str] = ("paper",),
     protocol: str = "pysodmetrics",
     normalize: bool = True,
@@ -91,6 +99,8 @@ def compare_folders(
         predictions: Name of each folder -> path of the folder.
         masks: Folder of masks, as in `evaluate_folders`.
         mask_suffix: Suffix that the masks' names add to those of the predictions.
+        foreground: Label ids or colors of masks that are foreground, as in `FolderDataset`.
+        ignore: Label ids or colors of pixels that are ignored, as in `FolderDataset`; `Pair` says how.
         metrics: Names and groups of metrics, as in `Evaluator`.
         protocol: `"pysodmetrics"` or `"dis"`, as in `Evaluator`.
         normalize: Whether to min-max normalize each prediction to [0, 1] first.
@@ -112,8 +122,15 @@ def compare_folders(
         mask_suffix=mask_suffix,
         allow_missing=allow_missing,
     )
+    reading = {
+        "foreground": None if foreground is None else check_values("foreground", foreground),
+        "ignore": check_values("ignore", ignore),
+    }
     score = functools.partial(
-        _score, make_evaluator=make_evaluator, skeletons=None if skeletons is None else Path(skeletons)
+        _score,
+        make_evaluator=make_evaluator,
+        reading=reading,
+        skeletons=None if skeletons is None else Path(skeletons),
     )
     results = list(
         tqdm(_run(score, tasks, workers), "evaluate", len(tasks), leave=False, disable=None if progress else True)
@@ -124,6 +141,7 @@ def compare_folders(
             name: tuple(evaluators[index] for evaluators, _ in results) for index, name in enumerate(predictions)
         },
         notes=tuple(note for _, notes in results for note in notes) + missing,
+        reading=reading,
         files={
             name: tuple((task.predictions[index], task.mask) for task in tasks)
             for index, name in enumerate(predictions)
@@ -170,12 +188,17 @@ def _run(
 
 
 def _score(
-    task: _Task, *, make_evaluator: Callable[[], Evaluator], skeletons: Path | None
+    task: _Task, *, make_evaluator: Callable[[], Evaluator], reading: Mapping[str, Any], skeletons: Path | None
 ) -> tuple[list[Evaluator], list[Note]]:
     """Score the predictions of all folders for one mask."""
     notes: list[Note] = []
     picture = open_image(task.mask)
-    mask = to_uint8(to_unit(mask_pixels(picture, task.mask, foreground=None))[0].numpy())
+    mask = to_uint8(to_unit(mask_pixels(picture, task.mask, **reading))[0].numpy())
+    weight = None
+    if reading["ignore"]:
+        weight = read_weight(task.mask, ignore=reading["ignore"])[0].numpy()
+        if not weight.any():
+            raise ValueError(f"{task.mask}: each pixel is ignored; leave the file out")
     if picture.mode == "L" and picture.getextrema()[1] == 1:
         notes.append(Note("masks of 0 and 1", f"{task.mask} is read as black and white"))
     skeleton = None
@@ -191,6 +214,6 @@ def _score(
             notes.append(Note("predictions resized to their mask", f"{path} is {sizes}"))
             prediction = cv2.resize(prediction, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
         evaluator = make_evaluator()
-        evaluator.update(prediction, mask, name=task.name, skeleton=skeleton)
+        evaluator.update(prediction, mask, name=task.name, skeleton=skeleton, weight=weight)
         evaluators.append(evaluator)
     return evaluators, notes

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +14,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..contracts import Model, Samples, length
+from ..data.layouts import open_folders
 from ..inference.predictor import Predictor, to_uint8
 from ..metrics.evaluator import Evaluator
 from ..runtime.overlap import overlapped
 
+_Scored: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[Any] | None]
+"""Prediction, mask and weight."""
 THREADS = 2
 """Number of threads that read and score, and so of the samples that wait before and after the network."""
 
 
 def evaluate(
-    model: Model, dataset: Samples, *, metrics: Sequence[str] = ("paper",), progress: bool = False
+    model: Model, dataset: Samples | str | Path, *, metrics: Sequence[str] = ("paper",), progress: bool = False
 ) -> dict[str, float]:
     """Score a model on a data set, at the masks' native size, with the metrics that papers report.
 
@@ -30,7 +35,8 @@ def evaluate(
 
     Args:
         model: Model to score.
-        dataset: Samples, or plain (image, mask) pairs: (3, H, W) and (1, H, W) in [0, 1].
+        dataset: Samples, or plain (image, mask) pairs: (3, H, W) and (1, H, W) in [0, 1]; or a folder, in a layout that
+            `open_folders` knows, of which the validation set is scored, if it has one.
         metrics: Names and groups of metrics, as in `dichoseg.metrics.Evaluator`, which defines them; `("fast",)` leaves
             out `weighted_f` and `hce`, which are slow.
         progress: Whether to show a progress bar on a terminal.
@@ -39,7 +45,8 @@ def evaluate(
         Value of each metric, by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
         `adaptive_e`, `weighted_f` and `hce`.
     """
-    samples = length(dataset)
+    data = _opened(dataset)
+    samples = length(data)
     if samples == 0:
         raise ValueError("the data set holds no samples to score")
     predictor = Predictor(model, precision="float32")
@@ -47,18 +54,21 @@ def evaluate(
     scored: dict[int, Evaluator] = {}
     reading = threading.Lock()  # a data set need not be thread-safe
 
-    def read(index: int) -> tuple[Tensor, Tensor]:
+    def read(index: int) -> tuple[Tensor, Tensor, Tensor | None]:
         with reading:
-            image, mask, *_ = dataset[index]
-        return model.preprocessing.input_of(image, mask), mask
+            sample = data[index]
+        image, mask, *_ = sample
+        return model.preprocessing.input_of(image, mask), mask, getattr(sample, "weight", None)
 
-    def compute(sample: tuple[Tensor, Tensor]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        net_input, mask = sample
-        return to_uint8(predictor(net_input)), (mask[0] > 128 / 255).numpy()
+    def compute(sample: tuple[Tensor, Tensor, Tensor | None]) -> _Scored:
+        net_input, mask, weight = sample
+        inside = (mask[0] > 128 / 255).numpy()
+        return to_uint8(predictor(net_input)), inside, None if weight is None else weight[0].numpy()
 
-    def score(index: int, pair: tuple[NDArray[np.uint8], NDArray[np.bool_]]) -> None:
+    def score(index: int, result: _Scored) -> None:
+        prediction, mask, weight = result
         scored[index] = Evaluator(metrics=total.metrics)
-        scored[index].update(*pair)
+        scored[index].update(prediction, mask, weight=weight)
 
     steps = overlapped(range(samples), read, compute, score, threads=THREADS)
     bar = tqdm(steps, "evaluate", samples, leave=False, disable=None if progress else True)
@@ -69,3 +79,11 @@ def evaluate(
                 raise error
             total.merge(scored.pop(index))  # in order, so that sums round in the same way
     return total.compute()
+
+
+def _opened(dataset: Samples | str | Path) -> Samples:
+    """Open a folder, and take its validation set, if it has one; return a data set as it is."""
+    if not isinstance(dataset, str | Path):
+        return dataset
+    training, validation = open_folders(dataset)
+    return training if validation is None else validation

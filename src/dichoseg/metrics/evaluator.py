@@ -98,6 +98,7 @@ class Evaluator:
         *,
         name: str = "",
         skeleton: NDArray[np.bool_] | None = None,
+        weight: NDArray[Any] | None = None,
     ) -> None:
         """Add one image.
 
@@ -106,8 +107,9 @@ class Evaluator:
             mask: (H, W), uint8 (foreground above 128) or bool.
             name: Name of the image in `table`.
             skeleton: Precomputed `dichoseg.metrics.skeleton(mask)`; only HCE uses it.
+            weight: (H, W), 1 where a pixel counts, 0 where it is ignored, as in `Pair`. Default: all pixels count.
         """
-        pair = Pair(prediction, mask, normalize=self.normalize, skeleton=skeleton)
+        pair = Pair(prediction, mask, normalize=self.normalize, skeleton=skeleton, weight=weight)
         curves = self._curves(pair)
         self._rows.append({metric: float(self._of_image(metric, pair, curves)) for metric in self.metrics})
         self._names.append(name)

@@ -28,6 +28,9 @@ class Pair:
         mask: (H, W), uint8 (foreground above 128) or bool.
         normalize: Whether to min-max normalize the prediction to [0, 1] first.
         skeleton: Precomputed `skeleton(mask)`; only HCE uses it.
+        weight: (H, W), 1 where a pixel counts, 0 where it is ignored. Ignored pixels are left out of all counts and
+            means, of `size`, and of the normalization; in `prediction`, `values`, `mask` and `foreground` they are 0,
+            so that metrics of shapes see background that is predicted perfectly. Default: all pixels count.
     """
 
     def __init__(
@@ -37,8 +40,13 @@ class Pair:
         *,
         normalize: bool = True,
         skeleton: NDArray[np.bool_] | None = None,
+        weight: NDArray[Any] | None = None,
     ) -> None:
         _check(prediction, mask)
+        self.counted = None if weight is None else _counted(weight, mask)
+        """True at pixels that count: (H, W); None if all do."""
+        if self.counted is not None:
+            prediction, mask = (np.where(self.counted, each, np.zeros((), each.dtype)) for each in (prediction, mask))
         self.foreground = foreground_of(mask)
         """True at pixels of the foreground: (H, W)."""
         self.skeleton = skeleton
@@ -49,8 +57,8 @@ class Pair:
         """Mask as it came; metrics use `foreground`."""
         self.normalize = normalize
         """True if `values` are min-max normalized."""
-        self.size: int = prediction.size
-        """Number of pixels."""
+        self.size: int = prediction.size if self.counted is None else int(np.count_nonzero(self.counted))
+        """Number of pixels that count."""
 
     @cached_property
     def of_levels(self) -> bool:
@@ -60,14 +68,28 @@ class Pair:
     @cached_property
     def constant(self) -> bool:
         """True if all values of the prediction are equal."""
-        return bool(self.prediction.min() == self.prediction.max())
+        low, high = self._range
+        return bool(low == high)
+
+    @cached_property
+    def background(self) -> NDArray[np.bool_]:
+        """True at pixels of the background that count: (H, W)."""
+        return ~self.foreground if self.counted is None else ~self.foreground & self.counted
+
+    @cached_property
+    def _range(self) -> tuple[Any, Any]:
+        """Lowest and highest value of the prediction, as it came."""
+        counted = self.prediction if self.counted is None else self.prediction[self.counted]
+        return counted.min(), counted.max()
 
     @cached_property
     def table(self) -> NDArray[np.float64]:
         """Value in [0, 1] of each gray level of an 8-bit prediction: (256,); 0 for levels outside its range."""
-        low, high = int(self.prediction.min()), int(self.prediction.max())
+        low, high = map(int, self._range)
         table = np.zeros(256)
-        table[low : high + 1] = _stretch(np.arange(low, high + 1) / 255, normalize=self.normalize)
+        table[low : high + 1] = _stretch(
+            np.arange(low, high + 1) / 255, low / 255, high / 255, normalize=self.normalize
+        )
         return table
 
     def values_of(self, rows: slice) -> NDArray[np.float64]:
@@ -81,7 +103,9 @@ class Pair:
         """Prediction in [0, 1], min-max normalized if `normalize`: (H, W)."""
         if self.of_levels:
             return self.values_of(slice(None))
-        return _stretch(self.prediction.astype(np.float64), normalize=self.normalize)
+        low, high = map(float, self._range)
+        values = _stretch(self.prediction.astype(np.float64), low, high, normalize=self.normalize)
+        return values if self.counted is None else np.where(self.counted, values, 0)
 
     @cached_property
     def gray(self) -> NDArray[np.uint8]:
@@ -120,7 +144,9 @@ class Pair:
         The levels are those of an 8-bit prediction without normalization, or `gray` of a float prediction.
         """
         levels = self.prediction if self.of_levels else self.gray
-        return np.stack([_histogram(levels[part], self.foreground[part]) for part in self.quadrants])
+        return np.stack(
+            [_histogram(levels[part], self.foreground[part], self._counted(part)) for part in self.quadrants]
+        )
 
     @cached_property
     def absolute_error(self) -> float:
@@ -134,7 +160,7 @@ class Pair:
 
     def _mean_error(self, power: int) -> float:
         if not self.of_levels:
-            return float((np.abs(self.values - self.foreground) ** power).mean())
+            return float((np.abs(self.values - self.foreground) ** power).sum()) / self.size
         negatives, positives = self.histogram.sum(axis=0)
         return float((self.table**power * negatives + (1 - self.table) ** power * positives).sum()) / self.size
 
@@ -157,7 +183,7 @@ class Pair:
             if np.abs(self.table[pixels > 0] - threshold).min() >= 1e-12:
                 return threshold
             # A level lies on the threshold, so rounding decides: average over pixels, as the reference does.
-        return min(2 * float(self.values.mean()), 1.0)
+        return min(2 * float(self.values.sum()) / self.size, 1.0)
 
     @cached_property
     def adaptive(self) -> Confusion:
@@ -175,24 +201,38 @@ class Pair:
             false_positives, true_positives = (int(n) for n in self.histogram.sum(axis=0) @ positive)
         else:
             true_positives = int(np.count_nonzero(positive & self.foreground))
-            false_positives = int(np.count_nonzero(positive)) - true_positives
+            false_positives = int(np.count_nonzero(positive & self.background))
         return Confusion(true_positives, false_positives, self.area, self.size)
 
+    def _counted(self, part: tuple[slice, slice]) -> NDArray[np.bool_] | None:
+        return None if self.counted is None else self.counted[part]
 
-def _histogram(levels: NDArray[np.uint8], foreground: NDArray[np.bool_]) -> NDArray[np.int64]:
+
+def _histogram(
+    levels: NDArray[np.uint8], foreground: NDArray[np.bool_], counted: NDArray[np.bool_] | None
+) -> NDArray[np.int64]:
     """Count background and foreground pixels at each level: (2, 256)."""
     counts = np.zeros((2, 256), np.int64)
     rows = max(1, 2**24 // max(levels.shape[1], 1))  # OpenCV counts in float32
     for top in range(0, len(levels) if levels.size else 0, rows):
         tile, mask = levels[top : top + rows], foreground[top : top + rows].view(np.uint8)
-        every, inside = (cv2.calcHist([tile], [0], m, [256], [0, 256]).ravel().astype(np.int64) for m in (None, mask))
+        both = None if counted is None else counted[top : top + rows].view(np.uint8)
+        every, inside = (cv2.calcHist([tile], [0], m, [256], [0, 256]).ravel().astype(np.int64) for m in (both, mask))
         counts += (every - inside, inside)
     return counts
 
 
-def _stretch(values: NDArray[np.float64], *, normalize: bool) -> NDArray[np.float64]:
-    low, high = values.min(), values.max()
+def _stretch(values: NDArray[np.float64], low: float, high: float, *, normalize: bool) -> NDArray[np.float64]:
     return (values - low) / (high - low) if normalize and low != high else values
+
+
+def _counted(weight: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.bool_]:
+    if weight.shape != mask.shape or not np.isin(weight, (0, 1)).all() or not weight.any():
+        raise ValueError(
+            f"weight must be 0 or 1 for each pixel of the mask, {mask.shape}, and not 0 for all; "
+            f"got {weight.shape}, {float(weight.min()):.4g} to {float(weight.max()):.4g}"
+        )
+    return np.ascontiguousarray(weight > 0)
 
 
 def foreground_of(mask: NDArray[Any]) -> NDArray[np.bool_]:

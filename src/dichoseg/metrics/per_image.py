@@ -37,7 +37,14 @@ S_MEASURE = _metric("s_measure", structure, "structure measure (Fan et al., 2017
 WEIGHTED_F = _metric("weighted_f", weighted, "weighted F-measure (Margolin et al., 2014), beta squared 1")
 HCE = _metric(
     "hce",
-    lambda pair: hce(pair.prediction, pair.foreground, normalize=pair.normalize, skeleton=pair.skeleton).total,
+    lambda pair: (
+        hce(
+            pair.prediction if pair.counted is None else pair.values > 0.5,  # whose range ignored pixels would change
+            pair.foreground,
+            normalize=pair.normalize,
+            skeleton=pair.skeleton,
+        ).total
+    ),
     "human correction effort (Qin et al., 2022), gamma 5, epsilon 2",
     falls=True,
 )

@@ -67,7 +67,8 @@ def _moments(pair: Pair, quadrants: Iterable[int]) -> tuple[_Moments, _Moments]:
         return _weighted(pair.table, negatives), _weighted(pair.table, positives)
     inside = [pair.quadrants[index] for index in quadrants]
     negative, positive = (
-        np.concatenate([pair.values[part][pair.foreground[part] == side] for part in inside]) for side in (False, True)
+        np.concatenate([pair.values[part][side[part]] for part in inside])
+        for side in (pair.background, pair.foreground)
     )
     return _weighted(negative, np.ones_like(negative)), _weighted(positive, np.ones_like(positive))
 

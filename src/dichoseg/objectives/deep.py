@@ -9,6 +9,7 @@ from ..checking import number
 from ..contracts import Logits, Loss, Mask, Objective, Prediction, Target
 from ..losses.pixel import BCELoss
 from .eager_gradient import eager_gradient
+from .ignored import without_ignored
 
 
 class DeepSupervision(Objective):
@@ -40,20 +41,25 @@ class DeepSupervision(Objective):
 
     def terms(self, prediction: Prediction, target: Target) -> dict[str, Tensor]:
         """Return one term per output."""
-        mask = target.unweighted_mask(self)
-        terms = {"main": resized_loss(self.loss, prediction.logits, mask, align_corners=self.align_corners)}
+
+        def term(logits: Logits) -> Tensor:
+            return resized_loss(self.loss, logits, target.mask, target.weight, align_corners=self.align_corners)
+
+        terms = {"main": term(prediction.logits)}
         if self.side_weight:
             for index, logits in enumerate(prediction.side_logits, start=1):
-                value = resized_loss(self.loss, logits, mask, align_corners=self.align_corners)
-                terms[f"side_{index}"] = self.side_weight * value
+                terms[f"side_{index}"] = self.side_weight * term(logits)
         return terms
 
 
-def resized_loss(loss: Loss, logits: Logits, mask: Mask, *, align_corners: bool = False) -> Tensor:
+def resized_loss(
+    loss: Loss, logits: Logits, mask: Mask, weight: Tensor | None = None, *, align_corners: bool = False
+) -> Tensor:
     """Compute a loss in float32 on logits resized to the mask's size, keeping only its gradient."""
 
     def at_mask_size(logits: Tensor, mask: Tensor) -> Tensor:
-        return loss(resize(logits, spatial_size(mask), align_corners=align_corners), mask)
+        resized = resize(logits, spatial_size(mask), align_corners=align_corners)
+        return loss(*without_ignored(resized, mask, weight))
 
     with full_precision(logits, mask) as (logits, mask):
         return eager_gradient(at_mask_size, logits, mask)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..contracts import Loss, Mask, Model, Objective, Prediction, Target
@@ -51,7 +52,9 @@ class EdgeSupervision(Objective):
         """Return one term per predicted edge map."""
         if not prediction.edge_logits:
             raise ValueError(_NO_EDGES)
-        edges = self.edges(target.unweighted_mask(self))
-        terms = [resized_loss(self.loss, logits, edges) for logits in prediction.edge_logits]
+        edges, weight = self.edges(target.mask), target.weight
+        if weight is not None:  # an edge next to an ignored pixel is unknown
+            weight = -F.max_pool2d(-weight.float(), 3, stride=1, padding=1)
+        terms = [resized_loss(self.loss, logits, edges, weight) for logits in prediction.edge_logits]
         names = [f"edge_{index}" for index in range(1, len(terms) + 1)] if len(terms) > 1 else ["edge"]
         return dict(zip(names, terms, strict=True))

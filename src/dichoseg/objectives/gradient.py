@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import ClassVar
 
 import torch
@@ -12,6 +13,7 @@ from ..blocks import full_precision, resize, spatial_size
 from ..contracts import Image, Model, Objective, Prediction, Target
 from ..tracing import predicts
 from .eager_gradient import eager_gradient
+from .ignored import without_ignored
 
 _NO_GRADIENTS = (
     "GradientSupervision needs a model that predicts gradients; its prediction has no extras['gradient_logits'] "
@@ -45,12 +47,12 @@ class GradientSupervision(Objective):
             raise ValueError(_NO_GRADIENTS)
         if target.image is None:
             raise ValueError("GradientSupervision needs the image that the model saw: Target(mask, image=...)")
-        target.unweighted_mask(self)
+        loss = functools.partial(_loss, weight=target.weight)
         terms = {}
         pairs = zip(logits, prediction.side_logits, strict=False)
         for index, (gradient, side) in enumerate(pairs, start=1):
             with full_precision(torch.cat([gradient, side], dim=1), target.image) as (both, image):
-                terms[f"gradient_{index}"] = eager_gradient(_loss, both, image_gradients(image))
+                terms[f"gradient_{index}"] = eager_gradient(loss, both, image_gradients(image))
         return terms
 
 
@@ -65,6 +67,6 @@ def image_gradients(image: Image) -> Tensor:
     return F.conv2d(F.pad(gray, [2] * 4, mode="reflect"), kernel)
 
 
-def _loss(both: Tensor, gradients: Tensor) -> Tensor:
+def _loss(both: Tensor, gradients: Tensor, weight: Tensor | None) -> Tensor:
     predicted, side = resize(both, spatial_size(gradients), align_corners=True).split(1, dim=1)
-    return F.binary_cross_entropy_with_logits(predicted, (gradients * side).sigmoid())
+    return F.binary_cross_entropy_with_logits(*without_ignored(predicted, (gradients * side).sigmoid(), weight))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..blocks import full_precision, resize, spatial_size
 from ..contracts import FeatureInfo, Model, Objective, Prediction, Target
 from .eager_gradient import eager_gradient
+from .ignored import counts
 
 
 class IntermediateSupervision(Objective):
@@ -66,8 +67,10 @@ class IntermediateSupervision(Objective):
 
     def terms(self, prediction: Prediction, target: Target) -> dict[str, Tensor]:
         """Return one term per feature."""
-        mask = target.unweighted_mask(self)
+        mask, weight = target.mask, target.weight
         floats = mask if mask.is_floating_point() else mask.float()  # losses accept masks of any dtype
+        if weight is not None:
+            floats = torch.where(counts(weight, spatial_size(mask)), floats, 0.0)
         with torch.no_grad():
             targets = self.gt_encoder.features(self.gt_encoder.preprocessing.normalize(floats))
         terms = {}
@@ -75,6 +78,8 @@ class IntermediateSupervision(Objective):
         for index, (feature, target_feature) in enumerate(pairs, start=1):
             with full_precision(feature, target_feature) as (feature, target_feature):
                 target_feature = resize(target_feature, spatial_size(feature))
+                if weight is not None:
+                    feature = torch.where(counts(weight, spatial_size(feature)), feature, target_feature)
                 terms[f"feature_{index}"] = eager_gradient(self.loss, feature, target_feature)
         return terms
 

@@ -11,6 +11,7 @@ from ..contracts import Loss, Model, Objective, Prediction, Target
 from ..losses.region import StructureLoss
 from ..tracing import predicts
 from .eager_gradient import eager_gradient
+from .ignored import without_ignored
 
 _NO_VIEWS = (
     "MultiViewSupervision needs a model with several views; its prediction has no extras['distant_logits'] "
@@ -45,17 +46,19 @@ class MultiViewSupervision(Objective):
         """Return one term per map."""
         if "distant_logits" not in prediction.extras:
             raise ValueError(_NO_VIEWS)
-        mask = target.unweighted_mask(self)
         groups = (
             ("side", 1.0, prediction.side_logits),
             ("distant", self.distant_weight, prediction.extras["distant_logits"]),
             ("gate", self.distant_weight, prediction.extras["gates"]),
         )
-        terms = {"main": self._term(prediction.logits, mask)}
+        terms = {"main": self._term(prediction.logits, target)}
         for name, weight, maps in groups:
-            terms |= {f"{name}_{index}": weight * self._term(each, mask) for index, each in enumerate(maps, start=1)}
+            terms |= {f"{name}_{index}": weight * self._term(each, target) for index, each in enumerate(maps, start=1)}
         return terms
 
-    def _term(self, logits: Tensor, mask: Tensor) -> Tensor:
-        with full_precision(logits, mask) as (logits, mask):
-            return eager_gradient(self.loss, logits, F.interpolate(mask, spatial_size(logits)))
+    def _term(self, logits: Tensor, target: Target) -> Tensor:
+        def loss(logits: Tensor, mask: Tensor) -> Tensor:
+            return self.loss(*without_ignored(logits, mask, target.weight))
+
+        with full_precision(logits, target.mask) as (logits, mask):
+            return eager_gradient(loss, logits, F.interpolate(mask, spatial_size(logits)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from ..losses.pixel import BCELoss
 from ..pyramid import reduce
 from ..tracing import predicts
 from .eager_gradient import eager_gradient
+from .ignored import counts, without_ignored
 
 _NO_SIDES = "PyramidConsistency needs a model with side logits; its prediction has none"
 
@@ -36,20 +38,24 @@ class PyramidSupervision(Objective):
 
     def terms(self, prediction: Prediction, target: Target) -> dict[str, Tensor]:
         """Return one term per output."""
-        mask = target.unweighted_mask(self)
+        weight = target.weight
+        _, mask = without_ignored(target.mask, target.mask, weight)
         size = spatial_size(mask)
         names = ["main", *(f"side_{index}" for index in range(1, len(prediction.side_logits) + 1))]
         terms = {}
         for name, logits in zip(names, (prediction.logits, *prediction.side_logits), strict=True):
             with full_precision(logits, mask) as (logits, level):
-                for _ in range(halvings(level, logits)):
-                    level = reduce(level)
-                level = F.interpolate(level, size)
-                terms[name] = eager_gradient(self._at_mask_size, logits, level)
+                steps = halvings(level, logits)
+                level = F.interpolate(_reduced(level, steps), size)
+                weights = None if weight is None else F.interpolate(_reduced(weight.float(), steps), size)
+                terms[name] = eager_gradient(self._loss_at_mask_size(weights), logits, level)
         return terms
 
-    def _at_mask_size(self, logits: Logits, mask: Tensor) -> Tensor:
-        return self.loss(F.interpolate(logits, spatial_size(mask)), mask)
+    def _loss_at_mask_size(self, weight: Tensor | None) -> Loss:
+        def loss(logits: Logits, mask: Tensor) -> Tensor:
+            return self.loss(*without_ignored(F.interpolate(logits, spatial_size(mask)), mask, weight))
+
+        return loss
 
 
 class PyramidConsistency(Objective):
@@ -70,19 +76,26 @@ class PyramidConsistency(Objective):
             raise ValueError(_NO_SIDES)
 
     def terms(self, prediction: Prediction, target: Target) -> dict[str, Tensor]:
-        """Return one term per side output; the mask is not used."""
-        target.unweighted_mask(self)
+        """Return one term per side output; the mask is not used, except for its ignored pixels."""
         if not prediction.side_logits:
             raise ValueError(_NO_SIDES)
         terms = {}
         finer = prediction.logits
         for index, logits in enumerate(prediction.side_logits, start=1):
             with full_precision(finer.detach(), logits) as (wanted, current):
-                for _ in range(halvings(wanted, current)):
-                    wanted = reduce(wanted)
-                terms[f"consistency_{index}"] = F.l1_loss(current, resize(wanted, spatial_size(current)))
+                wanted = resize(_reduced(wanted, halvings(wanted, current)), spatial_size(current))
+                if target.weight is not None:
+                    current = torch.where(counts(target.weight, spatial_size(current)), current, wanted)
+                terms[f"consistency_{index}"] = F.l1_loss(current, wanted)
             finer = logits
         return terms
+
+
+def _reduced(maps: Tensor, steps: int) -> Tensor:
+    """Blur and halve maps several times."""
+    for _ in range(steps):
+        maps = reduce(maps)
+    return maps
 
 
 def halvings(finer: Tensor, coarser: Tensor) -> int:

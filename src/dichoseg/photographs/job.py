@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -20,13 +21,18 @@ from tqdm import tqdm
 from ..inference.predictor import Predictor
 from ..runtime.files import write_atomically
 from ..runtime.overlap import overlapped
+from .animation import Animation, animation_kind, predict_frames
 from .cutout import can_estimate_foreground
-from .naming import STREAM, chosen_format, is_one_file
+from .naming import ENDINGS, STREAM, chosen_format, is_one_file
 from .opened import OpenedPhotograph
 from .planning import Plan, plan_files
 from .rendering import Format, Rendering
 
 logger = logging.getLogger(__name__)
+
+_Files: TypeAlias = tuple[Path, list[Path]]
+"""Photograph, and the paths of its results."""
+_Prediction: TypeAlias = tuple[OpenedPhotograph, NDArray[np.float32]] | Animation
 
 FAILURES = (OSError, ValueError, MemoryError, torch.OutOfMemoryError)
 """Errors that concern one photograph only."""
@@ -76,6 +82,7 @@ def predict_files(
     out: str | Path | None = None,
     *,
     cutout: bool = False,
+    both: bool = False,
     background: str | None = None,
     format: Format | None = None,
     resume: bool = False,
@@ -105,10 +112,13 @@ def predict_files(
             channel is multiplied by the mask. It keeps its RGB color profile, its EXIF and, except in WebP and AVIF,
             its resolution. With pymatting (`pip install 'dichoseg[cutout]'`), pixels that are partly background get the
             estimated colors of the foreground, so that no halo remains.
+        both: Whether to write masks and cut-outs, as `photo.mask.png` and `photo.cutout.png`; the network runs once.
         background: Color to put behind the cut-out instead of transparency, a name or `#rrggbb`; or the path of a
             picture, which is scaled and cropped to the photograph's size.
-        format: `"png"`, `"webp"` (lossless masks, cut-outs with little loss), `"jpg"` (no alpha channel) or `"avif"`.
-            Default: that of the file that `out` names, else PNG.
+        format: `"png"`, `"webp"` (lossless masks, cut-outs with little loss), `"jpg"` (no alpha channel), `"avif"` or
+            `"gif"` (256 colors, transparent or opaque). Default: that of the file that `out` names, else PNG, and for
+            animations their own. An animation (GIF, WebP or APNG) whose result has its format is animated too; else the
+            first frame is used.
         resume: Whether to keep existing results, whatever options they were made with. Otherwise they are replaced.
         threshold: Probability at or above which the mask is white; below, it is black. Default: no threshold.
         crop: Whether to crop results to the smallest rectangle that holds the mask's levels from one twentieth up. A
@@ -136,6 +146,8 @@ def predict_files(
     target = None if out is None else Path(out)
     rendering = Rendering(
         cutout=cutout,
+        both=both,
+        keep_kind=format is None,
         background=background,
         format=chosen_format(target, format),
         threshold=threshold,
@@ -160,22 +172,28 @@ def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
     if plan.out is not None and not is_one_file(plan.out):
         plan.out.mkdir(parents=True, exist_ok=True)
     rendering = plan.rendering
-    if rendering.cutout and plan.remaining:
+    if (rendering.cutout or rendering.both) and plan.remaining:
         rendering = _with_or_without_estimate(rendering)
 
     threads = rendering.threads or min(8, os.cpu_count() or 1)
-    steps = _steps(predictor, plan.remaining, rendering, threads=threads)
-    results, failures = [], []
+    files: dict[Path, list[Path]] = {}
+    for path, result in plan.remaining:
+        files.setdefault(path, []).append(result)
+    steps = _steps(predictor, list(files.items()), rendering, threads=threads)
+    results: list[Path] = []
+    failures: list[str] = []
     start = time.perf_counter()
-    bar = tqdm(steps, "predict", len(plan.remaining), unit=" images", leave=False, disable=None)
+    bar = tqdm(steps, "predict", len(files), unit=" images", leave=False, disable=None)
     with contextlib.closing(steps):
-        for (path, result), error in bar:
+        for (path, written), error in bar:
             if isinstance(error, OSError) and error.errno in NO_SPACE:
-                raise OSError(error.errno, f"{error.strerror}; results so far are kept; resume continues", str(result))
+                raise OSError(
+                    error.errno, f"{error.strerror}; results so far are kept; resume continues", str(written[0])
+                )
             if error is not None and not _is_failure(error):
                 raise error
             if error is None:
-                results.append(result)
+                results += written
             else:
                 failures.append(_message(path, error))
     return PredictedFiles(
@@ -189,31 +207,60 @@ def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
 
 
 def _steps(
-    predictor: Predictor, files: Sequence[tuple[Path, Path]], rendering: Rendering, *, threads: int
-) -> Generator[tuple[tuple[Path, Path], BaseException | None]]:
+    predictor: Predictor, files: Sequence[_Files], rendering: Rendering, *, threads: int
+) -> Generator[tuple[_Files, BaseException | None]]:
     """Read, predict and write each photograph; yield as `overlapped` does."""
 
-    def read(paths: tuple[Path, Path]) -> OpenedPhotograph:
-        return OpenedPhotograph.read(sys.stdin.buffer.read() if paths[0] == STREAM else paths[0])
+    def renderings(results: Sequence[Path], format: Format) -> dict[str, Rendering]:
+        kinds = rendering.kinds
+        if rendering.both:  # of which some may exist already
+            kinds = {
+                kind: one for kind, one in kinds.items() if any(path.stem.endswith(f".{kind}") for path in results)
+            }
+        same = all(one.format == format for one in kinds.values())
+        return kinds if same else {kind: dataclasses.replace(one, format=format) for kind, one in kinds.items()}
 
-    def compute(photograph: OpenedPhotograph) -> tuple[OpenedPhotograph, NDArray[np.float32]]:
-        return photograph, predictor(photograph.pixels)
+    def read(paths: _Files) -> tuple[_Files, OpenedPhotograph | None]:
+        source, (result, *_) = paths
+        kind = None if source == STREAM or result == STREAM else animation_kind(source)
+        if kind is not None and kind == ENDINGS.get(result.suffix.lower()):
+            return paths, None  # its frames are read one by one
+        return paths, OpenedPhotograph.read(sys.stdin.buffer.read() if source == STREAM else source)
 
-    def write(paths: tuple[Path, Path], prediction: tuple[OpenedPhotograph, NDArray[np.float32]]) -> None:
+    def compute(content: tuple[_Files, OpenedPhotograph | None]) -> _Prediction:
+        (source, results), photograph = content
+        if photograph is not None:
+            return photograph, predictor(photograph.pixels)
+        return predict_frames(source, predictor, renderings(results, ENDINGS[results[0].suffix.lower()]))
+
+    def write(paths: _Files, prediction: _Prediction) -> None:
         # in memory, because Pillow may not notice that a full disk truncated a file
-        content = rendering.encoded(*prediction)
-        if paths[1] == STREAM:
-            sys.stdout.buffer.write(content)
-            return
-        paths[1].parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(paths[1], lambda temporary: temporary.write_bytes(content))
+        results = paths[1]
+        if isinstance(prediction, Animation):
+            kinds = renderings(results, ENDINGS[results[0].suffix.lower()])
+            contents = [
+                one.encoded_frames(prediction.frames[kind], prediction.first, **prediction.timing)
+                for kind, one in kinds.items()
+            ]
+        else:
+            contents = [one.encoded(*prediction) for one in renderings(results, rendering.format).values()]
+        for result, content in zip(results, contents, strict=True):
+            if result == STREAM:
+                sys.stdout.buffer.write(content)
+                return
+            result.parent.mkdir(parents=True, exist_ok=True)
+            _write(result, content)
 
-    def log(paths: tuple[Path, Path], error: BaseException) -> None:
+    def log(paths: _Files, error: BaseException) -> None:
         if _is_failure(error):
             with tqdm.external_write_mode(sys.stderr):  # or the line would follow the bar
                 logger.warning("%s", _message(paths[0], error))
 
     return overlapped(files, read, compute, write, threads=threads, failed=log)
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def _is_failure(error: BaseException) -> bool:

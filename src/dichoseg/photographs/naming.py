@@ -7,13 +7,16 @@ from pathlib import Path
 
 from PIL import Image as PillowImage
 
+from .animation import animation_kind
 from .opened import is_written_by_dichoseg
 from .rendering import Format, Rendering
 
 STREAM = Path("-")
 """Standard input as a photograph, standard output as a result."""
-ENDINGS: dict[str, Format] = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg", ".avif": "avif"}
-_RESULT = re.compile(r".+\.(mask|cutout)\.(png|webp|jpg|avif)")
+ENDINGS: dict[str, Format] = {
+    ".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg", ".avif": "avif", ".gif": "gif",
+}  # fmt: skip
+_RESULT = re.compile(r".+\.(mask|cutout)\.(png|webp|jpg|avif|gif)")
 
 
 def is_one_file(out: Path | None) -> bool:
@@ -36,7 +39,13 @@ def chosen_format(out: Path | None, format: Format | None) -> Format:
 
 
 def result_path(
-    photograph: Path, name: Path, out: Path | None, rendering: Rendering, *, keep_ending: bool = False
+    photograph: Path,
+    name: Path,
+    out: Path | None,
+    rendering: Rendering,
+    *,
+    kind: str | None = None,
+    keep_ending: bool = False,
 ) -> Path:
     """Return the path of a photograph's result.
 
@@ -45,15 +54,17 @@ def result_path(
         name: The photograph's path relative to the folder in which it was found.
         out: Folder or file of the results; None is next to the photograph.
         rendering: Options for the results.
+        kind: `"mask"` or `"cutout"`. Default: that of `rendering`.
         keep_ending: Whether the result's name contains the photograph's ending, as in `photo.jpg.png`.
     """
     if out is not None and is_one_file(out):
         return out
     stem = photograph.name if keep_ending else photograph.stem
+    ending = (animation_kind(photograph) if rendering.keep_kind else None) or rendering.format
+    marked = f"{stem}.{kind or next(iter(rendering.kinds))}.{ending}"
     if out is None:
-        kind = "cutout" if rendering.cutout else "mask"
-        return photograph.with_name(f"{stem}.{kind}.{rendering.format}")
-    return out / name.with_name(f"{stem}.{rendering.format}")
+        return photograph.with_name(marked)
+    return out / name.with_name(marked if rendering.both else f"{stem}.{ending}")
 
 
 def is_result(path: Path) -> bool:

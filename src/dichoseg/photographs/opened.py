@@ -46,6 +46,11 @@ class OpenedPhotograph:
             picture = upright(image)
         if note:
             logger.warning("%s %s", "the image" if isinstance(source, bytes) else source, note)
+        return cls.of(picture)
+
+    @classmethod
+    def of(cls, picture: PillowImage.Image) -> OpenedPhotograph:
+        """Take the pixels of a decoded picture, and what its cut-out keeps."""
         kept = {"icc_profile": _rgb_profile(picture), "dpi": _resolution(picture)}
         return cls(
             image_tensor(picture) if is_deep(picture) else eight_bits(picture),
@@ -59,7 +64,8 @@ def is_written_by_dichoseg(path: Path) -> bool:
     """Return whether a file is a result of dichoseg."""
     try:
         with opened(path) as image:
-            return image.getexif().get(ExifTags.Base.Software) == SOFTWARE
+            comment = image.info.get("comment") if image.format == "GIF" else None  # which has no EXIF
+            return comment == SOFTWARE.encode() or image.getexif().get(ExifTags.Base.Software) == SOFTWARE
     except (OSError, ValueError):
         return False
 

@@ -43,6 +43,8 @@ def plan_files(sources: Sequence[str | Path], out: Path | None, rendering: Rende
     _check_single(paths, out)
     if paths == [STREAM] and out is None:
         out = STREAM
+    if rendering.both and is_one_file(out):
+        raise ValueError(f"both=True writes two files for a photograph; got the one file {out}: choose a folder")
     found: list[tuple[Path, Path]] = []
     passed_over, notes = 0, []
     for source in paths:
@@ -73,12 +75,13 @@ def plan_files(sources: Sequence[str | Path], out: Path | None, rendering: Rende
 
 def _results(found: Sequence[tuple[Path, Path]], out: Path | None, rendering: Rendering) -> dict[Path, Path]:
     """Return result -> photograph; the ending stays in the names of results that would be the same without it."""
-    counts = Counter(result_path(path, name, out, rendering) for path, name in found)
+    named = [(path, name, kind) for path, name in found for kind in rendering.kinds]
+    plain = [result_path(path, name, out, rendering, kind=kind) for path, name, kind in named]
+    counts = Counter(plain)
     results: dict[Path, Path] = {}
-    for path, name in found:
-        result = result_path(path, name, out, rendering)
+    for (path, name, kind), result in zip(named, plain, strict=True):
         if counts[result] > 1:
-            result = result_path(path, name, out, rendering, keep_ending=True)
+            result = result_path(path, name, out, rendering, kind=kind, keep_ending=True)
         if result in results:
             raise ValueError(f"{results[result]} and {path} would both be written to {result}")
         results[result] = path

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple, final
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from ..batch_norm import live_batch_norms
 from ..checking import whole
-from ..contracts import Augmentation, Image, Mask, Model, PixelSource, Samples, length
+from ..contracts import Augmentation, Image, Mask, Model, PixelSource, Samples, Target, length
 from ..data.decoding import to_unit
 from ..runtime.device import CHANNELS_LAST
 from ..runtime.memory import keep_memory
@@ -28,6 +29,8 @@ from .ranks import Ranks
 
 CPU = torch.device("cpu")
 ALONE = Ranks()
+IGNORED = 0.01
+"""Fraction of ignored pixels in an interpolated one from which on it is ignored, above what rounding gives."""
 OVERSAMPLING = 2
 """Smallest factor by which a JPEG that is decoded at reduced size must exceed the size that it is resized to.
 
@@ -52,6 +55,13 @@ class Batch(NamedTuple):
     """Index of the batch in its epoch, from 1."""
     key: tuple[int, ...]
     """Seed of the batch: seed, epoch and step, and the rank if there are several."""
+    weight: Tensor | None = None
+    """(B, 1, H, W): 1 where a pixel counts, 0 where it is ignored; None if the samples have no weights."""
+
+    @property
+    def target(self) -> Target:
+        """Target of the objective."""
+        return Target(self.mask, self.image, self.weight)
 
     def seeded(self) -> AbstractContextManager[None]:
         """Seed forward and backward pass of this batch inside a block, as `fit` does; it matters for dropout."""
@@ -139,15 +149,15 @@ class Batches:
         for step, ((image, mask, names), (share, _)) in enumerate(loaded, start=start + 1):
             key = (self.seed, number, step, *rank_key)
             with seeded(*key, device=self.device):
-                image, mask = prepare(self.model, image, mask, self.augmentation, self.device)
-            yield Batch(image, mask, names, len(share), step, key)
+                image, mask, weight = prepare(self.model, image, mask, self.augmentation, self.device)
+            yield Batch(image, mask, names, len(share), step, key, weight)
 
     def in_order(self) -> Iterator[Batch]:
         """Yield the batches in the order of the data, without augmentation."""
         groups = _split(list(range(self.samples)), self.batch_size)[self.ranks.rank :: self.ranks.world_size]
         for step, (image, mask, names) in enumerate(self._load(groups, 0), start=1):
-            image, mask = prepare(self.model, image, mask, None, self.device)
-            yield Batch(image, mask, names, len(names), step, (self.seed, 0, step))
+            image, mask, weight = prepare(self.model, image, mask, None, self.device)
+            yield Batch(image, mask, names, len(names), step, (self.seed, 0, step), weight)
 
     def close(self) -> None:
         """Stop the worker processes now, even if a traceback still holds this object."""
@@ -188,15 +198,22 @@ def _split(order: list[int], size: int) -> list[list[int]]:
 
 def prepare(
     model: Model, image: Tensor, mask: Tensor, augmentation: Augmentation | None, device: torch.device
-) -> tuple[Image, Mask]:
-    """Move a batch to the device, convert it to floats, augment it, and return the model's input and the masks."""
+) -> tuple[Image, Mask, Tensor | None]:
+    """Move a batch to the device, convert it to floats, augment it; return the model's input, masks and weights.
+
+    Ignored pixels, if any, are a second channel of the masks, so that they are moved as the masks are. A pixel counts
+    if all that it was interpolated from counts.
+    """
     image, mask = (to_unit(part.to(device, non_blocking=True)) for part in (image, mask))
     if augmentation is not None:
         image, mask = _augmented(augmentation, image, mask)
+    weight = None
+    if mask.shape[1] == 2:
+        mask, weight = mask[:, :1].contiguous(), (mask[:, 1:] < IGNORED).float()
     net_input = model.preprocessing.normalize(model.preprocessing.input_of(image, mask))
     if device.type in CHANNELS_LAST:
         net_input = net_input.contiguous(memory_format=torch.channels_last)
-    return net_input, mask
+    return net_input, mask, weight
 
 
 def _augmented(augmentation: Augmentation, image: Image, mask: Mask) -> tuple[Image, Mask]:
@@ -262,10 +279,8 @@ class _Prepared(Dataset[Any]):
         at_least = self._at_least() if trains else None
         source, place = pixel_source(self.data, index)
         with seeded(self.seed, epoch, index, 1):  # 1: another stream than that of the steps
-            if source is None:
-                image, mask, *rest = self.data[index]
-            else:
-                image, mask, *rest = source.load_pixels(place, at_least=at_least)
+            sample = self.data[index] if source is None else source.load_pixels(place, at_least=at_least)
+        image, mask, *rest = sample
         name = str(rest[0]) if rest and not isinstance(rest[0], Tensor) else f"sample {index}"
         _check_sample(name, image, mask, is_reduced=source is not None and at_least is not None)
         if source is None:
@@ -276,6 +291,9 @@ class _Prepared(Dataset[Any]):
             if not values.is_floating_point():
                 raise TypeError(f"{name}: load_pixels returned {values.dtype} for the {kind}; wanted uint8 or float32")
             check_range(name, kind, values)
+        weight = getattr(sample, "weight", None)
+        if weight is not None:
+            mask = with_ignored(mask, weight, name)
         return self._resized(image, fast=trains), self._resized(mask, fast=trains), name
 
     def _resized(self, pixels: Tensor, *, fast: bool) -> Tensor:
@@ -317,6 +335,18 @@ def _check_sample(name: str, image: object, mask: object, *, is_reduced: bool) -
         )
 
 
+def with_ignored(mask: Tensor, weight: Tensor, name: str) -> Tensor:
+    """Append ignored pixels to a mask as a channel, and make them background in the mask: (2, H, W)."""
+    if weight.shape != mask.shape or not ((weight == 0) | (weight == 1)).all():
+        raise ValueError(
+            f"{name}: the weight must be 0 or 1 for each pixel of the mask, {tuple(mask.shape)}; "
+            f"got {tuple(weight.shape)}, {float(weight.min()):.4g} to {float(weight.max()):.4g}"
+        )
+    ignored = weight == 0
+    white = 255 if mask.dtype == torch.uint8 else 1
+    return torch.cat([mask.masked_fill(ignored, 0), ignored.to(mask.dtype) * white])
+
+
 def pixel_source(data: Any, index: int) -> tuple[PixelSource | None, int]:
     """Return the source of a sample's pixels and the index in it, also inside `Subset` and `ConcatDataset`.
 
@@ -341,6 +371,8 @@ def _collate(samples: list[Any]) -> tuple[Tensor, Tensor, list[str]] | Exception
         if isinstance(sample, Exception):
             return sample
     images, masks, names = zip(*samples, strict=True)
+    channels = max(map(len, masks))
+    masks = tuple(F.pad(mask, [0] * 5 + [channels - len(mask)]) if len(mask) < channels else mask for mask in masks)
     sizes = sorted({tuple(image.shape[-2:]) for image in images})
     if len(sizes) > 1:
         return ValueError(

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ..contracts import Augmentation, Model, Objective, Samples
+from ..data.layouts import open_data
 from .former import with_former_arguments
 from .optimization import Optimization
 from .plan import OnEpoch, Plan
@@ -19,9 +20,9 @@ from .session import open_session
 @with_former_arguments
 def fit(
     model: Model,
-    train_data: Samples,
+    train_data: Samples | str | Path,
     *,
-    val_data: Samples | None = None,
+    val_data: Samples | str | Path | None = None,
     objective: Objective | None = None,
     augmentation: Augmentation | None = None,
     epochs: int = 10,
@@ -54,8 +55,10 @@ def fit(
     Args:
         model: Model to train in place. Afterwards it holds the best weights by `best`, or the last ones without
             `val_data`, and is on the device and in the mode in which it came.
-        train_data: Map-style data set of `Sample` or of (image, mask) pairs, images in [0, 1].
-        val_data: Data set to validate on after each epoch: `val_loss`, `quick_mae`, `quick_max_f` and `quick_iou`.
+        train_data: Map-style data set of `Sample` or of (image, mask) pairs, images in [0, 1]; or a folder, in a layout
+            that `open_folders` knows.
+        val_data: Data set or folder to validate on after each epoch: `val_loss`, `quick_mae`, `quick_max_f` and
+            `quick_iou`. Default: the validation set in the folder `train_data`, if it is a folder that has one.
         objective: Objective to minimize. Default: `DeepSupervision(BCELoss())`, plus `EdgeSupervision()` for a model
             that predicts edges.
         augmentation: Function `(image, mask) -> (image, mask)` of batches in [0, 1], such as `gpu_augmentation()`.
@@ -87,6 +90,7 @@ def fit(
             with `out`, the file with the batch.
         MemoryError: The device's memory is not enough; the message says what helps.
     """
+    train_data, val_data = open_data(train_data, val_data)
     plan = Plan(
         model=model,
         train_data=train_data,

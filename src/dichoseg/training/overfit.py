@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any, cast
 
 from torch.utils.data import Dataset, Subset
 
 from ..checking import whole
 from ..contracts import Model, Samples, length
+from ..data.layouts import open_data
 from .loop import fit
 from .rows import History
 
@@ -16,7 +18,13 @@ logger = logging.getLogger(__name__)
 
 
 def overfit(
-    model: Model, data: Samples, *, batches: int = 4, batch_size: int = 8, epochs: int = 50, **fit_args: Any
+    model: Model,
+    data: Samples | str | Path,
+    *,
+    batches: int = 4,
+    batch_size: int = 8,
+    epochs: int = 50,
+    **fit_args: Any,
 ) -> History:
     """Check that model, objective and optimizer can learn: train on a few batches, and validate on the same images.
 
@@ -24,7 +32,7 @@ def overfit(
 
     Args:
         model: Model to train in place.
-        data: Data set of which the first `batches * batch_size` samples are used.
+        data: Data set, or its folder, as in `fit`, of which the first `batches * batch_size` samples are used.
         batches: Number of batches.
         batch_size: Number of images per batch.
         epochs: Number of passes over these batches; about 50 steps are enough for a clear answer.
@@ -33,6 +41,7 @@ def overfit(
     Returns:
         One row per epoch, as `fit` returns them.
     """
+    data, _ = open_data(data, ())
     count = min(whole("batches", batches, least=1) * whole("batch_size", batch_size, least=1), length(data))
     few = Subset(cast(Dataset[Any], data), range(count))
     history = fit(model, few, val_data=few, epochs=epochs, batch_size=batch_size, **fit_args)

@@ -211,23 +211,26 @@ def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowIm
 
     Returns:
         A sheet of image, mask, prediction and errors: white if both are foreground, red if only the prediction is, blue
-        if only the mask is.
+        if only the mask is. Ignored pixels are black.
     """
     predictor = Predictor(model)
     pictures, captions = [], []
     for index in spread(range(length(data)), rows):
         with seeded(0, index):
-            image, mask, name = sample_at(data, index)
+            sample = sample_at(data, index)
+        image, mask, name = sample
         prediction = predictor(model.preprocessing.input_of(image, mask))
         truth = mask[0].numpy()
+        counted = np.ones_like(truth) if sample.weight is None else sample.weight[0].numpy()
+        error = np.abs(prediction - truth)[counted > 0].mean() if counted.any() else 0.0
         columns = {
             "image": image.permute(1, 2, 0).numpy(),
             "mask": truth,
             "prediction": prediction,
-            "errors": error_map(prediction, truth),
+            "errors": error_map(prediction * counted, truth * counted),
         }
         pictures.append({name: thumbnail(picture) for name, picture in columns.items()})
-        captions.append(f"{name}: mean absolute error {np.abs(prediction - truth).mean():.3f}")
+        captions.append(f"{name}: mean absolute error {error:.3f}")
     return contact_sheet(pictures, captions=captions)
 
 

@@ -132,9 +132,7 @@ class Session:
         started = time.perf_counter()
         try:
             with batch.seeded():
-                values = self.stepper.backward(
-                    batch.image, batch.mask, weight=batch.own / images, syncs=self.window_ends
-                )
+                values = self.stepper.backward(batch.target, weight=batch.own / images, syncs=self.window_ends)
             if self.window_ends:
                 self.stepper.update()
                 self.cursor.step = batch.step

@@ -85,7 +85,8 @@ def _public(value: object) -> dict[str, Any]:
 def describe_data(data: object) -> str:
     """Return a description of a data set, of the plain arguments that it was made with; not of where its files are."""
     if isinstance(data, FolderDataset):
-        options = (data.foreground, data.resize_masks, describe(data.transform))
+        options: tuple[object, ...] = (data.foreground, data.resize_masks, describe(data.transform))
+        options += (data.ignore,) if data.ignore else ()
         return _digest([[name for name, *_ in data.files], options])
     if isinstance(data, Subset):
         return _digest([describe_data(data.dataset), list(data.indices)])

@@ -13,7 +13,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
-from ..contracts import Image, Mask, Model, Objective, Target
+from ..contracts import Model, Objective, Target
 from ..runtime.device import CHANNELS_LAST, autocast_dtype
 from .optimization import Optimization
 from .ranks import Ranks, without_sync
@@ -100,12 +100,11 @@ class Stepper:
         """Model to evaluate and keep: the average if there is one."""
         return self.model if self.average is None else cast(Model, self.average.module)
 
-    def backward(self, image: Image, mask: Mask, *, weight: float, syncs: bool) -> dict[str, float]:
+    def backward(self, target: Target, *, weight: float, syncs: bool) -> dict[str, float]:
         """Add the gradient of one batch.
 
         Args:
-            image: Input of the model.
-            mask: Masks at the image's size.
+            target: Masks, the model's input, and the weight of each pixel if some are ignored.
             weight: Weight of this batch in the step's loss.
             syncs: Whether the optimizer moves next; only then do the ranks average their gradients.
 
@@ -116,7 +115,7 @@ class Stepper:
             NotFinite: One of them is not finite.
         """
         with without_sync(self._terms, not syncs):
-            terms: dict[str, Tensor] = self._terms(image, mask)
+            terms: dict[str, Tensor] = self._terms(target)
             loss = torch.stack(list(terms.values())).sum()
             values = torch.stack([loss, *terms.values()]).detach().tolist()  # one sync with the device
             result: dict[str, float] = dict(zip(["loss", *terms], values, strict=True))
@@ -176,7 +175,7 @@ class _Terms(nn.Module):
         self.objective = objective
         self.autocast = autocast
 
-    def forward(self, image: Image, mask: Mask) -> dict[str, Tensor]:
+    def forward(self, target: Target) -> dict[str, Tensor]:
         with self.autocast:
-            prediction = self.model(image)
-        return self.objective.terms(prediction, Target(mask, image))
+            prediction = self.model(target.image)
+        return self.objective.terms(prediction, target)

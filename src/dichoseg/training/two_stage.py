@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contracts import Model, Samples
+from ..data.layouts import open_data
 from ..losses.pixel import BCELoss
 from ..models.gt_encoder import GTEncoder
 from ..objectives.deep import DeepSupervision
@@ -23,9 +24,9 @@ logger = logging.getLogger(__name__)
 
 def fit_gt_encoder(
     model: Model,
-    train_data: Samples,
+    train_data: Samples | str | Path,
     *,
-    val_data: Samples | None = None,
+    val_data: Samples | str | Path | None = None,
     max_f: float = 0.99,
     epochs: int = 10,
     seed: int = 0,
@@ -43,7 +44,7 @@ def fit_gt_encoder(
 
     Args:
         model: Model to be supervised later; only its `feature_info` and `preprocessing` are used.
-        train_data: Samples whose masks are learned.
+        train_data: Samples whose masks are learned, or their folder, as in `fit`.
         val_data: Samples whose masks decide when to stop. Default: `train_data`, as published.
         max_f: Value of `quick_max_f` at which training stops.
         epochs: Maximum number of epochs.
@@ -59,6 +60,7 @@ def fit_gt_encoder(
     Raises:
         KeyboardInterrupt: Training was stopped, and its state is saved.
     """
+    train_data, _ = open_data(train_data, ())
     with seeded(seed):
         gt_encoder = GTEncoder.like(model)
     folder = None if out is None else gt_encoder_folder(out, resume=resume)

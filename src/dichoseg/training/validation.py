@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from ..contracts import Target
 from ..metrics.online import OnlineMetrics
 from ..records import Metric
 from .batches import Batches
@@ -46,8 +45,8 @@ def validate(
         with stepper.autocast:
             prediction = model(batch.image)
         scores = OnlineMetrics(metrics)
-        scores.update(prediction.logits, batch.mask)
-        loss = float(stepper.objective(prediction, Target(batch.mask, batch.image)))
+        scores.update(prediction.logits, batch.mask, batch.weight)
+        loss = float(stepper.objective(prediction, batch.target))
         own.append((loss * len(batch.image), scores))
     if ranks.any(stop_asked()):
         return None

@@ -87,8 +87,9 @@ def data_sheet(
 
 def sample_at(data: Samples, index: int) -> Sample:
     """Return a sample of a data set; the one of a plain pair is named by its index."""
-    image, mask, *rest = data[index]
-    return Sample(image, mask, str(rest[0]) if rest else f"sample {index}")
+    sample = data[index]
+    image, mask, *rest = sample
+    return Sample(image, mask, str(rest[0]) if rest else f"sample {index}", getattr(sample, "weight", None))
 
 
 def spread(indices: Sequence[int], count: int) -> list[int]:
