@@ -90,7 +90,7 @@ def test_error_options_that_do_not_go_together(saved, tmp_path):
     result = run_cli("export", saved, tmp_path / "small.bin")
     assert "ends in .onnx or .pt2; got" in str(result.exception)
     result = run_cli("export", saved, tmp_path / "small.pt2", "--half")
-    assert "--dynamic, --preset and --half are for .onnx files" in str(result.exception)
+    assert "--dynamic, --preset, --half and --deform-conv are for .onnx files" in str(result.exception)
     assert run_cli("export", saved, tmp_path / "small.onnx", "--preset", "other").exit_code == 2
 
 

@@ -20,6 +20,7 @@ def export(
     dynamic: Flag = False,
     preset: Preset | None = None,
     half: Flag = False,
+    deform_conv: Literal["native", "grid_sample"] = "native",
     overwrite: Flag = False,
 ) -> None:
     """Write a model as one file for other programs; it is compared with the model first.
@@ -31,6 +32,7 @@ def export(
         dynamic: Leave batch, height and width open.
         preset: Make the file for rembg's dis_custom (1024) or u2net_custom (320).
         half: Store weights as float16: half the file, same speed.
+        deform_conv: Deformable convolutions as ONNX's own operator, of opset 19, or for runtimes that lack it.
         overwrite: Replace an existing file.
     """
     from ..export import export_onnx, export_program
@@ -40,8 +42,8 @@ def export(
     suffix = file.suffix.lower()
     if suffix not in (".onnx", ".pt2"):
         raise ValueError(f"wanted a file that ends in .onnx or .pt2; got {file}")
-    if suffix == ".pt2" and (dynamic or half or preset is not None):
-        raise ValueError(f"--dynamic, --preset and --half are for .onnx files; got {file}")
+    if suffix == ".pt2" and (dynamic or half or preset is not None or deform_conv != "native"):
+        raise ValueError(f"--dynamic, --preset, --half and --deform-conv are for .onnx files; got {file}")
     check_destination(file)
     if file.exists() and not overwrite:
         raise FileExistsError(f"{file} is there already; wanted a new file, or --overwrite to replace it")
@@ -49,7 +51,9 @@ def export(
     if suffix == ".pt2":
         difference = export_program(network, file, size=size)
     else:
-        difference = export_onnx(network, file, size=size, dynamic=dynamic, preset=preset, half=half)
+        difference = export_onnx(
+            network, file, size=size, dynamic=dynamic, preset=preset, half=half, deform_conv=deform_conv
+        )
     mebibytes = file.stat().st_size / 2**20
     print(f"{file}: {mebibytes:.1f} MiB; its probabilities differ from the model's by {difference:.1g} at most")
     if preset is not None:

@@ -9,18 +9,19 @@ import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..checking import choice
 from ..contracts import Image, Model
 from ..runtime.files import check_destination, write_atomically
 from ..weights.format import METADATA_KEY, config_of
 from ..weights.onnx_graph import path_name
 from .deform_conv import OPSET as DEFORM_CONV_OPSET
-from .deform_conv import deform_conv_symbolic, has_deform_conv
+from .deform_conv import DeformConvForm, deform_conv_symbolic, has_deform_conv, sample_by_grid
 from .network import REFERENCE_SIZE, Preset, compute_references, largest_difference, prepare_export
 
 if TYPE_CHECKING:
@@ -42,14 +43,14 @@ def export_onnx(
     dynamic: bool = False,
     preset: Preset | None = None,
     half: bool = False,
+    deform_conv: DeformConvForm = "native",
 ) -> float:
     """Write a model as an ONNX file, for onnxruntime and the tools that use it, such as rembg.
 
     The file has one input, `image` (1, 3, H, W) float32, and one output, `probability` (1, 1, H, W) float32 in [0, 1].
     Its metadata describe under `dichoseg`, in JSON, how the model is made and how its input is preprocessed.
     `load_model(path)` reads the file back if all weights belong to convolutions and batch norms, as in the published
-    networks. Deformable convolutions, as in BiRefNet, are ONNX's own operator, of opset 19; the other networks are at
-    opset 17. onnxruntime 1.32 runs it on a CPU; versions before about 1.28 are said not to.
+    networks. The file is at opset 17, or at 19 with native deformable convolutions, as in BiRefNet.
 
     Without a preset, the file takes the model's input, a photograph preprocessed by `model.preprocessing`. A preset
     names a tool with a preprocessing of its own, which the file converts to the model's: it undoes the tool's mean and
@@ -66,6 +67,8 @@ def export_onnx(
             which gives 320.
         half: Whether to store the weights of convolutions and linear layers as float16, which halves the file. They are
             cast to float32 when the file is loaded, so speed, memory and all computations are those of float32.
+        deform_conv: Form of deformable convolutions: `"native"` is ONNX's own operator, which onnxruntime runs on a CPU
+            from version 1.25 on; `"grid_sample"` is for other runtimes.
 
     Returns:
         Largest difference between the file's probability and the model's on a random image, and if `dynamic` also on a
@@ -82,6 +85,7 @@ def export_onnx(
         raise ImportError("writing .onnx files needs onnx and onnxruntime: pip install 'dichoseg[onnx]'") from error
     path = Path(path)
     check_destination(path)
+    choice("deform_conv", deform_conv, get_args(DeformConvForm))
     export = prepare_export(model, size=size, preset=preset)
     if dynamic and preset is not None:
         raise ValueError(f"dynamic is not for {preset}, which gives images of {export.preprocessing.size} pixels only")
@@ -90,6 +94,8 @@ def export_onnx(
         raise ValueError("the model takes photographs at their native size: set size=, or dynamic=True for any size")
     odd = (2, shape[0] * 3 // 4 | 1, shape[1] * 5 // 4 | 1)
     references = compute_references(export, [(1, *shape), *([odd] if dynamic else [])])
+    if deform_conv == "grid_sample":
+        sample_by_grid(export.module)
     file = _trace(export.module, references[0].image, dynamic=dynamic)
     _name_weights(file.graph, export.network)
     onnx.helper.set_model_props(file, {METADATA_KEY: json.dumps({**config_of(export.network), "preset": preset})})
