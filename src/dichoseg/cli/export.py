@@ -9,7 +9,7 @@ import tyro
 
 from .options import Flag, ModelArgument, Number
 
-Preset: TypeAlias = Literal["rembg-dis", "rembg-u2net"]
+Preset: TypeAlias = Literal["rembg-dis", "rembg-u2net", "rembg-birefnet"]
 
 
 def export(
@@ -30,7 +30,7 @@ def export(
         file: File that ends in .onnx, or in .pt2 (torch.export).
         size: Side of the square input of the network, in pixels. Default: the model's.
         dynamic: Leave batch, height and width open.
-        preset: Make the file for rembg's dis_custom (1024) or u2net_custom (320).
+        preset: Make the file for rembg's dis_custom (1024), u2net_custom (320) or birefnet-general (1024).
         half: Store weights as float16: half the file, same speed.
         deform_conv: Deformable convolutions as ONNX's own operator, of opset 19, or for runtimes that lack it.
         overwrite: Replace an existing file.
@@ -66,6 +66,12 @@ def _rembg_lines(file: Path, preset: Preset) -> list[str]:
     import os
     from shlex import quote
 
+    if preset == "rembg-birefnet":  # which takes no path, but finds a file of this name in its folder
+        source = Path(os.path.abspath(os.path.expanduser(file)))
+        named = source.with_name("birefnet-general.onnx")
+        lines = [] if source == named else [f"cp {quote(str(source))} {quote(str(named))}"]
+        variables = f"U2NET_HOME={quote(str(source.parent))} MODEL_CHECKSUM_DISABLED=1"
+        return [*lines, f"{variables} rembg i -m birefnet-general photo.jpg cutout.png"]
     session = {"rembg-dis": "dis_custom", "rembg-u2net": "u2net_custom"}[preset]
     home = os.environ.get("U2NET_HOME") or os.path.join(os.environ.get("XDG_DATA_HOME", "~"), ".u2net")
     folder, source = (Path(os.path.abspath(os.path.expanduser(path))) for path in (home, file))
