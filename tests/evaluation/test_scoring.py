@@ -6,10 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from dichoseg import GTEncoder, Predictor, SyntheticDataset, evaluate
+from dichoseg import GTEncoder, Predictor, SyntheticDataset, evaluate, load_model, save_model
 from dichoseg.evaluation.scoring import THREADS
 from dichoseg.metrics import Evaluator
 from dichoseg.photographs import predict_files
+from dichoseg.weights import resolve
 
 
 def test_value_evaluate_equals_scoring_the_written_files(small_isnet, tmp_path):
@@ -89,3 +90,14 @@ def test_value_gt_encoder_is_scored_on_masks(small_isnet):
     for _, mask in (data[index] for index in range(2)):
         evaluator.update((predictor(mask) * 255).round().astype(np.uint8), mask[0].numpy() > 0.5)
     assert evaluate(gt_encoder, data, metrics=("fast",)) == evaluator.compute()
+
+
+def test_value_a_model_that_has_seen_the_test_sets_is_logged(small_isnet, tmp_path, caplog):
+    data = SyntheticDataset(1, size=64)
+    evaluate(small_isnet, data, metrics=("fast",))
+    assert caplog.text == ""
+    small_isnet.origin = resolve("inspyrenet")
+    save_model(small_isnet, tmp_path)
+    evaluate(load_model(tmp_path), data, metrics=("fast",))
+    assert "inspyrenet was trained on images of DUTS-TE, " in caplog.text
+    assert len(caplog.records) == 1
