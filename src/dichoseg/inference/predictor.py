@@ -22,6 +22,7 @@ from ..contracts import Model, unwrapped
 from ..data.decoding import image_tensor, open_image, read_image, read_mask, upright
 from ..preprocessing import Preprocessing
 from ..runtime.device import Precision, usable_device
+from ..runtime.inputs import explained_input
 from ..runtime.memory import lacking_on_cpu
 from ..weights.catalogue import DEFAULT, resolve
 from ..weights.loading import load_model
@@ -215,7 +216,7 @@ class Predictor:
 
     def _run(self, net_input: Tensor) -> Tensor:
         """Run the network on a normalized input; return float32 logits."""
-        with self._turn:
+        with self._turn, explained_input(net_input):
             logits: Tensor = self._logits(net_input.contiguous(memory_format=torch.channels_last))
         return logits.float()
 
