@@ -99,7 +99,7 @@ def test_value_training_loss_and_gradients(case, tmp_path):
     gradients = {key: parameter.grad.norm().item() for key, parameter in model.named_parameters()}
     total = sum(norm**2 for norm in gradients.values()) ** 0.5
     assert total == pytest.approx(golden["grad_norm_total"], rel=1e-7)
-    names = published_records()[name].names
+    names = dict(published_records())[name].names
     for key, norm in golden["grad_norms"].items():
         module, _, leaf = key.rpartition(".")
         assert gradients[f"{names[module]}.{leaf}"] == pytest.approx(norm, rel=1e-7, abs=1e-9 * total), key

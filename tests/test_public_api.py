@@ -30,7 +30,7 @@ PUBLIC = {
     "dichoseg.heads": "EdgeGuidedHeads FusedHeads GradientHeads PyramidHeads RefinedHeads SideHeads",
     "dichoseg.losses": "BCELoss BalancedBCELoss BorderBCELoss DiceLoss EdgeBCELoss EdgeMapBCELoss IoULoss MAELoss "
     "PixelIoULoss SSIMLoss StructureLoss",
-    "dichoseg.objectives": "DeepSupervision EdgeSupervision GradientSupervision IntermediateSupervision "
+    "dichoseg.objectives": "DeepSupervision EdgeSupervision FinalEpochs GradientSupervision IntermediateSupervision "
     "MultiViewSupervision PyramidConsistency PyramidSupervision WeightedSum",
     "dichoseg.augmentations": "BlurPatchesTransform BorderCropTransform Compose KorniaAugmentation RandomApply "
     "RandomBlurPatches RandomBorderCrop RandomCrop RandomElastic RandomRotate90 RandomScaleCrop SeededTransform Steps "

@@ -14,7 +14,7 @@ def table() -> str:
     """Return the table in Markdown."""
     rows = [
         (
-            f"`{record.name}`",
+            f"`{record.name}`" + (" ¹" if record.seen_test_sets else ""),
             f"`{record.network.partition('(')[0]}`",  # the whole record states its arguments
             record.megabytes,
             record.purpose,

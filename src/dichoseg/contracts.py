@@ -237,6 +237,9 @@ class Objective(nn.Module, ABC):
     def check(self, model: Model) -> None:
         """Raise a ValueError if this objective cannot supervise `model`; `fit` calls it before it starts."""
 
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Adapt to an epoch, from 1, of a run; `fit` calls it, on this objective and on those inside it."""
+
 
 def unwrapped(model: object) -> Model:
     """Return a model, also from inside `torch.compile`'s wrapper; raise a TypeError for anything else."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from .checking import choice, whole
@@ -31,6 +31,8 @@ class Published:
         variants: Arguments of the recipe that change the names, as in `"backbone='swin_s'"` -> the names with them.
         unstated: Arguments of the recipe that no file shows, though its maps depend on them -> how to tell their value.
             A file that no record of published weights knows is loaded only if they are given.
+        refuse: Function of a file's keys that returns, if the file holds another version of the network, a sentence
+            that says so and what to use instead; else None.
     """
 
     names: Names
@@ -39,6 +41,7 @@ class Published:
     in_order: bool = False
     variants: Mapping[str, Names] = dataclasses.field(default_factory=dict)
     unstated: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    refuse: Callable[[Collection[str]], str | None] | None = None
 
     def fault(self) -> str | None:
         """Return what is wrong with the values, or None."""
@@ -46,8 +49,9 @@ class Published:
             return "has names that are not a dict of modules, str to str"
         if not isinstance(self.unused, tuple) or not all(isinstance(end, str) for end in self.unused):
             return "has an unused that is not a tuple of str"
-        if self.convert is not None and not callable(self.convert):
-            return "has a convert that is not a function"
+        for field in ("convert", "refuse"):
+            if getattr(self, field) is not None and not callable(getattr(self, field)):
+                return f"has a {field} that is not a function"
         return None
 
 
@@ -87,6 +91,7 @@ class Weights:
         license_source: Source of the license, or of the uncertainty about it.
         commercial: Whether the license allows commercial use.
         training_data: Data that the network was trained on.
+        seen_test_sets: Usual test sets whose images it was trained on, so that scores there do not count.
         purpose: Subject of the masks, such as `"people"`.
         paper: Source of the network.
         tested: How the file was tested with dichoseg.
@@ -105,6 +110,7 @@ class Weights:
     license_source: str = ""
     commercial: Commercial = "unstated"
     training_data: str = "not stated"
+    seen_test_sets: str | None = None
     purpose: str = "general"
     paper: str = ""
     tested: str = "not yet"

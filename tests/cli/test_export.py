@@ -86,11 +86,20 @@ def test_value_a_file_elsewhere_is_copied_to_rembgs_folder(saved, tmp_path, monk
     assert json.loads(shlex.split(lines[-1])[5]) == {"model_path": str(Path.home() / ".u2net/small.onnx")}
 
 
+def test_value_the_lines_for_rembgs_birefnet(saved, tmp_path):
+    lines = run_cli("export", saved, tmp_path / "small.onnx", "--preset", "rembg-birefnet").output.splitlines()
+    assert lines[-2].strip() == f"cp {tmp_path}/small.onnx {tmp_path}/birefnet-general.onnx"
+    command = f"U2NET_HOME={tmp_path} MODEL_CHECKSUM_DISABLED=1 rembg i -m birefnet-general photo.jpg cutout.png"
+    assert lines[-1].strip() == command
+    named = tmp_path / "birefnet-general.onnx"
+    assert run_cli("export", saved, named, "--preset", "rembg-birefnet").output.splitlines()[-2] == "in rembg:"
+
+
 def test_error_options_that_do_not_go_together(saved, tmp_path):
     result = run_cli("export", saved, tmp_path / "small.bin")
     assert "ends in .onnx or .pt2; got" in str(result.exception)
     result = run_cli("export", saved, tmp_path / "small.pt2", "--half")
-    assert "--dynamic, --preset and --half are for .onnx files" in str(result.exception)
+    assert "--dynamic, --preset, --half and --deform-conv are for .onnx files" in str(result.exception)
     assert run_cli("export", saved, tmp_path / "small.onnx", "--preset", "other").exit_code == 2
 
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 from PIL import Image
 
-from dichoseg import GTEncoder, Predictor, Sample, SyntheticDataset, evaluate
+from dichoseg import GTEncoder, Predictor, Sample, SyntheticDataset, evaluate, load_model, save_model
 from dichoseg.data import open_folders
 from dichoseg.evaluation.scoring import THREADS
 from dichoseg.metrics import Evaluator
 from dichoseg.photographs import predict_files
+from dichoseg.weights import resolve
 
 
 def test_value_evaluate_equals_scoring_the_written_files(small_isnet, tmp_path):
@@ -117,3 +118,14 @@ def test_value_a_folder_is_scored_by_its_validation_set(small_isnet, tmp_path):
     assert whole == evaluate(small_isnet, open_folders(tmp_path)[1], metrics=metrics)
     assert whole == evaluate(small_isnet, tmp_path / "val", metrics=metrics)
     assert whole != evaluate(small_isnet, tmp_path / "train", metrics=metrics)
+
+
+def test_value_a_model_that_has_seen_the_test_sets_is_logged(small_isnet, tmp_path, caplog):
+    data = SyntheticDataset(1, size=64)
+    evaluate(small_isnet, data, metrics=("fast",))
+    assert caplog.text == ""
+    small_isnet.origin = resolve("inspyrenet")
+    save_model(small_isnet, tmp_path)
+    evaluate(load_model(tmp_path), data, metrics=("fast",))
+    assert "inspyrenet was trained on images of DUTS-TE, " in caplog.text
+    assert len(caplog.records) == 1

@@ -29,6 +29,7 @@ from .conftest import IMAGENET, Gray, at
 REMBG = {
     "rembg-dis": (1024, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
     "rembg-u2net": (320, IMAGENET["mean"], IMAGENET["std"]),
+    "rembg-birefnet": (1024, IMAGENET["mean"], IMAGENET["std"]),
 }
 
 
@@ -40,12 +41,14 @@ def run(file, image):
 
 
 def in_rembg(file, photograph, preset):
-    """What rembg 2.0.86 does in `dis_custom` and `u2net_custom`, step by step."""
+    """What rembg 2.0.86 does in `dis_custom`, `u2net_custom` and `birefnet-general`, step by step."""
     size, mean, std = REMBG[preset]
     image = np.array(photograph.convert("RGB").resize((size, size), Image.Resampling.LANCZOS))
     image = image / max(np.max(image), 1e-6)
     image = ((image - mean) / std).transpose((2, 0, 1))
     prediction = run(file, np.expand_dims(image, 0).astype(np.float32))[0][:, 0, :, :]
+    if preset == "rembg-birefnet":
+        prediction = 1 / (1 + np.exp(-prediction))
     prediction = (prediction - prediction.min()) / (prediction.max() - prediction.min())
     mask = Image.fromarray((np.squeeze(prediction) * 255).astype("uint8"))
     return np.asarray(mask.resize(photograph.size, Image.Resampling.LANCZOS)) / 255
@@ -140,7 +143,8 @@ def test_value_half_leaves_what_it_cannot_hold(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("model", "preset"), [("isnet", "rembg-dis"), ("foreign", "rembg-dis"), ("foreign", "rembg-u2net")]
+    ("model", "preset"),
+    [("isnet", "rembg-dis"), ("foreign", "rembg-dis"), ("foreign", "rembg-u2net"), ("isnet", "rembg-birefnet")],
 )
 def test_value_rembg_gives_what_predict_gives(tmp_path, request, model, preset):
     """At the tool's own size no filter takes part, and what remains is rembg's truncation to 8 bits."""
@@ -182,7 +186,13 @@ def test_value_size_with_a_preset_is_the_networks(isnet, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"half": True}, {"dynamic": True}, {"preset": "rembg-u2net"}, {"preset": "rembg-u2net", "half": True}],
+    [
+        {},
+        {"half": True},
+        {"dynamic": True},
+        {"preset": "rembg-u2net"},
+        {"preset": "rembg-u2net", "half": True},
+    ],
 )
 def test_value_a_file_reads_back(isnet, tmp_path, options):
     export_onnx(isnet, tmp_path / "model.onnx", **options)

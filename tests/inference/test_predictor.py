@@ -1,5 +1,6 @@
 import copy
 import io
+import logging
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -261,3 +262,12 @@ def test_error_not_a_model():
 
 def test_value_to_uint8_rounds():
     assert to_uint8(np.array([0.0, 0.499 / 255, 0.501 / 255, 1.0], np.float32)).tolist() == [0, 0, 1, 255]
+
+
+@pytest.mark.parametrize(("size", "warns"), [(31, True), (32, False), (128, False), ((64, 129), True), (None, False)])
+def test_value_a_size_far_from_the_models_own_is_logged(small_isnet, caplog, size, warns):
+    with caplog.at_level(logging.WARNING):
+        predictor = Predictor(small_isnet, size=size)
+        predictor(torch.zeros(3, 40, 50))
+    assert (f"size {size} is far from 64, which the model was trained for" in caplog.text) == warns
+    assert len(caplog.records) == warns

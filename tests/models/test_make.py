@@ -118,3 +118,13 @@ def test_error_arguments_in_the_name():
         make_model("isnet(decoder='fpn')", decoder="rsu")
     with pytest.raises(ValueError, match=r"'isnet\(4\)' cannot be made from these arguments"):
         make_model("isnet(4)")
+
+
+@pytest.mark.parametrize("error", [ImportError("No module named 'torchvision'"), RuntimeError("torchvision::nms")])
+def test_error_torchvision_missing_or_of_another_torch(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("dichoseg.models.make.make_component", fail)
+    with pytest.raises(ImportError, match=r"birefnet needs the torchvision of torch .*torchvision.*pip install"):
+        create_model("birefnet")

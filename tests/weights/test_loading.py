@@ -23,7 +23,7 @@ from ..graphs import as_authors_export, export
 
 def authors_state(model, name="isnet"):
     """A state dict under the authors' names."""
-    theirs = {ours: author for author, ours in published_records()[name].names.items()}
+    theirs = {ours: author for author, ours in dict(published_records())[name].names.items()}
     state = {}
     for key, value in model.state_dict().items():
         module, _, leaf = key.rpartition(".")

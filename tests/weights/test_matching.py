@@ -65,7 +65,7 @@ def test_value_counters_are_not_needed():
     assert best_match(model, stored({key: model.state_dict()[key] for key in needed})).differences == 0
 
 
-@pytest.mark.parametrize("name", published_records())
+@pytest.mark.parametrize("name", dict(published_records()))
 def test_value_the_order_of_definition_tells_which_norm_follows(name):
     with torch.device("meta"):
         model = create_model(name)
@@ -73,7 +73,7 @@ def test_value_the_order_of_definition_tells_which_norm_follows(name):
 
 
 def test_value_variants_are_records_of_their_own():
-    records = published_records()
+    records = dict(published_records())
     assert records["birefnet(backbone='resnet50')"].names == records["birefnet"].variants["backbone='resnet50'"]
     assert records["birefnet(backbone='resnet50')"].variants == {}
 

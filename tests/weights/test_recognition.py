@@ -9,7 +9,7 @@ from dichoseg.weights.recognition import looks_like
 from .test_loading import authors_state
 
 
-@pytest.mark.parametrize("name", published_records())
+@pytest.mark.parametrize("name", dict(published_records()))
 def test_value_looks_like(name, tmp_path):
     torch.save(authors_state(create_model(name), name), tmp_path / "w.pth")
     assert looks_like(read_weights(tmp_path / "w.pth")) == (name, True)
@@ -136,7 +136,7 @@ def test_error_a_conversion_that_the_file_is_too_small_for(plugin, tmp_path):
 
 def test_error_a_conversion_that_returns_no_tensors(plugin, tmp_path):
     their_file(create_model("tiny"), tmp_path / "tiny.pth")
-    record = published_records()["tiny"]
+    record = dict(published_records())["tiny"]
     object.__setattr__(record, "convert", lambda state: {key: value.numpy() for key, value in state.items()})
     with pytest.raises(
         ValueError, match=r"tiny.pth cannot be converted: .*lambda> returns '.*': ndarray; wanted names"

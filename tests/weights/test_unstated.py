@@ -8,7 +8,7 @@ from dichoseg import create_model, load_model
 from dichoseg.models.birefnet import names_of
 from dichoseg.records import Weights
 from dichoseg.weights import load_weights, unstated
-from dichoseg.weights.sources import Source
+from dichoseg.weights.reading import read_weights
 
 BACKBONE = {"backbone": "pvt_v2_b0"}
 
@@ -77,11 +77,11 @@ def test_value_known_by_its_checksum(foreign):
 
 
 def test_value_record_of_a_name(foreign, record):
-    found = Source(foreign[0], record=record)
-    assert unstated.unstated_arguments("birefnet", {}, found) == {"patch_order": "columns"}
-    assert unstated.unstated_arguments(record.network, {}, found) == {}
-    assert unstated.unstated_arguments("u2net", {}, found) == {}
-    assert unstated.unstated_arguments("birefnet", {}, found, {"recipe": None}) == {}
+    stored = read_weights(foreign[0])
+    assert unstated.unstated_arguments("birefnet", {}, stored, record=record) == {"patch_order": "columns"}
+    assert unstated.unstated_arguments(record.network, {}, stored, record=record) == {}
+    assert unstated.unstated_arguments("u2net", {}, stored, record=record) == {}
+    assert unstated.unstated_arguments("birefnet", {}, stored, config={"recipe": None}) == {}
 
 
 def test_value_known_record(foreign, record, tmp_path):
@@ -95,3 +95,28 @@ def test_value_known_record(foreign, record, tmp_path):
 def test_error_names_the_backbone_of_the_file(foreign):
     with pytest.raises(ValueError, match="it holds birefnet\\(backbone='pvt_v2_b0'\\)"):
         create_model("birefnet", backbone="pvt_v2_b1", patch_order="rows", weights=foreign[0])
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        load_model,
+        lambda path: create_model("birefnet", **BACKBONE, patch_order="columns", weights=path),
+        lambda path: load_weights(create_model("birefnet", **BACKBONE, patch_order="rows"), path),
+    ],
+)
+def test_error_file_from_before_may_2024(foreign, tmp_path, load):
+    state = torch.load(foreign[0])
+    later = (
+        "ipt_blk5.",
+        "gdt_convs_4.",
+        "gdt_convs_pred_4.",
+        "gdt_convs_attn_4.",
+        "aspp_deforms.1.",
+        "aspp_deforms.2.",
+    )
+    torch.save(
+        {key: value for key, value in state.items() if not any(part in key for part in later)}, tmp_path / "a.pth"
+    )
+    with pytest.raises(ValueError, match=r"a\.pth holds a BiRefNet from before May 2024.*load_model"):
+        load(tmp_path / "a.pth")

@@ -9,7 +9,7 @@ import tyro
 
 from .options import Flag, ModelArgument, Number
 
-Preset: TypeAlias = Literal["rembg-dis", "rembg-u2net"]
+Preset: TypeAlias = Literal["rembg-dis", "rembg-u2net", "rembg-birefnet"]
 
 
 def export(
@@ -20,6 +20,7 @@ def export(
     dynamic: Flag = False,
     preset: Preset | None = None,
     half: Flag = False,
+    deform_conv: Literal["native", "grid_sample"] = "native",
     overwrite: Flag = False,
 ) -> None:
     """Write a model as one file for other programs; it is compared with the model first.
@@ -29,8 +30,9 @@ def export(
         file: File that ends in .onnx, or in .pt2 (torch.export).
         size: Side of the square input of the network, in pixels. Default: the model's.
         dynamic: Leave batch, height and width open.
-        preset: Make the file for rembg's dis_custom (1024) or u2net_custom (320).
+        preset: Make the file for rembg's dis_custom (1024), u2net_custom (320) or birefnet-general (1024).
         half: Store weights as float16: half the file, same speed.
+        deform_conv: Deformable convolutions as ONNX's own operator, of opset 19, or for runtimes that lack it.
         overwrite: Replace an existing file.
     """
     from ..export import export_onnx, export_program
@@ -40,8 +42,8 @@ def export(
     suffix = file.suffix.lower()
     if suffix not in (".onnx", ".pt2"):
         raise ValueError(f"wanted a file that ends in .onnx or .pt2; got {file}")
-    if suffix == ".pt2" and (dynamic or half or preset is not None):
-        raise ValueError(f"--dynamic, --preset and --half are for .onnx files; got {file}")
+    if suffix == ".pt2" and (dynamic or half or preset is not None or deform_conv != "native"):
+        raise ValueError(f"--dynamic, --preset, --half and --deform-conv are for .onnx files; got {file}")
     check_destination(file)
     if file.exists() and not overwrite:
         raise FileExistsError(f"{file} is there already; wanted a new file, or --overwrite to replace it")
@@ -49,7 +51,9 @@ def export(
     if suffix == ".pt2":
         difference = export_program(network, file, size=size)
     else:
-        difference = export_onnx(network, file, size=size, dynamic=dynamic, preset=preset, half=half)
+        difference = export_onnx(
+            network, file, size=size, dynamic=dynamic, preset=preset, half=half, deform_conv=deform_conv
+        )
     mebibytes = file.stat().st_size / 2**20
     print(f"{file}: {mebibytes:.1f} MiB; its probabilities differ from the model's by {difference:.1g} at most")
     if preset is not None:
@@ -62,6 +66,12 @@ def _rembg_lines(file: Path, preset: Preset) -> list[str]:
     import os
     from shlex import quote
 
+    if preset == "rembg-birefnet":  # which takes no path, but finds a file of this name in its folder
+        source = Path(os.path.abspath(os.path.expanduser(file)))
+        named = source.with_name("birefnet-general.onnx")
+        lines = [] if source == named else [f"cp {quote(str(source))} {quote(str(named))}"]
+        variables = f"U2NET_HOME={quote(str(source.parent))} MODEL_CHECKSUM_DISABLED=1"
+        return [*lines, f"{variables} rembg i -m birefnet-general photo.jpg cutout.png"]
     session = {"rembg-dis": "dis_custom", "rembg-u2net": "u2net_custom"}[preset]
     home = os.environ.get("U2NET_HOME") or os.path.join(os.environ.get("XDG_DATA_HOME", "~"), ".u2net")
     folder, source = (Path(os.path.abspath(os.path.expanduser(path))) for path in (home, file))

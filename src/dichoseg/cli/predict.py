@@ -106,13 +106,14 @@ def predict(
     plan = plan_files(images, out, rendering, resume=resume)  # errors that need no model come first
     _check_terminal(images, plan.out)
     target = choose_device(device, torch.device("cpu"))
-    network = load_model(model or resolve(DEFAULT), size=size)
+    network = load_model(model or resolve(DEFAULT))
     with torch_threads(threads), pixel_limit(max_pixels) if max_pixels is not None else nullcontext():
         try:
             predictor = Predictor(
                 network,
                 device=target,
                 precision=precision,
+                size=size,
                 flips=flips,
                 detail=detail,
                 sharpen=sharpen,

@@ -48,6 +48,7 @@ def description(record: Weights) -> str:
         "stated by": record.license_source or "unknown",
         "commercial use": record.commercial,
         "training data": record.training_data,
+        "seen test sets": record.seen_test_sets or "not stated",
         "preprocessing": ", ".join(["the network's own", *changes]),
         "paper": record.paper or "unknown",
         "tested": record.tested,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from ..contracts import Model, Samples, length
+from ..contracts import Model, Samples, length, unwrapped
 from ..data.layouts import open_folders
 from ..inference.predictor import Predictor, to_uint8
 from ..metrics.evaluator import Evaluator
 from ..runtime.overlap import overlapped
+
+logger = logging.getLogger(__name__)
 
 _Scored: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[Any] | None]
 """Prediction, mask and weight."""
@@ -49,6 +52,11 @@ def evaluate(
     samples = length(data)
     if samples == 0:
         raise ValueError("the data set holds no samples to score")
+    origin = unwrapped(model).origin
+    if origin is not None and origin.seen_test_sets:
+        logger.warning(
+            "%s was trained on images of %s: its scores there do not count", origin.name, origin.seen_test_sets
+        )
     predictor = Predictor(model, precision="float32")
     total = Evaluator(metrics=metrics)
     scored: dict[int, Evaluator] = {}

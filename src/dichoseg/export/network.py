@@ -19,13 +19,16 @@ from ..preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 
 logger = logging.getLogger(__name__)
 
-Preset: TypeAlias = Literal["rembg-dis", "rembg-u2net"]
+Preset: TypeAlias = Literal["rembg-dis", "rembg-u2net", "rembg-birefnet"]
 
 TOOLS = {
     "rembg-dis": Preprocessing(size=1024, scale="image_max", mean=(0.5,), std=(1.0,)),
     "rembg-u2net": Preprocessing(size=320, scale="image_max", mean=IMAGENET_MEAN, std=IMAGENET_STD),
+    "rembg-birefnet": Preprocessing(size=1024, scale="image_max", mean=IMAGENET_MEAN, std=IMAGENET_STD),
 }
 """Preset -> preprocessing of the tool that runs the file, except that the tool resizes with Lanczos."""
+TAKES_LOGITS = ("rembg-birefnet",)
+"""Presets whose tool applies the sigmoid."""
 TOLERANCE = 1e-3
 REFERENCE_SIZE = 256
 """Side in pixels of the image to compare on, if the model has no fixed size."""
@@ -35,15 +38,21 @@ class Export(NamedTuple):
     """Module to export, with its preprocessing."""
 
     module: nn.Module
-    """Image -> probability (B, 1, H, W), in eval mode, on the CPU."""
+    """Image -> probability, or logits, (B, 1, H, W), in eval mode, on the CPU."""
     network: Model
     """Copy of the model inside the module; its preprocessing has the requested size."""
     preprocessing: Preprocessing
     """Preprocessing that turns a photograph into the module's input."""
+    gives_logits: bool = False
+    """Whether the module leaves the sigmoid to the tool."""
+
+    def probability(self, output: Tensor) -> Tensor:
+        """Return the probability that an output of the module stands for."""
+        return output.sigmoid() if self.gives_logits else output
 
 
 def prepare_export(model: Model, *, size: int | tuple[int, int] | None = None, preset: Preset | None = None) -> Export:
-    """Copy a model and add the sigmoid and the conversions that a preset's tool needs."""
+    """Copy a model and add the sigmoid, unless a preset's tool does, and the conversions that the tool needs."""
     model = unwrapped(model)
     if model.preprocessing.source == "mask":
         raise ValueError("this is a GT encoder, which takes masks and is for training only; export the model itself")
@@ -51,7 +60,8 @@ def prepare_export(model: Model, *, size: int | tuple[int, int] | None = None, p
         choice("preset", preset, TOOLS)
     network = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
     network.preprocessing = model.preprocessing.with_size(size)
-    module = Probability(network).eval()
+    gives_logits = preset in TAKES_LOGITS
+    module = (FinalLogits(network) if gives_logits else Probability(network)).eval()
     if preset is None:
         return Export(module, network, network.preprocessing)
     if network.preprocessing.resize_policy != "stretch":
@@ -60,7 +70,7 @@ def prepare_export(model: Model, *, size: int | tuple[int, int] | None = None, p
             preset,
             network.preprocessing.resize_policy,
         )
-    return Export(InTool(module, TOOLS[preset]).eval(), network, TOOLS[preset])
+    return Export(InTool(module, TOOLS[preset]).eval(), network, TOOLS[preset], gives_logits)
 
 
 class Probability(nn.Module):
@@ -79,24 +89,40 @@ class Probability(nn.Module):
         return self.network.logits(image).sigmoid()
 
 
+class FinalLogits(nn.Module):
+    """Model without what only training needs: image -> logits (B, 1, H, W).
+
+    Args:
+        network: Model that computes the logits.
+    """
+
+    def __init__(self, network: Model) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Image) -> Tensor:
+        """Return the final logits."""
+        return self.network.logits(image)
+
+
 class InTool(nn.Module):
-    """Network for a tool's preprocessing: image -> probability (B, 1, H, W) at the image's size.
+    """Network for a tool's preprocessing: image -> the network's map (B, 1, H, W) at the image's size.
 
     The tool's mean and std are replaced by the network's, with its scale and its channel order, and the network runs at
     its own size. The tool's division of each image by its largest value is not undone.
 
     Args:
-        probability: Network with its sigmoid.
+        inner: Network, with its sigmoid unless the tool applies it.
         tool: Preprocessing of the tool, with a fixed size.
     """
 
     factor: Tensor
     offset: Tensor
 
-    def __init__(self, probability: Probability, tool: Preprocessing) -> None:
+    def __init__(self, inner: Probability | FinalLogits, tool: Preprocessing) -> None:
         super().__init__()
-        own = probability.network.preprocessing
-        self.probability = probability
+        own = inner.network.preprocessing
+        self.inner = inner
         self.outer_size = cast("tuple[int, int]", tool.height_width)
         self.inner_size = own.height_width or self.outer_size
         self.swaps_channels = own.channel_order != tool.channel_order
@@ -119,10 +145,10 @@ class InTool(nn.Module):
         if self.normalizes:
             image = image * self.factor + self.offset
         if self.inner_size == self.outer_size:
-            return cast(Tensor, self.probability(image))
+            return cast(Tensor, self.inner(image))
         shrinking = [max(1, outer // inner) for outer, inner in zip(self.outer_size, self.inner_size, strict=True)]
         image = F.avg_pool2d(image, shrinking)  # so that every pixel counts
-        return resize(self.probability(resize(image, self.inner_size)), self.outer_size)
+        return resize(self.inner(resize(image, self.inner_size)), self.outer_size)
 
 
 class Reference(NamedTuple):
@@ -141,7 +167,7 @@ def compute_references(export: Export, shapes: Sequence[tuple[int, int, int]]) -
         image = export.preprocessing.normalize(photograph).contiguous()
         try:
             with torch.no_grad():
-                probability = export.module(image)
+                probability = export.probability(export.module(image))
         except (AssertionError, RuntimeError, ValueError) as error:
             raise ValueError(f"the model does not take images of {height} by {width} pixels: {error}") from error
         if spatial_size(probability) != (height, width):

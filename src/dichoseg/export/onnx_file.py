@@ -9,19 +9,20 @@ import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..checking import choice
 from ..contracts import Image, Model
 from ..runtime.files import check_destination, write_atomically
 from ..weights.format import METADATA_KEY, config_of
 from ..weights.onnx_graph import path_name
 from .deform_conv import OPSET as DEFORM_CONV_OPSET
-from .deform_conv import deform_conv_symbolic, has_deform_conv
-from .network import REFERENCE_SIZE, Preset, compute_references, largest_difference, prepare_export
+from .deform_conv import DeformConvForm, deform_conv_symbolic, has_deform_conv, sample_by_grid
+from .network import REFERENCE_SIZE, Export, Preset, compute_references, largest_difference, prepare_export
 
 if TYPE_CHECKING:
     import onnx
@@ -30,7 +31,7 @@ OPSET = 17
 HALF_TOLERANCE = 1e-2
 """Ten times the difference of a trained IS-Net with float16 weights at 1024 pixels, 1e-3; float32: 1e-6 or less."""
 LARGEST_HALF = float(np.finfo(np.float16).max)
-_WRAPPERS = re.compile(r"^(probability\.)?(network\.)?")
+_WRAPPERS = re.compile(r"^(inner\.)?(network\.)?")
 _WEIGHTED = ("Conv", "ConvTranspose", "DeformConv", "Gemm", "MatMul")
 
 
@@ -42,14 +43,14 @@ def export_onnx(
     dynamic: bool = False,
     preset: Preset | None = None,
     half: bool = False,
+    deform_conv: DeformConvForm = "native",
 ) -> float:
     """Write a model as an ONNX file, for onnxruntime and the tools that use it, such as rembg.
 
     The file has one input, `image` (1, 3, H, W) float32, and one output, `probability` (1, 1, H, W) float32 in [0, 1].
     Its metadata describe under `dichoseg`, in JSON, how the model is made and how its input is preprocessed.
     `load_model(path)` reads the file back if all weights belong to convolutions and batch norms, as in the published
-    networks. Deformable convolutions, as in BiRefNet, are ONNX's own operator, of opset 19; the other networks are at
-    opset 17. onnxruntime 1.32 runs it on a CPU; versions before about 1.28 are said not to.
+    networks. The file is at opset 17, or at 19 with native deformable convolutions, as in BiRefNet.
 
     Without a preset, the file takes the model's input, a photograph preprocessed by `model.preprocessing`. A preset
     names a tool with a preprocessing of its own, which the file converts to the model's: it undoes the tool's mean and
@@ -63,9 +64,12 @@ def export_onnx(
         size: Size of the network's input in pixels: (height, width), or an int for a square. Default: the model's own.
         dynamic: Whether to leave batch, height and width open. Not for a preset, because its tool has a fixed size.
         preset: `"rembg-dis"` for rembg's `dis_custom`, which gives 1024 pixels; `"rembg-u2net"` for `u2net_custom`,
-            which gives 320.
+            which gives 320; `"rembg-birefnet"` for the sessions `birefnet-...`, which give 1024 and apply the sigmoid
+            themselves, so that the output is `logits`.
         half: Whether to store the weights of convolutions and linear layers as float16, which halves the file. They are
             cast to float32 when the file is loaded, so speed, memory and all computations are those of float32.
+        deform_conv: Form of deformable convolutions: `"native"` is ONNX's own operator, which onnxruntime runs on a CPU
+            from version 1.25 on; `"grid_sample"` is for other runtimes.
 
     Returns:
         Largest difference between the file's probability and the model's on a random image, and if `dynamic` also on a
@@ -82,6 +86,7 @@ def export_onnx(
         raise ImportError("writing .onnx files needs onnx and onnxruntime: pip install 'dichoseg[onnx]'") from error
     path = Path(path)
     check_destination(path)
+    choice("deform_conv", deform_conv, get_args(DeformConvForm))
     export = prepare_export(model, size=size, preset=preset)
     if dynamic and preset is not None:
         raise ValueError(f"dynamic is not for {preset}, which gives images of {export.preprocessing.size} pixels only")
@@ -90,20 +95,24 @@ def export_onnx(
         raise ValueError("the model takes photographs at their native size: set size=, or dynamic=True for any size")
     odd = (2, shape[0] * 3 // 4 | 1, shape[1] * 5 // 4 | 1)
     references = compute_references(export, [(1, *shape), *([odd] if dynamic else [])])
-    file = _trace(export.module, references[0].image, dynamic=dynamic)
+    if deform_conv == "grid_sample":
+        sample_by_grid(export.module)
+    output = "logits" if export.gives_logits else "probability"
+    file = _trace(export.module, references[0].image, output, dynamic=dynamic)
     _name_weights(file.graph, export.network)
     onnx.helper.set_model_props(file, {METADATA_KEY: json.dumps({**config_of(export.network), "preset": preset})})
     content = file.SerializeToString()
-    difference = largest_difference(_make_runner(content), references, suspect="dynamic" if dynamic else "")
+    difference = largest_difference(_make_runner(content, export), references, suspect="dynamic" if dynamic else "")
     if half:  # compared twice, so that an error names the option to blame
         _halve_weights(file.graph)
         content = file.SerializeToString()
-        difference = largest_difference(_make_runner(content), references, tolerance=HALF_TOLERANCE, suspect="half")
+        run = _make_runner(content, export)
+        difference = largest_difference(run, references, tolerance=HALF_TOLERANCE, suspect="half")
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
     return difference
 
 
-def _trace(module: nn.Module, image: Image, *, dynamic: bool) -> onnx.ModelProto:
+def _trace(module: nn.Module, image: Image, output: str, *, dynamic: bool) -> onnx.ModelProto:
     """Trace a module with batch norm folded; tracing supports ceil-mode pooling at dynamic sizes."""
     import onnx
 
@@ -118,8 +127,8 @@ def _trace(module: nn.Module, image: Image, *, dynamic: bool) -> onnx.ModelProto
             dynamo=False,
             opset_version=DEFORM_CONV_OPSET if has_deform_conv(module) else OPSET,
             input_names=["image"],
-            output_names=["probability"],
-            dynamic_axes={"image": axes, "probability": axes} if dynamic else None,
+            output_names=[output],
+            dynamic_axes={"image": axes, output: axes} if dynamic else None,
         )
     return onnx.load_model_from_string(buffer.getvalue())
 
@@ -160,7 +169,7 @@ def _halve_weights(graph: onnx.GraphProto) -> None:
     graph.node.extend(nodes)
 
 
-def _make_runner(content: bytes) -> Callable[[Image], Tensor]:
+def _make_runner(content: bytes, export: Export) -> Callable[[Image], Tensor]:
     """Return a function image -> probability that runs onnxruntime with torch's number of threads."""
     import onnxruntime
 
@@ -174,7 +183,7 @@ def _make_runner(content: bytes) -> Callable[[Image], Tensor]:
 
     def run(image: Image) -> Tensor:
         try:
-            return torch.from_numpy(session().run(None, {"image": image.numpy()})[0])
+            return export.probability(torch.from_numpy(session().run(None, {"image": image.numpy()})[0]))
         except Exception as error:  # onnxruntime's errors have no common base class
             raise RuntimeError(
                 f"onnxruntime does not run the file on an image of shape {tuple(image.shape)}: {error}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, TypeGuard, cast, overload
 
@@ -16,17 +17,21 @@ from PIL import Image as PillowImage
 from torch import Tensor, nn
 
 from ..blocks import spatial_size
-from ..checking import choice
+from ..checking import choice, number
 from ..contracts import Model, unwrapped
 from ..data.decoding import image_tensor, open_image, read_image, read_mask, upright
 from ..preprocessing import Preprocessing
 from ..runtime.device import Precision, usable_device
+from ..runtime.inputs import explained_input
 from ..runtime.memory import lacking_on_cpu
 from ..weights.catalogue import DEFAULT, resolve
 from ..weights.loading import load_model
+from .averaging import average_logits
 from .blending import Detail, blend_logits, larger_input
 from .prepare import prepare_for_inference
 from .sharpening import is_much_larger, sharpened
+
+logger = logging.getLogger(__name__)
 
 Photograph: TypeAlias = (
     str | Path | bytes | bytearray | memoryview | IO[bytes] | PillowImage.Image | NDArray[Any] | Tensor
@@ -52,6 +57,9 @@ class Predictor:
         normalize: `"minmax"` stretches each map to [0, 1], the last step of IS-Net's and U²-Net's published scripts; a
             constant map becomes zeros. It turns the faint map of a photograph without foreground into a mask.
         flips: Whether to average the map with that of the mirrored photograph, which takes twice the time.
+        scales: Factors of the input's size, at each of which the network runs; the logits are averaged, with those of
+            the mirrored photograph if `flips`. `flips=True, scales=(0.75, 1, 1.125)` is MVANet's published inference,
+            of six passes. Not with `detail="blend"`.
         detail: Refinement of photographs at least 1.5 times as large as the network's input. `"borders"` predicts views
             at the photograph's own resolution along the border between foreground and background, `"views"` everywhere
             (see `dichoseg.inference.sharpening`); each view takes the time of one more photograph, and a photograph of
@@ -71,6 +79,7 @@ class Predictor:
         size: int | tuple[int, int] | None = None,
         normalize: Literal["minmax"] | None = None,
         flips: bool = False,
+        scales: Sequence[float] = (),
         detail: Detail | None = None,
         sharpen: bool = False,
         compile: bool = False,
@@ -81,6 +90,7 @@ class Predictor:
             "size": size,
             "normalize": normalize,
             "flips": flips,
+            "scales": scales,
             "detail": detail,
             "sharpen": sharpen,
             "compile": compile,
@@ -97,6 +107,10 @@ class Predictor:
                 f"{'sharpen' if sharpen else 'detail'} needs a model that takes images at a fixed size; this one has "
                 f"source={preprocessing.source!r} and size={preprocessing.size}"
             )
+        self.scales = tuple(number("scales", scale, low=0.1, high=10) for scale in scales)
+        if self.scales and self.detail == "blend":
+            raise ValueError(f"scales are not for detail='blend'; got scales={self.scales}")
+        _warn_of_size(model.preprocessing, preprocessing)
         self.device = next(model.parameters()).device if device is None else usable_device(device)
         self.model = prepare_for_inference(model, precision=precision, device=self.device)
         self.model.preprocessing = preprocessing
@@ -171,8 +185,11 @@ class Predictor:
         """Predict a whole image (1, C, H, W) in [0, 1]; return the probability of foreground (1, 1, H, W)."""
         preprocessing = self.model.preprocessing
         net_input = preprocessing.normalize(preprocessing.resize(image)).to(self.dtype)
-        probability = self.probability(net_input)
-        if self.flips:
+        if self.scales:
+            probability = average_logits(self._run, net_input, scales=self.scales, flips=self.flips).sigmoid()
+        else:
+            probability = self.probability(net_input)
+        if self.flips and not self.scales:
             probability = (probability + self.probability(net_input.flip(3)).flip(3)) / 2
         return preprocessing.restore(probability, image.shape[-2], image.shape[-1]).clamp(0, 1)
 
@@ -195,9 +212,13 @@ class Predictor:
 
     def probability(self, net_input: Tensor) -> Tensor:
         """Run the network on a normalized input (B, C, H, W) in `dtype`; return float32 probabilities (B, 1, H, W)."""
-        with self._turn:
+        return self._run(net_input).sigmoid()
+
+    def _run(self, net_input: Tensor) -> Tensor:
+        """Run the network on a normalized input; return float32 logits."""
+        with self._turn, explained_input(net_input):
             logits: Tensor = self._logits(net_input.contiguous(memory_format=torch.channels_last))
-        return logits.float().sigmoid()
+        return logits.float()
 
 
 def predict(
@@ -230,6 +251,15 @@ def predict(
 def to_uint8(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Round a probability in [0, 1] to 8 bits."""
     return (probability * 255).round().astype(np.uint8)
+
+
+def _warn_of_size(own: Preprocessing, chosen: Preprocessing) -> None:
+    """Warn if a size is below half of the model's own, or above twice."""
+    sides = zip(chosen.height_width or (), own.height_width or (), strict=False)
+    if any(not trained / 2 <= side <= 2 * trained for side, trained in sides):
+        logger.warning(
+            "size %s is far from %s, which the model was trained for: its maps may be much worse", chosen.size, own.size
+        )
 
 
 def _is_one(photograph: object) -> TypeGuard[Photograph]:

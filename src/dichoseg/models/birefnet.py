@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from .. import decoders, encoders, models
@@ -170,6 +171,17 @@ def _resnet_names(depths: tuple[int, ...]) -> Names:
     return names
 
 
+def _refuse(keys: Collection[str]) -> str | None:
+    """Refuse files from before May 2024, which lack the deepest reference to the image."""
+    deepest, next_one = (any(f"decoder.ipt_blk{number}." in key for key in keys) for number in (5, 4))
+    if deepest or not next_one:
+        return None
+    return (
+        "holds a BiRefNet from before May 2024, which is another network (it has no decoder.ipt_blk5) and is not "
+        'supported; use later weights, such as load_model("birefnet")'
+    )
+
+
 _CONSTANTS = ("relative_position_index",)
 
 _HINT = {"patch_order": "'columns' if they were trained before November 2024 or are RMBG-2.0, 'rows' if later"}
@@ -180,5 +192,6 @@ BIREFNET = Published(
     unused=_CONSTANTS,
     variants={f"backbone={backbone!r}": names_of(backbone) for backbone in _BACKBONES},
     unstated=_HINT,
+    refuse=_refuse,
 )
-BIREFNET_LITE = Published(names=names_of("swin_t"), unused=_CONSTANTS, unstated=_HINT)
+BIREFNET_LITE = Published(names=names_of("swin_t"), unused=_CONSTANTS, unstated=_HINT, refuse=_refuse)

@@ -6,6 +6,8 @@ import inspect
 import json
 from typing import Any
 
+import torch
+
 from ..contracts import Model
 from ..registry import ComponentName, load_component, make_component
 
@@ -35,6 +37,14 @@ def make_model(name: str, **recipe: Any) -> Model:
         raise TypeError(
             f"create_model takes names and plain values ({error}); compose objects with Segmenter(encoder, decoder)"
         ) from error
-    model: Model = make_component("models", name, **recipe)
+    try:
+        model: Model = make_component("models", name, **recipe)
+    except (ImportError, RuntimeError) as error:  # torch's, if torchvision was made for another version of it
+        if "torchvision" not in str(error):
+            raise
+        raise ImportError(
+            f"{name} needs the torchvision of torch {torch.__version__}, which cannot be imported ({error}): "
+            "pip install --upgrade torch torchvision"
+        ) from error
     model.recipe = {**plain, "name": name}
     return model

@@ -5,6 +5,7 @@ An objective applies losses to everything that a model returns: final logits, si
 
 from .deep import DeepSupervision as DeepSupervision
 from .edges import EdgeSupervision as EdgeSupervision
+from .final_epochs import FinalEpochs as FinalEpochs
 from .gradient import GradientSupervision as GradientSupervision
 from .intermediate import IntermediateSupervision as IntermediateSupervision
 from .multi_view import MultiViewSupervision as MultiViewSupervision

@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..batch_norm import live_batch_norms
+from ..contracts import Objective
 from ..runtime.memory import is_out_of_memory
 from ..runtime.signals import stoppable
 from .batches import Batch, Batches
@@ -104,6 +105,9 @@ class Session:
         """Yield the remaining batches of an epoch, with a progress bar on a terminal."""
         self.plan.model.train()
         self.plan.supervision.train()
+        for module in self.plan.supervision.modules():
+            if isinstance(module, Objective):
+                module.start_epoch(epoch, self.plan.epochs)
         done = self.cursor.step
         if done == 0 or self.cursor.learning_rate is None:
             self.cursor.learning_rate = float(self.stepper.schedule.get_last_lr()[0])

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ..contracts import Model, Objective, Target
 from ..runtime.device import CHANNELS_LAST, autocast_dtype
+from ..runtime.inputs import explained_input
 from .optimization import Optimization
 from .ranks import Ranks, without_sync
 
@@ -115,7 +116,8 @@ class Stepper:
             NotFinite: One of them is not finite.
         """
         with without_sync(self._terms, not syncs):
-            terms: dict[str, Tensor] = self._terms(target)
+            with explained_input(cast(Tensor, target.image)):
+                terms: dict[str, Tensor] = self._terms(target)
             loss = torch.stack(list(terms.values())).sum()
             values = torch.stack([loss, *terms.values()]).detach().tolist()  # one sync with the device
             result: dict[str, float] = dict(zip(["loss", *terms], values, strict=True))

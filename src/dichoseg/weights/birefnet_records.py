@@ -22,6 +22,7 @@ _GENERAL = Weights(
     license_source="the author, for code and weights; terms of some training sets, such as DIS5K, are stricter",
     commercial="yes",
     training_data="DIS5K, DUTS, HRSOD, UHRSD, HRS10K, P3M-10k and others",
+    seen_test_sets="DIS-TE1 to TE4",
     paper="arXiv:2401.03407",
     tested="by its keys",
 )
@@ -30,7 +31,11 @@ _GENERAL = Weights(
 def _like_general(name: str, repository: str, revision: str | None, **changes: object) -> Weights:
     """Return the record of another file of the same author; without a known revision, only a mirror has it."""
     address = f"hf://ZhengPeng7/{repository}@{revision}/model.safetensors"
-    fields = {"addresses": (address,) if revision else (), "training_data": "not stated"} | changes
+    fields = {
+        "addresses": (address,) if revision else (),
+        "training_data": "not stated",
+        "seen_test_sets": None,
+    } | changes
     return dataclasses.replace(_GENERAL, name=name, **fields)  # type: ignore[arg-type]  # checked by Weights
 
 
@@ -44,6 +49,7 @@ RECORDS = (
         sha256="4417d89795250e698c3cb0ae8df15743810065f646f48a694fdfa7ca052d0815",
         bytes=177_634_392,
         training_data=_GENERAL.training_data,
+        seen_test_sets=_GENERAL.seen_test_sets,
         purpose="general, small",
     ),
     _like_general(

@@ -23,7 +23,8 @@ _BASE = Weights(
     license="mit",
     license_source="the repositories InSPyReNet and transparent-background, which state none for weights alone",
     commercial="yes",
-    training_data="DUTS, HRSOD, UHRSD, DIS5K and others, every usual test set included: its scores there do not count",
+    training_data="DUTS, HRSOD, UHRSD, DIS5K and others, with their test sets",
+    seen_test_sets="DUTS-TE, DUT-OMRON, ECSSD, HKU-IS, PASCAL-S, DAVIS-S, HRSOD-TE, UHRSD-TE, DIS-VD, DIS-TE1 to TE4",
     paper="arXiv:2209.09475",
     tested="by its keys",
 )

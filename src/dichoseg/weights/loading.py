@@ -76,7 +76,8 @@ def create_model(
         found = find_source(weights)
         with _reading(found):
             held = _opened(found)
-        recipe = {**unstated_arguments(name, recipe, found, held.config), **recipe}
+            unstated = unstated_arguments(name, recipe, held.stored, record=found.record, config=held.config)
+        recipe = {**unstated, **recipe}
     model = make_model(name, **{part: value for part, value in parts.items() if value is not None}, **recipe)
     if held is not None:
         with _reading(held.found):
@@ -228,7 +229,7 @@ def from_file(
         if name is None:
             held = f"{len(stored.state)} tensors ({listed(list(stored.state))})"
             raise ValueError(f"{path} ({stored.kind}) holds none of the published networks; got {held}")
-    model = make_model(name, **unstated_arguments(name, {}, Source(path, record=record)))
+    model = make_model(name, **unstated_arguments(name, {}, stored, record=record))
     return model, stored, fill(model, stored)
 
 
@@ -258,7 +259,8 @@ def _opened(found: Source) -> _Held:
 def _check_unstated(held: _Held, model: Model) -> None:
     """Raise a ValueError unless a model has the arguments that the file needs and does not show."""
     recipe = dict(model.recipe or {})
-    unstated_arguments(recipe.pop("name", "composed"), recipe, held.found, held.config)
+    name = recipe.pop("name", "composed")
+    unstated_arguments(name, recipe, held.stored, record=held.found.record, config=held.config)
 
 
 def _fill_from(held: _Held, model: Model) -> StoredWeights:

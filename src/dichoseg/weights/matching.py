@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple, cast
 
 import torch
@@ -40,22 +40,33 @@ class Match(NamedTuple):
         return len(self.missing) + len(self.unexpected) + len(self.reshaped)
 
 
-def published_records() -> dict[str, Published]:
-    """Return the installed records of published networks, by the model's name; broken ones are logged and left out.
+def published_records(first: str | None = None) -> Iterator[tuple[str, Published]]:
+    """Yield the installed records of published networks by the model's name; broken ones are logged and left out.
 
     Variants follow their network, under its name with their arguments.
+
+    Args:
+        first: Name of the network to begin with.
     """
-    records = {}
-    for name in list_components("published"):
-        try:
-            record: Published = load_component("published", name)
-        except (ImportError, TypeError) as error:
-            logger.warning("%s", error)
+    for name in sorted(list_components("published"), key=lambda name: name != first):
+        record = published_record(name)
+        if record is None:
             continue
-        records[name] = record
+        yield name, record
         for arguments, names in record.variants.items():
-            records[f"{name}({arguments})"] = dataclasses.replace(record, names=names, variants={})
-    return records
+            yield f"{name}({arguments})", dataclasses.replace(record, names=names, variants={})
+
+
+def published_record(name: str) -> Published | None:
+    """Return the record of one published network, without its variants; None if there is none, or a broken one."""
+    if name not in list_components("published"):
+        return None
+    try:
+        record: Published = load_component("published", name)
+    except (ImportError, TypeError) as error:
+        logger.warning("%s", error)
+        return None
+    return record
 
 
 def best_match(model: Model, stored: StoredWeights) -> Match:
@@ -64,17 +75,16 @@ def best_match(model: Model, stored: StoredWeights) -> Match:
     own: Names = {module: module for module in dict.fromkeys(_module(key) for key in target.own)}
     best = _match(target, stored, Published(names=own))
     if best.differences:
-        records = published_records()
         name = (model.recipe or {}).get("name")
-        for other in sorted(records, key=lambda other: other != name):  # the model's own first
+        for other, record in published_records(name):
             try:
-                match = _match(target, stored, records[other], own)
+                match = _match(target, stored, record, own)
             except ValueError as error:
                 if other == name:
                     raise
                 logger.warning("%s", error)
                 continue
-            if other == name or match.state or records[other].convert is None:  # not if others cannot convert the file
+            if other == name or match.state or record.convert is None:  # not if others cannot convert the file
                 best = min(best, match, key=lambda match: match.differences)
             if not best.differences:
                 break

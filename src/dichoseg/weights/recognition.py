@@ -46,7 +46,7 @@ def _candidates(stored: StoredWeights) -> list[str]:
     """Return the networks at least half of whose names the file has, the best first."""
     is_numbered = any(layer.name is None for layer in stored.layers)
     scores = {}
-    for name, record in published_records().items():
+    for name, record in published_records():
         explained, absent = _coverage(stored, record)
         if explained >= absent or (is_numbered and record.in_order):
             scores[name] = explained - absent

@@ -11,12 +11,17 @@ from typing import Any
 from ..records import Weights
 from ..registry import ComponentName
 from .catalogue import list_weights
-from .matching import published_records
-from .sources import Source
+from .matching import published_record
+from .reading import StoredWeights
 
 
 def unstated_arguments(
-    name: str, given: Mapping[str, Any], found: Source, config: Mapping[str, Any] | None = None
+    name: str,
+    given: Mapping[str, Any],
+    stored: StoredWeights,
+    *,
+    record: Weights | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the arguments that a network needs for a file and the file does not show, as its record states them.
 
@@ -25,32 +30,38 @@ def unstated_arguments(
     Args:
         name: Name of the network, with or without arguments.
         given: Arguments that the caller gave, besides those in the name.
-        found: The file. Without a record, its checksum is looked up in those of all published weights.
+        stored: Contents of the file.
+        record: Record of published weights that the file holds. Default: looked up by its checksum.
         config: Configuration that comes with the file, if any.
 
     Raises:
-        ValueError: No record states one and none is given, or the given value is another one.
+        ValueError: No record states one and none is given, or the given value is another one; or the file holds another
+            version of the network.
     """
     wanted = ComponentName.parse(name)
-    record = published_records().get(wanted.name)
+    published = published_record(wanted.name)
     given = {**wanted.keywords, **given}
-    if record is None or not record.unstated:
+    if published is None:
+        return {}
+    if config is None and published.refuse is not None and (reason := published.refuse(stored.state)):
+        raise ValueError(f"{stored.path} {reason}")
+    if not published.unstated:
         return {}
     if config is not None:
         stated = config["recipe"] or {}
     else:
-        known = found.record or known_record(found.file, wanted.name)
+        known = record or known_record(stored.path, wanted.name)
         stated = {} if known is None else ComponentName.parse(known.network).keywords
     arguments = {}
-    for argument, hint in record.unstated.items():
+    for argument, hint in published.unstated.items():
         if argument in stated:
             if argument not in wanted.keywords:
                 arguments[argument] = stated[argument]
             if json.dumps(given.get(argument, stated[argument])) != json.dumps(stated[argument]):  # a tuple is a list
-                raise ValueError(f"{found.file} needs {argument}={stated[argument]!r}; got {given[argument]!r}")
+                raise ValueError(f"{stored.path} needs {argument}={stated[argument]!r}; got {given[argument]!r}")
         elif config is None and argument not in given:
             raise ValueError(
-                f"{found.file} holds weights of {wanted.name}, but neither it nor a record says their {argument}: "
+                f"{stored.path} holds weights of {wanted.name}, but neither it nor a record says their {argument}: "
                 f"{hint}; create_model({wanted.name!r}, {argument}=..., weights=...), or convert_weights with "
                 f'name="{wanted.name}({argument}=...)"'
             )
