@@ -187,11 +187,13 @@ def test_error_sample_whose_third_part_is_no_name():
         fit(fresh(), [(image[0], mask[0], mask)] * 2, epochs=1, batch_size=2)
 
 
-def test_value_no_bar_without_a_terminal(capfd):
-    fit(fresh(), DATA, epochs=1, batch_size=3)
+def test_value_a_line_for_each_epoch_without_a_terminal(capfd):
+    fit(fresh(), DATA, epochs=2, batch_size=3)
     shown = capfd.readouterr()
     assert shown.out == ""
-    assert "epoch 1/1" not in shown.err
+    assert [line.partition(": loss ")[0] for line in shown.err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+    fit(fresh(), DATA, epochs=1, batch_size=3, progress=False)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -1,5 +1,6 @@
 """The command line: each command parses, calls one public function and prints."""
 
+import logging
 import os
 import sys
 import warnings
@@ -8,6 +9,7 @@ from collections.abc import Callable, Sequence
 import tyro
 
 from .check import check
+from .common import with_common_options
 from .convert import convert
 from .demo import demo
 from .download import download
@@ -30,6 +32,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "download": download,
     "list": list_,
 }
+LEVELS = {"demo": logging.INFO, "train": logging.INFO}
+"""Level of the messages that a command shows, if it is not that of warnings."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -40,7 +44,7 @@ def run(arguments: Sequence[str]) -> None:
         print(f"dichoseg {__version__}")
         return
     tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
+        {name: with_common_options(command, LEVELS.get(name, logging.WARNING)) for name, command in COMMANDS.items()},
         prog="dichoseg",
         description="Separate the foreground of a photograph from its background.\n"
         "`dichoseg --version` prints the version.",

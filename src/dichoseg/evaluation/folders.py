@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-from tqdm import tqdm
 
 from ..checking import whole
 from ..data.decoding import mask_pixels, open_image, read_prediction, to_unit
 from ..data.folder import files_by_name
 from ..inference.predictor import to_uint8
 from ..metrics.evaluator import Evaluator
+from ..runtime.progress import tracked
 from .comparison import Comparison, Note
 from .skeletons import cached_skeleton
 
@@ -55,7 +55,7 @@ def evaluate_folders(
         normalize: Whether to min-max normalize each prediction to [0, 1] first.
         workers: Number of additional processes, which does not affect the results. A script that uses them needs
             `if __name__ == "__main__":`.
-        progress: Whether to show a progress bar on a terminal.
+        progress: Whether to show the progress: a bar on a terminal or in a notebook, else a line from time to time.
     """
     comparison = compare_folders(
         {"predictions": predictions},
@@ -98,7 +98,7 @@ def compare_folders(
             of raising an error.
         skeletons: Folder that caches the masks' skeletons, which HCE needs; None disables the cache.
         workers: Number of additional processes, as in `evaluate_folders`.
-        progress: Whether to show a progress bar on a terminal.
+        progress: Whether to show the progress: a bar on a terminal or in a notebook, else a line from time to time.
     """
     if not predictions:
         raise ValueError("compare_folders needs at least one folder of predictions; got none")
@@ -115,9 +115,7 @@ def compare_folders(
     score = functools.partial(
         _score, make_evaluator=make_evaluator, skeletons=None if skeletons is None else Path(skeletons)
     )
-    results = list(
-        tqdm(_run(score, tasks, workers), "evaluate", len(tasks), leave=False, disable=None if progress else True)
-    )
+    results = list(tracked(_run(score, tasks, workers), "evaluate", len(tasks), shown=progress, unit="images"))
     return Comparison(
         images=tuple(task.name for task in tasks),
         evaluators={

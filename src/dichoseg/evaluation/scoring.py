@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from ..contracts import Model, Samples, length
 from ..inference.predictor import Predictor, to_uint8
 from ..metrics.evaluator import Evaluator
 from ..runtime.overlap import overlapped
+from ..runtime.progress import tracked
 
 THREADS = 2
 """Number of threads that read and score, and so of the samples that wait before and after the network."""
@@ -33,7 +33,7 @@ def evaluate(
         dataset: Samples, or plain (image, mask) pairs: (3, H, W) and (1, H, W) in [0, 1].
         metrics: Names and groups of metrics, as in `dichoseg.metrics.Evaluator`, which defines them; `("fast",)` leaves
             out `weighted_f` and `hce`, which are slow.
-        progress: Whether to show a progress bar on a terminal.
+        progress: Whether to show the progress: a bar on a terminal or in a notebook, else a line from time to time.
 
     Returns:
         Value of each metric, by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
@@ -61,9 +61,8 @@ def evaluate(
         scored[index].update(*pair)
 
     steps = overlapped(range(samples), read, compute, score, threads=THREADS)
-    bar = tqdm(steps, "evaluate", samples, leave=False, disable=None if progress else True)
     with contextlib.closing(steps):
-        for index, error in bar:
+        for index, error in tracked(steps, "evaluate", samples, shown=progress, unit="images"):
             if error is not None:
                 error.add_note(f"in sample {index} of the data set")
                 raise error

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ..inference.predictor import Predictor
 from ..runtime.files import write_atomically
 from ..runtime.overlap import overlapped
+from ..runtime.progress import above_bars, tracked
 from .cutout import can_estimate_foreground
 from .naming import STREAM, chosen_format, is_one_file
 from .opened import OpenedPhotograph
@@ -86,6 +86,7 @@ def predict_files(
     keep_colors: bool = False,
     drop_exif: bool = False,
     threads: int | None = None,
+    progress: bool = True,
 ) -> PredictedFiles:
     """Write the mask or the cut-out of each photograph at its native size; one bad file does not stop the rest.
 
@@ -121,6 +122,7 @@ def predict_files(
             maker's notes are always left out.
         threads: Number of threads for reading and writing, and for estimating colors. Default: one per core, at most 8
             for files.
+        progress: Whether to show the progress: a bar on a terminal or in a notebook, else a line from time to time.
 
     Returns:
         Summary of the results and the failures.
@@ -146,10 +148,10 @@ def predict_files(
         drop_exif=drop_exif,
         threads=threads,
     )
-    return write_results(predictor, plan_files(sources, target, rendering, resume=resume))
+    return write_results(predictor, plan_files(sources, target, rendering, resume=resume), progress=progress)
 
 
-def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
+def write_results(predictor: Predictor, plan: Plan, *, progress: bool = True) -> PredictedFiles:
     """Carry out a plan; return and raise the same as `predict_files`."""
     if predictor.model.preprocessing.source == "mask":
         raise ValueError(
@@ -167,9 +169,8 @@ def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
     steps = _steps(predictor, plan.remaining, rendering, threads=threads)
     results, failures = [], []
     start = time.perf_counter()
-    bar = tqdm(steps, "predict", len(plan.remaining), unit=" images", leave=False, disable=None)
     with contextlib.closing(steps):
-        for (path, result), error in bar:
+        for (path, result), error in tracked(steps, "predict", len(plan.remaining), shown=progress, unit="images"):
             if isinstance(error, OSError) and error.errno in NO_SPACE:
                 raise OSError(error.errno, f"{error.strerror}; results so far are kept; resume continues", str(result))
             if error is not None and not _is_failure(error):
@@ -210,8 +211,8 @@ def _steps(
 
     def log(paths: tuple[Path, Path], error: BaseException) -> None:
         if _is_failure(error):
-            with tqdm.external_write_mode(sys.stderr):  # or the line would follow the bar
-                logger.warning("%s", _message(paths[0], error))
+            with above_bars():
+                logger.error("%s", _message(paths[0], error))
 
     return overlapped(files, read, compute, write, threads=threads, failed=log)
 

@@ -34,6 +34,7 @@ def fit(
     out: str | Path | None = None,
     resume: bool = False,
     on_epoch: OnEpoch | Sequence[OnEpoch] = (),
+    progress: bool = True,
 ) -> History:
     """Train a model.
 
@@ -77,6 +78,8 @@ def fit(
             run. To continue from some weights in a new run, use `create_model(name, weights=...)`.
         on_epoch: Function of the model, in eval mode, and the epoch's row, called after each epoch, or several such.
             Training ends when one returns True. If it has `state_dict` and `load_state_dict`, its state is resumed too.
+        progress: Whether to show the progress: a line after each epoch and, within it, a bar on a terminal or in a
+            notebook, else a line from time to time. The lines go to the log if it is shown at the level INFO.
 
     Returns:
         One row per epoch. If a signal stopped training, its `interrupted` is True, and the model holds its last
@@ -103,6 +106,7 @@ def fit(
         out=out,
         resume=resume,
         on_epoch=on_epoch,
+        progress=progress,
     )
     with open_session(plan) as run:
         for epoch in run.epochs():  # from where the run in `out` stopped, if it is resumed

@@ -44,6 +44,7 @@ class Plan:
     out: str | Path | None = None
     resume: bool = False
     on_epoch: OnEpoch | Sequence[OnEpoch] = ()
+    progress: bool = True
 
     def __post_init__(self) -> None:
         unwrapped(self.model)

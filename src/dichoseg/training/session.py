@@ -11,10 +11,10 @@ from typing import final
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..batch_norm import live_batch_norms
 from ..runtime.memory import is_out_of_memory
+from ..runtime.progress import announce, tracked
 from ..runtime.signals import stoppable
 from .batches import Batch, Batches
 from .callbacks import Callbacks
@@ -101,7 +101,7 @@ class Session:
             yield self.cursor.epoch
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield the remaining batches of an epoch, with a progress bar on a terminal."""
+        """Yield the remaining batches of an epoch, and show the progress."""
         self.plan.model.train()
         self.plan.supervision.train()
         done = self.cursor.step
@@ -111,17 +111,14 @@ class Session:
             self.cursor.totals if self.ranks.is_first else {},
             seen=min(done * self.training.together, self.training.images),
         )
-        bar = tqdm(
+        yield from tracked(
             self.training.epoch(epoch, start=done),
-            desc=f"epoch {epoch}/{self.plan.epochs}",
-            initial=done,
-            total=len(self.training),
-            leave=False,
-            disable=None if self.ranks.is_first else True,
+            f"epoch {epoch}/{self.plan.epochs}",
+            len(self.training),
+            shown=self.plan.progress and self.ranks.is_first,
+            start=done,
+            status=self.meter.text,
         )
-        for batch in bar:
-            yield batch
-            bar.set_postfix(self.meter.means())
 
     def step(self, batch: Batch) -> None:
         """Add the gradient of a batch; at the end of an accumulation window, update the weights."""
@@ -217,10 +214,11 @@ class Session:
         model, epoch = self.stepper.averaged.eval(), self.cursor.epoch
         if self.ranks.is_first:
             shown = {name: value for name, value in grouped(row).items() if name != "epoch"}
-            logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+            values = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
+            announce(logger, f"epoch {epoch}/{self.plan.epochs}: {values}", shown=self.plan.progress)
             self.cursor.ended = self.callbacks(model, row)
             if self.cursor.ended:
-                logger.info("epoch %d: training ends here, as on_epoch asked", epoch)
+                announce(logger, f"epoch {epoch}: training ends here, as on_epoch asked", shown=self.plan.progress)
         row |= self.ranks.from_first(row)
         self.cursor.ended = self.ranks.from_first(self.cursor.ended)
 
