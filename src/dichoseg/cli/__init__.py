@@ -13,9 +13,9 @@ from .common import with_common_options
 from .convert import convert
 from .demo import demo
 from .download import download
+from .errors import error_text
 from .evaluate import evaluate
 from .export import export
-from .hints import with_options
 from .list import list_
 from .options import CONFIG
 from .predict import predict
@@ -54,7 +54,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error that a user can fix is one line."""
+    """Run the command line; an error that a user can fix is one line, any other has its traceback."""
     warnings.filterwarnings("default", message=".* since .*, and goes in ", category=DeprecationWarning)
     try:
         run(sys.argv[1:])
@@ -65,6 +65,6 @@ def main() -> None:
     except BrokenPipeError:  # the reader of the output has ended, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError) as error:
-        print(f"error: {with_options(str(error))}", file=sys.stderr)
+    except Exception as error:
+        print(error_text(error, sys.argv[1:]), file=sys.stderr)
         sys.exit(1)

@@ -16,7 +16,7 @@ from .options import Flag
 OPTIONS = {
     "quiet": "Show errors only, besides what the command is asked for.",
     "verbose": "Show all messages, such as which files are read.",
-    "traceback": "Show where an error happened.",
+    "traceback": "Show where an error happened, as DICHOSEG_TRACEBACK=1 in the environment does.",
 }
 
 

@@ -22,6 +22,7 @@ from ..checking import whole
 from ..contracts import Augmentation, Image, Mask, Model, PixelSource, Samples, length
 from ..data.decoding import to_unit
 from ..runtime.device import CHANNELS_LAST
+from ..runtime.errors import explains_itself
 from ..runtime.memory import keep_memory
 from ..runtime.seeding import seeded
 from .ranks import Ranks
@@ -239,7 +240,8 @@ class _Prepared(Dataset[Any]):
 
     Samples of a `PixelSource` stay uint8 as long as that loses nothing: a quarter of the memory to move.
 
-    A sample that cannot be read is returned as the exception, so that a worker's traceback does not bury its message.
+    If a sample cannot be read, and the message says why, the exception is returned, or a worker's traceback would bury
+    it. A mistake in code, such as a transform's, keeps its traceback.
     """
 
     def __init__(self, data: Samples, model: Model, *, scale: float, seed: int) -> None:
@@ -255,6 +257,8 @@ class _Prepared(Dataset[Any]):
         try:
             return self._load(*place)
         except (OSError, TypeError, ValueError) as error:
+            if not explains_itself(error):
+                raise
             return error
 
     def _load(self, epoch: int, index: int) -> tuple[Tensor, Tensor, str]:
