@@ -8,16 +8,15 @@ import pickle
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 NO_GUARD = 71
-"""Exit code of a worker that ran a script instead of importing it."""
+"""Exit code of a worker that would run a script instead of importing it."""
 
 
 def leave_if_importing() -> None:
-    """End this process if it is a worker that runs the script of its parent, because the script has no main guard.
+    """End this process if it is a worker that runs the script of its parent, which has no main guard.
 
-    The parent sees the exit code, and says so; here, the error of multiprocessing would be a long traceback.
+    The parent sees the exit code, and says so; multiprocessing's own error would be a long traceback here.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         sys.stdout.flush()
@@ -28,42 +27,35 @@ def leave_if_importing() -> None:
 @contextmanager
 def explained_start(content: object) -> Iterator[None]:
     """Say in one sentence why workers that get `content` cannot be started in the block."""
-    method = multiprocessing.get_start_method()
     try:
         yield
     except (AttributeError, TypeError, pickle.PicklingError) as error:
+        method = multiprocessing.get_start_method()
         what = None if method == "fork" else _not_picklable(content)
         if what is None:
             raise
         raise TypeError(
-            f"workers are started by {method} here, which pickles {what}, and that fails ({error}); use functions and "
-            "classes from the top level of a module, no lambda, or workers=0"
-        ) from error
+            f"workers, which are started by {method} here, cannot get {what} ({error}); use functions and classes of "
+            "the top level of a module, no lambda, or workers=0"
+        ) from None
     except (EOFError, ConnectionError) as error:  # the fork server has ended
-        if method == "fork":
-            raise
-        raise RuntimeError(_no_guard(method)) from error
+        raise explained_end(RuntimeError(str(error)), [NO_GUARD]) from None
 
 
-def explain_end(error: RuntimeError, workers: Sequence[Any]) -> RuntimeError:
-    """Return an error that says why workers ended at their start, or the error as it is."""
+def explained_end(error: RuntimeError, codes: Sequence[int | None]) -> RuntimeError:
+    """Return an error that says why workers ended with these exit codes; if it is unknown, the error as it is."""
     method = multiprocessing.get_start_method()
-    codes = {worker.exitcode for worker in workers}
     if NO_GUARD in codes:
-        return RuntimeError(_no_guard(method))
+        return RuntimeError(
+            f"workers, which are started by {method} here, import the script: put what it does below "
+            "`if __name__ == '__main__':`, or use workers=0"
+        )
     if 1 in codes and method != "fork":
         return RuntimeError(
-            f"a worker, started by {method}, could not import what it needs, as its own error says; what is defined in "
-            "a notebook, or typed in, has to move to a module, or use workers=0"
+            f"a worker, which was started by {method}, could not import what it needs, as its own error above says: "
+            "move what a notebook or an interpreter defines to a module, or use workers=0"
         )
     return error
-
-
-def _no_guard(method: str) -> str:
-    return (
-        f"workers are started by {method} here, and import the script: put its code, from the data sets on, below "
-        "`if __name__ == '__main__':`, or use workers=0"
-    )
 
 
 def _not_picklable(content: object, name: str = "") -> str | None:
@@ -71,9 +63,10 @@ def _not_picklable(content: object, name: str = "") -> str | None:
     try:
         pickle.dumps(content)
     except Exception:
-        for key, value in getattr(content, "__dict__", {}).items():
-            inner = _not_picklable(value, f"{type(content).__name__}.{key}")
-            if inner is not None:
-                return inner
-        return name or type(content).__name__
+        inner = (_not_picklable(value, f"{type(content).__name__}.{key}") for key, value in _attributes(content))
+        return next(filter(None, inner), name or type(content).__name__)
     return None
+
+
+def _attributes(content: object) -> list[tuple[str, object]]:
+    return [*getattr(content, "__dict__", {}).items()] if not callable(content) else []

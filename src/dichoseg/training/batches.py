@@ -25,6 +25,7 @@ from ..runtime.device import CHANNELS_LAST
 from ..runtime.errors import explains_itself
 from ..runtime.memory import keep_memory
 from ..runtime.seeding import seeded
+from ..runtime.workers import explained_end, explained_start
 from .ranks import Ranks
 
 CPU = torch.device("cpu")
@@ -159,15 +160,29 @@ class Batches:
     def _load(self, groups: list[list[int]], epoch: int) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
         self._order[:] = [[(epoch, index) for index in group] for group in groups]
         self._current = groups
-        for batch in self._loader:
-            if self._current is not groups:
-                raise RuntimeError("another epoch of these Batches has begun; make two of them to read two at once")
-            if isinstance(batch, Exception):
-                try:
-                    raise batch
-                finally:
-                    del batch  # or its traceback would keep this frame, and with it the workers
-            yield batch
+        try:
+            for batch in self._started():
+                if self._current is not groups:
+                    raise RuntimeError("another epoch of these Batches has begun; make two of them to read two at once")
+                if isinstance(batch, Exception):
+                    try:
+                        raise batch
+                    finally:
+                        del batch  # or its traceback would keep this frame, and with it the workers
+                yield batch
+        except Exception:
+            self.close()  # or the traceback would keep the workers
+            raise
+
+    def _started(self) -> Iterator[Any]:
+        """Yield what the loader loads; explain why workers cannot start."""
+        with explained_start(self._loader.dataset):
+            batches = iter(self._loader)
+        try:
+            yield from batches
+        except RuntimeError as error:
+            workers = getattr(batches, "_workers", ())
+            raise explained_end(error, [worker.exitcode for worker in workers]) from None
 
 
 def _close_at_exit(batches: Batches) -> None:

@@ -69,7 +69,8 @@ def fit(
             improve by falling. NaN is never the best.
         device: Device to train on. Default: CUDA, else Apple's MPS if available, else the model's device.
         workers: Number of processes that load data; it does not change results. They are started once, with a copy of
-            the data set.
+            the data set. On Windows, macOS and Python 3.14, the data set must be picklable, and a script needs
+            `if __name__ == "__main__":`.
         seed: Seed of the order of the data, the augmentation, and transforms in the data set.
         out: New folder for the run; `RunFolder` lists the files. Ctrl-C and SIGTERM then finish the step, save the
             state and return; a second one, two seconds later, stops at once.
