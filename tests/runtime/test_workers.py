@@ -11,7 +11,7 @@ SCRIPT = """
 import multiprocessing
 multiprocessing.set_start_method("spawn", force=True)
 import dichoseg
-small = {"channels": [8], "mid_channels": [4], "strides": [2], "stem_channels": 8}
+small = {"channels": [8, 8], "mid_channels": [4, 4], "strides": [2, 4], "stem_channels": 8}
 model = dichoseg.create_model("isnet", encoder_args=small, size=64)
 dichoseg.fit(model, dichoseg.SyntheticDataset(4, size=64), epochs=1, batch_size=2, workers=1)
 """

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 import tyro
 
 from .check import check
-from .common import with_common_options
+from .common import options_of, with_common_options
 from .convert import convert
 from .demo import demo
 from .download import download
 from .errors import error_text
 from .evaluate import evaluate
 from .export import export
+from .hints import habit_hint
 from .list import list_
 from .options import CONFIG
 from .predict import predict
@@ -43,6 +44,10 @@ def run(arguments: Sequence[str]) -> None:
 
         print(f"dichoseg {__version__}")
         return
+    command = next((COMMANDS[argument] for argument in arguments if argument in COMMANDS), None)
+    hint = habit_hint(arguments, options_of(command) if command is not None else ["--version"])
+    if hint is not None:
+        raise ValueError(hint)
     tyro.extras.subcommand_cli_from_dict(
         {name: with_common_options(command, LEVELS.get(name, logging.WARNING)) for name, command in COMMANDS.items()},
         prog="dichoseg",

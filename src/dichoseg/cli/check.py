@@ -24,9 +24,10 @@ class Preview(AugmentationOptions):
     """Contact sheet of --preview.
 
     Args:
-        augmentation: Show random samples of this augmentation, from `dichoseg list augmentations`; repeatable, in
-            order.
-        cpu_augmentation: Show random samples of a preset in the workers: dis_tuning, isnet or strong.
+        augmentation: Show random samples of this augmentation, from `dichoseg list augmentations`, such as
+            'strong(jpeg=0.5)'; repeatable, in order.
+        cpu_augmentation: Show random samples of a preset in the workers: dis_tuning, isnet or strong, or
+            'strong(jpeg=0.5)'.
         draws: Number of random samples for each image of the training set.
         size: Side of the network's input, in pixels.
         rows: Maximum number of images.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import inspect
 import logging
 import os
 import typing
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from .hints import Formatter
 from .options import Flag
@@ -54,6 +56,17 @@ def with_common_options(command: Callable[..., None], level: int = logging.WARNI
     helps = "".join(f"        {name}: {text}\n" for name, text in OPTIONS.items() if f" {name}: " not in tail)
     wrapper.__doc__ = f"{head.rstrip()}\n\n    Args:\n{tail.rstrip()}\n{helps}"
     return wrapper
+
+
+def options_of(command: Any) -> set[str]:
+    """Return the options of a command, or of a dataclass of options, as `--name`."""
+    names: set[str] = set(OPTIONS)
+    for name, hint in typing.get_type_hints(command).items():
+        if dataclasses.is_dataclass(hint):
+            names |= {option.removeprefix("--") for option in options_of(hint)}
+        else:
+            names.add(name.replace("_", "-"))
+    return {f"--{name}" for name in names}
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
@@ -28,6 +28,7 @@ Text: TypeAlias = Annotated[str | None, optional("STR")]
 Number: TypeAlias = Annotated[int | None, optional("INT")]
 Fraction: TypeAlias = Annotated[float | None, optional("FLOAT")]
 OptionalPath: TypeAlias = Annotated[Path | None, optional("PATH")]
+Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 Device: TypeAlias = Annotated[str | None, optional("DEVICE")]
 
 ModelArgument: TypeAlias = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ..weights.catalogue import DEFAULT, resolve
-from .options import Device, Flag, Fraction, Number, OptionalPath, Text, optional, tell
+from .options import Device, Flag, Fraction, Number, OptionalPath, Precision, Text, optional, tell
 
 
 def predict(
@@ -32,7 +32,7 @@ def predict(
     resume: Flag = False,
     size: Number = None,
     device: Device = None,
-    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    precision: Precision = "auto",
     flips: Flag = False,
     detail: Annotated[Literal["blend", "views", "borders"] | None, optional("{blend,views,borders}")] = None,
     sharpen: Flag = False,
@@ -63,7 +63,8 @@ def predict(
         resume: Skip existing results.
         size: Side of the network's input, in pixels. Default: the model's.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
-        precision: auto is bfloat16 if the hardware has it natively, else float32.
+        precision: auto is bfloat16 if the hardware has it natively, float16 on other CUDA GPUs with tensor cores, else
+            float32.
         flips: Average with the prediction of the mirrored photograph; takes twice as long.
         detail: Refinement of photographs much larger than the network's input: predict again at a larger size, in views
             everywhere, or in views along the borders.

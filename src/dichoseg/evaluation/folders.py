@@ -75,6 +75,7 @@ def compare_folders(
     masks: str | Path,
     *,
     mask_suffix: str = "",
+    prediction_suffix: str = "",
     metrics: Sequence[str] = ("paper",),
     protocol: str = "pysodmetrics",
     normalize: bool = True,
@@ -90,7 +91,9 @@ def compare_folders(
     Args:
         predictions: Name of each folder -> path of the folder.
         masks: Folder of masks, as in `evaluate_folders`.
-        mask_suffix: Suffix that the masks' names add to those of the predictions.
+        mask_suffix: Suffix that the masks' names add to those of the images.
+        prediction_suffix: Suffix that the predictions' names add to those of the images; other files in their folders
+            are ignored.
         metrics: Names and groups of metrics, as in `Evaluator`.
         protocol: `"pysodmetrics"` or `"dis"`, as in `Evaluator`.
         normalize: Whether to min-max normalize each prediction to [0, 1] first.
@@ -110,6 +113,7 @@ def compare_folders(
         [Path(folder) for folder in predictions.values()],
         Path(masks),
         mask_suffix=mask_suffix,
+        prediction_suffix=prediction_suffix,
         allow_missing=allow_missing,
     )
     score = functools.partial(
@@ -130,11 +134,11 @@ def compare_folders(
 
 
 def _tasks(
-    folders: Sequence[Path], masks: Path, *, mask_suffix: str, allow_missing: bool
+    folders: Sequence[Path], masks: Path, *, mask_suffix: str, prediction_suffix: str, allow_missing: bool
 ) -> tuple[list[_Task], tuple[Note, ...]]:
     """Return one task for each mask that has a prediction in every folder, and notes about the other files."""
     wanted = files_by_name(masks, suffix=mask_suffix)
-    found = [files_by_name(folder) for folder in folders]
+    found = [files_by_name(folder, suffix=prediction_suffix) for folder in folders]
     notes: list[Note] = []
     for folder, files in zip(folders, found, strict=True):
         notes += [
