@@ -39,6 +39,7 @@ def run_demo(
     size: int = 112,
     held_out: int = 48,
     seed: int = 0,
+    progress: bool = True,
 ) -> dict[str, dict[str, float]]:
     """Train a small IS-Net on `SyntheticDataset` and compare it with constant baselines.
 
@@ -52,6 +53,7 @@ def run_demo(
         size: Side of the scenes and of the network's input, in pixels.
         held_out: Number of scenes to score on, never trained on.
         seed: Seed of weights, scenes and training.
+        progress: Whether to show the progress, as `fit` does.
 
     Returns:
         Scores on the held-out scenes of `before`, `after`, `centre prior` and `all black`.
@@ -80,6 +82,7 @@ def run_demo(
         workers=1,
         seed=seed,
         out=out / "run",
+        progress=progress,
     )
     scores |= {"after": evaluate(model, test_data), **rivals}
     _write_sheet(out / "contact_sheet.png", test_data, before, Predictor(model))

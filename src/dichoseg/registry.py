@@ -296,7 +296,7 @@ def _find(group: str, wanted: ComponentName, text: str) -> Component:
     current = current_name(group, wanted.name, stacklevel=5)
     if current != wanted.name:
         return _find(group, wanted._replace(name=current), text)
-    if package is not None and not _is_installed(package):
+    if package is not None and version_of(package) is None:
         raise ValueError(f"{text!r} comes from package {package}, which is not installed: pip install {package}")
     if group == "encoders" and _is_timm_backbone(wanted.name):
         raise ValueError(f"no {text!r} in dichoseg.encoders; timm's backbone of that name is 'timm:{text}'")
@@ -304,6 +304,14 @@ def _find(group: str, wanted: ComponentName, text: str) -> Component:
     if not names:
         raise ValueError(f"no {text!r} in dichoseg.{group}: nothing is registered there; reinstall dichoseg")
     raise unknown(f"{text!r} in dichoseg.{group}", wanted.name, names, listed="installed")
+
+
+def version_of(package: str) -> str | None:
+    """Return the version of an installed package; None if it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def qualified_name(group: str, name: str) -> str:
@@ -346,14 +354,6 @@ def _metadata_field(distribution: metadata.Distribution | None, field: str) -> s
     """Return a field of a distribution's metadata; empty if it is damaged, as an interrupted removal leaves it."""
     held = None if distribution is None else distribution.metadata
     return str(held[field]) if held and field in held else ""
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        metadata.distribution(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _normalized(package: str) -> str:

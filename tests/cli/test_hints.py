@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from dichoseg import cli
-from dichoseg.cli.hints import CALLS, OPTIONS, Formatter, with_options
+from dichoseg.cli.common import options_of
+from dichoseg.cli.hints import CALLS, HABITS, OPTIONS, Formatter, with_options
 
 from .conftest import run_cli
 
@@ -42,3 +43,25 @@ def test_value_log_messages_have_them_too():
 def test_value_the_library_names_no_options():
     library = [path for path in (ROOT / "src/dichoseg").rglob("*.py") if path.parent.name != "cli"]
     assert [path.name for path in library if any(option in path.read_text() for option in OPTIONS.values())] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (("train", "d", "--lr", "1e-3"), "no option --lr; it is --learning-rate here"),
+        (("predict", "a.jpg", "--weights=m"), "no option --weights; it is --model here"),
+        (("predict", "a.jpg", "-o", "b.png"), "no option -o; it is --out here"),
+        (("list", "--debug"), "no option --debug; it is --traceback here"),
+        (("-V",), "no option -V; it is --version here"),
+    ],
+)
+def test_error_habits_of_other_programs(command, hint):
+    assert str(run_cli(*command).exception) == hint
+
+
+def test_value_habits_are_of_options_that_exist():
+    known = {"--version"}.union(*map(options_of, cli.COMMANDS.values()))
+    assert HABITS.keys() <= known
+    result = run_cli("train", "nowhere", "--weights", "nowhere.pth", "--out", "x")  # one that has the other's name
+    assert "no model at nowhere.pth" in str(result.exception)
+    assert "habit" not in str(run_cli("predict", "--", "-o").exception)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import dichoseg
-from dichoseg.cli.options import as_arguments, show_training_log
+from dichoseg.cli.options import as_arguments, tell
 
 from .conftest import run_cli
 
@@ -17,14 +17,11 @@ def test_value_data_options_are_the_same(command):
         assert option in text
 
 
-def test_value_training_log_is_shown(caplog):
-    logger = logging.getLogger("dichoseg")
-    before = logger.level
-    try:
-        show_training_log()
-        assert logger.isEnabledFor(logging.INFO)
-    finally:
-        logger.setLevel(before)
+def test_value_a_message_is_shown_unless_only_errors_are(caplog, capsys):
+    tell("one")
+    with caplog.at_level(logging.ERROR, "dichoseg"):
+        tell("two")
+    assert capsys.readouterr().err == "one\n"
 
 
 def test_value_version():

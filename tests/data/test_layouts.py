@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from dichoseg.data import open_folders
-from dichoseg.data.layouts import open_data
+from dichoseg.data.layouts import folders_to_score, open_data
 
 
 def fill(folder, *names, mode="L"):
@@ -77,3 +77,8 @@ def test_value_folders_in_place_of_data_sets(root):
         assert tuple(names(part) if hasattr(part, "files") else part for part in opened) == wanted
     with pytest.raises(FileNotFoundError, match="no images and masks in .*none"):
         open_data(root / "none", None)
+
+
+def test_value_folders_to_score(root):
+    assert folders_to_score(root) == (root / "val/im", root / "val/gt")
+    assert folders_to_score(root / "val") == (root / "val/im", root / "val/gt")

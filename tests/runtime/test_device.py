@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dichoseg.runtime.device import autocast_dtype, choose_device, usable_device, uses_bfloat16
+from dichoseg.runtime.device import autocast_dtype, choose_device, inference_dtype, usable_device, uses_bfloat16
 
 CPU = torch.device("cpu")
 
@@ -10,7 +10,7 @@ def test_value_precision():
     assert uses_bfloat16("bfloat16", CPU)
     assert not uses_bfloat16("float32", CPU)
     assert isinstance(uses_bfloat16("auto", CPU), bool)
-    with pytest.raises(ValueError, match="precision must be auto, float32 or bfloat16; got 'fp16'"):
+    with pytest.raises(ValueError, match="precision must be auto, float32, bfloat16 or float16; got 'fp16'"):
         uses_bfloat16("fp16", CPU)
 
 
@@ -44,3 +44,25 @@ def test_value_autocast_dtype():
     assert autocast_dtype("auto", cpu) in (None, torch.bfloat16)
     with pytest.raises(ValueError, match="precision must be auto, float32, bfloat16 or float16; got 'half'"):
         autocast_dtype("half", cpu)
+
+
+@pytest.mark.parametrize(
+    ("native", "capability", "dtype"),
+    [
+        (True, (8, 0), torch.bfloat16),
+        (False, (7, 5), torch.float16),  # T4
+        (False, (6, 1), torch.float32),  # GTX 10
+    ],
+)
+def test_value_auto_on_cuda_gpus(native, capability, dtype, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    cuda = torch.device("cuda")
+    assert inference_dtype("auto", cuda) == dtype
+    assert inference_dtype("float16", cuda) == torch.float16
+    assert inference_dtype("float32", cuda) == torch.float32
+
+
+def test_error_float16_on_a_cpu():
+    with pytest.raises(ValueError, match="float16.*bfloat16 or float32 on cpu"):
+        inference_dtype("float16", CPU)

@@ -6,6 +6,7 @@ from dichoseg import Prediction
 from dichoseg.contracts import Objective
 from dichoseg.objectives import DeepSupervision, EdgeSupervision
 from dichoseg.testing import ConformanceError, check_objective
+from dichoseg.testing.objective import NeedsExtrasError
 
 
 def errors(logits, mask):
@@ -96,8 +97,17 @@ def test_value_good_objectives_pass(objective):
 
 def test_value_an_objective_for_extras_needs_its_model():
     check_objective(OfExtras, predict=with_extras)
-    with pytest.raises(ConformanceError, match="terms.* fails with KeyError"):
+    with pytest.raises(ConformanceError, match="OfExtras: needs a model's extras 'coarse'"):
         check_objective(OfExtras)
+
+    class Asks(OfExtras):
+        def terms(self, prediction, target):
+            if prediction.extras.get("coarse") is None and "fine" not in prediction.extras:
+                raise ValueError("no")
+            return super().terms(prediction, target)
+
+    with pytest.raises(NeedsExtrasError, match="extras 'coarse', 'fine'"):
+        check_objective(Asks)
 
 
 @pytest.mark.parametrize(

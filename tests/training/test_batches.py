@@ -2,6 +2,7 @@ import dataclasses
 import random
 import subprocess
 import sys
+import traceback
 
 import numpy as np
 import pytest
@@ -178,6 +179,15 @@ def photographs(tmp_path):
         Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(tmp_path / f"im/{name}.jpg", quality=95)
         Image.fromarray((picture[..., 0] > 128).astype(np.uint8) * 255).save(tmp_path / f"gt/{name}.png")
     return FolderDataset(tmp_path / "im", tmp_path / "gt")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_error_a_mistake_in_a_transform_keeps_its_place(small_isnet, photographs, workers):
+    photographs.transform = lambda image, mask: len(image.ndim)
+    with pytest.raises(TypeError) as caught:
+        next(batches(photographs, small_isnet, batch_size=1, workers=workers, epoch=1))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "len(image.ndim)" in shown
 
 
 class Plain(FolderDataset):

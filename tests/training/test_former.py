@@ -36,6 +36,5 @@ def test_value_former_overfit_batches(make_isnet):
     assert "quick_max_f" in rows[0]
 
 
-def test_value_former_progress(make_isnet):
-    with pytest.warns(DeprecationWarning, match="progress"):
-        fit(make_isnet(), DATA, batch_size=2, epochs=1, progress=False, on_epoch=None)
+def test_value_former_on_epoch(make_isnet):
+    fit(make_isnet(), DATA, batch_size=2, epochs=1, on_epoch=None)

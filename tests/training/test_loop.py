@@ -1,5 +1,6 @@
 import copy
 import logging
+import multiprocessing
 import pickle
 import random
 import runpy
@@ -45,6 +46,27 @@ def test_value_it_learns():
     )
     assert history[-1]["main"] < 0.6 * history[0]["main"]
     assert [row["epoch"] for row in history] == list(range(1, 31))
+
+
+@pytest.fixture(params=["fork", "spawn", "forkserver"])
+def start_method(request):
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method(request.param, force=True)
+    yield request.param
+    multiprocessing.set_start_method(before, force=True)
+
+
+@pytest.fixture(scope="module")
+def without_workers():
+    model = fresh()
+    fit(model, DATA, epochs=1, batch_size=3)
+    return model.state_dict()
+
+
+def test_value_same_weights_however_workers_start(start_method, without_workers):
+    model = fresh()
+    fit(model, DATA, epochs=1, batch_size=3, workers=1)
+    assert all(torch.equal(value, without_workers[name]) for name, value in model.state_dict().items())
 
 
 def test_value_same_seed_same_weights_whatever_the_workers():
@@ -187,11 +209,13 @@ def test_error_sample_whose_third_part_is_no_name():
         fit(fresh(), [(image[0], mask[0], mask)] * 2, epochs=1, batch_size=2)
 
 
-def test_value_no_bar_without_a_terminal(capfd):
-    fit(fresh(), DATA, epochs=1, batch_size=3)
+def test_value_a_line_for_each_epoch_without_a_terminal(capfd):
+    fit(fresh(), DATA, epochs=2, batch_size=3)
     shown = capfd.readouterr()
     assert shown.out == ""
-    assert "epoch 1/1" not in shown.err
+    assert [line.partition(": loss ")[0] for line in shown.err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
+    fit(fresh(), DATA, epochs=1, batch_size=3, progress=False)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("workers", [0, 1])

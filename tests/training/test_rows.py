@@ -9,10 +9,10 @@ def test_value_grouped():
 
 def test_value_means_over_images():
     meter = Meter({"loss": 4.0}, seen=2)
-    assert meter.means() == {"loss": "2.000"}
+    assert meter.text() == "loss 2.000"
     meter.add({"loss": 5.0, "side_1": 1.0, "side_2": 2.0}, 2, seconds=0.5)
     assert meter.totals == {"loss": 14.0, "side_1": 2.0, "side_2": 4.0}
-    assert meter.means() == {"loss": "3.500", "side": "1.500"}
+    assert meter.text() == "loss 3.500, side 1.500"
     meter.end_training()
     times = meter.times(4, "cpu")
     assert {"learning_rate", *times} == set(RUN)
@@ -21,4 +21,4 @@ def test_value_means_over_images():
 
 
 def test_value_nothing_seen_yet():
-    assert Meter({}, seen=0).means() == {}
+    assert Meter({}, seen=0).text() == ""

@@ -1,4 +1,5 @@
 import json
+from importlib.metadata import version
 
 import pytest
 
@@ -68,6 +69,8 @@ def test_error_config_that_is_no_text(tmp_path):
         {"recipe": {"name": "isnet", "decoder": "fpn(channels=__import__('os'))"}},
         {"recipe": [1]},
         {"preprocessing": None},
+        {"packages": [1]},
+        {"packages": {"acme": 1}},
     ],
 )
 def test_error_recipe_that_would_open_other_files(small_isnet, tmp_path, changes):
@@ -83,6 +86,16 @@ def test_value_names_with_arguments_are_portable():
     config = config_of(model)
     assert config["recipe"] == {**recipe, "encoder": "timm:test_resnet(pretrained=False)"}
     assert config["preprocessing"]["size"] == (40, 96)
+
+
+def test_value_packages_of_the_parts(small_isnet, install):
+    install("acme-decoders", "[dichoseg.decoders]\nacme = nothing:nothing\n")
+    own = {"dichoseg": version("dichoseg")}
+    assert config_of(small_isnet)["packages"] == own
+    small_isnet.recipe = {"name": "isnet", "decoder": "acme(channels=8)"}
+    assert config_of(small_isnet)["packages"] == {**own, "acme-decoders": "1.5"}
+    small_isnet.recipe = None
+    assert config_of(small_isnet)["packages"] == own
 
 
 def test_value_no_download_is_saved_at_any_depth(small_isnet):

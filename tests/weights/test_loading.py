@@ -1,6 +1,7 @@
 import json
 import logging
 import re
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import torch
 from onnx import numpy_helper
 
 from dichoseg import Preprocessing, Segmenter, create_model, load_model, save_model
-from dichoseg.decoders import RSUDecoder
+from dichoseg.decoders import FPNDecoder, RSUDecoder
 from dichoseg.encoders import RSUEncoder, TimmEncoder
 from dichoseg.training import freeze_batch_norm, is_uncalibrated
+from dichoseg.untrusted import UnusableFileError
 from dichoseg.weights import convert_weights, load_weights
 from dichoseg.weights.format import METADATA_KEY, config_of
 from dichoseg.weights.matching import published_records
@@ -382,7 +384,19 @@ def test_error_missing_plugin_names_its_package(small_isnet, tmp_path, plugin, m
     monkeypatch.setattr("sys.path", [entry for entry in __import__("sys").path if entry != str(plugin)])
     with pytest.raises(metadata.PackageNotFoundError):
         metadata.distribution("acme-decoders")
-    with pytest.raises(ValueError, match="package acme-decoders, which is not installed: pip install acme-decoders"):
+    missing = "package acme-decoders, which is not installed: .*; made with acme-decoders 1.5, not installed$"
+    with pytest.raises(UnusableFileError, match=missing):
+        load_model(tmp_path / "m")
+
+
+def test_error_another_version_of_a_plugin_is_named(small_isnet, tmp_path, plugin):
+    arguments = {key: value for key, value in small_isnet.recipe.items() if key != "decoder"}
+    save_model(create_model(**arguments, decoder="acme"), tmp_path / "m")
+    info = plugin / "acme_decoders-1.5.dist-info/METADATA"
+    info.write_text(info.read_text().replace("1.5", "2.0"))
+    load_model(tmp_path / "m")  # it fits nevertheless
+    sys.modules["acme_decoders"].Small = lambda feature_info: FPNDecoder(feature_info)
+    with pytest.raises(UnusableFileError, match=r"does not fit.*; made with acme-decoders 1.5, installed 2.0$"):
         load_model(tmp_path / "m")
 
 

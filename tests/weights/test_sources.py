@@ -80,6 +80,11 @@ def test_value_texts_that_name_models(tiny_weights, small_isnet, tmp_path):
     (tmp_path / "a.jpg").write_text("")
     assert [is_model(name) for name in ("run", "authors.pth", "tiny", "u2net", "owner/name")] == [True] * 5
     assert [is_model(name) for name in ("photographs", "a.jpg", "b.jpg", "photographs/b.jpg", "nothing")] == [False] * 5
+    assert [is_model(name) for name in ("briaai/RMBG-1.4", "nowhere/b.jpg", "photographs/b-1.4")] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_value_a_folder_for_transformers(tmp_path):

@@ -1,5 +1,6 @@
 """The command line: each command parses, calls one public function and prints."""
 
+import logging
 import os
 import sys
 import warnings
@@ -8,12 +9,14 @@ from collections.abc import Callable, Sequence
 import tyro
 
 from .check import check
+from .common import options_of, with_common_options
 from .convert import convert
 from .demo import demo
 from .download import download
+from .errors import error_text
 from .evaluate import evaluate
 from .export import export
-from .hints import with_options
+from .hints import habit_hint
 from .list import list_
 from .options import CONFIG
 from .predict import predict
@@ -30,6 +33,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "download": download,
     "list": list_,
 }
+LEVELS = {"demo": logging.INFO, "train": logging.INFO}
+"""Level of the messages that a command shows, if it is not that of warnings."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -39,8 +44,12 @@ def run(arguments: Sequence[str]) -> None:
 
         print(f"dichoseg {__version__}")
         return
+    command = next((COMMANDS[argument] for argument in arguments if argument in COMMANDS), None)
+    hint = habit_hint(arguments, options_of(command) if command is not None else ["--version"])
+    if hint is not None:
+        raise ValueError(hint)
     tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
+        {name: with_common_options(command, LEVELS.get(name, logging.WARNING)) for name, command in COMMANDS.items()},
         prog="dichoseg",
         description="Separate the foreground of a photograph from its background.\n"
         "`dichoseg --version` prints the version.",
@@ -50,7 +59,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error that a user can fix is one line."""
+    """Run the command line; an error that a user can fix is one line, any other has its traceback."""
     warnings.filterwarnings("default", message=".* since .*, and goes in ", category=DeprecationWarning)
     try:
         run(sys.argv[1:])
@@ -61,6 +70,6 @@ def main() -> None:
     except BrokenPipeError:  # the reader of the output has ended, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError, RuntimeError) as error:
-        print(f"error: {with_options(str(error))}", file=sys.stderr)
+    except Exception as error:
+        print(error_text(error, sys.argv[1:]), file=sys.stderr)
         sys.exit(1)

@@ -29,9 +29,9 @@ class NetworkOptions:
 
     Args:
         model: Name from `dichoseg list models`. Default: isnet, or the one that --weights holds.
-        encoder: Encoder, such as timm:convnext_tiny.
+        encoder: Encoder, such as timm:convnext_tiny, or 'timm:resnet50(output_stride=16)'.
         decoder: Decoder, such as deconv, or 'fpn(channels=64)'.
-        heads: Heads, such as fused.
+        heads: Heads, such as fused, or 'NAME(key=value, ...)'.
         pretrained: Start a timm encoder from its published weights, which are downloaded.
         weights: Weights to start from: .pth, .ckpt, .safetensors, .onnx, a saved model, a run, or a name from
             `dichoseg list weights`.
@@ -91,11 +91,12 @@ class ObjectiveOptions:
     """Objective.
 
     Args:
-        loss: NAME[:WEIGHT] from `dichoseg list losses`; repeatable. Default: bce, deeply supervised. Edge losses
-            supervise the final map only, and bce is added if nothing else is given.
-        objective: NAME[:WEIGHT] from `dichoseg list objectives`; repeatable, added to the losses.
-        edge_loss: NAME[:WEIGHT] of the loss on predicted edges. Default: balanced_bce for networks that predict edges,
-            as in EGNet.
+        loss: NAME[:WEIGHT] from `dichoseg list losses`, such as 'edge_bce(width=5):0.5'; repeatable. Default: bce,
+            deeply supervised. Edge losses supervise the final map only, and bce is added if nothing else is given.
+        objective: NAME[:WEIGHT] from `dichoseg list objectives`, such as 'NAME(key=value):0.5'; repeatable, added to
+            the losses.
+        edge_loss: NAME[:WEIGHT] of the loss on predicted edges, as in --loss. Default: balanced_bce for networks that
+            predict edges, as in EGNet.
         gt_encoder: Supervise the features with a GT encoder: train (trains one on the masks first, or uses the one in
             OUT), or the folder of a trained one.
         gt_encoder_epochs: Maximum number of epochs of --gt-encoder train.
@@ -180,8 +181,10 @@ class AugmentationOptions:
     """Augmentation.
 
     Args:
-        augmentation: Augmentation on the device, from `dichoseg list augmentations`; repeatable, in order.
-        cpu_augmentation: Augmentation in the workers, through albumentations: dis_tuning, isnet or strong.
+        augmentation: Augmentation on the device, from `dichoseg list augmentations`, such as strong, or
+            'strong(jpeg=0.5)'; repeatable, in order.
+        cpu_augmentation: Augmentation in the workers, through albumentations: dis_tuning, isnet or strong, or
+            'strong(jpeg=0.5)'.
     """
 
     augmentation: Repeatable = ()

@@ -24,9 +24,10 @@ class Preview(AugmentationOptions):
     """Contact sheet of --preview.
 
     Args:
-        augmentation: Show random samples of this augmentation, from `dichoseg list augmentations`; repeatable, in
-            order.
-        cpu_augmentation: Show random samples of a preset in the workers: dis_tuning, isnet or strong.
+        augmentation: Show random samples of this augmentation, from `dichoseg list augmentations`, such as
+            'strong(jpeg=0.5)'; repeatable, in order.
+        cpu_augmentation: Show random samples of a preset in the workers: dis_tuning, isnet or strong, or
+            'strong(jpeg=0.5)'.
         draws: Number of random samples for each image of the training set.
         size: Side of the network's input, in pixels.
         rows: Maximum number of images.
@@ -64,6 +65,7 @@ def check(
     all: Flag = False,
     folders: Data = Data(),
     contact_sheet: Preview = Preview(),
+    quiet: Flag = False,
 ) -> None:
     """Read every image and mask of a data set, and list what is wrong with them.
 
@@ -76,6 +78,7 @@ def check(
         all: List everything that was found, not five of each kind.
         folders: Folders of images and masks.
         contact_sheet: Contact sheet of --preview.
+        quiet: Show errors only, besides what the command is asked for.
     """
     _check_options(contact_sheet, sheet, preview=preview)
     # what can be refused is refused before the data is read
@@ -89,7 +92,7 @@ def check(
     for name, dataset, other in (("training", training, validation), ("validation", validation, None)):
         if dataset is None:
             continue
-        report = dataset.report(other=other, progress=True)
+        report = dataset.report(other=other, progress=not quiet)
         unusable |= bool(report.errors)
         print(with_options(f"{name} set: {report.text(limit=None if all else 5)}"))
         if preview and len(report.unusable) == len(dataset):

@@ -53,7 +53,7 @@ class TrainingData(Data):
     skip_broken: Flag = False
     check: bool = True
 
-    def load(self, folder: Path, *, seed: int) -> tuple[FolderDataset, FolderDataset | None]:
+    def load(self, folder: Path, *, seed: int, progress: bool = True) -> tuple[FolderDataset, FolderDataset | None]:
         """Open the training and the validation set, read both, and leave out what cannot be used, if asked."""
         if self.val is not None and self.val_fraction is not None:
             raise ValueError("--val and --val-fraction exclude each other")
@@ -62,8 +62,9 @@ class TrainingData(Data):
         val = self.val if self.val_fraction is None else False
         training, validation = _open(self, folder, val=val, strict=not (self.check or self.skip_broken))
         if self.check:
-            training = _usable("training", training, validation, skip_broken=self.skip_broken)
-            validation = validation and _usable("validation", validation, None, skip_broken=self.skip_broken)
+            how = {"skip_broken": self.skip_broken, "progress": progress}
+            training = _usable("training", training, validation, **how)
+            validation = validation and _usable("validation", validation, None, **how)
         if self.val_fraction is not None:  # of what is usable
             training, validation = training.split(self.val_fraction, seed=seed)
         return training, validation
@@ -84,11 +85,13 @@ def _open(data: Data, folder: Path, **options: Any) -> tuple[FolderDataset, Fold
     )
 
 
-def _usable(name: str, dataset: FolderDataset, other: FolderDataset | None, *, skip_broken: bool) -> FolderDataset:
+def _usable(
+    name: str, dataset: FolderDataset, other: FolderDataset | None, *, skip_broken: bool, progress: bool
+) -> FolderDataset:
     """Print what is wrong with a data set; return the rest if asked, else refuse it."""
     from ..training.ranks import launched
 
-    report = dataset.report(other=other, progress=launched().is_first)
+    report = dataset.report(other=other, progress=progress and launched().is_first)
     if report.problems:
         tell(f"{name} set: {report.text()}")
     if not report.errors:

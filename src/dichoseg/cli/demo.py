@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .options import show_training_log
+from .options import Flag
 
 
-def demo(*, out: Path = Path("demo"), epochs: int = 5, seed: int = 0) -> None:
+def demo(*, out: Path = Path("demo"), epochs: int = 5, seed: int = 0, quiet: Flag = False) -> None:
     """Train a small IS-Net on drawn scenes, in about two minutes on two cores, and show that it has learned.
 
     Args:
         out: New folder for the run, the scores and the contact sheet.
         epochs: Number of passes over the scenes.
         seed: Seed of weights, scenes and training.
+        quiet: Show errors only, besides what the command is asked for.
     """
-    show_training_log()
     from ..demo import run_demo
 
-    scores = run_demo(out, epochs=epochs, seed=seed)
+    scores = run_demo(out, epochs=epochs, seed=seed, progress=not quiet)
     print(f"{'held-out scenes':16}{'max_f':>8}{'mae':>8}")
     for name, row in scores.items():
         print(f"{name:16}{row['max_f']:8.3f}{row['mae']:8.3f}")

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
-from .options import Flag, Number, OptionalPath, Repeatable, Values
+from .options import Device, Flag, Number, OptionalPath, Precision, Repeatable, Values
 
 
 def evaluate(
-    folders: Annotated[
+    sources: Annotated[
         tyro.conf.Positional[tuple[Path, ...]],
-        tyro.conf.arg(metavar="PREDICTIONS... MASKS", help_behavior_hint="(required)"),
+        tyro.conf.arg(metavar="PREDICTIONS... MASKS | MODEL... DATA", help_behavior_hint="(required)"),
     ],
     *,
     out: OptionalPath = None,
     mask_suffix: str = "",
+    prediction_suffix: str = "",
     foreground: Values = (),
     ignore: Values = (),
     metrics: Repeatable = (),
@@ -26,53 +30,120 @@ def evaluate(
     allow_missing: Flag = False,
     skeletons: OptionalPath = None,
     workers: Number = None,
+    size: Number = None,
+    device: Device = None,
+    precision: Precision = "float32",
+    quiet: Flag = False,
 ) -> None:
-    """Score folders of predictions against a folder of masks, side by side, as papers print them.
+    """Score predictions, or models, against masks, side by side, as papers print them.
 
     Args:
-        folders: Folders of predictions, and last the folder of masks.
+        sources: Folders of predictions, and last the folder of masks. Or models (a run, a saved model, a file of
+            weights, a name from `dichoseg list weights`), and last the data to predict first: a folder that holds im
+            and gt, or a validation set.
         out: Folder for scores.json, per_image.csv, curves.png and extremes.jpg.
         mask_suffix: Suffix of the masks' names, such as _mask if 1_mask.png is the mask of 1.png.
+        prediction_suffix: Suffix of the predictions' names, such as _mask.
         foreground: Label id or color that is foreground, such as 1 or red, if masks hold ids or colors; repeatable.
         ignore: Label id or color of pixels that count nowhere, such as 255 beside ids, or 128 in trimaps; repeatable.
-        metrics: Name of a metric, or the group fast, paper or all; repeatable. Default: paper.
+        metrics: Names of metrics, or the groups fast, paper and all, separated by commas; repeatable. Default: paper.
         protocol: Protocol of the numbers.
         normalize: Stretch each prediction to [0, 1] first, as papers do.
         allow_missing: Score the images that have both a prediction and a mask.
         skeletons: Folder that caches the masks' skeletons. Default: the user's cache.
-        workers: Number of processes. Default: one per core.
+        workers: Number of processes that score. Default: one per core.
+        size: Side of a model's input, in pixels. Default: the model's.
+        device: Device of a model, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
+        precision: Precision of a model, as in `dichoseg predict`.
+        quiet: Show errors only, besides what the command is asked for.
     """
     import os
 
-    if len(folders) < 2:
+    if len(sources) < 2:
         raise ValueError(
-            f"wanted one or more folders of predictions, then the folder of masks; got {len(folders)} folders"
+            "wanted one or more folders of predictions, then the folder of masks, or models, then the data; "
+            f"got {len(sources)} folders"
         )
     from ..evaluation import compare_folders
     from ..evaluation.skeletons import default_cache
 
-    *predictions, masks = folders
+    *predictions, masks = sources
     names = [folder.absolute().name for folder in predictions]  # that of `.` too
     called = {
         name if names.count(name) == 1 else str(folder): folder for name, folder in zip(names, predictions, strict=True)
     }
     if skeletons is not None:
         skeletons.mkdir(parents=True, exist_ok=True)
-    comparison = compare_folders(
-        called,
-        masks,
-        mask_suffix=mask_suffix,
-        foreground=foreground or None,
-        ignore=ignore,
-        metrics=metrics or ("paper",),
-        protocol=protocol,
-        normalize=normalize,
-        allow_missing=allow_missing,
-        skeletons=skeletons or default_cache(),
-        workers=(os.cpu_count() or 1) if workers is None else workers,
-        progress=True,
-    )
-    print(comparison.text())
-    if out is not None:
-        comparison.write(out)
+    how: dict[str, Any] = {"size": size, "device": device, "precision": precision, "progress": not quiet}
+    with _predicted(called, masks, **how) as (folders, gt):
+        comparison = compare_folders(
+            folders,
+            gt,
+            mask_suffix=mask_suffix,
+            prediction_suffix=prediction_suffix,
+            foreground=foreground or None,
+            ignore=ignore,
+            metrics=[name.strip() for text in metrics for name in text.split(",")] or ("paper",),
+            protocol=protocol,
+            normalize=normalize,
+            allow_missing=allow_missing,
+            skeletons=skeletons or default_cache(),
+            workers=(os.cpu_count() or 1) if workers is None else workers,
+            progress=not quiet,
+        )
+        print(comparison.text())
+        if out is not None:
+            comparison.write(out)
+    if out is not None and not quiet:
         print(f"written to {out}")
+
+
+@contextmanager
+def _predicted(sources: Mapping[str, Path], data: Path, **how: Any) -> Iterator[tuple[Mapping[str, Path], Path]]:
+    """Return folders of predictions and the folder of masks; models among the sources predict the data first."""
+    from ..data.layouts import folders_to_score
+    from ..weights.sources import is_model
+
+    models = {name: source for name, source in sources.items() if is_model(str(source))}
+    if not models:
+        yield sources, data
+        return
+    if len(models) < len(sources):
+        raise ValueError(
+            f"wanted models, then the data, or folders of predictions, then the masks; {', '.join(models)} are models, "
+            f"and {', '.join(sources.keys() - models.keys())} are not"
+        )
+    images, masks = folders_to_score(data)
+    print(f"images: {images}")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, model in models.items():
+            _predict(model, images, Path(folder) / name, **how)
+        yield {name: Path(folder) / name for name in models}, masks
+
+
+def _predict(
+    model: Path,
+    images: Path,
+    out: Path,
+    *,
+    size: int | None,
+    device: str | None,
+    precision: Precision,
+    progress: bool,
+) -> None:
+    """Write the masks that a model predicts, for the time of the command."""
+    import torch
+
+    from ..evaluation.scoring import warn_of_seen_test_sets
+    from ..inference import Predictor
+    from ..photographs import predict_files
+    from ..runtime.device import choose_device
+    from ..weights import load_model
+
+    target = choose_device(device, torch.device("cpu"))
+    network = load_model(model)
+    warn_of_seen_test_sets(network)
+    predictor = Predictor(network, device=target, precision=precision, size=size)
+    predicted = predict_files(predictor, [images], out, progress=progress)
+    if predicted.failures:
+        raise ValueError(f"{len(predicted.failures)} photographs cannot be predicted: {predicted.failures[0]}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
+from collections.abc import Collection, Sequence
 
 OPTIONS = {
     name: f"--{name.replace('_', '-')}"
@@ -33,6 +35,45 @@ def with_options(text: str) -> str:
     for call, option in CALLS.items():
         text = text.replace(call, f"{call} ({option})")
     return text
+
+
+HABITS = {
+    "--accumulate": ("--accumulate-grad-batches", "--accumulation-steps", "--grad-accum"),
+    "--batch-size": ("--batch", "--bs", "-b"),
+    "--checkpoint-activations": ("--gradient-checkpointing", "--grad-checkpointing"),
+    "--clip-norm": ("--clip-grad", "--gradient-clip-val", "--max-grad-norm"),
+    "--cutout": ("--alpha", "--rgba"),
+    "--device": ("--gpu", "--gpus", "--accelerator", "-d"),
+    "--encoder": ("--backbone",),
+    "--epochs": ("--epoch", "--max-epochs", "--num-epochs", "-e"),
+    "--flips": ("--tta", "--augment"),
+    "--learning-rate": ("--lr", "--lr0"),
+    "--model": ("--arch", "--checkpoint", "--ckpt", "--weights", "-m"),
+    "--out": ("--output", "--output-dir", "--outdir", "--save-dir", "--project", "-o"),
+    "--patience": ("--early-stopping",),
+    "--precision": ("--amp", "--fp16", "--half", "--bf16", "--dtype"),
+    "--pretrained": ("--imagenet",),
+    "--quiet": ("-q", "--silent"),
+    "--schedule": ("--scheduler", "--lr-scheduler"),
+    "--size": ("--imgsz", "--img-size", "--image-size", "--input-size", "--resolution"),
+    "--traceback": ("--debug", "--stacktrace"),
+    "--val-fraction": ("--val-split", "--validation-split", "--val-size"),
+    "--verbose": ("-v",),
+    "--version": ("-V",),
+    "--weights": ("--checkpoint", "--ckpt", "--finetune", "--init"),
+    "--workers": ("--num-workers", "-j"),
+}
+"""Options that other programs have for ours."""
+
+
+def habit_hint(arguments: Sequence[str], known: Collection[str]) -> str | None:
+    """Return a message about the first option that another program has for one of these known ones."""
+    for argument in itertools.takewhile(lambda argument: argument != "--", arguments):
+        given = argument.partition("=")[0]
+        meant = next((ours for ours, theirs in HABITS.items() if given in theirs and ours in known), None)
+        if meant is not None and given not in known:
+            return f"no option {given}; it is {meant} here"
+    return None
 
 
 class Formatter(logging.Formatter):

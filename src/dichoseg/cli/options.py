@@ -6,11 +6,11 @@ import dataclasses
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from .hints import Formatter, with_options
+from .hints import with_options
 
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone, tyro.conf.SuppressFixed)
 Flag: TypeAlias = Annotated[tyro.conf.FlagCreatePairsOff[bool], tyro.conf.arg(help_behavior_hint="")]
@@ -33,6 +33,7 @@ Text: TypeAlias = Annotated[str | None, optional("STR")]
 Number: TypeAlias = Annotated[int | None, optional("INT")]
 Fraction: TypeAlias = Annotated[float | None, optional("FLOAT")]
 OptionalPath: TypeAlias = Annotated[Path | None, optional("PATH")]
+Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 Device: TypeAlias = Annotated[str | None, optional("DEVICE")]
 
 ModelArgument: TypeAlias = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
@@ -61,19 +62,7 @@ def as_arguments(options: Any) -> list[str]:
 POSITIONAL = {"data"}
 
 
-def show_training_log() -> None:
-    """Show the log of training: each epoch, and warnings."""
-    from ..training.ranks import launched
-
-    handler = logging.StreamHandler()
-    handler.setFormatter(Formatter())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    logging.getLogger("dichoseg").setLevel(logging.INFO if launched().is_first else logging.ERROR)
-
-
 def tell(text: str) -> None:
-    """Print a message in addition to the result, once if several processes train together."""
-    from ..training.ranks import launched
-
-    if launched().is_first:
+    """Print a message in addition to the result, unless only errors are shown."""
+    if logging.getLogger("dichoseg").isEnabledFor(logging.WARNING):
         print(with_options(text), file=sys.stderr)

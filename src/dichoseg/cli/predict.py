@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ..weights.catalogue import DEFAULT, resolve
-from .options import Device, Flag, Fraction, Number, OptionalPath, Text, optional
+from .options import Device, Flag, Fraction, Number, OptionalPath, Precision, Text, optional, tell
 
 
 def predict(
@@ -33,13 +33,14 @@ def predict(
     resume: Flag = False,
     size: Number = None,
     device: Device = None,
-    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    precision: Precision = "auto",
     flips: Flag = False,
     detail: Annotated[Literal["blend", "views", "borders"] | None, optional("{blend,views,borders}")] = None,
     sharpen: Flag = False,
     normalize: Flag = False,
     threads: Number = None,
     max_pixels: Number = None,
+    quiet: Flag = False,
 ) -> None:
     """Write the mask of each photograph, at its size; exit code 1 if any failed.
 
@@ -65,7 +66,8 @@ def predict(
         resume: Skip existing results.
         size: Side of the network's input, in pixels. Default: the model's.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
-        precision: auto is bfloat16 if the hardware has it natively, else float32.
+        precision: auto is bfloat16 if the hardware has it natively, float16 on other CUDA GPUs with tensor cores, else
+            float32.
         flips: Average with the prediction of the mirrored photograph; takes twice as long.
         detail: Refinement of photographs much larger than the network's input: predict again at a larger size, in views
             everywhere, or in views along the borders.
@@ -73,6 +75,7 @@ def predict(
         normalize: Stretch each map to [0, 1], as the published scripts do.
         threads: Number of threads, of the network on a CPU and for files. Default: torch's, and one per core up to 8.
         max_pixels: Largest number of pixels of a photograph, 16 bytes of memory each. Default: 178956970.
+        quiet: Show errors only, besides what the command is asked for.
     """
     import torch
 
@@ -119,13 +122,13 @@ def predict(
                 sharpen=sharpen,
                 normalize="minmax" if normalize else None,
             )
-            predicted = write_results(predictor, plan)
+            predicted = write_results(predictor, plan, progress=not quiet)
         except KeyboardInterrupt:
             print("stopped; finished results are kept, and --resume continues from there", file=sys.stderr)
             raise SystemExit(130) from None
     if plan.out is None:
         print(*predicted.paths, sep="\n")
-    elif plan.out != STREAM:
+    elif plan.out != STREAM and not quiet:
         print(predicted.text())  # the log names the failures
     if predicted.failures:
         raise SystemExit(1)
@@ -143,7 +146,7 @@ def _in_order(model: str | None, images: tuple[Path, ...]) -> tuple[str | None, 
             return model, images
         raise ValueError(f"{name} is a model: wanted photographs, and `--model {name}`")
     now = f"dichoseg predict {' '.join(photographs)} --model {name}"
-    print(f"warning: the model is an option since 0.2, and the former order goes in 0.4; write: {now}", file=sys.stderr)
+    tell(f"warning: the model is an option since 0.2, and the former order goes in 0.4; write: {now}")
     return name, images[1:]
 
 

@@ -31,11 +31,15 @@ def score_run(plan: Plan, history: list[Row]) -> None:
             continue
         model = load_model(run / name).to(plan.target)
         same = name == "best" and epochs == len(history)
-        scores[name] = scores["last"] if same else evaluate(model, plan.val_data, metrics=metrics, progress=True)
+        scores[name] = (
+            scores["last"] if same else evaluate(model, plan.val_data, metrics=metrics, progress=plan.progress)
+        )
         on = f"{length(plan.val_data)} validation images at their masks' own size"
         card = training_card(plan.train_data, history[:epochs])
         write_card(model, run / name, dataclasses.replace(card, scores=scores[name], evaluated_on=on))
     write_json(run / "scores.json", scores)
+    if not plan.progress:
+        return
     print("".join(f"{name:>12}" for name in ["validation", *scores["last"]]))
     for name, row in scores.items():
         print(f"{name:>12}" + "".join(f"{value:12.3f}" for value in row.values()))

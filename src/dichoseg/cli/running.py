@@ -73,7 +73,7 @@ class Train:
     folders: TrainingData = TrainingData()
 
 
-def plan_of(options: Train, data: Path, out: Path) -> tuple[Plan, Parts]:
+def plan_of(options: Train, data: Path, out: Path, *, progress: bool = True) -> tuple[Plan, Parts]:
     """Return the checked plan of a run, and the parts of its objective.
 
     What can be refused is refused before the data is read.
@@ -101,7 +101,7 @@ def plan_of(options: Train, data: Path, out: Path) -> tuple[Plan, Parts]:
     stopping = [] if options.patience is None else [callbacks.EarlyStopping(options.patience, metric=options.best)]
     board = [callbacks.TensorBoard(out / TENSORBOARD)] if options.tensorboard else []
 
-    training, validation = options.folders.load(data, seed=options.seed)
+    training, validation = options.folders.load(data, seed=options.seed, progress=progress)
     if is_uncalibrated(network):
         calibrate(network, training, options.batch_size)
     if options.overfit_batches is None:
@@ -127,6 +127,7 @@ def plan_of(options: Train, data: Path, out: Path) -> tuple[Plan, Parts]:
         out=out,
         resume=resume,
         on_epoch=[*board, *stopping],
+        progress=progress,
     )
     return plan, parts
 
@@ -162,6 +163,7 @@ def train_gt_encoder(plan: Plan, epochs: int) -> GTEncoder:
                 seed=plan.seed,
                 out=plan.out,
                 resume=plan.resume,
+                progress=plan.progress,
             )
         if stop_asked():  # in its last epoch
             raise KeyboardInterrupt("stopped after the training of the GT encoder")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from .options import CONFIG, as_arguments, show_training_log, tell
+from .options import CONFIG, Flag, as_arguments, tell
 from .run_scores import score_run
 from .running import Train, describe, plan_of, train_gt_encoder
 
@@ -18,16 +18,15 @@ if TYPE_CHECKING:
     from .building import Parts
 
 
-def train(options: Annotated[Train, tyro.conf.arg(name="")]) -> None:
+def train(options: Annotated[Train, tyro.conf.arg(name="")], *, quiet: Flag = False) -> None:
     """Train a model on a folder of images and masks, score it, and show how it went."""
     from ..runtime.memory import keep_memory
     from ..training.ranks import launched
     from ..training.run_folder import RunFolder
 
-    show_training_log()
     keep_memory()
     options, data, out = complete(options)
-    plan, parts = plan_of(options, data, out)
+    plan, parts = plan_of(options, data, out, progress=not quiet)
     tell(describe(plan, options))
     resume = options.resume is not None
     with RunFolder(out, resume=True).alone(resume=resume) if launched().is_first else nullcontext():
@@ -58,8 +57,9 @@ def _run(options: Train, plan: Plan, parts: Parts, out: Path) -> None:
         raise SystemExit(130)
     if not is_first or options.overfit_batches is not None:
         return
-    before = f"{history[0]['loss']:.4f} -> " if len(history) > 1 else ""
-    print(f"loss {before}{history[-1]['loss']:.4f}; model in {out}")
+    if plan.progress:
+        before = f"{history[0]['loss']:.4f} -> " if len(history) > 1 else ""
+        print(f"loss {before}{history[-1]['loss']:.4f}; model in {out}")
     score_run(plan, history)
 
 

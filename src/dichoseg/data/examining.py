@@ -17,8 +17,8 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from tqdm import tqdm
 
+from ..runtime.progress import tracked
 from .decoding import (
     Value,
     alpha_pixels,
@@ -103,7 +103,7 @@ def _in_threads(look: Callable[[Item], Result], items: Sequence[Item], *, progre
     """Call `look` with each item; return the results in order. Pillow decodes without the interpreter's lock."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         results = pool.map(look, items)
-        return list(tqdm(results, "check", len(items), leave=False, disable=None if progress else True))
+        return list(tracked(results, "check", len(items), shown=progress, unit="files"))
 
 
 def _examine_pair(dataset: PairedFiles, files: tuple[str, Path, Path]) -> _Pair:

@@ -185,7 +185,7 @@ class FolderDataset(Dataset[Sample]):
         Args:
             other: Another data set, such as the validation set; images that are in both are listed, whatever their
                 names and metadata. Re-encoded images are not found.
-            progress: Whether to show a progress bar on a terminal.
+            progress: Whether to show the progress: a bar on a terminal or in a notebook, else a line from time to time.
         """
         return examine(self, other=other, progress=progress)
 

@@ -78,7 +78,7 @@ def open_folders(
         return training.split(val_fraction, seed=seed)
     if val:
         validation = opened(val, "train")
-    elif val is None and any((Path(root) / part).is_dir() for part in ("val", "DIS-VD")):
+    elif val is None and _has_validation_set(root):
         validation = opened(root, "val")
     else:
         return training, None
@@ -89,3 +89,13 @@ def open_folders(
             "training set into a folder next to val, such as train"
         )
     return training, validation
+
+
+def folders_to_score(root: str | Path) -> tuple[Path, Path]:
+    """Return the folders of images and masks of the validation set below a folder, or its own if it has none."""
+    images, masks = find_folders(root, part="val" if _has_validation_set(root) else "train")
+    return images, Path(masks)
+
+
+def _has_validation_set(root: str | Path) -> bool:
+    return any((Path(root) / part).is_dir() for part in ("val", "DIS-VD"))

@@ -45,7 +45,7 @@ class TimmEncoder(Encoder):
             pretrained = False  # the file has all weights
         try:
             self.backbone = timm.create_model(name, pretrained=pretrained, features_only=True, **timm_args)
-        except RuntimeError as error:
+        except (LookupError, RuntimeError, TypeError, ValueError) as error:  # of any argument
             if not timm.is_model(name.split(".")[0].split("/")[-1]):
                 near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:4]
                 raise ValueError(f"timm has no backbone {name!r}; similar: {', '.join(near) or 'none'}") from error

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
-from tqdm import tqdm
 
 from ..checking import whole
 from ..data.decoding import Value, check_values, mask_pixels, open_image, read_prediction, read_weight, to_unit
 from ..data.folder import files_by_name
 from ..inference.predictor import to_uint8
 from ..metrics.evaluator import Evaluator
+from ..runtime.progress import tracked
 from .comparison import Comparison, Note
 from .skeletons import cached_skeleton
 
@@ -59,7 +59,7 @@ def evaluate_folders(
         normalize: Whether to min-max normalize each prediction to [0, 1] first.
         workers: Number of additional processes, which does not affect the results. A script that uses them needs
             `if __name__ == "__main__":`.
-        progress: Whether to show a progress bar on a terminal.
+        progress: Whether to show the progress: a bar on a terminal or in a notebook, else a line from time to time.
     """
     comparison = compare_folders(
         {"predictions": predictions},
@@ -81,6 +81,7 @@ def compare_folders(
     masks: str | Path,
     *,
     mask_suffix: str = "",
+    prediction_suffix: str = "",
     foreground: Sequence[Value] | None = None,
     ignore: Sequence[Value] = (),
     metrics: Sequence[str] = ("paper",),
@@ -98,7 +99,9 @@ def compare_folders(
     Args:
         predictions: Name of each folder -> path of the folder.
         masks: Folder of masks, as in `evaluate_folders`.
-        mask_suffix: Suffix that the masks' names add to those of the predictions.
+        mask_suffix: Suffix that the masks' names add to those of the images.
+        prediction_suffix: Suffix that the predictions' names add to those of the images; other files in their folders
+            are ignored.
         foreground: Label ids or colors of masks that are foreground, as in `FolderDataset`.
         ignore: Label ids or colors of pixels that are ignored, as in `FolderDataset`; `Pair` says how.
         metrics: Names and groups of metrics, as in `Evaluator`.
@@ -108,7 +111,7 @@ def compare_folders(
             of raising an error.
         skeletons: Folder that caches the masks' skeletons, which HCE needs; None disables the cache.
         workers: Number of additional processes, as in `evaluate_folders`.
-        progress: Whether to show a progress bar on a terminal.
+        progress: Whether to show the progress: a bar on a terminal or in a notebook, else a line from time to time.
     """
     if not predictions:
         raise ValueError("compare_folders needs at least one folder of predictions; got none")
@@ -120,6 +123,7 @@ def compare_folders(
         [Path(folder) for folder in predictions.values()],
         Path(masks),
         mask_suffix=mask_suffix,
+        prediction_suffix=prediction_suffix,
         allow_missing=allow_missing,
     )
     reading = {
@@ -132,9 +136,7 @@ def compare_folders(
         reading=reading,
         skeletons=None if skeletons is None else Path(skeletons),
     )
-    results = list(
-        tqdm(_run(score, tasks, workers), "evaluate", len(tasks), leave=False, disable=None if progress else True)
-    )
+    results = list(tracked(_run(score, tasks, workers), "evaluate", len(tasks), shown=progress, unit="images"))
     return Comparison(
         images=tuple(task.name for task in tasks),
         evaluators={
@@ -150,11 +152,11 @@ def compare_folders(
 
 
 def _tasks(
-    folders: Sequence[Path], masks: Path, *, mask_suffix: str, allow_missing: bool
+    folders: Sequence[Path], masks: Path, *, mask_suffix: str, prediction_suffix: str, allow_missing: bool
 ) -> tuple[list[_Task], tuple[Note, ...]]:
     """Return one task for each mask that has a prediction in every folder, and notes about the other files."""
     wanted = files_by_name(masks, suffix=mask_suffix)
-    found = [files_by_name(folder) for folder in folders]
+    found = [files_by_name(folder, suffix=prediction_suffix) for folder in folders]
     notes: list[Note] = []
     for folder, files in zip(folders, found, strict=True):
         notes += [

@@ -12,13 +12,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from ..contracts import Model, Samples, length, unwrapped
 from ..data.layouts import open_folders
 from ..inference.predictor import Predictor, to_uint8
 from ..metrics.evaluator import Evaluator
 from ..runtime.overlap import overlapped
+from ..runtime.progress import tracked
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def evaluate(
             `open_folders` knows, of which the validation set is scored, if it has one.
         metrics: Names and groups of metrics, as in `dichoseg.metrics.Evaluator`, which defines them; `("fast",)` leaves
             out `weighted_f` and `hce`, which are slow.
-        progress: Whether to show a progress bar on a terminal.
+        progress: Whether to show the progress: a bar on a terminal or in a notebook, else a line from time to time.
 
     Returns:
         Value of each metric, by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
@@ -52,11 +52,7 @@ def evaluate(
     samples = length(data)
     if samples == 0:
         raise ValueError("the data set holds no samples to score")
-    origin = unwrapped(model).origin
-    if origin is not None and origin.seen_test_sets:
-        logger.warning(
-            "%s was trained on images of %s: its scores there do not count", origin.name, origin.seen_test_sets
-        )
+    warn_of_seen_test_sets(model)
     predictor = Predictor(model, precision="float32")
     total = Evaluator(metrics=metrics)
     scored: dict[int, Evaluator] = {}
@@ -79,14 +75,22 @@ def evaluate(
         scored[index].update(prediction, mask, weight=weight)
 
     steps = overlapped(range(samples), read, compute, score, threads=THREADS)
-    bar = tqdm(steps, "evaluate", samples, leave=False, disable=None if progress else True)
     with contextlib.closing(steps):
-        for index, error in bar:
+        for index, error in tracked(steps, "evaluate", samples, shown=progress, unit="images"):
             if error is not None:
                 error.add_note(f"in sample {index} of the data set")
                 raise error
             total.merge(scored.pop(index))  # in order, so that sums round in the same way
     return total.compute()
+
+
+def warn_of_seen_test_sets(model: Model) -> None:
+    """Warn if the model's published weights were trained on images of the usual test sets."""
+    origin = unwrapped(model).origin
+    if origin is not None and origin.seen_test_sets:
+        logger.warning(
+            "%s was trained on images of %s: its scores there do not count", origin.name, origin.seen_test_sets
+        )
 
 
 def _opened(dataset: Samples | str | Path) -> Samples:

@@ -9,7 +9,7 @@ from torch import nn
 
 from ..blocks import ConvNormAct
 from ..contracts import Model
-from ..runtime.device import Precision, uses_bfloat16
+from ..runtime.device import Precision, inference_dtype
 from .folding import fold_batch_norm
 
 
@@ -21,10 +21,11 @@ def prepare_for_inference(model: Model, *, precision: Precision, device: torch.d
 
     Args:
         model: Any model; it is not changed.
-        precision: `"auto"` is bfloat16 if the hardware has it natively, else float32.
+        precision: `"auto"` is bfloat16 if the hardware has it natively, float16 on other CUDA GPUs with tensor
+            cores, else float32.
         device: Device to run on.
     """
-    dtype = torch.bfloat16 if uses_bfloat16(precision, device) else torch.float32
+    dtype = inference_dtype(precision, device)
     ready = copy.deepcopy(model).requires_grad_(False).eval()
     fold_batch_norm(ready)
     ready.to(device=device, dtype=dtype)

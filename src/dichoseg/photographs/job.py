@@ -16,11 +16,11 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ..inference.predictor import Predictor
 from ..runtime.files import write_atomically
 from ..runtime.overlap import overlapped
+from ..runtime.progress import above_bars, tracked
 from .animation import Animation, animation_kind, predict_frames
 from .cutout import can_estimate_foreground
 from .naming import ENDINGS, STREAM, chosen_format, is_one_file
@@ -93,6 +93,7 @@ def predict_files(
     keep_colors: bool = False,
     drop_exif: bool = False,
     threads: int | None = None,
+    progress: bool = True,
 ) -> PredictedFiles:
     """Write the mask or the cut-out of each photograph at its native size; one bad file does not stop the rest.
 
@@ -131,6 +132,7 @@ def predict_files(
             maker's notes are always left out.
         threads: Number of threads for reading and writing, and for estimating colors. Default: one per core, at most 8
             for files.
+        progress: Whether to show the progress: a bar on a terminal or in a notebook, else a line from time to time.
 
     Returns:
         Summary of the results and the failures.
@@ -158,10 +160,10 @@ def predict_files(
         drop_exif=drop_exif,
         threads=threads,
     )
-    return write_results(predictor, plan_files(sources, target, rendering, resume=resume))
+    return write_results(predictor, plan_files(sources, target, rendering, resume=resume), progress=progress)
 
 
-def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
+def write_results(predictor: Predictor, plan: Plan, *, progress: bool = True) -> PredictedFiles:
     """Carry out a plan; return and raise the same as `predict_files`."""
     if predictor.model.preprocessing.source == "mask":
         raise ValueError(
@@ -183,9 +185,8 @@ def write_results(predictor: Predictor, plan: Plan) -> PredictedFiles:
     results: list[Path] = []
     failures: list[str] = []
     start = time.perf_counter()
-    bar = tqdm(steps, "predict", len(files), unit=" images", leave=False, disable=None)
     with contextlib.closing(steps):
-        for (path, written), error in bar:
+        for (path, written), error in tracked(steps, "predict", len(files), shown=progress, unit="images"):
             if isinstance(error, OSError) and error.errno in NO_SPACE:
                 raise OSError(
                     error.errno, f"{error.strerror}; results so far are kept; resume continues", str(written[0])
@@ -253,8 +254,8 @@ def _steps(
 
     def log(paths: _Files, error: BaseException) -> None:
         if _is_failure(error):
-            with tqdm.external_write_mode(sys.stderr):  # or the line would follow the bar
-                logger.warning("%s", _message(paths[0], error))
+            with above_bars():
+                logger.error("%s", _message(paths[0], error))
 
     return overlapped(files, read, compute, write, threads=threads, failed=log)
 

@@ -6,10 +6,12 @@ from typing import Literal, TypeAlias
 
 import torch
 
-Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
+Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 """Precisions of inference."""
-TrainingPrecision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
+TrainingPrecision: TypeAlias = Precision
 """Precisions of training; float16 needs a gradient scaler."""
+FAST_FLOAT16 = (7, 0)
+"""First compute capability of CUDA GPUs with tensor cores, such as V100 and T4; older ones are slow in float16."""
 CHANNELS_LAST = {"cpu", "cuda"}
 """Device types on which convolutions are faster in channels-last layout."""
 
@@ -40,6 +42,25 @@ def usable_device(device: str | torch.device) -> torch.device:
     return found
 
 
+def inference_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the dtype that a precision means on a device, in inference.
+
+    `"auto"` is bfloat16 if the hardware has it natively, float16 on other CUDA GPUs with tensor cores, else float32.
+
+    Raises:
+        ValueError: Unknown precision, or float16 on another device than a CUDA GPU.
+    """
+    if precision == "float16":
+        if device.type != "cuda":
+            raise ValueError(f"precision='float16' is for CUDA GPUs; use bfloat16 or float32 on {device}")
+        return torch.float16
+    if uses_bfloat16(precision, device):
+        return torch.bfloat16
+    if precision == "auto" and device.type == "cuda" and torch.cuda.get_device_capability(device) >= FAST_FLOAT16:
+        return torch.float16
+    return torch.float32
+
+
 def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
     """Return whether a precision means bfloat16 on a device; `"auto"` does if the hardware has it natively.
 
@@ -47,7 +68,7 @@ def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
         ValueError: Unknown precision.
     """
     if precision not in ("auto", "float32", "bfloat16"):
-        raise ValueError(f"precision must be auto, float32 or bfloat16; got {precision!r}")
+        raise ValueError(f"precision must be auto, float32, bfloat16 or float16; got {precision!r}")
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":

@@ -11,13 +11,37 @@ from torch import Tensor
 
 from ..contracts import Image, Mask, Objective, Prediction, Target
 from ..runtime.seeding import seeded
-from .common import attempt, build, check_kind, draw_masks, require, require_copies, require_unchanged
+from .common import ConformanceError, attempt, build, check_kind, draw_masks, require, require_copies, require_unchanged
 
 _TARGET = (
     "the mask is target.mask, (B, 1, H, W); an objective for a model's extras is checked with "
     "check_objective(..., predict=model)"
 )
 _WEIGHT = "take the mask by target.unweighted_mask(self), which refuses weights, or multiply by target.weight"
+
+
+class NeedsExtrasError(ConformanceError):
+    """Error of `check_objective` for an objective that needs the `extras` of a model, which must be given."""
+
+
+class _Extras(dict[str, Any]):
+    """Extras of a prediction that remember which others were asked for."""
+
+    def __init__(self, **held: Any) -> None:
+        super().__init__(**held)
+        self.asked: set[object] = set()
+
+    def __contains__(self, key: object) -> bool:
+        if not super().__contains__(key):
+            self.asked.add(key)
+        return super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key, default) if key in self else default
+
+    def __missing__(self, key: str) -> Any:
+        self.asked.add(key)
+        raise KeyError(key)
 
 
 def check_objective(
@@ -44,26 +68,41 @@ def check_objective(
         objective = build("objective", make)
         name = type(objective).__name__
         check_kind(name, objective, Objective)
-        image = torch.rand(2, 3, *size)
-        for what, mask in draw_masks(size):
-            _check_terms(f"{name} on {what} masks", objective, _prediction(predict, image), Target(mask, image))
+        image, asked = torch.rand(2, 3, *size), set[object]()
+
+        def prediction() -> Prediction:
+            made = _random_prediction(image) if predict is None else predict(image)
+            if isinstance(made.extras, _Extras):
+                made.extras.asked = asked
+            return made
+
+        try:
+            for what, mask in draw_masks(size):
+                _check_terms(f"{name} on {what} masks", objective, prediction(), Target(mask, image))
+        except ConformanceError as error:
+            if not asked:
+                raise
+            wanted = ", ".join(sorted(map(repr, asked)))
+            raise NeedsExtrasError(f"{name}: needs a model's extras {wanted}; {_TARGET}") from error
         masks = dict(draw_masks(size))
-        _check_sum(name, objective, _prediction(predict, image), image, masks["hard"])
-        _check_bare_mask(name, objective, _prediction(predict, image), masks["hard"])
-        _check_weight(name, objective, _prediction(predict, image), Target(masks["hard"], image))
+        _check_sum(name, objective, prediction(), image, masks["hard"])
+        _check_bare_mask(name, objective, prediction(), masks["hard"])
+        _check_weight(name, objective, prediction(), Target(masks["hard"], image))
         require_copies(name, objective)
 
 
-def _prediction(predict: Callable[[Image], Prediction] | None, image: Image) -> Prediction:
-    if predict is not None:
-        return predict(image)
+def _random_prediction(image: Image) -> Prediction:
     height, width = image.shape[-2:]
 
     def draw(channels: int, stride: int) -> Tensor:
         return torch.randn(len(image), channels, -(-height // stride), -(-width // stride), requires_grad=True)
 
     return Prediction(
-        draw(1, 1), (draw(1, 2), draw(1, 4)), (draw(1, 1),), (draw(4, 2), draw(8, 4)), {"check_objective": draw(1, 1)}
+        draw(1, 1),
+        (draw(1, 2), draw(1, 4)),
+        (draw(1, 1),),
+        (draw(4, 2), draw(8, 4)),
+        _Extras(check_objective=draw(1, 1)),
     )
 
 

@@ -23,8 +23,10 @@ from ..checking import whole
 from ..contracts import Augmentation, Image, Mask, Model, PixelSource, Samples, Target, length
 from ..data.decoding import to_unit
 from ..runtime.device import CHANNELS_LAST
+from ..runtime.errors import explains_itself
 from ..runtime.memory import keep_memory
 from ..runtime.seeding import seeded
+from ..runtime.workers import explained_end, explained_start
 from .ranks import Ranks
 
 CPU = torch.device("cpu")
@@ -168,15 +170,29 @@ class Batches:
     def _load(self, groups: list[list[int]], epoch: int) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
         self._order[:] = [[(epoch, index) for index in group] for group in groups]
         self._current = groups
-        for batch in self._loader:
-            if self._current is not groups:
-                raise RuntimeError("another epoch of these Batches has begun; make two of them to read two at once")
-            if isinstance(batch, Exception):
-                try:
-                    raise batch
-                finally:
-                    del batch  # or its traceback would keep this frame, and with it the workers
-            yield batch
+        try:
+            for batch in self._started():
+                if self._current is not groups:
+                    raise RuntimeError("another epoch of these Batches has begun; make two of them to read two at once")
+                if isinstance(batch, Exception):
+                    try:
+                        raise batch
+                    finally:
+                        del batch  # or its traceback would keep this frame, and with it the workers
+                yield batch
+        except Exception:
+            self.close()  # or the traceback would keep the workers
+            raise
+
+    def _started(self) -> Iterator[Any]:
+        """Yield what the loader loads; explain why workers cannot start."""
+        with explained_start(self._loader.dataset):
+            batches = iter(self._loader)
+        try:
+            yield from batches
+        except RuntimeError as error:
+            workers = getattr(batches, "_workers", ())
+            raise explained_end(error, [worker.exitcode for worker in workers]) from None
 
 
 def _close_at_exit(batches: Batches) -> None:
@@ -256,7 +272,8 @@ class _Prepared(Dataset[Any]):
 
     Samples of a `PixelSource` stay uint8 as long as that loses nothing: a quarter of the memory to move.
 
-    A sample that cannot be read is returned as the exception, so that a worker's traceback does not bury its message.
+    If a sample cannot be read, and the message says why, the exception is returned, or a worker's traceback would bury
+    it. A mistake in code, such as a transform's, keeps its traceback.
     """
 
     def __init__(self, data: Samples, model: Model, *, scale: float, seed: int) -> None:
@@ -272,6 +289,8 @@ class _Prepared(Dataset[Any]):
         try:
             return self._load(*place)
         except (OSError, TypeError, ValueError) as error:
+            if not explains_itself(error):
+                raise
             return error
 
     def _load(self, epoch: int, index: int) -> tuple[Tensor, Tensor, str]:

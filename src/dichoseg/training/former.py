@@ -34,9 +34,6 @@ def with_former_arguments(fit: Callable[P, History]) -> Callable[P, History]:
             options.pop("optimizer", None)
         if options:
             given["optimization"] = dataclasses.replace(given.get("optimization", Optimization()), **options)
-        if "progress" in given:
-            _warn("fit(progress=) has no effect: the bar shows on terminals only")
-            del given["progress"]
         if given.get("on_epoch", ()) is None:
             del given["on_epoch"]
         batches = given.pop("overfit_batches", None)

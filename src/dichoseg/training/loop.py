@@ -35,6 +35,7 @@ def fit(
     out: str | Path | None = None,
     resume: bool = False,
     on_epoch: OnEpoch | Sequence[OnEpoch] = (),
+    progress: bool = True,
 ) -> History:
     """Train a model.
 
@@ -71,7 +72,8 @@ def fit(
             improve by falling. NaN is never the best.
         device: Device to train on. Default: CUDA, else Apple's MPS if available, else the model's device.
         workers: Number of processes that load data; it does not change results. They are started once, with a copy of
-            the data set.
+            the data set. On Windows, macOS and Python 3.14, the data set must be picklable, and a script needs
+            `if __name__ == "__main__":`.
         seed: Seed of the order of the data, the augmentation, and transforms in the data set.
         out: New folder for the run; `RunFolder` lists the files. Ctrl-C and SIGTERM then finish the step, save the
             state and return; a second one, two seconds later, stops at once.
@@ -80,6 +82,8 @@ def fit(
             run. To continue from some weights in a new run, use `create_model(name, weights=...)`.
         on_epoch: Function of the model, in eval mode, and the epoch's row, called after each epoch, or several such.
             Training ends when one returns True. If it has `state_dict` and `load_state_dict`, its state is resumed too.
+        progress: Whether to show the progress: a line after each epoch and, within it, a bar on a terminal or in a
+            notebook, else a line from time to time. The lines go to the log if it is shown at the level INFO.
 
     Returns:
         One row per epoch. If a signal stopped training, its `interrupted` is True, and the model holds its last
@@ -107,6 +111,7 @@ def fit(
         out=out,
         resume=resume,
         on_epoch=on_epoch,
+        progress=progress,
     )
     with open_session(plan) as run:
         for epoch in run.epochs():  # from where the run in `out` stopped, if it is resumed

@@ -16,6 +16,7 @@ from ..contracts import Augmentation, Model, Objective, Samples, length, unwrapp
 from ..objectives.default import default_objective
 from ..runtime.device import autocast_dtype, choose_device
 from ..runtime.seeding import seeded
+from ..runtime.workers import leave_if_importing
 from .optimization import Optimization
 from .ranks import launched
 from .rows import Row
@@ -44,10 +45,13 @@ class Plan:
     out: str | Path | None = None
     resume: bool = False
     on_epoch: OnEpoch | Sequence[OnEpoch] = ()
+    progress: bool = True
 
     def __post_init__(self) -> None:
         unwrapped(self.model)
         check_numbers(epochs=self.epochs, batch_size=self.batch_size, workers=self.workers, seed=self.seed)
+        if self.workers:
+            leave_if_importing()
         if not isinstance(self.optimization, Optimization):
             raise TypeError(f"optimization must be an Optimization; got {self.optimization!r}")
         function("augmentation", self.augmentation, "gpu_augmentation('isnet')")

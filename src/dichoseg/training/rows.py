@@ -61,9 +61,9 @@ class Meter:
         for name, value in values.items():
             self.totals[name] = self.totals.get(name, 0.0) + value * images
 
-    def means(self) -> dict[str, str]:
-        """Return the mean terms so far, grouped and formatted for a progress bar."""
-        return {name: f"{value / max(self.seen, 1):.3f}" for name, value in grouped(self.totals).items()}
+    def text(self) -> str:
+        """Return the mean terms so far, grouped, for the progress."""
+        return ", ".join(f"{name} {value / max(self.seen, 1):.3f}" for name, value in grouped(self.totals).items())
 
     def end_training(self) -> None:
         """Note that the last step is done and validation begins."""

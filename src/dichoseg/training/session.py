@@ -11,11 +11,11 @@ from typing import final
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..batch_norm import live_batch_norms
 from ..contracts import Objective
 from ..runtime.memory import is_out_of_memory
+from ..runtime.progress import announce, tracked
 from ..runtime.signals import stoppable
 from .batches import Batch, Batches
 from .callbacks import Callbacks
@@ -44,7 +44,7 @@ def open_session(plan: Plan) -> Iterator[Session]:
         torch.enable_grad(),
         joined(plan.target) as ranks,
         stoppable(plan.folder is not None) as stop_asked,
-        explained_memory(plan, device),
+        explained_errors(plan, device),
         placed(plan.model, plan.supervision, device),
     ):
         session = Session(plan, ranks, device, stop_asked)
@@ -102,7 +102,7 @@ class Session:
             yield self.cursor.epoch
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield the remaining batches of an epoch, with a progress bar on a terminal."""
+        """Yield the remaining batches of an epoch, and show the progress."""
         self.plan.model.train()
         self.plan.supervision.train()
         for module in self.plan.supervision.modules():
@@ -115,17 +115,14 @@ class Session:
             self.cursor.totals if self.ranks.is_first else {},
             seen=min(done * self.training.together, self.training.images),
         )
-        bar = tqdm(
+        yield from tracked(
             self.training.epoch(epoch, start=done),
-            desc=f"epoch {epoch}/{self.plan.epochs}",
-            initial=done,
-            total=len(self.training),
-            leave=False,
-            disable=None if self.ranks.is_first else True,
+            f"epoch {epoch}/{self.plan.epochs}",
+            len(self.training),
+            shown=self.plan.progress and self.ranks.is_first,
+            start=done,
+            status=self.meter.text,
         )
-        for batch in bar:
-            yield batch
-            bar.set_postfix(self.meter.means())
 
     def step(self, batch: Batch) -> None:
         """Add the gradient of a batch; at the end of an accumulation window, update the weights."""
@@ -219,10 +216,11 @@ class Session:
         model, epoch = self.stepper.averaged.eval(), self.cursor.epoch
         if self.ranks.is_first:
             shown = {name: value for name, value in grouped(row).items() if name != "epoch"}
-            logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+            values = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
+            announce(logger, f"epoch {epoch}/{self.plan.epochs}: {values}", shown=self.plan.progress)
             self.cursor.ended = self.callbacks(model, row)
             if self.cursor.ended:
-                logger.info("epoch %d: training ends here, as on_epoch asked", epoch)
+                announce(logger, f"epoch {epoch}: training ends here, as on_epoch asked", shown=self.plan.progress)
         row |= self.ranks.from_first(row)
         self.cursor.ended = self.ranks.from_first(self.cursor.ended)
 
@@ -285,10 +283,17 @@ def _keep_broken_batch(error: NotFinite, plan: Plan, epoch: int, batch: Batch, n
 
 
 @contextmanager
-def explained_memory(plan: Plan, device: torch.device) -> Iterator[None]:
-    """Replace torch's out-of-memory errors by a MemoryError that says what helps."""
+def explained_errors(plan: Plan, device: torch.device) -> Iterator[None]:
+    """Replace torch's errors of too much memory and of too small a batch by errors that say what helps."""
     try:
         yield
+    except ValueError as error:
+        if not str(error).startswith("Expected more than 1 value per channel"):
+            raise
+        raise ValueError(
+            f"{error}: a batch norm needs more than one pixel in a batch; use a larger batch_size={plan.batch_size}, "
+            f"or a larger size={plan.model.preprocessing.size} of the model"
+        ) from error
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise

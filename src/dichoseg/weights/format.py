@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +15,7 @@ from ..batch_norm import is_frozen
 from ..contracts import Model
 from ..preprocessing import Preprocessing
 from ..records import Weights
-from ..registry import ComponentName, qualified_name
+from ..registry import OWN_PACKAGE, ComponentName, qualified_name, version_of
 from ..untrusted import UnusableFileError, check_limit, limit
 
 CONFIG_FILE = "config.json"
@@ -80,6 +81,7 @@ def parse_config(text: str | bytes, place: str) -> dict[str, Any]:
         if held["recipe"] is not None:
             _check_recipe(held["recipe"])
         origin_of(held)
+        _check_packages(held.get("packages", {}))
     except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)[:500]
         raise UnusableFileError(f"{place} holds a recipe or preprocessing that cannot be used: {reason}") from error
@@ -100,11 +102,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def config_of(model: Model) -> dict[str, Any]:
     """Return a model's configuration: all that is needed to make it again, except for its weights."""
+    recipe = None if model.recipe is None else _portable(model.recipe)
     return {
         "format_version": FORMAT_VERSION,
         "library": "dichoseg",
-        "recipe": None if model.recipe is None else _portable(model.recipe),
+        "recipe": recipe,
         "preprocessing": model.preprocessing.to_dict(),
+        "packages": _packages(recipe),
         "frozen_batch_norm": is_frozen(model),
         "origin": None if model.origin is None else _license_of(model.origin),
     }
@@ -118,6 +122,37 @@ def origin_of(config: Mapping[str, Any]) -> Weights | None:
     if not all(isinstance(value, str | int) for value in held.values()):  # no addresses
         raise TypeError(f"origin must hold texts and ints; got {held!r}")
     return Weights(**held)
+
+
+def _packages(recipe: dict[str, Any] | None) -> dict[str, str | None]:
+    """Return the versions of dichoseg and of the packages that have the parts of a portable recipe."""
+    named = [recipe[part] for part in ("name", *PARTS) if recipe and isinstance(recipe.get(part), str)]
+    others = [ComponentName.parse(name).package for name in named]
+    return {package: version_of(package) for package in (OWN_PACKAGE, *filter(None, others))}
+
+
+def _check_packages(packages: dict[str, str | None]) -> None:
+    """Raise an error unless versions of packages are texts."""
+    for text in (*packages.keys(), *packages.values()):
+        if not isinstance(text, str | None):
+            raise TypeError(f"packages must hold names and versions; got {packages!r}")
+
+
+@contextmanager
+def made_with(config: Mapping[str, Any]) -> Iterator[None]:
+    """Add to an error in the block which packages a saved model was made with, if others are installed."""
+    try:
+        yield
+    except Exception as error:
+        changed = [
+            f"{package} {version}, {f'installed {present}' if present else 'not installed'}"
+            for package, version in config.get("packages", {}).items()
+            if (present := version_of(package)) != version
+        ]
+        if not changed or isinstance(error, OSError):
+            raise
+        kind = ImportError if isinstance(error, ImportError) else ValueError
+        raise kind(f"{error}; made with {' and '.join(changed)}") from error
 
 
 def _license_of(record: Weights) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ..records import Weights
 from ..registry import qualified_name
 from ..untrusted import arguments_from_file, check_elements, reading
 from .card import ModelCard
-from .format import PARTS, WEIGHTS_FILE, arguments_of, inside, origin_of, read_config
+from .format import PARTS, WEIGHTS_FILE, arguments_of, inside, made_with, origin_of, read_config
 from .matching import Match, best_match, weights_of
 from .reading import StoredWeights, listed, read_weights
 from .recognition import looks_like
@@ -220,8 +220,9 @@ def from_file(
     stored = read_weights(path)
     config = stored.config
     if config is not None and config["recipe"] is not None and name is None:
-        model = _made(config["recipe"], stored)
-        left = fill(model, stored)
+        with made_with(config):
+            model = _made(config["recipe"], stored)
+            left = fill(model, stored)
         _configure(model, config)
         return model, stored, left
     if name is None:
@@ -314,14 +315,14 @@ def _from_folder(folder: Path, model: Model | None) -> Model:
     """Make, or only fill, the model that was saved in a folder."""
     config = read_config(folder)
     stored = read_weights(inside(folder, WEIGHTS_FILE))
-    if model is None:
-        if config["recipe"] is None:
-            raise ValueError(
-                f"{folder} holds a model that was composed of objects; compose it again and "
-                "load_model(path, model=mine)"
-            )
-        model = _made(config["recipe"], stored)
-    fill(model, stored)
+    if model is None and config["recipe"] is None:
+        raise ValueError(
+            f"{folder} holds a model that was composed of objects; compose it again and load_model(path, model=mine)"
+        )
+    with made_with(config):
+        if model is None:
+            model = _made(config["recipe"], stored)
+        fill(model, stored)
     _configure(model, config)
     return model
 

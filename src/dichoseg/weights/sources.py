@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from ..data.formats import usable_endings
 from ..records import Weights
 from .catalogue import find_weights, near_names
 from .fetching import fetch
@@ -77,7 +78,8 @@ def is_model(name: str) -> bool:
     path = Path(name)
     if path.exists():
         return local_folder(path) is not None or path.suffix in MODEL_SUFFIXES
-    return find_weights(name) is not None or (_is_hub_id(name) and not path.suffix)
+    is_file = path.suffix.lower() in usable_endings() or path.parent.is_dir()
+    return find_weights(name) is not None or (_is_hub_id(name) and not is_file)
 
 
 def _is_hub_id(name: str) -> bool:
