@@ -7,8 +7,8 @@ import torch
 from dichoseg import GTEncoder, Preprocessing
 from dichoseg.export.network import (
     TOOLS,
+    FinalMap,
     InTool,
-    Probability,
     Reference,
     compute_references,
     largest_difference,
@@ -36,14 +36,14 @@ def test_value_a_tools_preprocessing_gives_way_to_the_networks(own, preset):
     photograph = torch.rand(1, 3, 65, 97, generator=torch.Generator().manual_seed(0))
     photograph[0, 1, 3, 4] = 1.0  # brightest of all, so that the tool's division changes nothing
     tool = TOOLS[preset]
-    module = InTool(Probability(at(network, tool.size)), tool)
+    module = InTool(FinalMap(at(network, tool.size)), tool)
     module(tool.normalize(photograph))
     wanted = own.normalize(photograph)
     torch.testing.assert_close(seen[0], wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
 
 
 def test_value_nothing_is_computed_where_tool_and_network_agree():
-    module = InTool(Probability(Gray()), TOOLS["rembg-dis"])
+    module = InTool(FinalMap(Gray()), TOOLS["rembg-dis"])
     assert not module.normalizes
     assert not module.swaps_channels
 
@@ -55,7 +55,7 @@ def test_shape_a_network_in_a_tool_runs_at_its_own_size(inner):
     network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
     tool = TOOLS["rembg-u2net"]
     image = torch.rand(1, 3, 320, 320, generator=torch.Generator().manual_seed(0))
-    assert InTool(Probability(network), tool)(image).shape == (1, 1, 320, 320)
+    assert InTool(FinalMap(network), tool)(image).shape == (1, 1, 320, 320)
     assert seen == [(1, 3, inner or 320, inner or 320)]
 
 
@@ -67,7 +67,7 @@ def test_value_no_pixel_is_passed_over_when_a_network_is_smaller():
     torch.nn.init.zeros_(network.conv.bias)
     network.preprocessing = Preprocessing(size=64, **IMAGENET)
     with torch.no_grad():
-        probability = InTool(Probability(network), TOOLS["rembg-u2net"])(image)
+        probability = InTool(FinalMap(network), TOOLS["rembg-u2net"])(image)
     assert float(probability[0, 0, 2, 2]) == pytest.approx(torch.tensor(3.0).sigmoid().item())  # 3 channels of 25 / 25
 
 

@@ -61,7 +61,7 @@ def prepare_export(model: Model, *, size: int | tuple[int, int] | None = None, p
     network = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
     network.preprocessing = model.preprocessing.with_size(size)
     gives_logits = preset in TAKES_LOGITS
-    module = (FinalLogits(network) if gives_logits else Probability(network)).eval()
+    module = FinalMap(network, gives_logits=gives_logits).eval()
     if preset is None:
         return Export(module, network, network.preprocessing)
     if network.preprocessing.resize_policy != "stretch":
@@ -73,36 +73,23 @@ def prepare_export(model: Model, *, size: int | tuple[int, int] | None = None, p
     return Export(InTool(module, TOOLS[preset]).eval(), network, TOOLS[preset], gives_logits)
 
 
-class Probability(nn.Module):
-    """Model with its sigmoid: image -> probability (B, 1, H, W) in [0, 1].
+class FinalMap(nn.Module):
+    """Model without what only training needs: image -> probability, or logits, (B, 1, H, W).
 
     Args:
         network: Model that computes the logits.
+        gives_logits: Whether to leave out the sigmoid.
     """
 
-    def __init__(self, network: Model) -> None:
+    def __init__(self, network: Model, *, gives_logits: bool = False) -> None:
         super().__init__()
         self.network = network
+        self.gives_logits = gives_logits
 
     def forward(self, image: Image) -> Tensor:
-        """Return the sigmoid of the final logits."""
-        return self.network.logits(image).sigmoid()
-
-
-class FinalLogits(nn.Module):
-    """Model without what only training needs: image -> logits (B, 1, H, W).
-
-    Args:
-        network: Model that computes the logits.
-    """
-
-    def __init__(self, network: Model) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Image) -> Tensor:
-        """Return the final logits."""
-        return self.network.logits(image)
+        """Return the final map."""
+        logits = self.network.logits(image)
+        return logits if self.gives_logits else logits.sigmoid()
 
 
 class InTool(nn.Module):
@@ -119,7 +106,7 @@ class InTool(nn.Module):
     factor: Tensor
     offset: Tensor
 
-    def __init__(self, inner: Probability | FinalLogits, tool: Preprocessing) -> None:
+    def __init__(self, inner: FinalMap, tool: Preprocessing) -> None:
         super().__init__()
         own = inner.network.preprocessing
         self.inner = inner
