@@ -97,7 +97,8 @@ class PixelSource(Protocol):
 def length(data: Samples) -> int:
     """Return the number of samples; raise a TypeError if the data set has no length or no index."""
     if isinstance(data, str) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
-        raise TypeError(f"a data set needs a length and an index, as a list has; got {type(data).__name__}")
+        advice = ": give the loader's data set" if hasattr(data, "dataset") else ""
+        raise TypeError(f"a data set needs a length and an index, as a list has; got {type(data).__name__}{advice}")
     return len(data)
 
 
