@@ -231,6 +231,8 @@ class Objective(nn.Module, ABC):
 
     def forward(self, prediction: Prediction, target: Target | Mask) -> Tensor:
         """Return the sum of the terms; a bare mask (B, 1, H, W) is converted to a `Target`."""
+        if not isinstance(prediction, Prediction):
+            raise TypeError(f"an objective takes the prediction of a model; got {type(prediction).__name__}")
         if isinstance(target, Tensor):
             target = Target(target)
         return sum(self.terms(prediction, target).values(), start=prediction.logits.new_zeros(()))
