@@ -68,6 +68,11 @@ def test_value_full_precision():
         assert [x.dtype for x in pair] == [torch.float64, torch.float64]
 
 
+def test_error_full_precision_of_a_prediction():
+    with pytest.raises(TypeError, match="such as the logits of a prediction; got tuple"), full_precision(()):
+        pass
+
+
 def test_value_patch_stack_by_hand():
     image = torch.arange(2 * 2 * 4.0).view(1, 2, 2, 4)  # two colors, 2 by 4 pixels
     rows = patch_stack(image, (2, 2))

@@ -57,6 +57,8 @@ def test_value_objective_takes_a_target_or_a_bare_mask():
     prediction, mask = Prediction(torch.ones(1, 1, 2, 2)), torch.full((1, 1, 2, 2), 0.5)
     assert float(ImageMean()(prediction, mask)) == 1.5
     assert float(ImageMean()(prediction, Target(mask, torch.full((1, 3, 2, 2), 2.0)))) == 3.5
+    with pytest.raises(TypeError, match="takes the prediction of a model; got Tensor"):
+        ImageMean()(prediction.logits, mask)
 
 
 def test_error_weights_that_an_objective_does_not_use():
@@ -75,6 +77,8 @@ def test_value_length():
     assert length([Sample(torch.zeros(3, 2, 2), torch.zeros(1, 2, 2))]) == 1
     with pytest.raises(TypeError, match="needs a length and an index.*got generator"):
         length(None for _ in range(1))
+    with pytest.raises(TypeError, match="got DataLoader: give the loader's data set"):
+        length(torch.utils.data.DataLoader([1]))
 
 
 def test_value_unwrapped():

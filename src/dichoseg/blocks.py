@@ -69,6 +69,8 @@ def full_precision(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
     All tensors get the precision of the first, so that a float32 mask matches float64 logits.
     """
+    if not isinstance(tensors[0], Tensor):
+        raise TypeError(f"wanted a tensor, such as the logits of a prediction; got {type(tensors[0]).__name__}")
     dtype = torch.float64 if tensors[0].dtype == torch.float64 else torch.float32
     device = tensors[0].device.type
     has_autocast = torch.amp.is_autocast_available(device)  # not on meta

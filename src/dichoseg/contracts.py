@@ -97,7 +97,8 @@ class PixelSource(Protocol):
 def length(data: Samples) -> int:
     """Return the number of samples; raise a TypeError if the data set has no length or no index."""
     if isinstance(data, str) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
-        raise TypeError(f"a data set needs a length and an index, as a list has; got {type(data).__name__}")
+        advice = ": give the loader's data set" if hasattr(data, "dataset") else ""
+        raise TypeError(f"a data set needs a length and an index, as a list has; got {type(data).__name__}{advice}")
     return len(data)
 
 
@@ -230,6 +231,8 @@ class Objective(nn.Module, ABC):
 
     def forward(self, prediction: Prediction, target: Target | Mask) -> Tensor:
         """Return the sum of the terms; a bare mask (B, 1, H, W) is converted to a `Target`."""
+        if not isinstance(prediction, Prediction):
+            raise TypeError(f"an objective takes the prediction of a model; got {type(prediction).__name__}")
         if isinstance(target, Tensor):
             target = Target(target)
         return sum(self.terms(prediction, target).values(), start=prediction.logits.new_zeros(()))

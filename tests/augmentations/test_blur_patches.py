@@ -281,3 +281,12 @@ def test_value_same_patches_on_cuda(options, disc):
         torch.manual_seed(0)
         results.append(RandomBlurPatches(**options)(image.to(device), disc.to(device))[0].cpu())
     torch.testing.assert_close(*results, atol=1e-5, rtol=0)
+
+
+def test_value_repr_shows_the_arguments():
+    assert repr(RandomBlurPatches(3, kind="motion", p=0.5)).startswith(
+        "RandomBlurPatches(3, size=(0.06, 0.18), kernel="
+    )
+    assert "kind='motion', feather=0.0, p=0.5" in repr(RandomBlurPatches(3, kind="motion", p=0.5))
+    with pytest.raises(ValueError, match=r"from 0 to 1, as fractions of the image; got \(9, 21\)"):
+        RandomBlurPatches(kernel=(9, 21))

@@ -1,3 +1,5 @@
+import io
+
 import pytest
 
 from dichoseg import cli
@@ -60,3 +62,11 @@ def test_value_a_mistake_of_dichoseg_has_its_traceback(shown, monkeypatch):
     text = shown("list")
     assert text.startswith("Traceback")
     assert text.splitlines()[-1] == "error in dichoseg, or a library that it uses: KeyError: 'plan'"
+
+
+def test_value_names_that_the_encoding_of_the_output_lacks(monkeypatch):
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", output)
+    monkeypatch.setattr("dichoseg.cli.run", lambda arguments: print("caf\udce9 \u00e9"))
+    cli.main()
+    assert output.buffer.getvalue() == b"caf\\udce9 \\xe9\n"

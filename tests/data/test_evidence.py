@@ -53,7 +53,7 @@ def test_value_alpha_of_one_pixel_is_no_mask(tmp_path):
 
 def test_value_a_compressed_empty_mask_is_empty(tmp_path):
     assert float(read_mask(CASES / "mask_black_noisy.jpg").max()) < 0.05
-    assert kinds(tmp_path, CASES / "mask_black_noisy.jpg") == ["faint mask"]
+    assert kinds(tmp_path, CASES / "mask_black_noisy.jpg") == ["empty mask"]
 
 
 def test_value_a_trimap_is_reported(tmp_path):
@@ -70,11 +70,14 @@ def test_value_a_mask_of_nearly_all_pixels_is_reported(tmp_path):
     assert kinds(tmp_path, tmp_path / "m.png") == ["full mask"]
 
 
-@pytest.mark.parametrize("ids", [(0, 1, 2, 255), (0, 5, 20, 250), (0, 1, 128)])
-def test_value_ids_beside_a_large_value(ids):
-    mask = np.random.default_rng(0).choice(np.uint8(ids), (65, 97))
-    assert label_ids_of(mask, is_deep=False, is_jpeg=False) == list(ids)
-    assert label_ids_of(mask, is_deep=False, is_jpeg=True) == []
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("ids", [(0, 1, 2, 255), (0, 5, 20, 250), (0, 1, 128), (7, 26, 255), (0, 1, 65535)])
+def test_value_ids_beside_a_large_value(ids, dtype):
+    if dtype is np.uint8 and ids[-1] > 255:
+        ids = (0, 1, 254)
+    mask = np.random.default_rng(0).choice(np.array(ids, dtype), (65, 97))
+    assert label_ids_of(mask, is_deep=dtype is not np.uint8, is_jpeg=False) == list(ids)
+    assert label_ids_of(mask, is_deep=dtype is not np.uint8, is_jpeg=True) == []
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32])

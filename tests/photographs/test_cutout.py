@@ -56,6 +56,9 @@ def test_value_transparent_pixels():
     times = times_alpha(np.uint8([[0, 255, 128, 255]]), np.uint8([[255, 255, 128, 1]]))
     assert times.tolist() == [[0, 255, 64, 1]]
     assert times_alpha(mask, None) is mask
+    photograph[..., :3], photograph[..., 3] = (0, 200, 0), np.where(mask > 0, 128, 255)
+    cut = np.array(cut_out(photograph, np.maximum(mask, 1)))
+    assert (cut[..., :3] == (0, 200, 0)).all(), "half-transparent pixels of the photograph are not mixed with another"
 
 
 def test_value_estimated_colours_are_those_of_pymatting(monkeypatch):

@@ -58,10 +58,10 @@ def test_value_names():
 
 
 def test_value_results_are_known(tmp_path):
-    for name in ("a.mask.png", "a.mask.webp", "a.cutout.jpg", "a.png"):
+    for name in ("a.mask.png", "a.mask.webp", "a.cutout.jpg", "a.png", "b\n.mask.png"):
         write_result(tmp_path / name)
     Image.new("RGB", (9, 9)).save(tmp_path / "b.mask.png")
     (tmp_path / "c.mask.png").write_text("no image")
     assert sorted(path.name for path in tmp_path.iterdir() if is_result(path)) == [
-        "a.cutout.jpg", "a.mask.png", "a.mask.webp",
+        "a.cutout.jpg", "a.mask.png", "a.mask.webp", "b\n.mask.png",
     ]  # fmt: skip

@@ -88,7 +88,8 @@ class RandomBlurPatches(nn.Module):
         for name, limits in (("size", size), ("kernel", kernel)):
             low, high = limits
             if not 0 < low <= high <= (1 if unit == "fraction" else math.inf):
-                raise ValueError(f"{name} must be a range (low, high) above 0, in {unit} of the image; got {limits}")
+                wanted = "from 0 to 1, as fractions of the image" if unit == "fraction" else "above 0, in pixels"
+                raise ValueError(f"{name} must be a range (low, high) {wanted}; got {limits}")
         if where == "anywhere" and objects == "largest":
             raise ValueError("objects='largest' chooses a border, which needs where='border'; got where='anywhere'")
         self.patches = whole("patches", patches)
@@ -101,6 +102,11 @@ class RandomBlurPatches(nn.Module):
         self.feather = number("feather", feather, high=1)
         self.p = number("p", p, high=1)
         self.generator = generator
+
+    def extra_repr(self) -> str:
+        """Return the arguments, for logs."""
+        names = ("size", "kernel", "unit", "where", "objects", "kind", "feather", "p")
+        return ", ".join([str(self.patches), *(f"{name}={getattr(self, name)!r}" for name in names)])
 
     def forward(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Image (B, C, H, W) in [0, 1] and mask (B, 1, H, W) -> blurred copy of the image, the same mask."""

@@ -1,5 +1,6 @@
 """The command line: each command parses, calls one public function and prints."""
 
+import io
 import logging
 import os
 import sys
@@ -60,6 +61,8 @@ def run(arguments: Sequence[str]) -> None:
 
 def main() -> None:
     """Run the command line; an error that a user can fix is one line, any other has its traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files that the encoding lacks are escaped, as in stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     warnings.filterwarnings("default", message=".* since .*, and goes in ", category=DeprecationWarning)
     try:
         run(sys.argv[1:])

@@ -39,6 +39,7 @@ def with_options(text: str) -> str:
 
 HABITS = {
     "--accumulate": ("--accumulate-grad-batches", "--accumulation-steps", "--grad-accum"),
+    "--background": ("--bg", "--bgcolor", "--background-color"),
     "--batch-size": ("--batch", "--bs", "-b"),
     "--checkpoint-activations": ("--gradient-checkpointing", "--grad-checkpointing"),
     "--clip-norm": ("--clip-grad", "--gradient-clip-val", "--max-grad-norm"),

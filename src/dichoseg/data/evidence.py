@@ -44,28 +44,29 @@ def colors_of(pixels: NDArray[np.uint8], *, least: int = COLOR_STEP) -> list[tup
 def label_ids_of(gray: NDArray[Any], *, is_deep: bool, is_jpeg: bool) -> list[float]:
     """Return the values of a mask (H, W) that seem to be label ids; none if it seems to be black and white, or gray.
 
-    A mask of 8 bits holds them if its largest value is 2 to 31; or if 0, such small ones and one or more large values,
-    such as 255 for ignored pixels, are the only values. One of more bits, if it has areas of few values that end at
-    none of the usual whites. Compression makes such values by itself, so a JPEG file never does.
+    A mask holds them if its largest value is 2 to 31; or if such small ones and one or more large values, such as 255
+    for ignored pixels, are the only values. Without a 0, the small ones must differ by 4, since black may be 1. A mask
+    of more than 8 bits also does if it has areas of few values that end at none of the usual whites. Compression makes
+    such values by itself, so a JPEG file never does.
     """
     peak = float(gray.max(initial=0))
     if is_jpeg or peak <= 1 or not np.isfinite(peak):
         return []
     if peak < LABEL_IDS_BELOW:
         return [float(value) for value in np.unique(gray)]
-    if is_deep and (peak == 255 or peak >= 0.9 * 65535 or gray.dtype.kind == "f"):
-        return []
     values, counts = np.unique(gray, return_counts=True)
     if not 2 <= len(values) <= MOST_IDS * (10 if is_deep else 1):
         return []
-    if is_deep:
+    is_low = (values > 0) & (values < LABEL_IDS_BELOW) & (values == np.round(values))
+    low = int(counts[is_low].sum())
+    between = int(counts[(values >= LABEL_IDS_BELOW) & (values < peak)].sum())
+    are_ids = values[0] == 0 or (is_low.any() and float(np.ptp(values[is_low])) >= 4)
+    if len(values) <= MOST_IDS and are_ids and low >= ID_AREA * gray.size and between <= 0.01 * low:
+        return [float(value) for value in values]
+    if is_deep and peak != 255 and peak < 0.9 * 65535 and gray.dtype.kind != "f":
         inside = (gray[:, 1:] > 0) & (gray[:, :-1] > 0)
         is_flat = (gray[:, 1:] == gray[:, :-1])[inside].mean() >= FLAT if inside.any() else False
         return [float(value) for value in values] if is_flat else []
-    low = int(counts[(values > 0) & (values < LABEL_IDS_BELOW)].sum())
-    between = int(counts[(values >= LABEL_IDS_BELOW) & (values < peak)].sum())
-    if values[0] == 0 and low >= ID_AREA * gray.size and between <= 0.01 * low:
-        return [float(value) for value in values]
     return []
 
 

@@ -37,6 +37,8 @@ from .report import DataReport, Problem, Size, problem_of
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+EMPTY = 0.05
+"""Lowest level of an object; the compression of an empty mask as JPEG makes smaller ones."""
 FAINT = 0.6
 NEARLY_ALL = 0.99
 STRETCHED = 0.03
@@ -189,7 +191,7 @@ def _mismatch(mask_size: Size, image_size: Size, *, resized: bool) -> str:
 def _mask_problems(mask: NDArray[np.float32], path: Path) -> Iterator[tuple[str, str]]:
     """Yield kind and message of each problem of a mask (H, W)."""
     peak = float(mask.max())
-    if peak == 0:
+    if peak < EMPTY:
         yield "empty mask", f"{path} is black all over; wanted an object"
     elif peak <= FAINT:
         yield "faint mask", f"{path} reaches {peak:.2f} of white at most; wanted 1"

@@ -52,10 +52,10 @@ def cut_out(
     Returns:
         RGBA image with the mask as alpha; with a background, RGB image.
     """
-    if photograph.shape[2] == 4:
-        photograph, mask = photograph[..., :3], times_alpha(mask, photograph[..., 3])
-    alpha = PillowImage.fromarray(mask)
+    photograph, own = photograph[..., :3], photograph[..., 3] if photograph.shape[2] == 4 else None
     colors = estimate_foreground(photograph, mask, threads=threads) if estimate else photograph
+    mask = times_alpha(mask, own)  # after the estimate: colors under the photograph's own alpha are not mixed
+    alpha = PillowImage.fromarray(mask)
     if background is not None:
         if isinstance(background, PillowImage.Image):
             backdrop = ImageOps.fit(background.convert("RGB"), alpha.size)

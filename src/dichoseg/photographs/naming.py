@@ -16,7 +16,7 @@ STREAM = Path("-")
 ENDINGS: dict[str, Format] = {
     ".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg", ".avif": "avif", ".gif": "gif",
 }  # fmt: skip
-_RESULT = re.compile(r".+\.(mask|cutout)\.(png|webp|jpg|avif|gif)")
+_RESULT = re.compile(r".+\.(mask|cutout)\.(png|webp|jpg|avif|gif)", re.DOTALL)
 
 
 def is_one_file(out: Path | None) -> bool:

@@ -120,16 +120,16 @@ class Rendering:
         mask = self._mask(probability)
         if not self.cutout:
             return Frame(PillowImage.fromarray(mask), mask)
-        mask = times_alpha(mask, photograph.alpha)
+        pixels = _eight_bits(photograph.pixels)
         picture = cut_out(
-            _eight_bits(photograph.pixels),
+            pixels if photograph.alpha is None else np.dstack([pixels, photograph.alpha]),
             mask,
             background=self.backdrop,
             estimate=self.estimate,
             keep_colors=self.keep_colors,
             threads=self.threads,
         )
-        return Frame(picture, mask)
+        return Frame(picture, times_alpha(mask, photograph.alpha))
 
     def encoded_frames(self, frames: Sequence[Frame], photograph: OpenedPhotograph, **timing: Any) -> bytes:
         """Encode a picture, or an animation, as the bytes of a file.

@@ -38,7 +38,9 @@ def usable_device(device: str | torch.device) -> torch.device:
     try:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"torch cannot use device {found} here: {str(error).splitlines()[0]}") from None
+        raise ValueError(
+            f"torch cannot use device {found} here: {str(error).splitlines()[0].partition('. ')[0]}"
+        ) from None
     return found
 
 
