@@ -2,12 +2,9 @@ import re
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from dichoseg.photographs.naming import STREAM, chosen_format, is_one_file, is_result, result_path
+from dichoseg.photographs.naming import STREAM, chosen_format, is_one_file, result_path
 from dichoseg.photographs.rendering import Rendering
-
-from .results import write_result
 
 
 def test_value_a_file_or_a_folder(tmp_path):
@@ -55,13 +52,3 @@ def test_value_names():
     assert result_path(photograph, name, None, cutout) == Path("in/sub/a.b.cutout.webp")
     assert result_path(photograph, name, Path("out"), cutout) == Path("out/sub/a.b.webp")
     assert result_path(photograph, name, Path("x.webp"), cutout) == Path("x.webp")
-
-
-def test_value_results_are_known(tmp_path):
-    for name in ("a.mask.png", "a.mask.webp", "a.cutout.jpg", "a.png", "b\n.mask.png"):
-        write_result(tmp_path / name)
-    Image.new("RGB", (9, 9)).save(tmp_path / "b.mask.png")
-    (tmp_path / "c.mask.png").write_text("no image")
-    assert sorted(path.name for path in tmp_path.iterdir() if is_result(path)) == [
-        "a.cutout.jpg", "a.mask.png", "a.mask.webp", "b\n.mask.png",
-    ]  # fmt: skip

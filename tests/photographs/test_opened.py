@@ -4,9 +4,8 @@ import torch
 from PIL import ExifTags, Image, ImageCms
 
 from dichoseg.data import read_image
-from dichoseg.photographs.opened import OpenedPhotograph, _resolution, is_written_by_dichoseg
+from dichoseg.photographs.opened import OpenedPhotograph, _resolution
 
-from .results import write_result
 from .test_rendering import PIXELS, PROBABILITY, rendered
 
 
@@ -108,10 +107,3 @@ def test_value_the_largest_page_is_taken(tmp_path, caplog):
         f"{tmp_path / 'scan.tif'} holds 3 pictures; number 2 is taken",
         "the image holds 2 pictures; number 1 is taken",
     ]
-
-
-def test_value_results_are_known_by_their_exif(tmp_path):
-    write_result(tmp_path / "a.jpg")
-    Image.fromarray(PIXELS).save(tmp_path / "b.jpg", exif=camera())
-    (tmp_path / "c.jpg").write_text("no image")
-    assert [is_written_by_dichoseg(tmp_path / name) for name in ("a.jpg", "b.jpg", "c.jpg")] == [True, False, False]

@@ -45,7 +45,11 @@ def run(arguments: Sequence[str]) -> None:
 
         print(f"dichoseg {__version__}")
         return
-    command = next((COMMANDS[argument] for argument in arguments if argument in COMMANDS), None)
+    name = next((argument for argument in arguments if argument in COMMANDS), None)
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if name in ("predict", "evaluate") and processes != "1":
+        raise ValueError(f"{name} would do all of its work in each of {processes} processes; run it without torchrun")
+    command = COMMANDS.get(name or "")
     hint = habit_hint(arguments, options_of(command) if command is not None else ["--version"])
     if hint is not None:
         raise ValueError(hint)

@@ -37,6 +37,7 @@ from .decoding import (
 from .examining import examine, size_mismatch
 from .formats import usable_endings
 from .report import DataReport, Problem, problem_of
+from .results import is_result
 
 logger = logging.getLogger(__name__)
 
@@ -296,8 +297,9 @@ def files_by_name(root: Path, *, suffix: str = "") -> dict[str, Path]:
 def _images_and_masks(
     images: Path, masks: Path, suffix: str
 ) -> tuple[dict[str, list[Path]], dict[str, list[Path]], tuple[Problem, ...]]:
-    """List the files of images and of masks by key, and the ignored files as problems."""
+    """List the files of images, without results next to them, and of masks by key, and ignored files as problems."""
     image_paths, others = images_and_others(images)
+    image_paths = [path for path in image_paths if not is_result(path)]
     mask_paths, more = images_and_others(masks)
     mask_paths, unmarked = _by_suffix(mask_paths, suffix)
     if images.resolve() == masks.resolve():

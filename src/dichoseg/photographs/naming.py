@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from PIL import Image as PillowImage
 
 from .animation import animation_kind
-from .opened import is_written_by_dichoseg
 from .rendering import Format, Rendering
 
 STREAM = Path("-")
@@ -16,7 +14,6 @@ STREAM = Path("-")
 ENDINGS: dict[str, Format] = {
     ".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg", ".avif": "avif", ".gif": "gif",
 }  # fmt: skip
-_RESULT = re.compile(r".+\.(mask|cutout)\.(png|webp|jpg|avif|gif)", re.DOTALL)
 
 
 def is_one_file(out: Path | None) -> bool:
@@ -65,8 +62,3 @@ def result_path(
     if out is None:
         return photograph.with_name(marked)
     return out / name.with_name(marked if rendering.both else f"{stem}.{ending}")
-
-
-def is_result(path: Path) -> bool:
-    """Return whether a file is a result that was written next to its photograph."""
-    return _RESULT.fullmatch(path.name) is not None and is_written_by_dichoseg(path)

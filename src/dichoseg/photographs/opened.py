@@ -14,11 +14,10 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from ..data.decoding import alpha_channel, choose_picture, eight_bits, image_tensor, is_deep, opened, upright
+from ..data.results import SOFTWARE
 
 logger = logging.getLogger(__name__)
 
-SOFTWARE = "dichoseg"
-"""EXIF field `Software` of results, by which they are known from photographs."""
 KEPT_FIELDS = ("Make", "Model", "DateTime", "Artist", "ImageDescription", "Copyright")
 """Main EXIF fields that results keep. Others describe the file's pixels, or may hold a preview with the background."""
 LEFT_OUT = ("MakerNote", "ExifInteroperabilityOffset", "ExifImageWidth", "ExifImageHeight", "UserComment")
@@ -58,16 +57,6 @@ class OpenedPhotograph:
             {name: value for name, value in kept.items() if value is not None},
             _kept_exif(picture),
         )
-
-
-def is_written_by_dichoseg(path: Path) -> bool:
-    """Return whether a file is a result of dichoseg."""
-    try:
-        with opened(path) as image:
-            comment = image.info.get("comment") if image.format == "GIF" else None  # which has no EXIF
-            return comment == SOFTWARE.encode() or image.getexif().get(ExifTags.Base.Software) == SOFTWARE
-    except (OSError, ValueError):
-        return False
 
 
 def plain_exif() -> PillowImage.Exif:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ..data.folder import images_and_others
 from ..data.formats import HEIF_ADVICE, lacks_heif
-from .naming import STREAM, is_one_file, is_result, result_path
-from .opened import is_written_by_dichoseg
+from ..data.results import is_result, is_written_by_dichoseg
+from .naming import STREAM, is_one_file, result_path
 from .rendering import Rendering
 
 

@@ -15,9 +15,10 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from ..checking import choice, number, whole
+from ..data.results import SOFTWARE
 from ..inference.predictor import to_uint8
 from .cutout import Backdrop, bounding_box, cut_out, parse_background, times_alpha
-from .opened import SOFTWARE, OpenedPhotograph, plain_exif
+from .opened import OpenedPhotograph, plain_exif
 
 Format: TypeAlias = Literal["png", "webp", "jpg", "avif", "gif"]
 

@@ -213,8 +213,9 @@ def resolve(name: str) -> Weights:
 
 
 def near_names(name: str) -> str:
-    """Return a question that names the weights with the most similar names, or an empty text."""
-    near = get_close_matches(name, [*list_weights(), *ALIASES], n=3)
+    """Return a question that names the weights of a network, or those with the most similar names; or an empty text."""
+    of_network = [each for each in list_weights() if "/" not in each and resolve(each).network == name]
+    near = of_network[:3] or get_close_matches(name, [*list_weights(), *ALIASES], n=3)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
