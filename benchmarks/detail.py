@@ -14,6 +14,7 @@ import argparse
 import concurrent.futures
 import multiprocessing
 import resource
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +40,7 @@ class Job:
     way: str
     model: str
     size: int | None
-    data: Path | None
-    scenes: int
-    side: int
+    data: Path
     enlarge: float
     count: int
     threads: int
@@ -64,13 +63,9 @@ def photograph(job: Job, dataset: dichoseg.contracts.Samples, index: int) -> tup
 def measure(job: Job) -> tuple[dict[str, float], float, float]:
     """Return scores, seconds per photograph, and the peak of resident memory above that before, in GB."""
     torch.set_num_threads(job.threads)
-    if job.data is None:
-        dataset = dichoseg.SyntheticDataset(job.scenes, size=job.side)
-        indices = range(job.scenes)
-    else:
-        dataset, val = open_folders(job.data)
-        dataset = val or dataset
-        indices = range(0, len(dataset), max(1, len(dataset) // job.count))[: job.count]
+    training, validation = open_folders(job.data)
+    dataset = validation or training
+    indices = range(0, len(dataset), max(1, len(dataset) // job.count))[: job.count]
     way, _, larger = job.way.partition(" ")
     model = dichoseg.load_model(job.model)
     options = {} if way in ("plain", "input") else {"detail": way}
@@ -91,6 +86,15 @@ def measure(job: Job) -> tuple[dict[str, float], float, float]:
     return evaluator.compute(), seconds / len(indices), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
+def draw_scenes(folder: Path, count: int, side: int) -> None:
+    """Write drawn scenes as a folder of images and masks."""
+    for sample in (dichoseg.SyntheticDataset(count, size=side)[index] for index in range(count)):
+        for kind, pixels in (("im", sample.image), ("gt", sample.mask)):
+            (folder / kind).mkdir(exist_ok=True)
+            levels = to_uint8(pixels.permute(1, 2, 0).squeeze(2).numpy())
+            Image.fromarray(levels).save(folder / kind / f"{sample.name}.png", compress_level=1)
+
+
 def main() -> None:
     """Parse the options, run each way, print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -106,8 +110,12 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
     parser.add_argument("--out", type=Path, help="folder for the maps")
     options = vars(parser.parse_args())
-    ways, larger = list(options.pop("ways")), options.pop("larger")
-    ways += [f"input {larger}"] if larger else []
+    ways, larger, scenes, side = (options.pop(name) for name in ("ways", "larger", "scenes", "side"))
+    ways = [*ways, *([f"input {larger}"] if larger else [])]
+    drawn = tempfile.TemporaryDirectory()
+    if options["data"] is None:
+        options["data"] = Path(drawn.name)
+        draw_scenes(options["data"], scenes, side)
     print(f"{'':14}" + "".join(f"{name:>14}" for name in (*METRICS, "seconds", "peak GB")))
     for way in ways:
         spawn = multiprocessing.get_context("spawn")

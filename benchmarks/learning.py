@@ -4,16 +4,16 @@
     python benchmarks/learning.py DATA --networks swin+deconv --overfit 16 --minutes 5 --out FOLDER
 
 DATA holds images and masks, with train and val for the first command. Each network trains with its own objective in a
-process of its own, with one thread, all of `--networks` at the same time. Minutes are of the process's CPU time, from
-the start of `fit`, with validation, so that what else the machine does changes no result. Images are resized once and
-kept in memory. With `--overfit N`, training ends at `quick_max_f` above
-0.99 on the N training images, which are scored as well. FOLDER gets a JSON file per network with its curve, and
-`learning.png` with all curves in FOLDER.
+process of its own, with one thread, all of `--networks` at the same time. Minutes are of the CPU time of the steps, so
+that what else the machine does changes no result. Images are resized once and kept in memory; the learning rate is
+constant, and the last weights are scored. With `--overfit N`, training ends at `quick_max_f` above 0.99 on the N
+images, which are scored as well. FOLDER gets a JSON file per network with its curve, and `learning.png` with all curves.
 """
 
 import argparse
 import concurrent.futures
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import time
@@ -30,14 +30,20 @@ from dichoseg.data import open_folders
 from dichoseg.decoders import BilateralReferenceDecoder, DeconvDecoder, PyramidDecoder
 from dichoseg.encoders import ImageReference, RSUEncoder, SwinEncoder, TimmEncoder
 from dichoseg.losses import BCELoss
+from dichoseg.metrics import OnlineMetrics
 from dichoseg.models import Segmenter
 from dichoseg.objectives import DeepSupervision, IntermediateSupervision, WeightedSum
 from dichoseg.objectives.birefnet import birefnet
 from dichoseg.objectives.inspyrenet import inspyrenet
 from dichoseg.objectives.multi_view import MultiViewSupervision
-from dichoseg.training import constant, fit_gt_encoder
+from dichoseg.runtime.memory import keep_memory
+from dichoseg.training import Batches, adamw, fit_gt_encoder
 
 ENOUGH = 0.99
+POINTS = 10
+"""Number of points of a curve."""
+SHOWN = 40
+"""Number of images that a point is measured on."""
 METRICS = ("mae", "max_f", "weighted_f", "s_measure", "mba")
 SMALL = {"channels": (64,) * 5, "mid_channels": (16,) * 5, "strides": (2, 4, 8, 16, 32)}
 
@@ -120,37 +126,48 @@ def train(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """Train one network until the time is up, or it knows the images by heart; return its scores and its curve."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    keep_memory()
     arm = ARMS[name]
     model = arm.make(options["size"])
     model.preprocessing = dataclasses.replace(model.preprocessing, size=options["size"])
-    folders = open_folders(options["data"])
-    train_data = in_memory(folders[0], model, options["overfit"] or len(folders[0]))
-    val_data = train_data if options["overfit"] else in_memory(folders[1], model, len(folders[1]))
-    objective = arm.objective(model, train_data)
-    started, curve = time.process_time(), []
-
-    def until(model: Model, row: dict[str, float]) -> bool:
-        curve.append({"seconds": time.process_time() - started, **row})
-        known = bool(options["overfit"]) and row["quick_max_f"] > ENOUGH
-        return known or time.process_time() - started > 60 * options["minutes"]
-
-    dichoseg.fit(
-        model,
-        train_data,
-        val_data=val_data,
-        objective=objective,
-        augmentation=None if options["overfit"] else gpu_augmentation("isnet"),
-        epochs=100_000,
-        batch_size=arm.batch_size,
-        optimization=dichoseg.Optimization(learning_rate=arm.learning_rate, schedule=constant),
-        best="quick_max_f",
-        on_epoch=until,
-    )
+    training, validation = open_folders(options["data"])
+    train_data = in_memory(training, model, options["overfit"] or len(training))
+    val_data = train_data if options["overfit"] or validation is None else in_memory(validation, model, len(validation))
+    objective = arm.objective(model, train_data) or DeepSupervision(BCELoss())
+    augmentation = None if options["overfit"] else gpu_augmentation("isnet")
+    batches = Batches(train_data, model, batch_size=arm.batch_size, augmentation=augmentation)
+    shown = Batches(val_data[:SHOWN], model, batch_size=arm.batch_size)
+    optimizer = adamw(list(model.parameters()), lr=arm.learning_rate)
+    curve: list[dict[str, float]] = []
+    spent, images = 0.0, 0
+    for batch in (batch for epoch in itertools.count(1) for batch in batches.epoch(epoch)):
+        started = time.process_time()
+        model.train()
+        with batch.seeded():
+            objective(model(batch.image), batch.target).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        spent += time.process_time() - started
+        images += len(batch.image)
+        if spent >= 60 * options["minutes"] * (len(curve) + 1) / POINTS:
+            curve.append({"minutes": spent / 60, "images": images, **quick_scores(model, shown)})
+            known = bool(options["overfit"]) and curve[-1]["quick_max_f"] > ENOUGH
+            if known or len(curve) == POINTS:
+                break
     scores = dichoseg.evaluate(model, val_data, metrics=METRICS)
-    seconds = curve[-1]["seconds"]
-    result = {"name": name, "epochs": len(curve), "seconds": seconds, "scores": dict(scores), "curve": curve}
+    result = {"name": name, "images": images, "minutes": spent / 60, "scores": dict(scores), "curve": curve}
     (options["out"] / f"{name}.json").write_text(json.dumps(result), encoding="utf-8")
     return result
+
+
+@torch.no_grad()
+def quick_scores(model: Model, batches: Batches) -> dict[str, float]:
+    """Return the scores of validation in `fit`."""
+    metrics = OnlineMetrics()
+    for batch in batches.in_order():
+        metrics.update(model.eval()(batch.image).logits, batch.mask)
+    return metrics.compute()
 
 
 def draw(folder: Path) -> None:
@@ -164,7 +181,7 @@ def draw(folder: Path) -> None:
     for path in sorted(folder.glob("*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
         curve = result["curve"]
-        axes.plot([row["seconds"] / 60 for row in curve], [row["quick_max_f"] for row in curve], label=result["name"])
+        axes.plot([row["minutes"] for row in curve], [row["quick_max_f"] for row in curve], label=result["name"])
     axes.set(xlabel="minutes of one core", ylabel="quick_max_f on validation images")
     axes.legend()
     figure.savefig(folder / "learning.png", dpi=110, bbox_inches="tight")
@@ -182,13 +199,13 @@ def main() -> None:
     options = vars(parser.parse_args())
     names = options.pop("networks")
     options["out"].mkdir(parents=True, exist_ok=True)
-    print(f"{'':20}{'epochs':>9}{'minutes':>9}" + "".join(f"{metric:>13}" for metric in METRICS))
+    print(f"{'':20}{'images':>9}{'minutes':>9}" + "".join(f"{metric:>13}" for metric in METRICS))
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(len(names), mp_context=spawn) as pool:
         for done in concurrent.futures.as_completed([pool.submit(train, name, options) for name in names]):
             result = done.result()
             scores = "".join(f"{result['scores'][metric]:13.4f}" for metric in METRICS)
-            print(f"{result['name']:20}{result['epochs']:9}{result['seconds'] / 60:9.1f}{scores}", flush=True)
+            print(f"{result['name']:20}{result['images']:9}{result['minutes']:9.1f}{scores}", flush=True)
     draw(options["out"])
 
 
