@@ -7,7 +7,7 @@ DATA holds images and masks, with train and val for the first command. Each netw
 process of its own, with one thread, all of `--networks` at the same time. Minutes are of the CPU time of the steps, so
 that what else the machine does changes no result. Images are resized once and kept in memory; the learning rate is
 constant, and the last weights are scored. With `--overfit N`, training ends at `quick_max_f` above 0.99 on the N
-images, which are scored as well. FOLDER gets a JSON file per network with its curve, and `learning.png` with all curves.
+images, which are scored as well. FOLDER gets a JSON file per network with its curve, and `learning.png` shows all.
 """
 
 import argparse
