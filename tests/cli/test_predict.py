@@ -88,7 +88,8 @@ def test_value_predict_options(data, small_isnet, monkeypatch):
 def test_value_predict_options_are_the_functions(data, small_isnet, monkeypatch):
     seen = {}
 
-    def write_results(predictor, plan):
+    def write_results(predictor, plan, *, progress):
+        assert progress
         seen.update(
             dataclasses.asdict(plan.rendering),
             sources=sorted(path for path, _ in plan.remaining),
@@ -198,7 +199,7 @@ def test_value_predict_tells_what_is_passed_over_once(data, small_isnet, caplog,
     listed = []
     monkeypatch.setattr(planning, "images_and_others", lambda path: listed.append(path) or images_and_others(path))
     result = run_cli("predict", data / "train/im", "--model", data / "m", "--out", data / "o", "--device", "cpu")
-    assert result.output.endswith("; 1 ignored (not photographs)\n")
+    assert result.stdout.endswith("; 1 ignored (not photographs)\n")
     assert len([message for message in caplog.messages if ".cr2 files (1)" in message]) == 1
     assert listed == [data / "train/im"]
 
