@@ -38,7 +38,13 @@ def test_error_one_image_with_live_batch_norm_of_one_pixel():
 
 
 @pytest.mark.parametrize(
-    ("side", "error"), [(128, RuntimeError("any")), (7, torch.OutOfMemoryError("memory")), (7, ValueError("any"))]
+    ("side", "error"),
+    [
+        (128, RuntimeError("any")),
+        (7, RuntimeError("any")),
+        (7, torch.OutOfMemoryError("memory")),
+        (7, ValueError("any")),
+    ],
 )
 def test_error_other_errors_stay(side, error):
     with pytest.raises(type(error), match=str(error)) as caught, explained_input(torch.zeros(2, 3, side, side)):

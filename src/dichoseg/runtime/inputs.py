@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import Tensor
 
-from .memory import is_out_of_memory
-
 SMALL = 128
-"""Shorter side in pixels below which an error is taken for one about the size."""
+"""Shorter side in pixels from which on no input is too small."""
+_TOO_SMALL = re.compile(
+    "Kernel size can't be greater|Padding size should be less|size is too small|(must|should) be greater than 0"
+)
+"""Parts of torch's errors about maps that have become too small for a layer."""
 
 
 @contextmanager
@@ -25,8 +28,8 @@ def explained_input(image: Tensor) -> Iterator[None]:
                 f"batch norm on a map of one pixel needs two images or more, got a batch of {batch}: use a larger "
                 "batch_size, or freeze_batch_norm(model)"
             ) from error
-        if isinstance(error, RuntimeError) and min(height, width) < SMALL and not is_out_of_memory(error):
+        if isinstance(error, RuntimeError) and min(height, width) < SMALL and _TOO_SMALL.search(str(error)):
             raise ValueError(
-                f"the network cannot run on {height} by {width} pixels, which may be too small for it: {error}"
+                f"the network cannot run on {height} by {width} pixels, which are too few for it: {error}"
             ) from error
         raise
