@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dichoseg.masks import border, edge_band, largest_object, mask_edges
+from dichoseg.masks import all_count, border, edge_band, largest_object, mask_edges
 
 
 def test_value_edge_band_by_hand():
@@ -67,3 +67,7 @@ def test_value_largest_object_in_odd_masks():
         thin = empty.clone()
         thin[place] = True
         assert torch.equal(largest_object(thin), thin)
+
+
+def test_value_pixels_of_which_all_count():
+    assert all_count(torch.tensor([0.0, 1 / 255, 0.02, 1.0])).tolist() == [1, 1, 0, 0]

@@ -70,3 +70,8 @@ def largest_object(inside: Tensor) -> Tensor:
     if contours:
         cv2.drawContours(filled, [max(contours, key=cv2.contourArea)], -1, 1, thickness=cv2.FILLED)
     return torch.from_numpy(filled > 0).to(inside.device)
+
+
+def all_count(ignored: Tensor) -> Tensor:
+    """Return the weight of pixels whose ignored fraction is in [0, 1]: 1 if all that each was made of counts."""
+    return (ignored < 0.01).byte()  # above what rounding gives

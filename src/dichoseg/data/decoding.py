@@ -60,8 +60,8 @@ def read_mask(path: str | Path, *, foreground: Sequence[Value] | None = None, ig
         foreground: For masks of label ids: the ids that are foreground. The id of a pixel is the number in the file; in
             a palette file, it is the index of the color. For colored masks: colors, such as `"red"` or `"#ff0000"`;
             each pixel within 16 levels of one of them is foreground.
-        ignore: Ids or colors that are background here, since `read_weight` says that they are ignored: 255 beside label
-            ids, or 128, the gray of a trimap.
+        ignore: Ids or colors that are background here, because the pixels are ignored: 255 beside label ids, or 128,
+            the gray of a trimap.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -69,17 +69,7 @@ def read_mask(path: str | Path, *, foreground: Sequence[Value] | None = None, ig
             seems to hold label ids, such as a largest value of 2 to 31. With ids as `foreground`, it holds colors. The
             message names the file.
     """
-    return to_unit(read_mask_pixels(path, foreground=foreground, ignore=ignore))
-
-
-def read_weight(path: str | Path, *, ignore: Sequence[Value]) -> Tensor:
-    """Read which pixels of a mask count: (1, H, W) uint8; 0 where the file has one of the values of `ignore`, else 1.
-
-    Args:
-        path: Path of the file.
-        ignore: Ids or colors, as in `read_mask`.
-    """
-    return torch.from_numpy(~_has_value(open_image(path), path, ignore))[None].byte()
+    return to_unit(read_mask_pixels(path, foreground=foreground, ignore=ignore)[0])
 
 
 def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.float32], str | None]:
@@ -105,11 +95,14 @@ def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.fl
     return np.array(PillowImage.fromarray(pixels).convert("L")), "predictions in colour"
 
 
-def read_mask_pixels(path: str | Path, *, foreground: Sequence[Value] | None, ignore: Sequence[Value] = ()) -> Tensor:
-    """Read a mask as `read_mask` does, but keep 8 bits as (1, H, W) uint8."""
+def read_mask_pixels(
+    path: str | Path, *, foreground: Sequence[Value] | None, ignore: Sequence[Value] = ()
+) -> tuple[Tensor, Tensor | None]:
+    """Read a mask as `read_mask` does, but keep 8 bits as (1, H, W) uint8; with its weight, if values are ignored."""
     image = open_image(path)
     try:
-        return mask_pixels(image, path, foreground=foreground, ignore=ignore)
+        mask = mask_pixels(image, path, foreground=foreground, ignore=ignore)
+        return mask, weight_pixels(image, path, ignore=ignore) if ignore else None
     except ValueError as error:
         advice = "; foreground= says which ids are foreground, or which colors" if foreground is None else ""
         raise ValueError(f"{error}{advice}") from None
@@ -183,6 +176,11 @@ def mask_pixels(
     if is_deep(image):
         return torch.from_numpy(_scaled(gray, image.mode))[None]
     return torch.from_numpy(gray if peak > 1 or is_jpeg else gray * np.uint8(255))[None]
+
+
+def weight_pixels(image: PillowImage.Image, path: str | Path, *, ignore: Sequence[Value]) -> Tensor:
+    """Return which pixels of a mask count: (1, H, W) uint8; 0 where it has one of the values of `ignore`, else 1."""
+    return torch.from_numpy(~_has_value(image, path, ignore))[None].byte()
 
 
 def alpha_channel(image: PillowImage.Image) -> NDArray[np.uint8] | None:

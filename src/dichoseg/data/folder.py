@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..contracts import Sample
+from ..masks import all_count
 from .decoding import (
     Value,
     alpha_pixels,
@@ -31,7 +32,6 @@ from .decoding import (
     open_image,
     open_reduced,
     read_mask_pixels,
-    read_weight,
     to_unit,
 )
 from .examining import examine, size_mismatch
@@ -160,10 +160,9 @@ class FolderDataset(Dataset[Sample]):
         else:
             picture, size = open_reduced(image_path, at_least=at_least)
         if self.cutouts:
-            mask = alpha_pixels(picture, image_path)
+            mask, weight = alpha_pixels(picture, image_path), None
         else:
-            mask = read_mask_pixels(mask_path, foreground=self.foreground, ignore=self.ignore)
-        weight = read_weight(mask_path, ignore=self.ignore) if self.ignore else None
+            mask, weight = read_mask_pixels(mask_path, foreground=self.foreground, ignore=self.ignore)
         if _size(mask) != size:
             message = size_mismatch(mask_path, _size(mask), image_path, size)
             if _size(mask) == size[::-1]:
@@ -171,14 +170,14 @@ class FolderDataset(Dataset[Sample]):
             if not self.resize_masks:
                 raise ValueError(f"{message}; resize_masks=True resizes such masks")
             mask = _resized(to_unit(mask), size[::-1])
-            weight = None if weight is None else _all_count(_resized(1 - weight.float(), size[::-1]))
+            weight = None if weight is None else all_count(_resized(1 - weight.float(), size[::-1]))
         if self.transform is None:
             return Sample(image_pixels(picture), mask, name, weight)
         if weight is None:
             return Sample(*_transformed(self.transform, eight_bits(picture), mask, name), name)
         levels = torch.cat([_levels(mask), (1 - weight) * 255])
         image, both = _transformed(self.transform, eight_bits(picture), levels, name)
-        return Sample(image, both[:1], name, _all_count(to_unit(both[1:])))
+        return Sample(image, both[:1], name, all_count(to_unit(both[1:])))
 
     def report(self, *, other: FolderDataset | None = None, progress: bool = False) -> DataReport:
         """Read every file once, and list all problems; unreadable files do not raise.
@@ -426,11 +425,6 @@ def _transformed(transform: Transform, image: NDArray[np.uint8], mask: Tensor, n
 
 def _levels(mask: Tensor) -> Tensor:
     return mask if mask.dtype == torch.uint8 else mask.mul(255).round_().byte()
-
-
-def _all_count(ignored: Tensor) -> Tensor:
-    """Return the weight of pixels whose ignored fraction is in [0, 1]: 1 if all that each was made of counts."""
-    return (ignored < 0.01).byte()
 
 
 def _size(picture: Tensor) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import cv2
 
 from ..checking import whole
-from ..data.decoding import Value, check_values, mask_pixels, open_image, read_prediction, read_weight, to_unit
+from ..data.decoding import Value, check_values, mask_pixels, open_image, read_prediction, to_unit, weight_pixels
 from ..data.folder import files_by_name
 from ..inference.predictor import to_uint8
 from ..metrics.evaluator import Evaluator
@@ -198,7 +198,7 @@ def _score(
     mask = to_uint8(to_unit(mask_pixels(picture, task.mask, **reading))[0].numpy())
     weight = None
     if reading["ignore"]:
-        weight = read_weight(task.mask, ignore=reading["ignore"])[0].numpy()
+        weight = weight_pixels(picture, task.mask, ignore=reading["ignore"])[0].numpy()
         if not weight.any():
             raise ValueError(f"{task.mask}: each pixel is ignored; leave the file out")
     if picture.mode == "L" and picture.getextrema()[1] == 1:

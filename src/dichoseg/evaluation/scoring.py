@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..contracts import Model, Samples, length, unwrapped
-from ..data.layouts import open_folders
+from ..data.layouts import open_data
 from ..inference.predictor import Predictor, to_uint8
 from ..metrics.evaluator import Evaluator
 from ..runtime.overlap import overlapped
@@ -48,7 +48,8 @@ def evaluate(
         Value of each metric, by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
         `adaptive_e`, `weighted_f` and `hce`.
     """
-    data = _opened(dataset)
+    training, validation = open_data(dataset, None)
+    data = training if validation is None else validation
     samples = length(data)
     if samples == 0:
         raise ValueError("the data set holds no samples to score")
@@ -91,11 +92,3 @@ def warn_of_seen_test_sets(model: Model) -> None:
         logger.warning(
             "%s was trained on images of %s: its scores there do not count", origin.name, origin.seen_test_sets
         )
-
-
-def _opened(dataset: Samples | str | Path) -> Samples:
-    """Open a folder, and take its validation set, if it has one; return a data set as it is."""
-    if not isinstance(dataset, str | Path):
-        return dataset
-    training, validation = open_folders(dataset)
-    return training if validation is None else validation

@@ -192,8 +192,8 @@ class Predictor:
             probability = average_logits(self._run, net_input, scales=self.scales, flips=self.flips).sigmoid()
         else:
             probability = self.probability(net_input)
-        if self.flips and not self.scales:
-            probability = (probability + self.probability(net_input.flip(3)).flip(3)) / 2
+            if self.flips:
+                probability = (probability + self.probability(net_input.flip(3)).flip(3)) / 2
         return preprocessing.restore(probability, image.shape[-2], image.shape[-1]).clamp(0, 1)
 
     def _blended(self, image: Tensor) -> Tensor:

@@ -18,12 +18,12 @@ from .rendering import Format, Frame, Rendering
 
 KINDS: dict[str, Format] = {"GIF": "gif", "WEBP": "webp", "PNG": "png"}
 """Format of the result for each format of Pillow that has animations."""
-ENDINGS = (".gif", ".webp", ".png", ".apng")
+CANDIDATES = (".gif", ".webp", ".png", ".apng")
 
 
 def animation_kind(path: Path) -> Format | None:
     """Return the format of the result of an animation; None for any other file."""
-    if path.suffix.lower() in ENDINGS:
+    if path.suffix.lower() in CANDIDATES:
         with suppress(OSError, ValueError), opened(path) as image:
             if getattr(image, "is_animated", False):
                 return KINDS.get(str(image.format))
@@ -36,10 +36,19 @@ class Animation:
 
     first: OpenedPhotograph
     """First frame, whose metadata the result keeps."""
+    renderings: dict[str, Rendering]
+    """Rendering of each kind of result."""
     frames: dict[str, list[Frame]]
     """Rendered frames of each kind of result."""
     timing: dict[str, Any]
     """`duration` of each frame and `loop`, as arguments of Pillow's `save`."""
+
+    def encoded(self) -> list[bytes]:
+        """Encode each kind of result as the bytes of a file."""
+        return [
+            rendering.encoded_frames(self.frames[kind], self.first, **self.timing)
+            for kind, rendering in self.renderings.items()
+        ]
 
 
 def predict_frames(
@@ -66,7 +75,7 @@ def predict_frames(
             first = first or photograph
     if first is None:
         raise ValueError(f"{path} has no frames")
-    return Animation(first, frames, {"duration": durations, **loop})
+    return Animation(first, renderings, frames, {"duration": durations, **loop})
 
 
 def _check_pixels(image: PillowImage.Image, count: int) -> None:

@@ -238,11 +238,7 @@ def _steps(
         # in memory, because Pillow may not notice that a full disk truncated a file
         results = paths[1]
         if isinstance(prediction, Animation):
-            kinds = renderings(results, ENDINGS[results[0].suffix.lower()])
-            contents = [
-                one.encoded_frames(prediction.frames[kind], prediction.first, **prediction.timing)
-                for kind, one in kinds.items()
-            ]
+            contents = prediction.encoded()
         else:
             contents = [one.encoded(*prediction) for one in renderings(results, rendering.format).values()]
         for result, content in zip(results, contents, strict=True):

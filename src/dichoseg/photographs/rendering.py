@@ -66,6 +66,7 @@ class Rendering:
     threads: int | None = None
     """Number of threads for files and for the estimate."""
     both: bool = False
+    """True to write a mask and a cut-out of each photograph."""
     keep_kind: bool = False
     """True if the result of an animation has the animation's format, not `format`."""
 

@@ -22,6 +22,7 @@ from ..batch_norm import live_batch_norms
 from ..checking import whole
 from ..contracts import Augmentation, Image, Mask, Model, PixelSource, Samples, Target, length
 from ..data.decoding import to_unit
+from ..masks import all_count
 from ..runtime.device import CHANNELS_LAST
 from ..runtime.errors import explains_itself
 from ..runtime.memory import keep_memory
@@ -31,8 +32,6 @@ from .ranks import Ranks
 
 CPU = torch.device("cpu")
 ALONE = Ranks()
-IGNORED = 0.01
-"""Fraction of ignored pixels in an interpolated one from which on it is ignored, above what rounding gives."""
 OVERSAMPLING = 2
 """Smallest factor by which a JPEG that is decoded at reduced size must exceed the size that it is resized to.
 
@@ -225,7 +224,7 @@ def prepare(
         image, mask = _augmented(augmentation, image, mask)
     weight = None
     if mask.shape[1] == 2:
-        mask, weight = mask[:, :1].contiguous(), (mask[:, 1:] < IGNORED).float()
+        mask, weight = mask[:, :1].contiguous(), all_count(mask[:, 1:]).float()
     net_input = model.preprocessing.normalize(model.preprocessing.input_of(image, mask))
     if device.type in CHANNELS_LAST:
         net_input = net_input.contiguous(memory_format=torch.channels_last)

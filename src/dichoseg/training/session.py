@@ -44,7 +44,7 @@ def open_session(plan: Plan) -> Iterator[Session]:
         torch.enable_grad(),
         joined(plan.target) as ranks,
         stoppable(plan.folder is not None) as stop_asked,
-        explained_errors(plan, device),
+        explained_memory(plan, device),
         placed(plan.model, plan.supervision, device),
     ):
         session = Session(plan, ranks, device, stop_asked)
@@ -283,17 +283,10 @@ def _keep_broken_batch(error: NotFinite, plan: Plan, epoch: int, batch: Batch, n
 
 
 @contextmanager
-def explained_errors(plan: Plan, device: torch.device) -> Iterator[None]:
-    """Replace torch's errors of too much memory and of too small a batch by errors that say what helps."""
+def explained_memory(plan: Plan, device: torch.device) -> Iterator[None]:
+    """Replace torch's out-of-memory errors by a MemoryError that says what helps."""
     try:
         yield
-    except ValueError as error:
-        if not str(error).startswith("Expected more than 1 value per channel"):
-            raise
-        raise ValueError(
-            f"{error}: a batch norm needs more than one pixel in a batch; use a larger batch_size={plan.batch_size}, "
-            f"or a larger size={plan.model.preprocessing.size} of the model"
-        ) from error
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
