@@ -9,6 +9,7 @@ from dichoseg import evaluate, load_model, save_model
 from dichoseg.cli.run_scores import score_run
 from dichoseg.data import open_folders
 from dichoseg.training.plan import Plan
+from dichoseg.training.rows import History
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def run(data, small_isnet):
             model=small_isnet, train_data=training, val_data=validation, batch_size=2, best=best, device="cpu",
             out=data / "run", resume=True,
         )  # fmt: skip
-        score_run(plan, list(course))
+        score_run(plan, History(course))
 
     return data / "run", validation, score
 
@@ -76,3 +77,15 @@ def test_value_only_the_last_where_no_epoch_has_a_score(run, monkeypatch):
     shutil.rmtree(folder / "best")
     score(*rows(math.nan, math.nan))
     assert json.loads((folder / "scores.json").read_text()) == {"last": {"mae": 0.5}}
+
+
+def test_value_the_base_is_scored_too(run, monkeypatch):
+    folder, _, score = run
+    scored = []
+    monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or {"mae": 0.5})
+    shutil.copytree(folder / "last", folder / "base")
+    base = {"epoch": 0, "quick_max_f": 0.95, "quick_mae": 0.5}
+    score(base, *rows(0.2, 0.9))
+    assert list(json.loads((folder / "scores.json").read_text())) == ["base", "last", "best"]
+    assert len(scored) == 2, "the base is the best"
+    assert "The weights from which the run started." in (folder / "best/README.md").read_text()

@@ -168,6 +168,21 @@ def test_value_weights_say_which_network(data):
     assert load_model(data / "run").preprocessing.size == 64
 
 
+def test_value_fine_tuning_scores_the_base_and_averages(data, caplog):
+    options = ("--epochs", 1, "--batch-size", 2, "--workers", 0, "--val-fraction", 0.4, "--no-check")
+    first, second = data / "first", data / "second"
+    assert run_cli("train", data, "--out", first, *TINY, *options).exit_code == 0
+    assert not (first / "base").exists()
+    result = run_cli("train", data, "--out", second, "--weights", first, *options)
+    assert result.exit_code == 0, result.output
+    assert "base: val_loss" in caplog.text
+    assert "average with 50% of the base: val_loss" in caplog.text
+    assert list(json.loads((second / "scores.json").read_text())) == ["base", "last", "best"]
+    result = run_cli("train", data, "--out", data / "third", "--weights", first, *options, "--base", "ignore")
+    assert result.exit_code == 0, result.output
+    assert not (data / "third/base").exists()
+
+
 def test_value_predicted_edges_are_supervised(data):
     arguments = ("train", data, "--out", data / "run", *TINY, "--decoder", "edge_guided")
     # in bfloat16, a CPU's gradient of a 7x7 convolution of two pixels may be anything

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..training.plan import Plan
-    from ..training.rows import Row
+    from ..training.rows import History
 
 
-def score_run(plan: Plan, history: list[Row]) -> None:
-    """Score the last and the best model of a run as papers do, at the masks' size; add the scores to their cards."""
+def score_run(plan: Plan, history: History) -> None:
+    """Score the base, the last and the best model as papers do, at the masks' size; add the scores to their cards."""
     import dataclasses
 
     from ..contracts import length
@@ -25,17 +25,21 @@ def score_run(plan: Plan, history: list[Row]) -> None:
         return
     run, metric = plan.folder.path, score_key(plan.best)[1]
     metrics = ("paper",) if metric is None else ("paper", metric.name)
+    best, share = best_epoch(history, plan.best), history.base_share
+    course = {"base": history[:1], "last": history, "best": [row for row in history if row["epoch"] <= (best or 0)]}
     scores: dict[str, dict[str, float]] = {}
-    for name, epochs in (("last", len(history)), ("best", best_epoch(history, plan.best))):
-        if epochs is None:  # no epoch has a score, and there is no such folder
+    known: dict[tuple[float, float], dict[str, float]] = {}
+    for name, rows in course.items():
+        if not (run / name).exists():  # the base was not scored, or no epoch has a score
             continue
+        averaged = share if name == "best" else 0.0
+        weights = (rows[-1]["epoch"], averaged)
         model = load_model(run / name).to(plan.target)
-        same = name == "best" and epochs == len(history)
-        scores[name] = (
-            scores["last"] if same else evaluate(model, plan.val_data, metrics=metrics, progress=plan.progress)
-        )
+        if weights not in known:
+            known[weights] = evaluate(model, plan.val_data, metrics=metrics, progress=plan.progress)
+        scores[name] = known[weights]
         on = f"{length(plan.val_data)} validation images at their masks' own size"
-        card = training_card(plan.train_data, history[:epochs])
+        card = training_card(plan.train_data, rows, base_share=averaged)
         write_card(model, run / name, dataclasses.replace(card, scores=scores[name], evaluated_on=on))
     write_json(run / "scores.json", scores)
     if not plan.progress:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from ..training.base import Base
 from ..training.optimization import Optimization
 from .building import (
     AugmentationOptions,
@@ -19,7 +20,7 @@ from .building import (
     network_name,
 )
 from .data_options import TrainingData
-from .options import Device, Flag, Number, OptionalPath, tell
+from .options import Device, Flag, Number, OptionalPath, optional, tell
 
 if TYPE_CHECKING:
     from ..models.gt_encoder import GTEncoder
@@ -39,6 +40,9 @@ class Train:
         batch_size: Number of images per batch, in each process.
         best: Score that decides which weights are best: loss, val_loss, quick_max_f, quick_mae, quick_iou, or a metric
             from `dichoseg list metrics`.
+        base: What to do with the weights that training starts from: score them as epoch 0, which may be the best, and
+            average them with the trained ones in the end. Default: average with --weights and validation data, else
+            ignore.
         patience: Number of epochs without a better --best after which training ends.
         workers: Number of processes that load the training set, and as many for the validation set.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
@@ -59,6 +63,7 @@ class Train:
     epochs: int = 10
     batch_size: int = 8
     best: str = "quick_max_f"
+    base: Annotated[Base | None, optional("{ignore,score,average}")] = None
     patience: Number = None
     workers: int = 1
     device: Device = None
@@ -111,6 +116,8 @@ def plan_of(options: Train, data: Path, out: Path, *, progress: bool = True) -> 
     if options.patience is not None and validation is None:
         raise ValueError("--patience needs validation data: --val, or --val-fraction 0.1")
     check_best(options.best, validates=validation is not None)
+    fine_tunes = options.network.weights is not None and validation is not None and options.overfit_batches is None
+    base: Base = options.base or ("average" if fine_tunes else "ignore")
     plan = Plan(
         model=network,
         train_data=training,
@@ -121,6 +128,7 @@ def plan_of(options: Train, data: Path, out: Path, *, progress: bool = True) -> 
         batch_size=options.batch_size,
         optimization=optimization,
         best=options.best,
+        base=base,
         device=options.device,
         workers=options.workers,
         seed=options.seed,

@@ -58,8 +58,8 @@ def _run(options: Train, plan: Plan, parts: Parts, out: Path) -> None:
     if not is_first or options.overfit_batches is not None:
         return
     if plan.progress:
-        before = f"{history[0]['loss']:.4f} -> " if len(history) > 1 else ""
-        print(f"loss {before}{history[-1]['loss']:.4f}; model in {out}")
+        losses = [f"{row['loss']:.4f}" for row in history if row["epoch"] > 0]
+        print(f"loss {' -> '.join(dict.fromkeys((losses[0], losses[-1])))}; model in {out}")
     score_run(plan, history)
 
 

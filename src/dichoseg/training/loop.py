@@ -9,6 +9,7 @@ import torch
 
 from ..contracts import Augmentation, Model, Objective, Samples
 from ..data.layouts import open_data
+from .base import Base
 from .former import with_former_arguments
 from .optimization import Optimization
 from .plan import OnEpoch, Plan
@@ -29,6 +30,7 @@ def fit(
     batch_size: int = 8,
     optimization: Optimization = Optimization(),
     best: str = DEFAULT_BEST,
+    base: Base = "ignore",
     device: str | torch.device | None = None,
     workers: int = 0,
     seed: int = 0,
@@ -70,6 +72,10 @@ def fit(
             adds to the epoch's row, or the name of a registered metric, such as `"mba"`, which validation then computes
             as `quick_mba`. The metric decides whether a higher score is better; keys that end in `loss` or `mae`
             improve by falling. NaN is never the best.
+        base: What to do with the weights that the model comes with, for fine-tuning: `"score"` validates them first, as
+            epoch 0, which may be the best one; `"average"` also scores averages of them with the best trained weights
+            in the end (a quarter, a half and three quarters of each), and the best of all is kept. Live batch norms get
+            the statistics of training images in each average. Needs `val_data`. Source: arXiv:2109.01903.
         device: Device to train on. Default: CUDA, else Apple's MPS if available, else the model's device.
         workers: Number of processes that load data; it does not change results. They are started once, with a copy of
             the data set. On Windows, macOS and Python 3.14, the data set must be picklable, and a script needs
@@ -86,8 +92,8 @@ def fit(
             notebook, else a line from time to time. The lines go to the log if it is shown at the level INFO.
 
     Returns:
-        One row per epoch. If a signal stopped training, its `interrupted` is True, and the model holds its last
-        weights.
+        One row per epoch, before them that of the base, if it was scored. If a signal stopped training, its
+        `interrupted` is True, and the model holds its last weights.
 
     Raises:
         FloatingPointError: A loss or a gradient is not finite. The message names the term, the step, the images and,
@@ -105,6 +111,7 @@ def fit(
         batch_size=batch_size,
         optimization=optimization,
         best=best,
+        base=base,
         device=device,
         workers=workers,
         seed=seed,
@@ -114,6 +121,8 @@ def fit(
         progress=progress,
     )
     with open_session(plan) as run:
+        if not run.score_base():  # as epoch 0, if `base` asks for it
+            return run.interrupt()
         for epoch in run.epochs():  # from where the run in `out` stopped, if it is resumed
             for batch in run.batches(epoch):  # loaded, augmented, normalized, one part for each rank
                 run.step(batch)  # forward, objective, backward; the optimizer moves after a window of batches
@@ -121,4 +130,4 @@ def fit(
                     return run.interrupt()
             if not run.close(epoch) or run.stop_asked():  # validation, callbacks, best weights, files
                 return run.interrupt()
-        return run.finish()
+        return run.finish()  # averages with the base, best weights

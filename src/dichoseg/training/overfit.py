@@ -47,7 +47,8 @@ def overfit(
     history = fit(model, few, val_data=few, epochs=epochs, batch_size=batch_size, **fit_args)
     if history.interrupted:
         return history
-    first, last = history[0]["loss"], history[-1]["loss"]
+    losses = [row["loss"] for row in history if row["epoch"] > 0]
+    first, last = losses[0], losses[-1]
     told = (
         f"loss {first:.4g} -> {last:.4g} in {len(history)} epochs, "
         f"quick_max_f {max(row['quick_max_f'] for row in history):.3f}"

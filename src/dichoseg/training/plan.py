@@ -11,12 +11,13 @@ from typing import TypeAlias
 import torch
 
 from ..batch_norm import is_uncalibrated
-from ..checking import function, whole
+from ..checking import choice, function, whole
 from ..contracts import Augmentation, Model, Objective, Samples, length, unwrapped
 from ..objectives.default import default_objective
 from ..runtime.device import autocast_dtype, choose_device
 from ..runtime.seeding import seeded
 from ..runtime.workers import leave_if_importing
+from .base import Base
 from .optimization import Optimization
 from .ranks import launched
 from .rows import Row
@@ -39,6 +40,7 @@ class Plan:
     batch_size: int = 8
     optimization: Optimization = Optimization()
     best: str = DEFAULT_BEST
+    base: Base = "ignore"
     device: str | torch.device | None = None
     workers: int = 0
     seed: int = 0
@@ -60,6 +62,9 @@ class Plan:
         if not all(map(callable, self.callbacks)):
             raise TypeError(f"on_epoch must be a function of model and row, or several; got {self.on_epoch!r}")
         score_key(self.best)
+        choice("base", self.base, ("ignore", "score", "average"))
+        if self.base != "ignore" and self.val_data is None:
+            raise ValueError(f"base={self.base!r} needs val_data, on which the base is scored")
         if not self.callbacks:  # which may add scores
             check_best(self.best, validates=self.val_data is not None)
         if not isinstance(self.supervision, Objective):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import final
 
 from ..runtime.memory import most_memory_used
@@ -22,10 +22,17 @@ VALIDATION = ("val_", "quick_")
 
 @final
 class History(list[Row]):
-    """Rows of a run, in order."""
+    """Rows of a run, in order; with `fit(base="score")` or `"average"`, the first one is that of epoch 0, the base."""
 
     interrupted = False
     """Whether training was stopped by a signal, and can be resumed."""
+    base_share = 0.0
+    """Share of the base in the weights that the model holds, if they are an average with it."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        super().__init__(rows)
+        self.averages: list[Row] = []
+        """Scores of the averages of base and trained weights, with the key `base_share`."""
 
 
 def grouped(values: Mapping[str, float]) -> dict[str, float]:

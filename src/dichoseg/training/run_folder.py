@@ -29,7 +29,7 @@ from ..visualize.samples import sample_at, spread
 from ..weights.card import ModelCard
 from ..weights.format import WEIGHTS_FILE
 from ..weights.saving import save_model
-from .rows import RUN, VALIDATION, Row, grouped
+from .rows import RUN, VALIDATION, History, Row, grouped
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class RunFolder:
 
     - `plan.json`: settings of the run, and the options of `dichoseg train`.
     - `last/`, `best/`: models with a card, as `save_model` writes them; `best/` only with validation data.
+    - `base/`: the model that training started from, if it is scored.
     - `history.csv`: one row per epoch.
     - `curves.png`: the history as curves.
     - `sheets/epoch_0001.jpg`, ...: image, mask, prediction and errors of the same validation images; only with
@@ -149,12 +150,13 @@ class RunFolder:
                     "is the same run; to continue from its weights, start another one"
                 )
 
-    def best_state(self) -> dict[str, Tensor]:
-        """Return the weights in `best/`."""
-        if not (self.path / "best" / WEIGHTS_FILE).exists():
-            raise FileNotFoundError(f"{self.path / 'best'} is missing, without which the run cannot be resumed")
-        with reading(self.path / "best" / WEIGHTS_FILE):
-            return load_file(self.path / "best" / WEIGHTS_FILE)
+    def weights(self, name: str) -> dict[str, Tensor]:
+        """Return the weights in `best/` or `base/`."""
+        path = self.path / name / WEIGHTS_FILE
+        if not path.exists():
+            raise FileNotFoundError(f"{self.path / name} is missing, without which the run cannot be resumed")
+        with reading(path):
+            return load_file(path)
 
     def write_broken_batch(self, image: Image, mask: Mask, names: Sequence[str], epoch: int, step: int) -> Path:
         """Write a batch for inspection; return the file's path."""
@@ -166,11 +168,7 @@ class RunFolder:
         self, model: Model, history: Sequence[Row], *, improved: bool, train_data: Samples, val_data: Samples | None
     ) -> None:
         """Write the files of an epoch, each completely or not at all."""
-        card = training_card(train_data, history)
-        if val_data is not None:
-            scores = {name: value for name, value in history[-1].items() if name.startswith("quick_")}
-            on = f"{length(val_data)} validation images, by quick metrics that do not compare with papers'"
-            card = dataclasses.replace(card, scores=scores, evaluated_on=on)
+        card = _with_scores(training_card(train_data, history), history[-1], val_data)
         save_model(model, self.path / "last", card=card)
         if improved:
             save_model(model, self.path / "best", card=card)
@@ -178,6 +176,16 @@ class RunFolder:
         write_atomically(self.path / "curves.png", functools.partial(learning_curves(history).save, format="PNG"))
         if val_data is not None:
             self._write_sheet(model, val_data, epoch=int(history[-1]["epoch"]))
+
+    def write_base(self, model: Model) -> None:
+        """Write the model that training starts from."""
+        save_model(model, self.path / "base", card=ModelCard(notes="The weights from which the run started."))
+
+    def write_average(self, model: Model, history: History, train_data: Samples, val_data: Samples | None) -> None:
+        """Write an average with the base as the best model."""
+        row = next(row for row in history.averages if row["base_share"] == history.base_share)
+        card = _with_scores(training_card(train_data, history, base_share=history.base_share), row, val_data)
+        save_model(model, self.path / "best", card=card)
 
     def _write_sheet(self, model: Model, val_data: Samples, *, epoch: int) -> None:
         """Write the contact sheet of an epoch; one that cannot be drawn is a warning and stops no training."""
@@ -190,15 +198,34 @@ class RunFolder:
             logger.warning("%s cannot be drawn, and training goes on: %s", path, error)
 
 
-def training_card(train_data: Samples, history: Sequence[Row]) -> ModelCard:
-    """Return the part of a model card that describes the training so far."""
+def training_card(train_data: Samples, history: Sequence[Row], *, base_share: float = 0.0) -> ModelCard:
+    """Return the part of a model card that describes the training so far.
+
+    Args:
+        train_data: Training set.
+        history: Rows of the epochs.
+        base_share: Share of the base in the weights, if they are an average.
+    """
     terms = [name for name in grouped(history[-1]) if name not in ("epoch", "loss", *RUN)]
     terms = [name for name in terms if not name.startswith(VALIDATION)]
-    epochs = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
+    last = int(history[-1]["epoch"])
+    if last == 0 and not base_share:
+        return ModelCard(notes="The weights from which the run started.")
+    epochs = "1 epoch" if last == 1 else f"{last} epochs"
+    average = f" The weights are averages: {base_share:.0%} base, {1 - base_share:.0%} trained." if base_share else ""
     return ModelCard(
         data=f"{length(train_data)} images with masks, {epochs}.",
-        notes=f"Terms of the loss: {', '.join(f'`{name}`' for name in terms)}.",
+        notes=f"Terms of the loss: {', '.join(f'`{name}`' for name in terms)}.{average}",
     )
+
+
+def _with_scores(card: ModelCard, row: Row, val_data: Samples | None) -> ModelCard:
+    """Return a card with the scores in a row, if there is validation data."""
+    if val_data is None:
+        return card
+    scores = {name: value for name, value in row.items() if name.startswith("quick_")}
+    on = f"{length(val_data)} validation images, by quick metrics that do not compare with papers'"
+    return dataclasses.replace(card, scores=scores, evaluated_on=on)
 
 
 def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowImage.Image:

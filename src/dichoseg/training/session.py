@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import final
 
@@ -17,6 +18,7 @@ from ..contracts import Objective
 from ..runtime.memory import is_out_of_memory
 from ..runtime.progress import announce, tracked
 from ..runtime.signals import stoppable
+from .base import SHARES, STATISTICS_BATCHES, interpolate, recompute_statistics, state_on_cpu
 from .batches import Batch, Batches
 from .callbacks import Callbacks
 from .checkpoint import Cursor, Stateful, load_state, parts_of, save_state
@@ -25,7 +27,7 @@ from .plan import Plan
 from .ranks import Ranks, joined, launched
 from .rows import History, Meter, Row, grouped
 from .run_folder import STATE
-from .selection import DEFAULT_BEST, find_key, score_key, score_of
+from .selection import DEFAULT_BEST, best_epoch, find_key, score_key, score_of
 from .settings import settings_of
 from .step import NotFinite, Stepper, placed
 from .validation import validate
@@ -87,6 +89,8 @@ class Session:
         self.cursor = Cursor()
         self.first_epoch = FirstEpoch()
         self.best_state: dict[str, Tensor] | None = None
+        self.base_state: dict[str, Tensor] | None = None
+        """Weights that the model came with, if they are averaged with the trained ones."""
         self.window_ends = True
         self.names: list[str] = []
         """Names of the samples since the last update."""
@@ -95,6 +99,30 @@ class Session:
             "cursor": self.cursor,
             "callbacks": self.callbacks,
         }
+
+    def score_base(self) -> bool:
+        """Score the weights that the model came with, as epoch 0, if that is asked for and not done yet.
+
+        Returns:
+            False if validation was interrupted.
+        """
+        if self.plan.base == "ignore" or self.cursor.history:
+            return True
+        if self.plan.folder is not None and self.ranks.is_first:
+            self.plan.folder.write_base(self.plan.model)
+        if self.plan.base == "average":
+            self.base_state = state_on_cpu(self.plan.model)
+        started = time.perf_counter()
+        scores = self._scores()
+        if scores is None:
+            return False
+        row: Row = {"epoch": 0, **scores, "seconds": time.perf_counter() - started}
+        if find_key(row, self.plan.best) is None and self.ranks.is_first:
+            logger.warning("%s is not known of the base, which therefore cannot be the best", self.plan.best)
+        self._announce("base", row)
+        self.cursor.epoch = 0
+        self._keep(row, terms={}, required=False)
+        return True
 
     def epochs(self) -> Iterator[int]:
         """Yield the epochs to train, from the one that the run has reached."""
@@ -163,29 +191,13 @@ class Session:
             self.ranks.copy_buffers_of_first(module)
         row: Row = {"epoch": epoch, **terms, "learning_rate": self.cursor.learning_rate or 0.0}
         if self.validation is not None:
-            metric = score_key(plan.best)[1]
-            metrics = () if metric is None else (metric,)
-            scores = validate(stepper, self.validation, metrics=metrics, stop_asked=self.stop_requested)
+            scores = self._scores()
             if scores is None:
                 return False
             row |= scores
         row |= self.meter.times(self.training.images, self.device.type)
-        cursor.history.append(row)
         self._call_callbacks(row)
-        required = plan.val_data is not None or plan.best != DEFAULT_BEST
-        score = score_of(row, plan.best, terms=terms, required=required)
-        improved = score > cursor.best_score
-        if improved:
-            cursor.best_score = score
-            self.best_state = {
-                name: value.detach().cpu().clone() for name, value in stepper.averaged.state_dict().items()
-            }
-        cursor.epoch, cursor.step, cursor.totals = epoch + 1, 0, {}
-        if plan.folder is not None and self.ranks.is_first:
-            plan.folder.write(
-                stepper.averaged, cursor.history, improved=improved, train_data=plan.train_data, val_data=plan.val_data
-            )
-        self._save()
+        self._keep(row, terms=terms, required=plan.val_data is not None or plan.best != DEFAULT_BEST)
         return True
 
     def interrupt(self) -> History:
@@ -203,21 +215,80 @@ class Session:
     def finish(self) -> History:
         """Give the model its best weights, or the average if nothing was validated; return the history."""
         history = History(self.cursor.history)
+        if self.base_state is not None and not self._average_with_base(history):
+            return self.interrupt()
         if self.best_state is not None:
             self.plan.model.load_state_dict(self.best_state)
         elif self.stepper.average is not None:
             self.plan.model.load_state_dict(self.stepper.averaged.state_dict())
         if self.best_state is None and history and (key := find_key(history[-1], self.plan.best)) is not None:
             logger.warning("%s was not a number in any epoch: the last weights are kept", key)
+        if history.base_share > 0 and self.plan.folder is not None and self.ranks.is_first:
+            self.plan.folder.write_average(self.plan.model, history, self.plan.train_data, self.plan.val_data)
         return history
+
+    def _average_with_base(self, history: History) -> bool:
+        """Score averages of the base and the best trained weights, and keep the best; return False if interrupted."""
+        model, best = self.stepper.averaged, best_epoch(history, self.plan.best)
+        last = state_on_cpu(model)
+        trained = self.best_state if best and self.best_state is not None else last
+        base = self.base_state or {}
+        for share in SHARES:
+            model.load_state_dict(interpolate(base, trained, share))
+            batches = itertools.islice(self.training.epoch(self.plan.epochs + 1), STATISTICS_BATCHES)
+            recompute_statistics(model, batches, self.stepper.autocast)
+            self.ranks.copy_buffers_of_first(model)
+            scores = self._scores()
+            if scores is None:
+                model.load_state_dict(last)
+                return False
+            row: Row = {"base_share": share, **scores}
+            self._announce(f"average with {share:.0%} of the base", row)
+            history.averages.append(row)
+            score = score_of(row, self.plan.best, terms={"base_share"}, required=False)
+            if score > self.cursor.best_score:
+                self.cursor.best_score, history.base_share, self.best_state = score, share, state_on_cpu(model)
+        model.load_state_dict(last)
+        return True
+
+    def _scores(self) -> Row | None:
+        """Validate; return None if that was interrupted."""
+        assert self.validation is not None
+        metric = score_key(self.plan.best)[1]
+        return validate(
+            self.stepper,
+            self.validation,
+            metrics=() if metric is None else (metric,),
+            stop_asked=self.stop_requested,
+        )
+
+    def _keep(self, row: Row, *, terms: Mapping[str, float], required: bool) -> None:
+        """Add an epoch's row to the history, keep the weights if they are the best, write the files, its state last."""
+        plan, cursor, averaged = self.plan, self.cursor, self.stepper.averaged
+        cursor.history.append(row)
+        score = score_of(row, plan.best, terms=terms, required=required)
+        improved = score > cursor.best_score
+        if improved:
+            cursor.best_score = score
+            self.best_state = state_on_cpu(averaged)
+        cursor.epoch, cursor.step, cursor.totals = cursor.epoch + 1, 0, {}
+        if plan.folder is not None and self.ranks.is_first:
+            plan.folder.write(
+                averaged, cursor.history, improved=improved, train_data=plan.train_data, val_data=plan.val_data
+            )
+        self._save()
+
+    def _announce(self, what: str, row: Row) -> None:
+        shown = {name: value for name, value in grouped(row).items() if name not in ("epoch", "base_share")}
+        values = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        if self.ranks.is_first:
+            announce(logger, f"{what}: {values}", shown=self.plan.progress)
 
     def _call_callbacks(self, row: Row) -> None:
         """Call `on_epoch` on the first rank; its additions to the row and its wish to end reach all ranks."""
         model, epoch = self.stepper.averaged.eval(), self.cursor.epoch
+        self._announce(f"epoch {epoch}/{self.plan.epochs}", row)
         if self.ranks.is_first:
-            shown = {name: value for name, value in grouped(row).items() if name != "epoch"}
-            values = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
-            announce(logger, f"epoch {epoch}/{self.plan.epochs}: {values}", shown=self.plan.progress)
             self.cursor.ended = self.callbacks(model, row)
             if self.cursor.ended:
                 announce(logger, f"epoch {epoch}: training ends here, as on_epoch asked", shown=self.plan.progress)
@@ -239,7 +310,9 @@ def _start(session: Session) -> None:
             load_state(folder.path / STATE, session.parts)
             session.callbacks.resume(session.cursor.history)
             if session.cursor.best_score > -math.inf:
-                session.best_state = folder.best_state()
+                session.best_state = folder.weights("best")
+            if plan.base == "average":
+                session.base_state = folder.weights("base")
             if is_first:
                 folder.remove_leftovers()
         elif is_first:

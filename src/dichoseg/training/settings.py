@@ -53,6 +53,7 @@ def settings_of(plan: Plan, stepper: Stepper) -> dict[str, Any]:
         "the number of processes": stepper.ranks.world_size,
         "seed": plan.seed,
         "best": score_key(plan.best)[0],
+        "base": plan.base,
     }
 
 

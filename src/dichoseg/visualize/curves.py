@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,27 +26,26 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-    scores = [name for name in history[0] if name.startswith("quick_")]
+    keys = dict.fromkeys(name for row in history for name in row)
+    scores = [name for name in keys if name.startswith("quick_")]
     figure = Figure(figsize=(10 if scores else 5, 3.8), dpi=120, layout="constrained")
     axes = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
     epochs = [row["epoch"] for row in history]
-    parts = _loss_parts(history)
-    lines = {"loss": [row["loss"] for row in history]}
-    if "val_loss" in history[0]:
-        lines["val_loss"] = [row["val_loss"] for row in history]
+    parts = _loss_parts(history, keys)
+    lines = {name: _column(history, name) for name in keys if name in ("loss", "val_loss")}
     for name, values in lines.items():
         axes[0].plot(epochs, values, marker="o", markersize=3, linewidth=2, label=name)
     for name, values in parts.items() if len(parts) > 1 else ():
         axes[0].plot(epochs, values, marker=".", markersize=4, linewidth=1, linestyle="--", label=name)
     axes[0].set_title("loss and its parts" if len(parts) > 1 else "loss")
-    drawn = [value for values in [*lines.values(), *parts.values()] for value in values]
-    if min(drawn) > 0 and max(drawn) > 4 * min(drawn):
+    drawn = np.array([*lines.values(), *parts.values()])
+    if np.nanmin(drawn) > 0 and np.nanmax(drawn) > 4 * np.nanmin(drawn):
         axes[0].set_yscale("log")
         axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes[0].yaxis.set_major_formatter("{x:g}")
         axes[0].yaxis.set_minor_locator(NullLocator())
     for name in scores:
-        axes[-1].plot(epochs, [row[name] for row in history], marker="o", markersize=3, linewidth=2, label=name)
+        axes[-1].plot(epochs, _column(history, name), marker="o", markersize=3, linewidth=2, label=name)
     if scores:
         axes[-1].set_title("validation, at the network's size")
         axes[-1].set_ylim(0, 1)
@@ -94,12 +93,17 @@ def _render(figure: Figure) -> PillowImage.Image:
     return PillowImage.open(buffer).convert("RGB")
 
 
-def _loss_parts(history: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+def _column(history: Sequence[Mapping[str, float]], name: str) -> list[float]:
+    """Return a key's values over the epochs, NaN where a row lacks it, such as the loss of epoch 0."""
+    return [row.get(name, math.nan) for row in history]
+
+
+def _loss_parts(history: Sequence[Mapping[str, float]], keys: Iterable[str]) -> dict[str, list[float]]:
     """Return the sums of the terms named `part/term`, by part."""
     parts: dict[str, list[float]] = {}
-    for name in history[0]:
+    for name in keys:
         part, slash, _ = name.partition("/")
         if slash:
             values = parts.setdefault(part, [0.0] * len(history))
-            parts[part] = [value + row.get(name, math.nan) for value, row in zip(values, history, strict=True)]
+            parts[part] = [value + more for value, more in zip(values, _column(history, name), strict=True)]
     return parts
