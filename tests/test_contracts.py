@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dichoseg import FeatureInfo, FolderDataset, Prediction, Sample, Target, create_model
-from dichoseg.contracts import Objective, PixelSource, length, unwrapped
+from dichoseg.contracts import Objective, PixelSource, SizeSource, length, unwrapped
 
 
 def test_value_feature_info_is_two_tuples():
@@ -68,9 +68,10 @@ def test_error_weights_that_an_objective_does_not_use():
         Target(mask, weight=mask).unweighted_mask(ImageMean())
 
 
-def test_value_pixel_source():
-    assert isinstance(FolderDataset.__new__(FolderDataset), PixelSource)
-    assert not isinstance([], PixelSource)
+@pytest.mark.parametrize("source", [PixelSource, SizeSource])
+def test_value_sources(source):
+    assert isinstance(FolderDataset.__new__(FolderDataset), source)
+    assert not isinstance([], source)
 
 
 def test_value_length():

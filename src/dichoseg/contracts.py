@@ -94,6 +94,17 @@ class PixelSource(Protocol):
         """
 
 
+@runtime_checkable
+class SizeSource(Protocol):
+    """Data set that knows its images' sizes without decoding them.
+
+    `fit(sizes=...)` needs it for sizes of several aspect ratios, and finds it as it finds a `PixelSource`.
+    """
+
+    def image_size(self, index: int) -> tuple[int, int]:
+        """Return the height and width of one sample's image."""
+
+
 def length(data: Samples) -> int:
     """Return the number of samples; raise a TypeError if the data set has no length or no index."""
     if isinstance(data, str) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):

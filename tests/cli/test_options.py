@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import dichoseg
-from dichoseg.cli.options import as_arguments, tell
+from dichoseg.cli.options import as_arguments, size_of, tell
 
 from .conftest import run_cli
 
@@ -41,6 +41,7 @@ class Outer:
     val: Path | None = None
     epochs: int = 10
     flips: bool = False
+    sizes: tuple[str, ...] = ()
     inner: Inner = Inner()
 
 
@@ -51,3 +52,12 @@ def test_value_arguments_that_give_the_options_again(tmp_path, monkeypatch):
     assert as_arguments(options) == [
         str(tmp_path / "d"), f"--val={tmp_path}/v", "--epochs=3", "--flips", "--loss=a", "--loss=b:0.5", "--no-check",
     ]  # fmt: skip
+    assert as_arguments(Outer(sizes=("384", "512x768"))) == ["--sizes", "384", "512x768"]
+
+
+def test_value_sizes():
+    assert size_of("384") == (384, 384)
+    assert size_of("512x768") == (512, 768)
+    for text in ("data", "512x", "x512", "1x2x3", "38.4", ""):
+        with pytest.raises(ValueError, match=f"such as 512x768; got '{text}'"):
+            size_of(text)

@@ -64,6 +64,18 @@ def test_value_two_stages_in_one_command(data):
     ]  # fmt: skip
 
 
+def test_value_several_sizes_stopped_and_resumed(data, monkeypatch):
+    monkeypatch.setattr("dichoseg.training.session.stoppable", lambda enabled: nullcontext(lambda: True))
+    out = data / "run"
+    result = run_cli("train", data, "--sizes", 64, "96x96", "--out", out, *TINY, "--epochs", 2)
+    assert result.exit_code == 130, result.output
+    monkeypatch.undo()
+    result = run_cli("train", "--resume", out)
+    assert result.exit_code == 0, result.output
+    assert json.loads((out / "plan.json").read_text())["settings"]["sizes"] == [[64, 64], [96, 96]]
+    assert load_model(out).preprocessing.size == 64
+
+
 def test_value_overfit_batches(data):
     result = run_cli("train", data, "--out", data / "run", *TINY, "--overfit-batches", 1, "--best", "mba")
     assert result.exit_code == 0, result.output

@@ -11,7 +11,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from dichoseg import FolderDataset
-from dichoseg.data import find_folders
+from dichoseg.data import find_folders, read_image
 from dichoseg.data.folder import images_and_others
 
 
@@ -246,6 +246,25 @@ def test_value_reduced_image_keeps_its_mask(folder):
         FolderDataset(folder / "im", folder / "gt").load(0, at_least=20)
     resizing = FolderDataset(folder / "im", folder / "gt", resize_masks=True)
     assert resizing.load(0, at_least=20).mask.shape == (1, 64, 96)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("ending", ["jpg", "png", "tiff", "webp"])
+def test_shape_image_size_from_the_header(folder, ending, orientation, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    (folder / "im/a.jpg").unlink()
+    more = {"save_all": True, "append_images": [Image.new("RGB", (80, 50))]} if ending == "tiff" else {}
+    Image.new("RGB", (40, 30)).save(folder / f"im/a.{ending}", exif=exif, **more)
+    dataset = FolderDataset(folder / "im", folder / "gt", resize_masks=True)
+    picture = read_image(folder / f"im/a.{ending}")
+    with monkeypatch.context() as patched:
+        patched.setattr("dichoseg.data.decoding.load", lambda image: pytest.fail("it decodes"))
+        assert dataset.image_size(0) == tuple(picture.shape[1:])
+    assert set(picture.shape[1:]) == ({50, 80} if ending == "tiff" else {30, 40})
+    (folder / f"im/a.{ending}").write_text("no picture")
+    with pytest.raises(ValueError, match=rf"a\.{ending} is not an image"):
+        dataset.image_size(0)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])

@@ -23,8 +23,9 @@ from dichoseg.augmentations import (
 from dichoseg.data.decoding import to_unit
 from dichoseg.runtime.seeding import seeded
 from dichoseg.training import Batches, freeze_batch_norm
-from dichoseg.training.batches import check_range, pixel_source, prepare, resized_levels, stacked
+from dichoseg.training.batches import check_range, prepare, resized_levels, stacked
 from dichoseg.training.ranks import Ranks
+from dichoseg.training.sources import pixel_source
 
 DATA = SyntheticDataset(7, size=64)
 
@@ -188,10 +189,6 @@ def test_error_a_mistake_in_a_transform_keeps_its_place(small_isnet, photographs
         next(batches(photographs, small_isnet, batch_size=1, workers=workers, epoch=1))
     shown = "".join(traceback.format_exception(caught.value))
     assert "len(image.ndim)" in shown
-
-
-class Plain(FolderDataset):
-    """One that adds nothing to reading."""
 
 
 class Extended(FolderDataset):
@@ -416,26 +413,6 @@ def nested(data):
     return Subset(ConcatDataset([Subset(data, [2]), data]), [1, 0, 2])
 
 
-@pytest.mark.parametrize(
-    ("wrap", "is_fast"),
-    [
-        (lambda data: data, True),
-        (nested, True),
-        (lambda data: setattr(data, "__class__", Plain) or data, True),
-        (lambda data: Subset(setattr(data, "__class__", Extended) or data, range(3)), False),
-        (lambda data: [data[index] for index in range(len(data))], False),
-    ],
-    ids=["folder", "nested", "subclass", "subclass that does more", "list"],
-)
-def test_value_pixels_are_found_through_wrappers(photographs, wrap, is_fast):
-    data = wrap(photographs)
-    for index in range(3):
-        source, place = pixel_source(data, index)
-        assert (source is not None) == is_fast
-        if source is not None:
-            assert source.load_pixels(place).name == data[index].name
-
-
 def test_value_wrapped_pixels_are_those_of_the_folder(small_isnet, photographs):
     plain = loaded_by_name(photographs, small_isnet)
     assert loaded_by_name(nested(photographs), small_isnet).keys() == plain.keys()
@@ -448,13 +425,6 @@ def loaded_by_name(data, model):
     for image, _, names in batches(data, model, batch_size=3, workers=0, epoch=1):
         found |= dict(zip(names, image, strict=True))
     return found
-
-
-def test_value_a_negative_index_in_joined_sets(photographs):
-    other = photographs.without([photographs[0].name])
-    chosen = Subset(ConcatDataset([photographs, other]), [-1, 0, -len(other) - len(photographs)])
-    assert pixel_source(chosen, 0) == (other, len(other) - 1)
-    assert pixel_source(chosen, 1) == pixel_source(chosen, 2) == (photographs, 0)
 
 
 class Negative(FolderDataset):

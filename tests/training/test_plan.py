@@ -26,6 +26,8 @@ def plan(model, **options):
         ({"workers": 0.5}, TypeError, "workers.*0.5"),
         ({"workers": -1}, ValueError, "workers.*-1"),
         ({"seed": -1}, ValueError, "seed.*-1"),
+        ({"sizes": (64, "96")}, TypeError, "sizes.*'96'"),
+        ({"sizes": (64, 64)}, ValueError, "sizes.*64, 64"),
         ({"optimization": "adamw"}, TypeError, "optimization.*'adamw'"),
         ({"augmentation": "isnet"}, TypeError, "augmentation.*'isnet'"),
         ({"objective": "bce"}, TypeError, "objective.*'bce'"),

@@ -15,14 +15,18 @@ out, batch_size = sys.argv[1], int(sys.argv[2])
 torch.set_num_threads(1)
 args = {"channels": [8, 8, 16], "mid_channels": [4, 4, 8], "strides": [2, 4, 8], "stem_channels": 8}
 
-def train(batch_size, rate, name):
+class Shaped(SyntheticDataset):
+    def image_size(self, index):
+        return 32, 48 if index % 3 == 0 else 32  # as if every third was wide
+
+def train(batch_size, rate, name, **options):
     torch.manual_seed(0)
     model = create_model("isnet", encoder_args=args, preprocessing=Preprocessing(size=32))
     freeze_batch_norm(model)
     model.encoder.stages[0].requires_grad_(False)
     history = fit(
         model,
-        SyntheticDataset(11, size=32),
+        Shaped(11, size=32),
         val_data=SyntheticDataset(5, size=32, seed=1),
         objective=DeepSupervision(BCELoss(), side_weight=0.0),  # which leaves the side heads without a gradient
         optimization=Optimization(optimizer=torch.optim.SGD, learning_rate=rate, accumulate=2, precision="float32"),
@@ -31,6 +35,7 @@ def train(batch_size, rate, name):
         out=f"{out}/{name}",
         resume=True,
         on_epoch=lambda _, row: row["epoch"] == 3,
+        **options,
     )
     float32 = Optimization(precision="float32")
     gt_encoder = fit_gt_encoder(model, SyntheticDataset(4, size=32), epochs=1, batch_size=2, optimization=float32)
@@ -40,6 +45,7 @@ def train(batch_size, rate, name):
 
 train(batch_size, 0.1, "learning")
 train(2, 0.0, "standing")
+train(batch_size, 0.1, "sizes", sizes=(32, 64, (32, 48)))
 """
 
 
@@ -51,14 +57,15 @@ def trained(torchrun, tmp_path_factory):
         folder = tmp_path_factory.mktemp("run")
         (folder / "script.py").write_text(SCRIPT)
         torchrun(processes, folder / "script.py", folder, batch_size)
-        for name in ("learning", "standing"):
+        for name in ("learning", "standing", "sizes"):
             results[name, processes] = torch.load(folder / f"{name}.pt", weights_only=True)
     return results
 
 
-def test_value_two_processes_take_the_steps_of_one(trained):
-    alone = trained["learning", 1]
-    history, weights, _ = trained["learning", 2]
+@pytest.mark.parametrize("name", ["learning", "sizes"])
+def test_value_two_processes_take_the_steps_of_one(trained, name):
+    alone = trained[name, 1]
+    history, weights, _ = trained[name, 2]
     assert len(history) == 3  # the first process's on_epoch speaks for both
     for row, expected in zip(history, alone[0], strict=True):
         assert row["loss"] == pytest.approx(expected["loss"], rel=1e-5)

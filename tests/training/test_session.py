@@ -21,7 +21,13 @@ DATA = SyntheticDataset(5, size=64)
 )
 def test_value_accumulation_windows(small_isnet, accumulate, windows):
     batches = Batches(DATA, small_isnet, batch_size=2, drop_last=False)
-    assert [window(batches, step, accumulate) for step in (1, 2, 3)] == windows
+    assert [window(batches.counts(1), step, accumulate) for step in (1, 2, 3)] == windows
+
+
+def test_value_windows_of_batches_of_several_sizes():
+    counts = [2, 5, 3, 5, 1]
+    assert [window(counts, step, 2)[1] for step in range(1, 6)] == [7, 7, 8, 8, 1]
+    assert [window(counts, step, 3)[1] for step in range(1, 6)] == [10, 10, 10, 6, 6]
 
 
 def test_value_images_that_are_left_out_are_told(small_isnet, caplog):

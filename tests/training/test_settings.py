@@ -59,6 +59,8 @@ def other(logits, mask):
         ({}, {"optimization": Optimization(schedule=constant)}, "the schedule"),
         ({}, {"optimization": Optimization(learning_rate=0.1)}, "the optimizer"),
         ({}, {"seed": 1}, "seed"),
+        ({}, {"sizes": (32, 64)}, "sizes"),
+        ({"sizes": (32, 64)}, {"sizes": (32, 96)}, "sizes"),
         ({}, {"best": "quick_mae", "val_data": DATA}, "best"),
     ],
 )

@@ -24,6 +24,10 @@ Values: TypeAlias = Annotated[
 """Label ids or colors, each by its own option."""
 
 
+Sizes: TypeAlias = Annotated[tuple[str, ...], tyro.conf.arg(metavar="[SIZE ...]", help_behavior_hint="")]
+"""Sizes, each a side or HEIGHTxWIDTH, after one option."""
+
+
 def optional(metavar: str) -> Any:
     """Return the annotation of an option whose default the help text explains."""
     return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
@@ -50,6 +54,8 @@ def as_arguments(options: Any) -> list[str]:
             continue
         elif isinstance(value, bool):
             arguments.append(option if value else f"--no-{option[2:]}")
+        elif field.name in SEVERAL:
+            arguments += [option, *value]
         elif isinstance(value, tuple):
             arguments += [f"{option}={item}" for item in value]
         elif field.name in POSITIONAL:
@@ -60,6 +66,19 @@ def as_arguments(options: Any) -> list[str]:
 
 
 POSITIONAL = {"data"}
+SEVERAL = {"sizes"}
+"""Options that take several values at once."""
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """Return the height and width that a side or HEIGHTxWIDTH gives."""
+    height, times, width = text.partition("x")
+    try:
+        return int(height), int(width if times else height)
+    except ValueError:
+        raise ValueError(
+            f"a size must be a side, such as 384, or HEIGHTxWIDTH, such as 512x768; got {text!r}"
+        ) from None
 
 
 def tell(text: str) -> None:

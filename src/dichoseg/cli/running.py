@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,7 @@ from .building import (
     network_name,
 )
 from .data_options import TrainingData
-from .options import Device, Flag, Number, OptionalPath, optional, tell
+from .options import Device, Flag, Number, OptionalPath, Sizes, optional, size_of, tell
 
 if TYPE_CHECKING:
     from ..models.gt_encoder import GTEncoder
@@ -47,6 +48,8 @@ class Train:
         workers: Number of processes that load the training set, and as many for the validation set.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         seed: Seed of weights, order and augmentation.
+        sizes: Sizes to train at, such as 384 512 512x768 (height x width), one for each batch; validation keeps the
+            network's. Default: the network's.
         overfit_batches: Check that the model can learn: train on this number of batches only.
         tensorboard: Write OUT/tensorboard for TensorBoard as well.
         network: Network to train.
@@ -68,6 +71,7 @@ class Train:
     workers: int = 1
     device: Device = None
     seed: int = 0
+    sizes: Sizes = ()
     overfit_batches: Number = None
     tensorboard: Flag = False
     network: NetworkOptions = NetworkOptions()
@@ -76,6 +80,11 @@ class Train:
     optimization: OptimizationOptions = OptimizationOptions()
     schedule: ScheduleOptions = ScheduleOptions()
     folders: TrainingData = TrainingData()
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that are none, such as the folder of the data after them."""
+        for text in self.sizes:
+            size_of(text)
 
 
 def plan_of(options: Train, data: Path, out: Path, *, progress: bool = True) -> tuple[Plan, Parts]:
@@ -90,11 +99,13 @@ def plan_of(options: Train, data: Path, out: Path, *, progress: bool = True) -> 
     from ..training.ranks import launched
     from ..training.run_folder import TENSORBOARD, RunFolder
     from ..training.selection import check_best
+    from ..training.sizes import check_sizes
 
     resume = options.resume is not None
     RunFolder(out, resume=resume or not launched().is_first)
     check_numbers(epochs=options.epochs, batch_size=options.batch_size, workers=options.workers, seed=options.seed)
     check_best(options.best, validates=True)
+    sizes = [size_of(text) for text in options.sizes]
     if options.device is not None:
         usable_device(options.device)
     parts = options.objective.parts()
@@ -102,7 +113,9 @@ def plan_of(options: Train, data: Path, out: Path, *, progress: bool = True) -> 
     network = options.network.make(seed=options.seed)
     optimization = options.schedule.applied_to(options.optimization, network)
     parts |= options.objective.parts_for(network, parts, out, resume=resume)
-    transform = options.augmentation.in_workers(network.preprocessing.size or 1024)
+    check_sizes(sizes, network.preprocessing)
+    largest = max(sizes, key=math.prod, default=network.preprocessing.size or 1024)
+    transform = options.augmentation.in_workers(largest)
     stopping = [] if options.patience is None else [callbacks.EarlyStopping(options.patience, metric=options.best)]
     board = [callbacks.TensorBoard(out / TENSORBOARD)] if options.tensorboard else []
 
@@ -136,6 +149,7 @@ def plan_of(options: Train, data: Path, out: Path, *, progress: bool = True) -> 
         resume=resume,
         on_epoch=[*board, *stopping],
         progress=progress,
+        sizes=sizes,
     )
     return plan, parts
 
@@ -172,6 +186,7 @@ def train_gt_encoder(plan: Plan, epochs: int) -> GTEncoder:
                 out=plan.out,
                 resume=plan.resume,
                 progress=plan.progress,
+                sizes=plan.sizes,
             )
         if stop_asked():  # in its last epoch
             raise KeyboardInterrupt("stopped after the training of the GT encoder")

@@ -276,6 +276,12 @@ def upright(image: PillowImage.Image) -> PillowImage.Image:
     return result
 
 
+def upright_size(image: PillowImage.Image) -> tuple[int, int]:
+    """Return width and height of an opened file with its EXIF orientation applied, without decoding it."""
+    turned = image.format != "TIFF" and is_sideways(image)  # Pillow's TIFF reader has swapped them already
+    return image.size[::-1] if turned else image.size
+
+
 def is_sideways(image: PillowImage.Image) -> bool:
     """Return whether an image's EXIF orientation swaps width and height; False if the EXIF is broken."""
     try:

@@ -23,13 +23,13 @@ from .decoding import (
     Value,
     alpha_pixels,
     is_deep,
-    is_sideways,
     load,
     mask_pixels,
     open_image,
     opened,
     rgb_pixels,
     to_unit,
+    upright_size,
 )
 from .evidence import is_trimap
 from .report import DataReport, Problem, Size, problem_of
@@ -151,9 +151,7 @@ def _noted(found: list[tuple[str, str]], kind: str) -> Iterator[None]:
 def _size_and_digest(path: Path) -> tuple[Size, bytes]:
     """Return the upright size of an image, and its digest; a JPEG is decoded at reduced size."""
     with opened(path) as image:
-        size = image.size
-        if image.format != "TIFF" and is_sideways(image):  # Pillow's TIFF reader has swapped them already
-            size = size[::-1]
+        size = upright_size(image)
         image.draft(None, LARGE_ENOUGH)
         load(image)
         return size, _digest(image, size)

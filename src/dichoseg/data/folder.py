@@ -27,12 +27,15 @@ from .decoding import (
     Value,
     alpha_pixels,
     check_values,
+    choose_picture,
     eight_bits,
     image_pixels,
     open_image,
     open_reduced,
+    opened,
     read_mask_pixels,
     to_unit,
+    upright_size,
 )
 from .examining import examine, size_mismatch
 from .formats import usable_endings
@@ -178,6 +181,13 @@ class FolderDataset(Dataset[Sample]):
         levels = torch.cat([_levels(mask), (1 - weight) * 255])
         image, both = _transformed(self.transform, eight_bits(picture), levels, name)
         return Sample(image, both[:1], name, all_count(to_unit(both[1:])))
+
+    def image_size(self, index: int) -> tuple[int, int]:
+        """Return height and width of an image from its file's header, with its EXIF orientation applied."""
+        with opened(self.files[index][1]) as image:
+            choose_picture(image)
+            width, height = upright_size(image)
+        return height, width
 
     def report(self, *, other: FolderDataset | None = None, progress: bool = False) -> DataReport:
         """Read every file once, and list all problems; unreadable files do not raise.

@@ -1,9 +1,8 @@
-"""Batches of a data set at a model's input size, random only by seed, epoch and sample."""
+"""Batches of a data set at a model's input size or others, random only by seed, epoch and sample."""
 
 from __future__ import annotations
 
 import atexit
-import bisect
 import signal
 import weakref
 from collections.abc import Iterator, Sequence
@@ -15,20 +14,22 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
-from ..batch_norm import live_batch_norms
 from ..checking import whole
-from ..contracts import Augmentation, Image, Mask, Model, PixelSource, Samples, Target, length
+from ..contracts import Augmentation, Image, Mask, Model, Samples, Target
 from ..data.decoding import to_unit
 from ..masks import all_count
+from ..preprocessing import Preprocessing
 from ..runtime.device import CHANNELS_LAST
 from ..runtime.errors import explains_itself
 from ..runtime.memory import keep_memory
 from ..runtime.seeding import seeded
 from ..runtime.workers import explained_end, explained_start
 from .ranks import Ranks
+from .sizes import Group, Grouping, Size, check_sizes, least_images, split
+from .sources import pixel_source
 
 CPU = torch.device("cpu")
 ALONE = Ranks()
@@ -91,6 +92,7 @@ class Batches:
             its own in the last batch repeats the first; in `in_order` they take whole batches in turn.
         drop_last: Whether `epoch` leaves out a last batch that is smaller. Default: only if it would hold a single
             image on some rank and the model has batch norm.
+        sizes: Sizes of the batches in `epoch`, one for each, as in `fit`. Default: the model's.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Batches:
         seed: int = 0,
         ranks: Ranks = ALONE,
         drop_last: bool | None = None,
+        sizes: Sequence[int | tuple[int, int]] = (),
     ) -> None:
         self.model = model
         self.batch_size = whole("batch_size", batch_size, least=1)
@@ -112,19 +115,21 @@ class Batches:
         self.device = device = torch.device(device)
         self.seed = seed
         self.ranks = ranks
-        self.samples = length(data)
-        self.together = batch_size * ranks.world_size
-        """Number of images per batch, over all ranks."""
-        rest = self.samples % self.together
+        together = batch_size * ranks.world_size
         if drop_last is None:
-            drop_last = batch_size > 1 and rest < 2 * ranks.world_size and bool(live_batch_norms(model))
-        self.images = self.samples - (rest if drop_last else 0)
+            least = least_images(model, batch_size=batch_size, world_size=ranks.world_size)
+        else:
+            least = together if drop_last else 1
+        plain = check_sizes(sizes, model.preprocessing)
+        self._grouping = Grouping(data, plain, together=together, least=least, seed=seed)
+        self.samples = len(self._grouping.bucket_of)
+        self.images = sum(self._grouping.kept)
         """Number of images per epoch."""
-        self._order: list[list[tuple[int, int]]] = []  # epoch and index of each sample, by batch
+        self._order: list[list[tuple[int, int, Size | None]]] = []  # epoch, index and size of each sample, by batch
         self._current: object = None
         scale = getattr(augmentation, "input_scale", 1.0)
         self._loader: DataLoader[Any] = DataLoader(
-            _Prepared(data, model, scale=scale, seed=seed),
+            _Prepared(data, model, sizes=plain, scale=scale, seed=seed),
             batch_sampler=self._order,
             num_workers=workers,
             persistent_workers=workers > 0,
@@ -138,16 +143,20 @@ class Batches:
 
     def __len__(self) -> int:
         """Return the number of batches per epoch."""
-        return -(-self.images // self.together)
+        return len(self._grouping)
+
+    def counts(self, number: int) -> list[int]:
+        """Return the number of images in each batch of an epoch, over all ranks."""
+        return [len(group.indices) for group in self._grouping.epoch(number)]
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Yield the shuffled and augmented batches of an epoch, counted from 1, without the first `start`."""
-        order = np.random.default_rng([self.seed, number]).permutation(self.samples).tolist()[: self.images]
-        shares = [(list(self.ranks.share(group)), group[0]) for group in _split(order, self.together)][start:]
-        groups = [share or [first] for share, first in shares]
+        groups = self._grouping.epoch(number)[start:]
+        shares = [self.ranks.share(group.indices) for group in groups]
+        own = [Group(list(share) or group.indices[:1], group.size) for share, group in zip(shares, groups, strict=True)]
         rank_key = () if self.ranks.is_first else (self.ranks.rank, 1)  # 5 numbers, where a sample's key has 4
-        loaded = zip(self._load(groups, number), shares, strict=True)
-        for step, ((image, mask, names), (share, _)) in enumerate(loaded, start=start + 1):
+        loaded = zip(self._load(own, number), shares, strict=True)
+        for step, ((image, mask, names), share) in enumerate(loaded, start=start + 1):
             key = (self.seed, number, step, *rank_key)
             with seeded(*key, device=self.device):
                 image, mask, weight = prepare(self.model, image, mask, self.augmentation, self.device)
@@ -155,8 +164,9 @@ class Batches:
 
     def in_order(self) -> Iterator[Batch]:
         """Yield the batches in the order of the data, without augmentation."""
-        groups = _split(list(range(self.samples)), self.batch_size)[self.ranks.rank :: self.ranks.world_size]
-        for step, (image, mask, names) in enumerate(self._load(groups, 0), start=1):
+        groups = self.ranks.share(split(list(range(self.samples)), self.batch_size))
+        loaded = self._load([Group(indices, None) for indices in groups], 0)
+        for step, (image, mask, names) in enumerate(loaded, start=1):
             image, mask, weight = prepare(self.model, image, mask, None, self.device)
             yield Batch(image, mask, names, len(names), step, (self.seed, 0, step), weight)
 
@@ -166,8 +176,8 @@ class Batches:
             self._loader._iterator._shutdown_workers()  # as Lightning does; torch has no public way
             self._loader._iterator = None
 
-    def _load(self, groups: list[list[int]], epoch: int) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
-        self._order[:] = [[(epoch, index) for index in group] for group in groups]
+    def _load(self, groups: list[Group], epoch: int) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
+        self._order[:] = [[(epoch, index, group.size) for index in group.indices] for group in groups]
         self._current = groups
         try:
             for batch in self._started():
@@ -205,10 +215,6 @@ def _close_at_exit(batches: Batches) -> None:
 
     atexit.register(close)  # the last one registered is the first one called
     weakref.finalize(batches, atexit.unregister, close)
-
-
-def _split(order: list[int], size: int) -> list[list[int]]:
-    return [order[first : first + size] for first in range(0, len(order), size)]
 
 
 def prepare(
@@ -267,7 +273,7 @@ def _start_worker(worker: int) -> None:
 
 
 class _Prepared(Dataset[Any]):
-    """Samples at the model's size, by (epoch, index), each with a random state of its own.
+    """Samples at a batch's size, by (epoch, index, size), each with a random state of its own.
 
     Samples of a `PixelSource` stay uint8 as long as that loses nothing: a quarter of the memory to move.
 
@@ -275,16 +281,16 @@ class _Prepared(Dataset[Any]):
     it. A mistake in code, such as a transform's, keeps its traceback.
     """
 
-    def __init__(self, data: Samples, model: Model, *, scale: float, seed: int) -> None:
+    def __init__(self, data: Samples, model: Model, *, sizes: Sequence[Size], scale: float, seed: int) -> None:
         self.data = data
-        self.preprocessing = model.preprocessing
+        self.preprocessing = {size: model.preprocessing.with_size(size) for size in (None, *sizes)}
         self.scale = scale
         self.seed = seed
         how = model.preprocessing
         self.fast_resize = how.to_uint8 and how.interpolation == "bilinear" and not how.antialias
         """Whether `resized_levels` does the resizing that the preprocessing asks for."""
 
-    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor, str] | Exception:
+    def __getitem__(self, place: tuple[int, int, Size | None]) -> tuple[Tensor, Tensor, str] | Exception:
         try:
             return self._load(*place)
         except (OSError, TypeError, ValueError) as error:
@@ -292,9 +298,10 @@ class _Prepared(Dataset[Any]):
                 raise
             return error
 
-    def _load(self, epoch: int, index: int) -> tuple[Tensor, Tensor, str]:
+    def _load(self, epoch: int, index: int, size: Size | None) -> tuple[Tensor, Tensor, str]:
         trains = epoch > 0  # validation, epoch 0, sees the same pixels as `predict`
-        at_least = self._at_least() if trains else None
+        how = self.preprocessing[size]
+        at_least = self._at_least(how) if trains else None
         source, place = pixel_source(self.data, index)
         with seeded(self.seed, epoch, index, 1):  # 1: another stream than that of the steps
             sample = self.data[index] if source is None else source.load_pixels(place, at_least=at_least)
@@ -312,11 +319,10 @@ class _Prepared(Dataset[Any]):
         weight = getattr(sample, "weight", None)
         if weight is not None:
             mask = with_ignored(mask, weight, name)
-        return self._resized(image, fast=trains), self._resized(mask, fast=trains), name
+        return self._resized(image, how, fast=trains), self._resized(mask, how, fast=trains), name
 
-    def _resized(self, pixels: Tensor, *, fast: bool) -> Tensor:
-        """Resize to the model's size; uint8 stays uint8 if that loses nothing, everything else is in [0, 1]."""
-        how = self.preprocessing
+    def _resized(self, pixels: Tensor, how: Preprocessing, *, fast: bool) -> Tensor:
+        """Resize to the batch's size; uint8 stays uint8 if that loses nothing, everything else is in [0, 1]."""
         size = how.content_size(pixels.shape[-2], pixels.shape[-1], scale=self.scale)
         if pixels.dtype == torch.uint8 and how.resize_policy != "letterbox":
             if size == tuple(pixels.shape[-2:]):
@@ -325,9 +331,8 @@ class _Prepared(Dataset[Any]):
                 return resized_levels(pixels, size)
         return how.resize(to_unit(pixels)[None], scale=self.scale)[0]
 
-    def _at_least(self) -> int | None:
+    def _at_least(self, how: Preprocessing) -> int | None:
         """Return the length that an image's shorter side must keep when its file is decoded; None for all of it."""
-        how = self.preprocessing
         if how.height_width is None or how.resize_policy != "stretch":
             return None  # these need the image's exact shape
         if how.source == "mask":
@@ -363,25 +368,6 @@ def with_ignored(mask: Tensor, weight: Tensor, name: str) -> Tensor:
     ignored = weight == 0
     white = 255 if mask.dtype == torch.uint8 else 1
     return torch.cat([mask.masked_fill(ignored, 0), ignored.to(mask.dtype) * white])
-
-
-def pixel_source(data: Any, index: int) -> tuple[PixelSource | None, int]:
-    """Return the source of a sample's pixels and the index in it, also inside `Subset` and `ConcatDataset`.
-
-    The source is None if the data set has no `load_pixels`, or if a subclass overrides `__getitem__` or `load` without
-    it.
-    """
-    kind = type(data)
-    if isinstance(data, Subset) and kind.__getitem__ is Subset.__getitem__:
-        return pixel_source(data.dataset, data.indices[index])
-    if isinstance(data, ConcatDataset) and kind.__getitem__ is ConcatDataset.__getitem__:
-        index = range(len(data))[index]  # from the end if negative
-        part = bisect.bisect_right(data.cumulative_sizes, index)
-        return pixel_source(data.datasets[part], index - (data.cumulative_sizes[part - 1] if part else 0))
-    if not isinstance(data, PixelSource):
-        return None, index
-    owner = next(base for base in kind.__mro__ if {"__getitem__", "load", "load_pixels"} & vars(base).keys())
-    return (data, index) if "load_pixels" in vars(owner) else (None, index)
 
 
 def _collate(samples: list[Any]) -> tuple[Tensor, Tensor, list[str]] | Exception:

@@ -38,6 +38,7 @@ def fit(
     resume: bool = False,
     on_epoch: OnEpoch | Sequence[OnEpoch] = (),
     progress: bool = True,
+    sizes: Sequence[int | tuple[int, int]] = (),
 ) -> History:
     """Train a model.
 
@@ -90,6 +91,10 @@ def fit(
             Training ends when one returns True. If it has `state_dict` and `load_state_dict`, its state is resumed too.
         progress: Whether to show the progress: a line after each epoch and, within it, a bar on a terminal or in a
             notebook, else a line from time to time. The lines go to the log if it is shown at the level INFO.
+        sizes: Sizes to train at, each an int or (height, width), such as `(384, 512, (512, 768))`. Every batch has one
+            of them, by seed and epoch; each gets about as many batches. Validation and the saved model keep the
+            model's size. If sizes differ in aspect ratio by more than a tenth, each image goes to the nearest ones;
+            the data set must then be a `SizeSource`, as `FolderDataset` is. Default: the model's size.
 
     Returns:
         One row per epoch, before them that of the base, if it was scored. If a signal stopped training, its
@@ -119,6 +124,7 @@ def fit(
         resume=resume,
         on_epoch=on_epoch,
         progress=progress,
+        sizes=sizes,
     )
     with open_session(plan) as run:
         if not run.score_base():  # as epoch 0, if `base` asks for it

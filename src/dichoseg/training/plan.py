@@ -23,6 +23,7 @@ from .ranks import launched
 from .rows import Row
 from .run_folder import RunFolder
 from .selection import DEFAULT_BEST, check_best, score_key
+from .sizes import Grouping, Size, check_sizes, least_images
 
 OnEpoch: TypeAlias = Callable[[Model, Row], object]
 
@@ -48,6 +49,7 @@ class Plan:
     resume: bool = False
     on_epoch: OnEpoch | Sequence[OnEpoch] = ()
     progress: bool = True
+    sizes: Sequence[int | tuple[int, int]] = ()
 
     def __post_init__(self) -> None:
         unwrapped(self.model)
@@ -72,6 +74,7 @@ class Plan:
         self.supervision.check(self.model)
         _check_model(self.model, autocast_dtype(self.optimization.precision, self.target))
         _check_data(self.train_data, self.val_data, self.batch_size)
+        _check_sizes(self)
         if self.out is not None:
             RunFolder(self.out, resume=self.resume or not launched().is_first)  # the first rank may have written to it
 
@@ -84,6 +87,11 @@ class Plan:
     def supervision(self) -> Objective:
         """The objective, by default the model's."""
         return default_objective(self.model) if self.objective is None else self.objective
+
+    @functools.cached_property
+    def heights_widths(self) -> tuple[Size, ...]:
+        """The sizes as (height, width)."""
+        return check_sizes(self.sizes, self.model.preprocessing)
 
     @functools.cached_property
     def target(self) -> torch.device:
@@ -102,6 +110,13 @@ def check_numbers(*, epochs: int, batch_size: int, workers: int, seed: int) -> N
     whole("batch_size", batch_size, least=1)
     whole("workers", workers, least=0)
     whole("seed", seed, least=0)
+
+
+def _check_sizes(plan: Plan) -> None:
+    world_size = launched().world_size
+    least = least_images(plan.model, batch_size=plan.batch_size, world_size=world_size)
+    together = plan.batch_size * world_size
+    Grouping(plan.train_data, plan.heights_widths, together=together, least=least, seed=plan.seed)
 
 
 def _check_model(model: Model, autocast: torch.dtype | None) -> None:

@@ -6,7 +6,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import final
 
@@ -70,13 +70,15 @@ class Session:
     """
 
     meter: Meter
+    counts: list[int]
+    """Number of images in each batch of the epoch, on all ranks."""
 
     def __init__(self, plan: Plan, ranks: Ranks, device: torch.device, stop_asked: Callable[[], bool]) -> None:
         self.plan, self.ranks, self.device, self.stop_requested = plan, ranks, device, stop_asked
         model, batch_size, workers = plan.model, plan.batch_size, plan.workers
         self.training = Batches(
             plan.train_data, model, batch_size=batch_size, augmentation=plan.augmentation, device=device,
-            workers=workers, seed=plan.seed, ranks=ranks,
+            workers=workers, seed=plan.seed, ranks=ranks, sizes=plan.heights_widths,
         )  # fmt: skip
         self.validation = None
         if plan.val_data is not None:
@@ -139,10 +141,8 @@ class Session:
         done = self.cursor.step
         if done == 0 or self.cursor.learning_rate is None:
             self.cursor.learning_rate = float(self.stepper.schedule.get_last_lr()[0])
-        self.meter = Meter(
-            self.cursor.totals if self.ranks.is_first else {},
-            seen=min(done * self.training.together, self.training.images),
-        )
+        self.counts = self.training.counts(epoch)
+        self.meter = Meter(self.cursor.totals if self.ranks.is_first else {}, seen=sum(self.counts[:done]))
         yield from tracked(
             self.training.epoch(epoch, start=done),
             f"epoch {epoch}/{self.plan.epochs}",
@@ -156,7 +156,7 @@ class Session:
         """Add the gradient of a batch; at the end of an accumulation window, update the weights."""
         if self.cursor.epoch == 1 and self.ranks.is_first:
             self.first_epoch.see(batch.mask)
-        begins, images, self.window_ends = window(self.training, batch.step, self.plan.optimization.accumulate)
+        begins, images, self.window_ends = window(self.counts, batch.step, self.plan.optimization.accumulate)
         self.names = batch.names if begins else self.names + batch.names
         started = time.perf_counter()
         try:
@@ -336,11 +336,11 @@ def _start(session: Session) -> None:
         )
 
 
-def window(batches: Batches, step: int, accumulate: int) -> tuple[bool, int, bool]:
+def window(counts: Sequence[int], step: int, accumulate: int) -> tuple[bool, int, bool]:
     """Return whether a batch begins an accumulation window, the images in it on all ranks, and whether it ends it."""
     before = (step - 1) // accumulate * accumulate
-    images = min(accumulate * batches.together, batches.images - before * batches.together)
-    return step == before + 1, images, step % accumulate == 0 or step == len(batches)
+    images = sum(counts[before : before + accumulate])
+    return step == before + 1, images, step % accumulate == 0 or step == len(counts)
 
 
 def _keep_broken_batch(error: NotFinite, plan: Plan, epoch: int, batch: Batch, names: list[str]) -> FloatingPointError:
@@ -363,11 +363,12 @@ def explained_memory(plan: Plan, device: torch.device) -> Iterator[None]:
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        model, size = plan.model, plan.model.preprocessing.size
-        name = (model.recipe or {}).get("name", type(model).__name__)
+        size = max(plan.heights_widths, key=math.prod, default=plan.model.preprocessing.size)
+        name = (plan.model.recipe or {}).get("name", type(plan.model).__name__)
         pixels = "the images' own size" if size is None else f"{size} pixels"
         raise MemoryError(
             f"out of memory: {name} at {pixels}, batch_size={plan.batch_size}, on {device}. What helps: a smaller "
             "batch_size with accumulate= raised as much (the same steps); checkpoint_activations(model), which "
-            "computes more and keeps less; a smaller size= of the model"
+            "computes more and keeps less; a smaller "
+            + ("maximum of sizes=" if plan.heights_widths else "size= of the model")
         ) from error

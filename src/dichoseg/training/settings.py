@@ -50,6 +50,7 @@ def settings_of(plan: Plan, stepper: Stepper) -> dict[str, Any]:
         "ema": options.ema,
         "epochs": plan.epochs,
         "batch_size": plan.batch_size,
+        "sizes": [list(size) for size in plan.heights_widths] or None,
         "the number of processes": stepper.ranks.world_size,
         "seed": plan.seed,
         "best": score_key(plan.best)[0],
