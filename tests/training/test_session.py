@@ -30,28 +30,6 @@ def test_value_windows_of_batches_of_several_sizes():
     assert [window(counts, step, 3)[1] for step in range(1, 6)] == [10, 10, 10, 6, 6]
 
 
-def test_value_images_that_are_left_out_are_told(small_isnet, caplog):
-    caplog.set_level("INFO")
-    rows = fit(small_isnet, DATA, epochs=2, batch_size=2)
-    assert "1 images are left out of each epoch" in caplog.text
-    assert all(row["loss"] > 0 for row in rows)
-
-
-def test_value_warns_of_batches_of_one(small_isnet, caplog):
-    small_isnet.preprocessing = Preprocessing(size=96)
-    fit(small_isnet, [DATA[0]], epochs=1, batch_size=1)
-    assert "every batch holds one image" in caplog.text
-
-
-def test_value_no_warning_of_batches_of_one_without_batch_norm(small_isnet, caplog):
-    for parent in list(small_isnet.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, torch.nn.BatchNorm2d):
-                setattr(parent, name, torch.nn.GroupNorm(1, child.num_features))
-    fit(small_isnet, [DATA[0]], epochs=1, batch_size=1)
-    assert not [record for record in caplog.records if record.levelname == "WARNING"]
-
-
 def test_value_the_run_s_workers_live_as_long_as_the_run(small_isnet):
     seen = []
 
@@ -62,12 +40,6 @@ def test_value_the_run_s_workers_live_as_long_as_the_run(small_isnet):
     assert seen[0] == seen[1] == seen[2]
     assert len(seen[0]) == 2, "one for each data set"
     assert not seen[0] & {process.pid for process in torch.multiprocessing.active_children()}
-
-
-def test_value_learning_rates_of_a_window(small_isnet):
-    small_isnet.preprocessing = Preprocessing(size=96)
-    rows = fit(small_isnet, DATA, epochs=2, batch_size=1, optimization=Optimization(accumulate=2))
-    assert rows[1]["learning_rate"] == pytest.approx(0.5e-3)  # three of six steps are done
 
 
 def test_value_no_worker_outlives_a_run_that_fails(small_isnet):
@@ -92,3 +64,9 @@ def test_error_a_folder_that_another_process_uses(small_isnet, tmp_path):
     fit(small_isnet, SyntheticDataset(2, size=64), batch_size=2, epochs=1, out=tmp_path)
     assert (tmp_path / "state.pt").exists()
     assert not (tmp_path / ".lock").exists()
+
+
+def test_value_learning_rates_of_a_window(small_isnet):
+    small_isnet.preprocessing = Preprocessing(size=96)
+    rows = fit(small_isnet, DATA, epochs=2, batch_size=1, optimization=Optimization(accumulate=2))
+    assert rows[1]["learning_rate"] == pytest.approx(0.5e-3)  # three of six steps are done

@@ -13,22 +13,21 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..batch_norm import live_batch_norms
 from ..contracts import Objective
-from ..runtime.memory import is_out_of_memory
 from ..runtime.progress import announce, tracked
 from ..runtime.signals import stoppable
 from .base import SHARES, STATISTICS_BATCHES, interpolate, recompute_statistics, state_on_cpu
 from .batches import Batch, Batches
 from .callbacks import Callbacks
-from .checkpoint import Cursor, Stateful, load_state, parts_of, save_state
+from .checkpoint import Cursor, Stateful, parts_of, save_state
+from .failures import explained_memory, of_batch
 from .first_epoch import FirstEpoch
 from .plan import Plan
 from .ranks import Ranks, joined, launched
 from .rows import History, Meter, Row, grouped
 from .run_folder import STATE
 from .selection import DEFAULT_BEST, best_epoch, find_key, score_key, score_of
-from .settings import settings_of
+from .starting import start
 from .step import NotFinite, Stepper, placed
 from .validation import validate
 
@@ -51,7 +50,7 @@ def open_session(plan: Plan) -> Iterator[Session]:
     ):
         session = Session(plan, ranks, device, stop_asked)
         try:
-            _start(session)
+            start(session)
             yield session
         finally:
             for batches in filter(None, (session.training, session.validation)):
@@ -167,7 +166,7 @@ class Session:
                 self.cursor.step = batch.step
         except NotFinite as error:
             names = self.names if error.what == "gradient" else batch.names
-            raise _keep_broken_batch(error, self.plan, self.cursor.epoch, batch, names) from None
+            raise of_batch(error, self.plan, self.cursor.epoch, batch, names) from None
         self.meter.add(values, batch.own, time.perf_counter() - started)
 
     def stop_asked(self) -> bool:
@@ -300,75 +299,8 @@ class Session:
             save_state(self.plan.folder.path / STATE, self.parts)
 
 
-def _start(session: Session) -> None:
-    """Write the plan, or resume the run; log unusual batches."""
-    plan, folder, is_first = session.plan, session.plan.folder, session.ranks.is_first
-    if folder is not None:
-        settings = settings_of(plan, session.stepper)
-        if plan.resume and folder.can_resume():
-            folder.check_settings(settings)
-            load_state(folder.path / STATE, session.parts)
-            session.callbacks.resume(session.cursor.history)
-            if session.cursor.best_score > -math.inf:
-                session.best_state = folder.weights("best")
-            if plan.base == "average":
-                session.base_state = folder.weights("base")
-            if is_first:
-                folder.remove_leftovers()
-        elif is_first:
-            folder.remove_leftovers()
-            folder.update_plan(settings=settings)
-    reached = session.ranks.gather((session.cursor.epoch, session.cursor.step))
-    if len(set(reached)) > 1:
-        raise RuntimeError(
-            f"the processes resume from different states {reached}; do they share the folder {plan.out}?"
-        )
-    left_out = session.training.samples - session.training.images
-    if is_first and left_out:
-        logger.info(
-            "%d images are left out of each epoch, others each time, because batch norm needs 2 or more", left_out
-        )
-    if is_first and plan.batch_size == 1 and live_batch_norms(plan.model):
-        logger.warning(
-            "every batch holds one image, and the model's batch norm takes its statistics from the batch: expect "
-            "scores in evaluation that are worse than the loss suggests; use batch_size=4 or more (accumulate= does "
-            "not help here)"
-        )
-
-
 def window(counts: Sequence[int], step: int, accumulate: int) -> tuple[bool, int, bool]:
     """Return whether a batch begins an accumulation window, the images in it on all ranks, and whether it ends it."""
     before = (step - 1) // accumulate * accumulate
     images = sum(counts[before : before + accumulate])
     return step == before + 1, images, step % accumulate == 0 or step == len(counts)
-
-
-def _keep_broken_batch(error: NotFinite, plan: Plan, epoch: int, batch: Batch, names: list[str]) -> FloatingPointError:
-    """Write the batch of a value that is not finite; return an error that names step, images and file."""
-    kept = ""
-    if plan.folder is not None:
-        path = plan.folder.write_broken_batch(batch.image, batch.mask, batch.names, epoch, batch.step)
-        kept = f" (the model's input of the last batch is in {path})"
-    return FloatingPointError(
-        f"{error} in epoch {epoch}, step {batch.step}, images {', '.join(names)}{kept}; lower the learning rate, or "
-        "use precision='float32'"
-    )
-
-
-@contextmanager
-def explained_memory(plan: Plan, device: torch.device) -> Iterator[None]:
-    """Replace torch's out-of-memory errors by a MemoryError that says what helps."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        size = max(plan.heights_widths, key=math.prod, default=plan.model.preprocessing.size)
-        name = (plan.model.recipe or {}).get("name", type(plan.model).__name__)
-        pixels = "the images' own size" if size is None else f"{size} pixels"
-        raise MemoryError(
-            f"out of memory: {name} at {pixels}, batch_size={plan.batch_size}, on {device}. What helps: a smaller "
-            "batch_size with accumulate= raised as much (the same steps); checkpoint_activations(model), which "
-            "computes more and keeps less; a smaller "
-            + ("maximum of sizes=" if plan.heights_widths else "size= of the model")
-        ) from error
