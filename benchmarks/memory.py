@@ -1,32 +1,34 @@
-"""Forecast of the memory that training takes, for networks, sizes and ways to save, without computing anything.
+"""Forecast of the memory that training takes, and the measured peak, for networks, sizes and ways to save.
 
-    python benchmarks/memory.py [--networks birefnet birefnet_lite] [--sizes 512 1024] [--measure]
+    python benchmarks/memory.py [--networks birefnet birefnet_lite] [--sizes 512 1024]
+    python benchmarks/memory.py --measure [--sizes 256]
 
-One image per batch, all losses of the network's own objective. `weights` are parameters, gradients and the two averages
-of AdamW in float32; `kept` are the distinct storages that wait for the backward pass, counted on fake tensors by hooks
-on saved tensors; `total` is their sum. What one operation needs for itself comes on top. Ways: `plain` is float32,
-`bfloat16` is autocast, `+ recompute` is `checkpoint_activations`, `+ frozen encoder` has an encoder without gradients.
-With `--measure`, the smallest size is also computed on the CPU in float32, to compare what was kept.
+Every network has its own published objective, one image per batch, frozen batch norm and AdamW; a name with a plus is
+an encoder and a decoder. Ways: `float32`, `bfloat16`, `recompute` is bfloat16 with `checkpoint_activations`, and
+`frozen` has an encoder without gradients as well. The forecast is `forecast_memory`'s total, in GB of 1e9 bytes.
+
+With `--measure`, each row is a process of its own, with `keep_memory` as `dichoseg train` has it: it makes the network,
+forecasts, and runs two epochs of `fit` on one random image, so that the second epoch has the optimizer's state and the
+copy of the best weights. The process's peak resident memory is compared with the forecast.
 """
 
 import argparse
-import contextlib
-import resource
+import json
+import logging
+import subprocess
+import sys
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
-from training import kept_by_hooks
 
 import dichoseg
-from dichoseg.contracts import Model, Objective, Target
-from dichoseg.losses import BCELoss
-from dichoseg.objectives import DeepSupervision
+from dichoseg.contracts import Model, Objective
 from dichoseg.objectives.birefnet import birefnet
 from dichoseg.objectives.inspyrenet import inspyrenet
 from dichoseg.objectives.multi_view import MultiViewSupervision
-from dichoseg.training import checkpoint_activations
+from dichoseg.planning import forecast_memory
+from dichoseg.runtime.memory import keep_memory, most_memory_used
+from dichoseg.training import checkpoint_activations, freeze, freeze_batch_norm
 
 OBJECTIVES = {
     "birefnet": birefnet,
@@ -34,66 +36,75 @@ OBJECTIVES = {
     "inspyrenet": inspyrenet,
     "mvanet": MultiViewSupervision,
 }
-WAYS = {
-    "plain": (),
-    "bfloat16": ("bfloat16",),
-    "+ recompute": ("bfloat16", "recompute"),
-    "+ frozen encoder": ("bfloat16", "recompute", "frozen"),
-}
+NETWORKS = ["isnet", "u2net", "u2netp", "egnet_resnet50", *OBJECTIVES, "timm:convnext_tiny+fpn", "timm:resnet18+rsu"]
+WAYS = ["float32", "bfloat16", "recompute", "frozen"]
 
 
-def prepare(name: str, size: int, options: tuple[str, ...]) -> Model:
-    """Make a network for training at a size."""
-    arguments: dict[str, Any] = {"base_size": size} if name == "inspyrenet" else {"size": size}
-    model = dichoseg.create_model(name, **arguments).train()
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()  # frozen, as a batch of one needs
-    if "frozen" in options:
-        model.encoder.requires_grad_(False)
-    if "recompute" in options:
+def make(name: str, size: int) -> Model:
+    """Make a network by its name, or from ENCODER+DECODER."""
+    if "+" in name:
+        encoder, decoder = name.split("+")
+        return dichoseg.create_model("isnet", encoder=encoder, decoder=decoder, size=size)
+    return dichoseg.create_model(name, **{"base_size" if name == "inspyrenet" else "size": size})
+
+
+def options(name: str, way: str) -> dict[str, Any]:
+    """Return the arguments that `forecast_memory` and `fit` share."""
+    objective: Objective | None = OBJECTIVES[name]() if name in OBJECTIVES else None
+    precision: Any = "float32" if way == "float32" else "bfloat16"
+    return {"objective": objective, "optimization": dichoseg.Optimization(precision=precision), "device": "cpu"}
+
+
+def forecast(model: Model, name: str, way: str) -> float:
+    """Return the total in GB."""
+    saving = {"recompute": way in ("recompute", "frozen"), "freeze_encoder": way == "frozen"}
+    return forecast_memory(model, freeze_batch_norm=True, **saving, **options(name, way)).total
+
+
+def measure(name: str, size: int, way: str) -> dict[str, float]:
+    """Return the forecast and the peak of this process, which trains."""
+    logging.disable(logging.WARNING)  # of batches of one image
+    keep_memory()
+    model = make(name, size)
+    expected = forecast(model, name, way)
+    if any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules()):
+        freeze_batch_norm(model)
+    if way == "frozen":
+        freeze(model.encoder)
+    if way in ("recompute", "frozen"):
         checkpoint_activations(model)
-    return model
-
-
-def kept(model: Model, objective: Objective, size: int, options: tuple[str, ...]) -> float:
-    """Return the bytes of distinct storages, but the network's own, that one step keeps for its backward pass."""
-    image, mask = torch.rand(1, 3, size, size), torch.rand(1, 1, size, size).round()
-    half = torch.autocast("cpu", torch.bfloat16) if "bfloat16" in options else contextlib.nullcontext()
-
-    def loss() -> Tensor:
-        with half:
-            prediction = model(image)
-        return sum(objective.terms(prediction, Target(mask, image=image)).values(), start=image.new_zeros(()))
-
-    return kept_by_hooks(loss, [*model.parameters(), *model.buffers()])
+    for parameter in model.parameters():
+        parameter.data *= 0.5  # untrained ones may overflow
+    image = (torch.rand(3, size, size), torch.rand(1, size, size).round())
+    dichoseg.fit(model, [image], epochs=2, batch_size=1, progress=False, **options(name, way))
+    return {"forecast": expected, "peak": most_memory_used("cpu")}
 
 
 def main() -> None:
-    """Print a table for each size."""
+    """Print a row for each network, size and way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="+", default=["isnet", *OBJECTIVES])
+    parser.add_argument("--networks", nargs="+", default=NETWORKS)
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--measure", action="store_true")
-    options = parser.parse_args()
-    torch.__future__.set_overwrite_module_params_on_conversion(True)  # fake parameters in place of real ones
-    for name in options.networks:
-        objective = OBJECTIVES.get(name, lambda: DeepSupervision(BCELoss()))()
-        for size in options.sizes:
-            for way, choices in WAYS.items():
-                model = prepare(name, size, choices)
-                with FakeTensorMode() as mode:
-                    model._apply(mode.from_tensor)
-                    activations = kept(model, objective, size, choices)
-                learned = sum(value.numel() for value in model.parameters() if value.requires_grad)
-                weights = 4 * sum(value.numel() for value in model.parameters()) + 12 * learned
-                row = f"{weights / 1e9:8.2f}{activations / 1e9:8.2f}{(weights + activations) / 1e9:8.2f}"
-                print(f"{name:16}{size:6}  {way:20}{row} GB", flush=True)
-        if options.measure:
-            size = min(options.sizes)
-            real = kept(prepare(name, size, ()), objective, size, ())
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            print(f"{name:16}{size:6}  {'measured, plain':20}{real / 1e9:16.2f} GB kept, {peak:.2f} GB of the process")
+    parser.add_argument("--row", nargs=3, metavar=("NETWORK", "SIZE", "WAY"), help="measure in this process")
+    chosen = parser.parse_args()
+    if chosen.row:
+        name, size, way = chosen.row
+        print(json.dumps(measure(name, int(size), way)))
+        return
+    rows = [(name, size, way) for way in chosen.ways for name in chosen.networks for size in chosen.sizes]
+    for name, size, way in rows:
+        if chosen.measure:
+            command = [sys.executable, __file__, "--row", name, str(size), way]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            found = json.loads(done.stdout.splitlines()[-1])
+            text = f"{found['forecast']:8.2f}{found['peak']:8.2f}{found['forecast'] / found['peak']:8.2f}"
+        else:
+            with torch.device("meta"):
+                model = make(name, size)
+            text = f"{forecast(model, name, way):8.2f}"
+        print(f"{name:24}{size:6}  {way:12}{text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -51,3 +51,46 @@ def test_value_other_systems_are_left_alone(monkeypatch):
 
     monkeypatch.setattr(sys, "platform", "darwin")
     assert keep_memory() is False
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
+def test_value_memory_in_use_follows_a_tensor():
+    import torch
+
+    from dichoseg.runtime.memory import memory_in_use, most_memory_used
+
+    before = memory_in_use()
+    tensor = torch.ones(50_000_000)
+    during = memory_in_use()
+    assert during - before == pytest.approx(0.2, abs=0.03)
+    assert during <= most_memory_used("cpu") + 0.01
+    del tensor
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "wanted"),
+    [
+        ("0::/jobs/a\n", {"jobs/a/memory.max": "max\n", "jobs/memory.max": "3000\n", "memory.max": "9000\n"}, 3e-6),
+        (
+            "5:cpu,memory:/a\n3:cpuset:/\n",
+            {"memory/memory.limit_in_bytes": "2000\n", "cpuset/memory.limit_in_bytes": "1\n", "memory.max": "1\n"},
+            2e-6,
+        ),
+    ],
+)
+def test_value_memory_limit_of_a_container(tmp_path, groups, files, wanted):
+    from dichoseg.runtime.memory import memory_limit
+
+    files = {f"sys/fs/cgroup/{name}": text for name, text in files.items()} | {"proc/self/cgroup": groups}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert memory_limit(tmp_path) == pytest.approx(wanted)
+
+
+def test_value_memory_limit_without_control_groups(tmp_path):
+    import os
+
+    from dichoseg.runtime.memory import memory_limit
+
+    assert memory_limit(tmp_path) == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9

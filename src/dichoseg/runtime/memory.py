@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import math
+import os
 import sys
+from pathlib import Path, PurePosixPath
 
 import torch
 
@@ -53,3 +56,47 @@ def most_memory_used(device_type: str) -> float:
         return float("nan")
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def memory_in_use() -> float:
+    """Return the memory that the process holds now, in GB; its peak where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:  # not Linux
+        return most_memory_used("cpu")
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
+
+
+def memory_limit(root: Path = Path("/")) -> float:
+    """Return the memory in GB that the process may use: the machine's, or its control group's limit if that is lower.
+
+    Args:
+        root: Folder that holds `proc` and `sys`.
+    """
+    try:
+        limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    except (AttributeError, ValueError):  # Windows
+        limits = []
+    for file in _limit_files(root):
+        try:
+            limits.append(int(file.read_text()))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return min(limits) / 1e9 if limits else math.nan
+
+
+def _limit_files(root: Path) -> list[Path]:
+    """Return the files that may hold the limits of the process's control groups and of those around them."""
+    try:
+        groups = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    files = []
+    for _, controllers, path in (line.split(":", 2) for line in groups):
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        folder = root / "sys/fs/cgroup" / ("memory" if controllers else "")
+        name = "memory.limit_in_bytes" if controllers else "memory.max"
+        inside = PurePosixPath(path.strip("/"))
+        files += [folder / group / name for group in (inside, *inside.parents)]
+    return files

@@ -1,0 +1,343 @@
+"""Forecast of the memory that training takes, without computing anything."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from ..batch_norm import freeze_batch_norm as freeze_batch_norms
+from ..batch_norm import live_batch_norms
+from ..checking import number, whole
+from ..contracts import Model, Objective, Target
+from ..objectives.default import default_objective
+from ..runtime.device import CHANNELS_LAST, autocast_dtype, choose_device
+from ..runtime.inputs import explained_input
+from ..runtime.memory import memory_in_use
+from ..runtime.seeding import seeded
+from ..training.optimization import Optimization
+from ..training.parameters import encoder_of, freeze
+from ..training.recomputation import checkpoint_activations
+
+RUNTIME = 0.05
+"""GB that threads and kernels of the CPU take in their first step."""
+FRAGMENTATION = 0.5
+"""Fraction of gradients and activations that the C library's heap takes on top of them, once `keep_memory` is set.
+
+Measured for IS-Net and U²-Net (small) at 384 pixels: 0.2 to 0.7. Without `keep_memory` it is about 0.1.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryForecast:
+    """Forecast of the peak memory of training, in GB of 1e9 bytes, by what takes it."""
+
+    parameters: float
+    """Weights and buffers."""
+    gradients: float
+    """Gradients of the weights that learn."""
+    optimizer: float
+    """State of the optimizer: two averages for AdamW."""
+    average: float
+    """Moving average of the weights."""
+    best: float
+    """Copy of the best weights so far, which `fit` keeps in the CPU's memory; 0 for other devices."""
+    activations: float
+    """Further tensors alive at the peak of forward and backward pass. Some are freed before the last gradients exist,
+    so that it is less than all that waits for the backward pass."""
+    workspace: float
+    """Allowance for what kernels and the heap take on top."""
+    base: float
+    """Memory of this process without the model, on a CPU: libraries, data and all else that it holds now."""
+
+    @property
+    def total(self) -> float:
+        """Sum of all parts."""
+        return sum(getattr(self, field.name) for field in fields(self))
+
+    def text(self) -> str:
+        """Return the forecast as a line."""
+        parts = ", ".join(f"{field.name} {getattr(self, field.name):.2f}" for field in fields(self))
+        return f"{self.total:.2f} GB: {parts}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    recompute: bool
+    freeze_encoder: bool
+    size: int | tuple[int, int] | None
+    """Size of the input; None is the model's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittingOption(_Way):
+    """A way to train within some memory: arguments of a run, and its forecast."""
+
+    batch_size: int
+    accumulate: int
+    """Number of batches per step of the optimizer."""
+    forecast: MemoryForecast
+
+
+@final
+class LiveBytes(TorchDispatchMode):
+    """Mode that counts the bytes of the tensors that operators make, for as long as their storages live.
+
+    Args:
+        known: Tensors from before, which are not counted.
+    """
+
+    def __init__(self, known: Iterable[Tensor] = ()) -> None:
+        super().__init__()
+        self._sizes = {tensor.untyped_storage()._cdata: 0 for tensor in known}
+        self._known = list(known)  # or their addresses might be used again
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
+        """Run an operator, and count what it made."""
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, Tensor) and tensor.untyped_storage()._cdata not in self._sizes:
+                storage = tensor.untyped_storage()
+                self._sizes[storage._cdata] = storage.nbytes()
+                self.now += storage.nbytes()
+                weakref.finalize(storage, self._forget, storage._cdata)
+        self.peak = max(self.peak, self.now + _hidden_bytes(func, args))
+        return made
+
+    def _forget(self, key: int) -> None:
+        self.now -= self._sizes.pop(key)
+
+
+def forecast_memory(
+    model: Model,
+    *,
+    size: int | tuple[int, int] | None = None,
+    batch_size: int = 1,
+    objective: Objective | None = None,
+    optimization: Optimization = Optimization(),
+    recompute: bool = False,
+    freeze_encoder: bool = False,
+    freeze_batch_norm: bool = False,
+    device: str | torch.device | None = None,
+) -> MemoryForecast:
+    """Forecast the peak memory of `fit`, without computing and without memory for tensors.
+
+    A copy of the model runs forward and backward on fake tensors, which have a shape but no values, and the bytes that
+    live are counted. It is for the process that calls it: `base` is what this process holds. On a GPU, torch's own
+    context (about half a GB) comes on top; forecasts were compared with measurements on CPUs only.
+
+    Args:
+        model: Model to train, frozen or with recomputation if it is trained so; it is not changed. One made inside
+            `torch.device("meta")` needs no memory.
+        size: Size of the input. Default: the model's own.
+        batch_size: Number of images per batch.
+        objective: Objective to minimize. Default: that of `fit`.
+        optimization: Optimizer, accumulation, averaging and precision.
+        recompute: Whether to train with `checkpoint_activations`.
+        freeze_encoder: Whether to train with `freeze(model.encoder)`.
+        freeze_batch_norm: Whether to train with `freeze_batch_norm`.
+        device: Device to train on. Default: that of `fit`.
+    """
+    whole("batch_size", batch_size, least=1)
+    home = next(model.parameters()).device
+    target = choose_device(device, torch.device("cpu") if home.type == "meta" else home)
+    objective = default_objective(model) if objective is None else objective
+    objective.check(model)
+    base = _base(model) if target.type == "cpu" else 0.0
+    with torch.inference_mode(False), torch.enable_grad(), seeded(0), FakeTensorMode(allow_non_fake_inputs=True):
+        fake_model, fake_objective = _fake_copies(model, objective)
+        if freeze_batch_norm and live_batch_norms(fake_model):
+            freeze_batch_norms(fake_model)
+        if freeze_encoder:
+            freeze(encoder_of(fake_model))
+        if recompute:
+            checkpoint_activations(fake_model)
+        shape = batch_size, model.preprocessing.channels, *_height_width(model, size)
+        gradients, peak = _trace(fake_model, fake_objective, shape, optimization, target)
+    own, learned = _gigabytes(_tensors(fake_model)), _gigabytes(_trainable(fake_model))
+    return MemoryForecast(
+        parameters=own + _gigabytes(_tensors(fake_objective)),
+        gradients=gradients,
+        optimizer=learned * _states_per_parameter(optimization),
+        average=0.0 if optimization.ema is None else own,
+        best=own if target.type == "cpu" else 0.0,
+        activations=peak - gradients,
+        workspace=(RUNTIME if target.type == "cpu" else 0.0) + FRAGMENTATION * peak,
+        base=base,
+    )
+
+
+def fitting_options(
+    model: Model,
+    memory_gb: float,
+    *,
+    batch_size: int = 8,
+    size: int | tuple[int, int] | None = None,
+    smaller_sizes: Sequence[int | tuple[int, int]] = (),
+    objective: Objective | None = None,
+    optimization: Optimization = Optimization(),
+    freeze_batch_norm: bool = False,
+    device: str | torch.device | None = None,
+) -> list[FittingOption]:
+    """Return ways to train within some memory, the least harmful first: as asked, if that fits.
+
+    Ways are to recompute activations, a smaller size, and to freeze the encoder, in this order; each with the largest
+    batch that fits, halved and accumulated, so that steps have as many images. The list ends with the first way in
+    which the whole batch fits. A batch of one image is not tried if batch norm is live and more images are asked for.
+
+    Args:
+        model: Model to train; it is not changed.
+        memory_gb: Memory in GB of 1e9 bytes, such as `describe_machine().training_memory_gb`.
+        batch_size: Number of images per batch that is asked for.
+        size: Size of the input. Default: the model's own.
+        smaller_sizes: Sizes to try if `size` does not fit, the largest first. Default: none.
+        objective: Objective to minimize. Default: that of `fit`.
+        optimization: Optimizer, accumulation, averaging and precision.
+        freeze_batch_norm: Whether to train with `freeze_batch_norm`.
+        device: Device to train on. Default: that of `fit`.
+
+    Raises:
+        ValueError: Nothing fits; the message holds the smallest forecast.
+    """
+    number("memory_gb", memory_gb)
+    accumulate = optimization.accumulate
+    live = bool(live_batch_norms(model)) and not freeze_batch_norm
+
+    def option(batch: int, way: _Way) -> FittingOption:
+        steps = accumulate * batch_size // batch
+        forecast = forecast_memory(
+            model,
+            batch_size=batch,
+            objective=objective,
+            optimization=dataclasses.replace(optimization, accumulate=steps),
+            freeze_batch_norm=freeze_batch_norm,
+            device=device,
+            **dataclasses.asdict(way),
+        )
+        return FittingOption(batch_size=batch, accumulate=steps, forecast=forecast, **dataclasses.asdict(way))
+
+    options: list[FittingOption] = []
+    smallest = math.inf
+    *larger, least = _halvings(batch_size, least=2 if live else 1)
+    for way in _ways(model, (size, *smaller_sizes)):
+        found = option(least, way)
+        smallest = min(smallest, found.forecast.total)
+        if found.forecast.total <= memory_gb:
+            trials = (option(batch, way) for batch in larger)
+            options.append(next((trial for trial in trials if trial.forecast.total <= memory_gb), found))
+            if options[-1].batch_size == batch_size:
+                break
+    if not options:
+        raise ValueError(f"nothing fits {memory_gb:g} GB: the smallest forecast is {smallest:.2f} GB")
+    return options
+
+
+def _ways(model: Model, sizes: Sequence[int | tuple[int, int] | None]) -> Iterator[_Way]:
+    """Yield all ways to train, the least harmful first."""
+    for frozen in (False, True) if hasattr(model, "encoder") else (False,):
+        for size in sizes:
+            for recompute in (False, True):
+                yield _Way(recompute=recompute, freeze_encoder=frozen, size=size)
+
+
+def _halvings(batch_size: int, *, least: int) -> list[int]:
+    """Return a batch size and its halves, down to the least, largest first."""
+    batches = [batch_size]
+    while batches[-1] % 2 == 0 and batches[-1] // 2 >= least:
+        batches.append(batches[-1] // 2)
+    return batches
+
+
+def _trace(
+    model: Model, objective: Objective, shape: tuple[int, ...], optimization: Optimization, device: torch.device
+) -> tuple[float, float]:
+    """Return the GB of gradients, and the peak of gradients and activations, of one step on fake tensors."""
+    dtype = autocast_dtype(optimization.precision, device)
+    layout = torch.channels_last if device.type in CHANNELS_LAST else torch.contiguous_format
+    with LiveBytes([*_tensors(model), *_tensors(objective)]) as live:
+        image = torch.empty(shape, memory_format=layout)
+        target = Target(torch.empty(shape[0], 1, *shape[2:]), image)
+        if optimization.accumulate > 1:  # the gradients of earlier batches
+            for parameter in _trainable(model):
+                parameter.grad = torch.zeros_like(parameter)
+        with explained_input(image):
+            _loss(model, objective, target, dtype).backward()
+    gradients = [parameter.grad for parameter in _trainable(model) if parameter.grad is not None]
+    return _gigabytes(gradients), live.peak / 1e9
+
+
+def _loss(model: Model, objective: Objective, target: Target, dtype: torch.dtype | None) -> Tensor:
+    """Return the loss as `fit` computes it; the prediction is freed here."""
+    with torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):
+        prediction = model(target.image)
+    return torch.stack(list(objective.terms(prediction, target).values())).sum()
+
+
+def _hidden_bytes(func: Any, args: Sequence[Any]) -> int:
+    """Return the bytes that torchvision's deformable convolution needs inside: its samples, tap by tap."""
+    if not str(func).startswith(("torchvision.deform_conv2d", "torchvision._deform_conv2d_backward")):
+        return 0
+    features, _, offset = args[1:4] if "backward" in str(func) else args[:3]
+    return int(features.shape[1] * offset.numel() // 2 * features.element_size())
+
+
+def _fake_copies(model: Model, objective: Objective) -> tuple[Model, Objective]:
+    """Copy model and objective, in train mode and channels-last layout, with fake tensors for all of theirs."""
+
+    def fake(tensor: Tensor) -> Tensor:
+        layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+        return torch.empty(tensor.shape, dtype=tensor.dtype, memory_format=layout)
+
+    memo: dict[int, Any] = {}
+    for module in (model, objective):
+        memo |= {id(value): nn.Parameter(fake(value), value.requires_grad) for value in module.parameters()}
+        memo |= {id(value): fake(value) for value in module.buffers()}
+    return copy.deepcopy(model, memo).train(), copy.deepcopy(objective, memo).train()
+
+
+def _states_per_parameter(optimization: Optimization) -> float:
+    """Return how many values an optimizer keeps for each one that it trains, by a step on 16 values."""
+    parameter = nn.Parameter(torch.zeros(4, 4))
+    parameter.grad = torch.zeros(4, 4)
+    optimizer = optimization.optimizer([parameter], lr=optimization.learning_rate)
+    optimizer.param_groups[:] = [optimizer.param_groups[0] | {"params": [parameter]}]  # it may have chosen its own
+    optimizer.step()
+    states = [value for value in optimizer.state[parameter].values() if isinstance(value, Tensor)]
+    return sum(value.numel() == parameter.numel() for value in states)
+
+
+def _base(model: Model) -> float:
+    """Return the memory of this process in GB, without the model's."""
+    held = [value for value in _tensors(model) if value.device.type == "cpu"]
+    return max(0.0, memory_in_use() - _gigabytes(held))
+
+
+def _height_width(model: Model, size: int | tuple[int, int] | None) -> tuple[int, int]:
+    found = model.preprocessing.with_size(size).height_width
+    if found is None:
+        raise ValueError("size must be given, since the model has no size of its own; got None")
+    return found
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+def _trainable(module: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def _gigabytes(tensors: Iterable[Tensor]) -> float:
+    storages = {tensor.untyped_storage()._cdata: tensor.untyped_storage().nbytes() for tensor in tensors}
+    return sum(storages.values()) / 1e9
