@@ -5,7 +5,8 @@
 
 Every network has its own published objective, one image per batch, frozen batch norm and AdamW; a name with a plus is
 an encoder and a decoder. Ways: `float32`, `bfloat16`, `recompute` is bfloat16 with `checkpoint_activations`, and
-`frozen` has an encoder without gradients as well. The forecast is `forecast_memory`'s total, in GB of 1e9 bytes.
+`frozen` has an encoder without gradients as well. The forecast is `forecast_memory`'s total for a CPU, in GB of 1e9
+bytes, with the same base for all rows.
 
 With `--measure`, each row is a process of its own, with `keep_memory` as `dichoseg train` has it: it makes the network,
 forecasts, and runs two epochs of `fit` on one random image, so that the second epoch has the optimizer's state and the
@@ -13,6 +14,7 @@ copy of the best weights. The process's peak resident memory is compared with th
 """
 
 import argparse
+import dataclasses
 import json
 import logging
 import subprocess
@@ -26,7 +28,7 @@ from dichoseg.contracts import Model, Objective
 from dichoseg.objectives.birefnet import birefnet
 from dichoseg.objectives.inspyrenet import inspyrenet
 from dichoseg.objectives.multi_view import MultiViewSupervision
-from dichoseg.planning import forecast_memory
+from dichoseg.planning import MemoryForecast, forecast_memory
 from dichoseg.runtime.memory import keep_memory, most_memory_used
 from dichoseg.training import checkpoint_activations, freeze, freeze_batch_norm
 
@@ -37,6 +39,8 @@ OBJECTIVES = {
     "mvanet": MultiViewSupervision,
 }
 NETWORKS = ["isnet", "u2net", "u2netp", "egnet_resnet50", *OBJECTIVES, "timm:convnext_tiny+fpn", "timm:resnet18+rsu"]
+BASE = 0.9
+"""GB of a process that has imported torch, built with CUDA, and the library."""
 WAYS = ["float32", "bfloat16", "recompute", "frozen"]
 
 
@@ -55,10 +59,10 @@ def options(name: str, way: str) -> dict[str, Any]:
     return {"objective": objective, "optimization": dichoseg.Optimization(precision=precision), "device": "cpu"}
 
 
-def forecast(model: Model, name: str, way: str) -> float:
-    """Return the total in GB."""
+def forecast(model: Model, name: str, way: str) -> MemoryForecast:
+    """Return the forecast."""
     saving = {"recompute": way in ("recompute", "frozen"), "freeze_encoder": way == "frozen"}
-    return forecast_memory(model, freeze_batch_norm=True, **saving, **options(name, way)).total
+    return forecast_memory(model, freeze_batch_norm=True, **saving, **options(name, way))
 
 
 def measure(name: str, size: int, way: str) -> dict[str, float]:
@@ -66,7 +70,7 @@ def measure(name: str, size: int, way: str) -> dict[str, float]:
     logging.disable(logging.WARNING)  # of batches of one image
     keep_memory()
     model = make(name, size)
-    expected = forecast(model, name, way)
+    expected = forecast(model, name, way).total
     if any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules()):
         freeze_batch_norm(model)
     if way == "frozen":
@@ -103,7 +107,7 @@ def main() -> None:
         else:
             with torch.device("meta"):
                 model = make(name, size)
-            text = f"{forecast(model, name, way):8.2f}"
+            text = f"{dataclasses.replace(forecast(model, name, way), base=BASE).total:8.2f}"
         print(f"{name:24}{size:6}  {way:12}{text}", flush=True)
 
 

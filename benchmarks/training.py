@@ -29,12 +29,11 @@ from typing import Any
 import torch
 from plain_loop import PlainISNet, images_in_memory, plain_loss
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import dichoseg
 from dichoseg.losses import BCELoss
 from dichoseg.objectives import DeepSupervision
+from dichoseg.planning.forecast import LiveBytes
 from dichoseg.runtime.device import uses_bfloat16
 from dichoseg.runtime.memory import keep_memory
 from dichoseg.training import checkpoint_activations
@@ -199,7 +198,7 @@ def bytes_needed(network: nn.Module, loss: Callable[[], Tensor]) -> dict[str, fl
     else:
         own = [*network.parameters(), *network.buffers()]
         needed = {"kept": kept_by_hooks(loss, own)}
-        with Alive([*own, *(parameter.grad for parameter in network.parameters())]) as alive:
+        with LiveBytes([*own, *(parameter.grad for parameter in network.parameters())]) as alive:
             loss().backward()
         needed["peak"] = float(alive.peak)
     network.zero_grad()
@@ -229,30 +228,6 @@ def kept_by_hooks(loss: Callable[[], Tensor], own: list[Tensor]) -> float:
         storages.pop(tensor.untyped_storage()._cdata, None)
     del value
     return float(sum(storage.nbytes() for storage in storages.values()))
-
-
-class Alive(TorchDispatchMode):
-    """Counts the bytes of all storages that operators make, for as long as each lives."""
-
-    def __init__(self, own: list[Any]) -> None:
-        super().__init__()
-        self.sizes = dict.fromkeys((tensor.untyped_storage()._cdata for tensor in own), 0)
-        self.now = self.peak = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operator, and look at what it made."""
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, Tensor) and tensor.untyped_storage()._cdata not in self.sizes:
-                storage = tensor.untyped_storage()
-                self.sizes[storage._cdata] = storage.nbytes()
-                self.now += storage.nbytes()
-                self.peak = max(self.peak, self.now)
-                weakref.finalize(storage, self._gone, storage._cdata)
-        return made
-
-    def _gone(self, key: int) -> None:
-        self.now -= self.sizes.pop(key)
 
 
 if __name__ == "__main__":

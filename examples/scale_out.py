@@ -8,6 +8,7 @@ import torch
 
 # --8<-- [start:imports]
 import dichoseg
+from dichoseg.planning import describe_machine, fitting_options, forecast_memory
 from dichoseg.training import (
     EarlyStopping,
     checkpoint_activations,
@@ -29,6 +30,13 @@ model = dichoseg.create_model(
     decoder="fpn",
     preprocessing=dichoseg.Preprocessing(size=64),
 )
+
+# --8<-- [start:forecast]
+print(forecast_memory(model, batch_size=8).text())
+memory = describe_machine().training_memory_gb  # or 24, of another machine
+for option in fitting_options(model, memory, batch_size=8):
+    print(option.batch_size, option.accumulate, option.recompute, option.forecast.total)
+# --8<-- [end:forecast]
 
 # --8<-- [start:memory]
 checkpoint_activations(model)  # recompute activations to save memory

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from . import models as models
     from . import objectives as objectives
     from . import photographs as photographs
+    from . import planning as planning
     from . import scenes as scenes
     from . import testing as testing
     from . import training as training
@@ -72,7 +73,7 @@ else:
         "untrusted": "UnusableFileError",
         "weights": "create_model load_model save_model",
         "": "augmentations contracts data decoders encoders evaluation export heads inference losses metrics models "
-        "objectives photographs scenes testing training visualize weights",
+        "objectives photographs planning scenes testing training visualize weights",
     }
     __getattr__, __dir__ = attach(__name__, _MODULES)
     __all__ = sorted(name for name in " ".join(_MODULES.values()).split() if name != "__version__")

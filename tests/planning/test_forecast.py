@@ -131,7 +131,7 @@ def test_value_what_saves():
     assert recomputed.activations < 0.8 * plain.activations
     assert frozen.activations < 0.8 * plain.activations
     assert frozen.gradients + frozen.optimizer < 0.8 * (plain.gradients + plain.optimizer)
-    assert frozen.parameters == plain.parameters
+    assert frozen.parameters == pytest.approx(plain.parameters, rel=0.01)  # less the counters of batch norm
     assert twice.activations == pytest.approx(2 * plain.activations, rel=0.05)
     assert twice.gradients == plain.gradients
 
@@ -145,8 +145,14 @@ def test_value_a_model_without_memory():
 
 def test_error_arguments():
     with pytest.raises(ValueError, match="got a batch of 1"):
-        forecast_memory(create_model("isnet", encoder_args={"channels": [8, 8], "mid_channels": [4, 4], "strides": [2, 4],
-                        "stem_channels": 8}), size=4, device=CPU)
+        forecast_memory(
+            create_model(
+                "isnet",
+                encoder_args={"channels": [8, 8], "mid_channels": [4, 4], "strides": [2, 4], "stem_channels": 8},
+            ),
+            size=4,
+            device=CPU,
+        )
     with pytest.raises(ValueError, match="size must be given"):
         forecast_memory(small(size=None, preprocessing=Preprocessing(size=None)), device=CPU)
     with pytest.raises(ValueError, match="batch_size"):
