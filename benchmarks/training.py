@@ -33,7 +33,7 @@ from torch import Tensor, nn
 import dichoseg
 from dichoseg.losses import BCELoss
 from dichoseg.objectives import DeepSupervision
-from dichoseg.planning.forecast import LiveBytes
+from dichoseg.planning.live_bytes import LiveBytes
 from dichoseg.runtime.device import uses_bfloat16
 from dichoseg.runtime.memory import keep_memory
 from dichoseg.training import checkpoint_activations

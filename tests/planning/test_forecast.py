@@ -5,8 +5,9 @@ from torch import nn
 from dichoseg import Optimization, Preprocessing, create_model
 from dichoseg.contracts import FeatureInfo, Model, Objective, Prediction, Target
 from dichoseg.objectives.default import default_objective
-from dichoseg.planning import fitting_options, forecast_memory
-from dichoseg.planning.forecast import FRAGMENTATION, RUNTIME, LiveBytes
+from dichoseg.planning import forecast_memory
+from dichoseg.planning.forecast import FRAGMENTATION, RUNTIME
+from dichoseg.planning.live_bytes import LiveBytes
 from dichoseg.training import checkpoint_activations, freeze
 from dichoseg.training.ranks import Ranks
 from dichoseg.training.step import Stepper, placed
@@ -39,22 +40,6 @@ class Sum(Objective):
 def small(**arguments):
     encoder = {"channels": [8, 8, 16], "mid_channels": [4, 4, 8], "strides": [2, 4, 8], "stem_channels": 8}
     return create_model("isnet", encoder_args=encoder, **{"size": 128} | arguments)
-
-
-def test_value_live_bytes_by_hand():
-    known = torch.ones(1000)
-    with LiveBytes([known]) as live:
-        first = known * 2
-        view = first[:10]
-        assert live.now == 4000
-        second = first + known
-        del first
-        assert live.now == 8000  # the view keeps it
-        del view
-        assert live.now == 4000
-        known.add_(second)
-    assert live.now == 4000
-    assert live.peak == 8000
 
 
 def test_value_parts_by_hand():
@@ -113,15 +98,6 @@ def test_value_equals_what_lives_in_a_real_step(precision, recompute, frozen):
         assert found.gradients == pytest.approx(4e-9 * learned)
 
 
-def test_value_deformable_convolutions_need_their_samples():
-    from dichoseg.deformable import DeformConv2d
-
-    layer = DeformConv2d(5, 7, kernel_size=3)
-    with LiveBytes(layer.parameters()) as live:
-        layer(torch.rand(2, 5, 65, 97))
-    assert live.peak > 4 * 2 * 5 * 9 * 65 * 97
-
-
 def test_value_what_saves():
     model = small()
     plain, recomputed, frozen, twice = (
@@ -157,41 +133,3 @@ def test_error_arguments():
         forecast_memory(small(size=None, preprocessing=Preprocessing(size=None)), device=CPU)
     with pytest.raises(ValueError, match="batch_size"):
         forecast_memory(small(), batch_size=0)
-
-
-def ways(options):
-    return [(one.batch_size, one.accumulate, one.recompute, one.freeze_encoder, one.size) for one in options]
-
-
-def test_value_fitting_options(monkeypatch):
-    """With forecasts of a GB for each image of 64 pixels, halved by recomputation and by a frozen encoder."""
-    from dichoseg.planning import forecast
-
-    def fake(model, *, size, batch_size, recompute, freeze_encoder, **rest):
-        total = batch_size * (size or 64) / 64 / 2**recompute / 2**freeze_encoder
-        return forecast.MemoryForecast(**dict.fromkeys(PARTS, 0.0) | {"activations": total})
-
-    monkeypatch.setattr(forecast, "forecast_memory", fake)
-    model = Scaled()
-    assert ways(fitting_options(model, 8, batch_size=8)) == [(8, 1, False, False, None)]
-    assert ways(fitting_options(model, 4, batch_size=8)) == [(4, 2, False, False, None), (8, 1, True, False, None)]
-    assert ways(fitting_options(model, 2, batch_size=8)) == [
-        (2, 4, False, False, None), (4, 2, True, False, None), (4, 2, False, True, None), (8, 1, True, True, None)
-    ]  # fmt: skip
-    found = fitting_options(model, 0.5, batch_size=1, smaller_sizes=[32], optimization=Optimization(accumulate=3))
-    assert ways(found) == [(1, 3, True, False, None)]
-    found = fitting_options(model, 0.25, batch_size=1, smaller_sizes=[32])
-    assert ways(found) == [(1, 1, True, False, 32)]
-    with pytest.raises(ValueError, match=r"nothing fits 0.2 GB: the smallest forecast is 0.25 GB"):
-        fitting_options(model, 0.2, batch_size=4)
-
-
-PARTS = ("parameters", "gradients", "optimizer", "average", "best", "activations", "workspace", "base")
-
-
-def test_value_batch_norm_keeps_two_images():
-    with pytest.raises(ValueError, match="nothing fits 0.01 GB"):
-        fitting_options(small(size=64), 0.01, batch_size=2, device=CPU)
-    (option,) = fitting_options(small(size=64), 1e3, batch_size=2, device=CPU)
-    assert (option.batch_size, option.accumulate) == (2, 1)
-    assert option.forecast.total < 1e3

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from .._lazy import attach
 
 if TYPE_CHECKING:
-    from .forecast import FittingOption as FittingOption
+    from .fitting import FittingOption as FittingOption
+    from .fitting import fitting_options as fitting_options
     from .forecast import MemoryForecast as MemoryForecast
-    from .forecast import fitting_options as fitting_options
     from .forecast import forecast_memory as forecast_memory
     from .machine import Machine as Machine
     from .machine import describe_machine as describe_machine
@@ -15,7 +15,8 @@ else:
     __getattr__, __dir__ = attach(
         __name__,
         {
-            "forecast": "FittingOption MemoryForecast fitting_options forecast_memory",
+            "fitting": "FittingOption fitting_options",
+            "forecast": "MemoryForecast forecast_memory",
             "machine": "Machine describe_machine",
         },
     )

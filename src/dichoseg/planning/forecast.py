@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
-import math
-import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any, final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from ..batch_norm import freeze_batch_norm as freeze_batch_norms
 from ..batch_norm import live_batch_norms
-from ..checking import number, whole
+from ..checking import whole
 from ..contracts import Model, Objective, Target
 from ..objectives.default import default_objective
 from ..runtime.device import CHANNELS_LAST, autocast_dtype, choose_device
@@ -28,6 +23,7 @@ from ..runtime.seeding import seeded
 from ..training.optimization import Optimization
 from ..training.parameters import encoder_of, freeze
 from ..training.recomputation import checkpoint_activations
+from .live_bytes import LiveBytes
 
 RUNTIME = 0.05
 """GB that threads and kernels of the CPU take in their first step."""
@@ -69,54 +65,6 @@ class MemoryForecast:
         """Return the forecast as a line."""
         parts = ", ".join(f"{field.name} {getattr(self, field.name):.2f}" for field in fields(self))
         return f"{self.total:.2f} GB: {parts}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Way:
-    recompute: bool
-    freeze_encoder: bool
-    size: int | tuple[int, int] | None
-    """Size of the input; None is the model's own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FittingOption(_Way):
-    """A way to train within some memory: arguments of a run, and its forecast."""
-
-    batch_size: int
-    accumulate: int
-    """Number of batches per step of the optimizer."""
-    forecast: MemoryForecast
-
-
-@final
-class LiveBytes(TorchDispatchMode):
-    """Mode that counts the bytes of the tensors that operators make, for as long as their storages live.
-
-    Args:
-        known: Tensors from before, which are not counted.
-    """
-
-    def __init__(self, known: Iterable[Tensor] = ()) -> None:
-        super().__init__()
-        self._sizes = {tensor.untyped_storage()._cdata: 0 for tensor in known}
-        self._known = list(known)  # or their addresses might be used again
-        self.now = self.peak = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
-        """Run an operator, and count what it made."""
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, Tensor) and tensor.untyped_storage()._cdata not in self._sizes:
-                storage = tensor.untyped_storage()
-                self._sizes[storage._cdata] = storage.nbytes()
-                self.now += storage.nbytes()
-                weakref.finalize(storage, self._forget, storage._cdata)
-        self.peak = max(self.peak, self.now + _hidden_bytes(func, args))
-        return made
-
-    def _forget(self, key: int) -> None:
-        self.now -= self._sizes.pop(key)
 
 
 def forecast_memory(
@@ -178,87 +126,6 @@ def forecast_memory(
     )
 
 
-def fitting_options(
-    model: Model,
-    memory_gb: float,
-    *,
-    batch_size: int = 8,
-    size: int | tuple[int, int] | None = None,
-    smaller_sizes: Sequence[int | tuple[int, int]] = (),
-    objective: Objective | None = None,
-    optimization: Optimization = Optimization(),
-    freeze_batch_norm: bool = False,
-    device: str | torch.device | None = None,
-) -> list[FittingOption]:
-    """Return ways to train within some memory, the least harmful first: as asked, if that fits.
-
-    Ways are to recompute activations, a smaller size, and to freeze the encoder, in this order; each with the largest
-    batch that fits, halved and accumulated, so that steps have as many images. The list ends with the first way in
-    which the whole batch fits. A batch of one image is not tried if batch norm is live and more images are asked for.
-
-    Args:
-        model: Model to train; it is not changed.
-        memory_gb: Memory in GB of 1e9 bytes, such as `describe_machine().training_memory_gb`.
-        batch_size: Number of images per batch that is asked for.
-        size: Size of the input. Default: the model's own.
-        smaller_sizes: Sizes to try if `size` does not fit, the largest first. Default: none.
-        objective: Objective to minimize. Default: that of `fit`.
-        optimization: Optimizer, accumulation, averaging and precision.
-        freeze_batch_norm: Whether to train with `freeze_batch_norm`.
-        device: Device to train on. Default: that of `fit`.
-
-    Raises:
-        ValueError: Nothing fits; the message holds the smallest forecast.
-    """
-    number("memory_gb", memory_gb)
-    accumulate = optimization.accumulate
-    live = bool(live_batch_norms(model)) and not freeze_batch_norm
-
-    def option(batch: int, way: _Way) -> FittingOption:
-        steps = accumulate * batch_size // batch
-        forecast = forecast_memory(
-            model,
-            batch_size=batch,
-            objective=objective,
-            optimization=dataclasses.replace(optimization, accumulate=steps),
-            freeze_batch_norm=freeze_batch_norm,
-            device=device,
-            **dataclasses.asdict(way),
-        )
-        return FittingOption(batch_size=batch, accumulate=steps, forecast=forecast, **dataclasses.asdict(way))
-
-    options: list[FittingOption] = []
-    smallest = math.inf
-    *larger, least = _halvings(batch_size, least=2 if live else 1)
-    for way in _ways(model, (size, *smaller_sizes)):
-        found = option(least, way)
-        smallest = min(smallest, found.forecast.total)
-        if found.forecast.total <= memory_gb:
-            trials = (option(batch, way) for batch in larger)
-            options.append(next((trial for trial in trials if trial.forecast.total <= memory_gb), found))
-            if options[-1].batch_size == batch_size:
-                break
-    if not options:
-        raise ValueError(f"nothing fits {memory_gb:g} GB: the smallest forecast is {smallest:.2f} GB")
-    return options
-
-
-def _ways(model: Model, sizes: Sequence[int | tuple[int, int] | None]) -> Iterator[_Way]:
-    """Yield all ways to train, the least harmful first."""
-    for frozen in (False, True) if hasattr(model, "encoder") else (False,):
-        for size in sizes:
-            for recompute in (False, True):
-                yield _Way(recompute=recompute, freeze_encoder=frozen, size=size)
-
-
-def _halvings(batch_size: int, *, least: int) -> list[int]:
-    """Return a batch size and its halves, down to the least, largest first."""
-    batches = [batch_size]
-    while batches[-1] % 2 == 0 and batches[-1] // 2 >= least:
-        batches.append(batches[-1] // 2)
-    return batches
-
-
 def _trace(
     model: Model, objective: Objective, shape: tuple[int, ...], optimization: Optimization, device: torch.device
 ) -> tuple[float, float]:
@@ -282,14 +149,6 @@ def _loss(model: Model, objective: Objective, target: Target, dtype: torch.dtype
     with torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):
         prediction = model(target.image)
     return torch.stack(list(objective.terms(prediction, target).values())).sum()
-
-
-def _hidden_bytes(func: Any, args: Sequence[Any]) -> int:
-    """Return the bytes that torchvision's deformable convolution needs inside: its samples, tap by tap."""
-    if not str(func).startswith(("torchvision.deform_conv2d", "torchvision._deform_conv2d_backward")):
-        return 0
-    features, _, offset = args[1:4] if "backward" in str(func) else args[:3]
-    return int(features.shape[1] * offset.numel() // 2 * features.element_size())
 
 
 def _fake_copies(model: Model, objective: Objective) -> tuple[Model, Objective]:
