@@ -23,6 +23,7 @@ def test_value_a_gpu_bounds_training():
 
 
 @pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_value_gpu():
     machine = describe_machine("cuda")
     assert machine.name == torch.cuda.get_device_name()

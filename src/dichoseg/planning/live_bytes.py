@@ -20,7 +20,7 @@ class LiveBytes(TorchDispatchMode):
     """
 
     def __init__(self, known: Iterable[Tensor] = ()) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._sizes = {tensor.untyped_storage()._cdata: 0 for tensor in known}
         self._known = list(known)  # or their addresses might be used again
         self.now = self.peak = 0
