@@ -28,9 +28,9 @@ from .live_bytes import LiveBytes
 RUNTIME = 0.05
 """GB that threads and kernels of the CPU take in their first step."""
 FRAGMENTATION = 0.5
-"""Fraction of gradients and activations that the C library's heap takes on top of them, once `keep_memory` is set.
+"""Fraction of the activations that the C library's heap takes on top of them, once `keep_memory` is set.
 
-Measured for IS-Net and U²-Net (small) at 384 pixels: 0.2 to 0.7, most where little else is held.
+Measured: 0.2 to 0.8, for networks of few weights; their freed memory does not always fit tensors of other sizes.
 """
 
 
@@ -121,7 +121,7 @@ def forecast_memory(
         average=0.0 if optimization.ema is None else own,
         best=own if target.type == "cpu" else 0.0,
         activations=peak - gradients,
-        workspace=(RUNTIME if target.type == "cpu" else 0.0) + FRAGMENTATION * peak,
+        workspace=(RUNTIME if target.type == "cpu" else 0.0) + FRAGMENTATION * (peak - gradients),
         base=base,
     )
 
