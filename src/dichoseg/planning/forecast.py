@@ -47,8 +47,8 @@ class MemoryForecast:
     average: float
     """Moving average of the weights."""
     best: float
-    """Copy of the best weights so far, which `fit` keeps in the CPU's memory; 0 for other devices. `fit(base="average")`
-    keeps the base's as well, which is not forecast."""
+    """Copy of the best weights so far, which `fit` keeps in the CPU's memory; 0 for other devices. The base's, which
+    `fit(base="average")` keeps as well, is not forecast."""
     activations: float
     """Further tensors alive at the peak of forward and backward pass. Some are freed before the last gradients exist,
     so that it is less than all that waits for the backward pass."""
