@@ -144,7 +144,16 @@ def test_value_masks_that_hold_no_ids():
     faint[0, 0] = 1
     haze = np.where(HARD > 0, HARD, np.random.default_rng(0).integers(0, 31, HARD.shape)).astype(np.uint8)
     dark = np.where(HARD > 0, HARD, np.random.default_rng(0).integers(1, 3, HARD.shape)).astype(np.uint8)
-    for mask in (HARD, GRAY, faint, haze, dark, HARD // 255, GRAY // 64 * 64, np.where(HARD > 0, 255, 1).astype(np.uint8)):
+    for mask in (
+        HARD,
+        GRAY,
+        faint,
+        haze,
+        dark,
+        HARD // 255,
+        GRAY // 64 * 64,
+        np.where(HARD > 0, 255, 1).astype(np.uint8),
+    ):
         assert label_ids_of(mask, is_deep=False) == []
 
 

@@ -45,7 +45,7 @@ def lacks_heif(path: str | Path) -> bool:
 
 
 def is_lossy(path: str | Path) -> bool:
-    """Return whether the compression of a file changes gray levels: JPEG, AVIF, HEIF, and WebP unless it is lossless."""
+    """Return whether a file's compression changes gray levels: JPEG, AVIF, HEIF, and WebP unless it is lossless."""
     with open(path, "rb") as file:
         head = file.read(1 << 16)
     is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
