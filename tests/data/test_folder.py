@@ -122,7 +122,7 @@ def test_error_names_that_differ_in_their_unicode_form_only(folder):
     paths = [folder / "im" / unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD")]
     for path in paths:
         Image.new("RGB", (8, 6)).save(path)
-    with pytest.raises(ValueError, match=r"two files for one key: .*é\.png \(NFD\) and .*é\.png \(NFC\)"):
+    with pytest.raises(ValueError, match=r"two files for one key: .*png \(NFD\) and .*png \(NFC\)"):
         FolderDataset(folder / "im", folder / "gt")
 
 
