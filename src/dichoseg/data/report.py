@@ -27,7 +27,7 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "full mask": ("warning", "the whole image is foreground, or nearly"),
     "trimap": (
         "warning",
-        "ignore=128 leaves its gray out of training and scores, or ignore='#808080' (within 16 levels) if it is a JPEG",
+        "ignore=128 leaves its gray out of training and scores, and in a JPEG, where it varies, ignore='#808080' does",
     ),
     "soft mask": ("warning", "check that it is a mask; metrics threshold it at one half"),
     "probably inverted mask": ("warning", "white should be foreground; invert the mask if it is not"),
