@@ -79,11 +79,12 @@ def with_hints(habits: Mapping[str, str]) -> Callable[[Callable[P, T]], Callable
 
     def decorator(function: Callable[P, T]) -> Callable[P, T]:
         known = inspect.signature(function).parameters
+        called = function.__qualname__.removesuffix(".__init__")
 
         @functools.wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
             for name in kwargs.keys() - known.keys() & meant.keys():
-                raise TypeError(f"{function.__qualname__} has no argument {name!r}; wanted {meant[name]}")
+                raise TypeError(f"{called} has no argument {name!r}; wanted {meant[name]}")
             return function(*args, **kwargs)
 
         return wrapper

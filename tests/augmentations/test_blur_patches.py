@@ -293,5 +293,5 @@ def test_value_repr_shows_the_arguments():
 
 
 def test_error_an_argument_of_another_name():
-    with pytest.raises(TypeError, match="has no argument 'num_patches'; wanted patches="):
+    with pytest.raises(TypeError, match="^RandomBlurPatches has no argument 'num_patches'; wanted patches="):
         RandomBlurPatches(num_patches=3)

@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 Transform = Callable[..., dict[str, NDArray[np.uint8]]]
 
 ALPHA = "alpha"
-SIDECARS = ("@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN")
+SIDECARS = ("@eaDir", "__MACOSX", "Thumbs", "#recycle", "$RECYCLE.BIN")
 """Folders of previews and deleted files on network drives, in archives and on Windows."""
 
 

@@ -24,7 +24,8 @@ class WeightedSum(Objective):
         super().__init__()
         if nameless:
             raise TypeError(
-                f"WeightedSum takes parts by name, as WeightedSum(name=(weight, objective)); got {nameless[0]!r}"
+                "WeightedSum takes parts by name, as WeightedSum(name=(weight, objective)); "
+                f"got a {type(nameless[0]).__name__} without a name"
             )
         if not parts:
             raise ValueError("WeightedSum needs a part: WeightedSum(name=(weight, objective), ...)")
