@@ -28,7 +28,7 @@ model = dichoseg.create_model(
     "isnet",
     encoder="timm:test_resnet",
     decoder="fpn",
-    preprocessing=dichoseg.Preprocessing(size=64),
+    size=64,
 )
 
 # --8<-- [start:forecast]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dichoseg.checking import choice, function, number, unknown, whole
+from dichoseg.checking import choice, function, number, unknown, whole, with_hints
 
 
 def test_value_what_fits_is_returned():
@@ -56,3 +56,15 @@ def test_error_unknown_name():
         "no preset 'strog'; did you mean 'strong'? (known: isnet, strong)"
     )
     assert str(unknown("part 'xyz'", "xyz", ["rsu"], listed="installed")) == "no part 'xyz' (installed: rsu)"
+
+
+def test_error_an_argument_of_other_libraries():
+    @with_hints({"workers=": "num_workers n_workers"})
+    def load(data, *, workers=0):
+        return data, workers
+
+    assert load(1, workers=2) == (1, 2)
+    with pytest.raises(TypeError, match=r"load has no argument 'num_workers'; wanted workers=$"):
+        load(1, num_workers=2)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'other'"):
+        load(1, other=2)

@@ -5,13 +5,16 @@ They raise a TypeError for a value of the wrong type, and a ValueError for any o
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from numbers import Real
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -64,3 +67,26 @@ def unknown(what: str, name: object, known: Iterable[str], *, listed: str = "kno
     near = get_close_matches(str(name), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return ValueError(f"no {what}{hint} ({listed}: {', '.join(known)})")
+
+
+def with_hints(habits: Mapping[str, str]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function refuse arguments that other libraries have with a TypeError that names its own.
+
+    Args:
+        habits: Argument of the function, as one writes it -> names of others for it, separated by spaces.
+    """
+    meant = {name: ours for ours, names in habits.items() for name in names.split()}
+
+    def decorator(function: Callable[P, T]) -> Callable[P, T]:
+        known = inspect.signature(function).parameters
+        called = function.__qualname__.removesuffix(".__init__")
+
+        @functools.wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+            for name in kwargs.keys() - known.keys() & meant.keys():
+                raise TypeError(f"{called} has no argument {name!r}; wanted {meant[name]}")
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    return decorator

@@ -290,3 +290,8 @@ def test_value_repr_shows_the_arguments():
     assert "kind='motion', feather=0.0, p=0.5" in repr(RandomBlurPatches(3, kind="motion", p=0.5))
     with pytest.raises(ValueError, match=r"from 0 to 1, as fractions of the image; got \(9, 21\)"):
         RandomBlurPatches(kernel=(9, 21))
+
+
+def test_error_an_argument_of_another_name():
+    with pytest.raises(TypeError, match="^RandomBlurPatches has no argument 'num_patches'; wanted patches="):
+        RandomBlurPatches(num_patches=3)

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
         ("mask_suffix='_mask' pairs all", "mask_suffix='_mask' (--mask-suffix) pairs all"),
         ("foreground= says which", "foreground= (--foreground) says which"),
         ("report() lists all", "report() (dichoseg check) lists all"),
+        ("out='o.png' would write it", "out='o.png' (--out) would write it"),
         ("epochs must be 1 or more", "--epochs must be 1 or more"),
         ("resized_masks=True, the batch_size", "resized_masks=True, the batch_size"),
     ],

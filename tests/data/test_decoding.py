@@ -62,9 +62,10 @@ def test_value_sixteen_bit(channels, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "RGB", "I;16"])
-def test_value_pixels_are_levels_of_what_has_8_bits(mode):
+def test_value_pixels_are_levels_of_what_has_8_bits(tmp_path, mode):
     grey = Image.fromarray(np.uint8([[0, 40, 255], [128, 200, 1]]))
     picture = Image.fromarray(np.array(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+    grey.save(tmp_path / "a.png")
     for pixels, expected in (
         (image_pixels(picture), image_tensor(picture)),
         (mask_pixels(picture, "a.png", foreground=None), to_unit(mask_pixels(picture, "a.png", foreground=None))),
@@ -74,7 +75,7 @@ def test_value_pixels_are_levels_of_what_has_8_bits(mode):
         assert torch.equal(to_unit(pixels), expected)
         assert torch.equal(expected, pixels if mode == "I;16" else pixels / 255)
     ones = Image.fromarray(np.uint8([[0, 1, 1]]))
-    assert mask_pixels(ones, "a.png", foreground=None).tolist() == [[[0, 255, 255]]]
+    assert mask_pixels(ones, tmp_path / "a.png", foreground=None).tolist() == [[[0, 255, 255]]]
     assert mask_pixels(ones, "a.png", foreground=[0]).tolist() == [[[255, 0, 0]]]
 
 

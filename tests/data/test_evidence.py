@@ -56,11 +56,48 @@ def test_value_a_compressed_empty_mask_is_empty(tmp_path):
     assert kinds(tmp_path, CASES / "mask_black_noisy.jpg") == ["empty mask"]
 
 
+@pytest.mark.parametrize("peak", [2, 4])
+@pytest.mark.parametrize("name", ["a.jpg", "a.webp", "a.avif", "jpeg.png"])
+def test_value_an_empty_mask_of_any_lossy_format(tmp_path, name, peak):
+    noise = np.random.default_rng(0).integers(0, peak, HARD.shape).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / name, "JPEG" if name == "jpeg.png" else None)
+    assert float(read_mask(tmp_path / name).max()) < 0.02
+    assert kinds(tmp_path, tmp_path / name) == ["empty mask"]
+
+
+def test_error_label_ids_in_a_lossless_format(tmp_path):
+    Image.fromarray(HARD // 255 * 2).save(tmp_path / "a.webp", lossless=True)
+    with pytest.raises(ValueError, match="the mask's values are 0, 2, so it seems to hold label ids"):
+        read_mask(tmp_path / "a.webp")
+    Image.fromarray(HARD // 255).save(tmp_path / "a.webp", lossless=True)
+    assert float(read_mask(tmp_path / "a.webp").max()) == 1
+
+
 def test_value_a_trimap_is_reported(tmp_path):
     assert kinds(tmp_path, CASES / "trimap_0_128_255.png") == ["trimap"]
     assert not is_trimap(SOFT.astype(np.float32))
     assert not is_trimap((HARD / 255).astype(np.float32))
     assert not is_trimap(np.zeros((5, 5), np.float32))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.webp", "resized.png"])
+def test_value_a_trimap_whose_levels_are_not_exact(tmp_path, name):
+    distance = np.hypot(ROWS - 32, COLUMNS - 48)
+    trimap = Image.fromarray(np.where(distance < 15, 255, np.where(distance < 25, 128, 0)).astype(np.uint8))
+    if name == "resized.png":
+        trimap = trimap.resize((150, 100), Image.Resampling.BILINEAR)
+    trimap.save(tmp_path / name, quality=60)
+    assert kinds(tmp_path, tmp_path / name) == ["trimap"]
+
+
+@pytest.mark.parametrize("quality", [20, 60, 95])
+def test_value_soft_masks_are_no_trimaps(tmp_path, quality):
+    wide = np.clip((25 - np.hypot(ROWS - 32, COLUMNS - 48)) / 30 + 0.5, 0, 1)
+    for values in (SOFT, wide, HARD / 255):
+        Image.fromarray((values * 255).astype(np.uint8)).save(tmp_path / "a.jpg", quality=quality)
+        assert not is_trimap(read_mask(tmp_path / "a.jpg")[0].numpy())
+    half = np.asarray(Image.fromarray(HARD[:64, :96]).reduce(2)) / np.float32(255)
+    assert not is_trimap(half), "an edge of single gray pixels"
 
 
 def test_value_a_mask_of_nearly_all_pixels_is_reported(tmp_path):
@@ -76,28 +113,48 @@ def test_value_ids_beside_a_large_value(ids, dtype):
     if dtype is np.uint8 and ids[-1] > 255:
         ids = (0, 1, 254)
     mask = np.random.default_rng(0).choice(np.array(ids, dtype), (65, 97))
-    assert label_ids_of(mask, is_deep=dtype is not np.uint8, is_jpeg=False) == list(ids)
-    assert label_ids_of(mask, is_deep=dtype is not np.uint8, is_jpeg=True) == []
+    assert label_ids_of(mask, is_deep=dtype is not np.uint8) == list(ids)
+
+
+@pytest.mark.parametrize("ids", [(1, 2, 255), (2, 3, 254), (1, 2, 3, 65535)])
+def test_value_areas_of_ids_without_a_zero(ids):
+    mask = np.full(HARD.shape, ids[0], np.uint16)
+    mask[10:50, 20:60] = ids[1]
+    mask[10:50, 60:64] = ids[-2]
+    mask[50:52, 20:64] = ids[-1]
+    assert label_ids_of(mask, is_deep=True) == list(ids)
+    if ids[-1] < 256:
+        assert label_ids_of(mask.astype(np.uint8), is_deep=False) == list(ids)
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32])
 def test_value_deep_instance_ids(dtype):
     mask = np.random.default_rng(0).choice(np.array([0, 7001, 26001, 26002], dtype), (13, 10))
     mask = mask.repeat(5, axis=0).repeat(10, axis=1)
-    assert label_ids_of(mask, is_deep=True, is_jpeg=False) == [0, 7001, 26001, 26002]
+    assert label_ids_of(mask, is_deep=True) == [0, 7001, 26001, 26002]
     for white in (255, 65535):
-        assert label_ids_of(HARD.astype(dtype) // 255 * white, is_deep=True, is_jpeg=False) == []
-    assert label_ids_of(GRAY.astype(np.int64) * 256, is_deep=True, is_jpeg=False) == []
+        assert label_ids_of(HARD.astype(dtype) // 255 * white, is_deep=True) == []
+    assert label_ids_of(GRAY.astype(np.int64) * 256, is_deep=True) == []
     noise = np.random.default_rng(0).integers(20, 60, (65, 97)) * 201
-    assert label_ids_of(noise, is_deep=True, is_jpeg=False) == [], "a faint, soft mask"
+    assert label_ids_of(noise, is_deep=True) == [], "a faint, soft mask"
 
 
 def test_value_masks_that_hold_no_ids():
     faint = HARD.copy()
     faint[0, 0] = 1
     haze = np.where(HARD > 0, HARD, np.random.default_rng(0).integers(0, 31, HARD.shape)).astype(np.uint8)
-    for mask in (HARD, GRAY, faint, haze, HARD // 255, GRAY // 64 * 64, np.where(HARD > 0, 255, 1).astype(np.uint8)):
-        assert label_ids_of(mask, is_deep=False, is_jpeg=False) == []
+    dark = np.where(HARD > 0, HARD, np.random.default_rng(0).integers(1, 3, HARD.shape)).astype(np.uint8)
+    for mask in (
+        HARD,
+        GRAY,
+        faint,
+        haze,
+        dark,
+        HARD // 255,
+        GRAY // 64 * 64,
+        np.where(HARD > 0, 255, 1).astype(np.uint8),
+    ):
+        assert label_ids_of(mask, is_deep=False) == []
 
 
 def test_value_colors():

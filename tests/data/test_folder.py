@@ -118,6 +118,21 @@ def test_error_arguments_of_another_type(folder):
     assert repr(dataset) == "FolderDataset(3 pairs, a to sub dir/ü)"
 
 
+def test_error_names_that_differ_in_their_unicode_form_only(folder):
+    paths = [folder / "im" / unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD")]
+    for path in paths:
+        Image.new("RGB", (8, 6)).save(path)
+    with pytest.raises(ValueError, match=r"two files for one key: .*png \(NFD\) and .*png \(NFC\)"):
+        FolderDataset(folder / "im", folder / "gt")
+
+
+def test_error_one_folder_only(folder):
+    with pytest.raises(TypeError, match=r"needs a folder of masks.*; wanted FolderDataset\(\*find_folders\('"):
+        FolderDataset(folder)
+    with pytest.raises(TypeError, match="needs a folder of masks as well as .*im$"):
+        FolderDataset(folder / "im")
+
+
 def test_error_mask_that_is_turned_is_never_resized(folder):
     Image.new("L", (6, 8), 255).save(folder / "gt/a.png")
     with pytest.raises(ValueError, match="one of them is turned, as by an EXIF orientation"):

@@ -50,7 +50,16 @@ def test_error_heic_without_pillow_heif(monkeypatch, tmp_path):
 
 
 def test_value_only_files_that_can_be_read_are_photographs(tmp_path):
-    for name in ("a.jpg", "clip.mpg", "features.h5", "photo.eps", "@eaDir/a.jpg", "__MACOSX/b.jpg", "sub/c.TIF"):
+    for name in (
+        "a.jpg",
+        "clip.mpg",
+        "features.h5",
+        "photo.eps",
+        "@eaDir/a.jpg",
+        "Thumbs/a.jpg",
+        "__MACOSX/b.jpg",
+        "sub/c.TIF",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     images, others = images_and_others(tmp_path)

@@ -39,7 +39,7 @@ def test_shape_backbone_that_needs_multiples():
 def test_error_fixed_size_and_unknown_names():
     with pytest.raises(ValueError, match="takes 224x224 pixels only.*strict_img_size=False"):
         TimmEncoder("swin_tiny_patch4_window7_224", embed_dim=24, depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2))
-    with pytest.raises(ValueError, match="timm has no backbone 'resnet5O'"):
+    with pytest.raises(ValueError, match="timm has no backbone 'resnet5O'; similar: resnet5"):
         TimmEncoder("resnet5O")
     with pytest.raises(ValueError, match="timm cannot create 'test_resnet.none' with features: Invalid pretrained"):
         TimmEncoder("test_resnet.none", pretrained=True)

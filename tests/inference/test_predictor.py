@@ -63,6 +63,18 @@ def test_error_predict_of_several(small_isnet):
         predict([torch.rand(3, 65, 97)], small_isnet)
 
 
+def test_error_predict_of_a_model(small_isnet, tmp_path):
+    save_model(small_isnet, tmp_path / "run")
+    Image.new("RGB", (97, 65)).save(tmp_path / "photo.jpg")
+    for first in (tmp_path / "run", str(tmp_path / "run"), "u2netp", "somebody/model"):
+        with pytest.raises(ValueError, match=f"takes the photograph first, then the model; got {first} first"):
+            predict(first, tmp_path / "photo.jpg")
+    with pytest.raises(ValueError, match="got u2netp first"):
+        predict("u2netp", Image.new("RGB", (97, 65)))
+    with pytest.raises(FileNotFoundError, match="no image at nowhere/photo"):
+        predict("nowhere/photo", small_isnet)
+
+
 def test_error_file_in_text_mode(small_isnet):
     with pytest.raises(TypeError, match="must be open in binary mode; .* gives str"):
         predict(io.StringIO("a.png"), small_isnet)

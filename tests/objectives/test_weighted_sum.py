@@ -37,3 +37,5 @@ def test_error_weighted_sum():
         WeightedSum(bce=(1.0, nn.BCEWithLogitsLoss()))
     with pytest.raises(ValueError, match="needs a part"):
         WeightedSum()
+    with pytest.raises(TypeError, match=r"takes parts by name.*got a DeepSupervision without a name"):
+        WeightedSum(DeepSupervision(BCELoss()), DeepSupervision(EdgeBCELoss()))

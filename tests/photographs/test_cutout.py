@@ -44,6 +44,16 @@ def test_value_plain_cut_out():
     np.testing.assert_allclose(np.array(placed), photograph * alpha + (1 - alpha) * (255, 0, 10), atol=1)
 
 
+def test_value_a_map_of_floats():
+    photograph = RANDOM.integers(0, 256, (65, 97, 3), np.uint8)
+    mask = RANDOM.integers(0, 256, (65, 97), np.uint8)
+    expected = np.array(cut_out(photograph, mask, estimate=False))
+    assert np.array_equal(cut_out(photograph, mask / np.float32(255), estimate=False), expected)
+    hard = (mask > 127).astype(np.uint8) * np.uint8(255)
+    expected = np.array(cut_out(photograph, hard, estimate=False))
+    assert np.array_equal(cut_out(photograph, mask > 127, estimate=False), expected)
+
+
 def test_value_transparent_pixels():
     photograph = RANDOM.integers(1, 256, (65, 97, 4), np.uint8)
     mask = RANDOM.integers(0, 2, (65, 97), np.uint8) * np.uint8(255)

@@ -455,6 +455,10 @@ def test_error_folder_without_permission(photographs, tmp_path, monkeypatch):
 
 def test_error_sources(small_isnet, photographs, tmp_path):
     (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        TypeError, match=r"predictor must be a Predictor, as Predictor\(model\); got a model, Segmenter"
+    ):
+        predict_files(small_isnet, [photographs], tmp_path / "out")
     with pytest.raises(ValueError, match="no photographs in"):
         predict_files(exact(small_isnet), [tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="no photograph or folder at .*none.jpg"):

@@ -100,6 +100,13 @@ def test_value_one_file(folder):
         ("in", "out", TypeError, r"sources takes a list of paths, such as \['in'\]; got 'in'"),
         ([], "out", ValueError, "sources is empty"),
         (["none.jpg"], "out", FileNotFoundError, "no photograph or folder at none.jpg"),
+        (
+            ["in/a.jpg", "none.png"],
+            "out",
+            FileNotFoundError,
+            "at none.png; out='none.png' would write the result there",
+        ),
+        (["https://a.org/b.jpg"], "out", FileNotFoundError, "^https://a.org/b.jpg is an address; wanted a photograph"),
         (["in", "empty"], "out", ValueError, "no photographs in empty"),
         (["in", "in/a.jpg"], "out", ValueError, "in/a.jpg and in/a.jpg would both be written to out/a.jpg.png"),
         (["in"], "in", ValueError, "in/b.png is a photograph that is read and would be overwritten"),

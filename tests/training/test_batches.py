@@ -494,3 +494,18 @@ def test_error_weights_between(small_isnet):
     data = [Sample(*DATA[0], torch.full_like(DATA[0].mask, 0.5))]
     with pytest.raises(ValueError, match="the weight must be 0 or 1 .*0.5 to 0.5"):
         list(Batches(data, small_isnet, batch_size=1).in_order())
+
+
+def test_value_folders_with_and_without_ignored_pixels_share_batches(tmp_path, small_isnet):
+    parts = []
+    for name, ignore in (("a", [128]), ("b", [])):
+        stencil = np.full((64, 64), 255, np.uint8)
+        stencil[:20] = 128 if ignore else 0
+        for folder in ("im", "gt"):
+            (tmp_path / name / folder).mkdir(parents=True)
+            Image.fromarray(stencil).save(tmp_path / name / folder / "0.png")
+        parts.append(FolderDataset(tmp_path / name / "im", tmp_path / name / "gt", ignore=ignore))
+    for order in ([0, 1], [1, 0]):
+        (batch,) = Batches(ConcatDataset([parts[index] for index in order]), small_isnet, batch_size=2).in_order()
+        share = (batch.weight == 0).float().mean(dim=(1, 2, 3))[order]
+        torch.testing.assert_close(share, torch.tensor([20 / 64, 0]), atol=0.02, rtol=0)

@@ -1,4 +1,5 @@
 import copy
+import inspect
 import logging
 import multiprocessing
 import pickle
@@ -25,6 +26,7 @@ from dichoseg.augmentations import gpu_augmentation
 from dichoseg.contracts import Objective
 from dichoseg.losses import BCELoss
 from dichoseg.objectives import DeepSupervision, IntermediateSupervision, WeightedSum
+from dichoseg.training.loop import HABITS
 
 DATA = SyntheticDataset(6, size=64)
 
@@ -423,3 +425,26 @@ def test_value_folders_in_place_of_data_sets(monkeypatch, small_isnet):
     with pytest.raises(ZeroDivisionError):
         fit(small_isnet, "data", val_data="other")
     assert opened == [("data", "other"), DATA]
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"lr": 1e-3}, r"optimization=Optimization\(learning_rate=...\)"),
+        ({"loss": BCELoss()}, r"objective=DeepSupervision\(loss\)"),
+        ({"num_workers": 2}, "workers="),
+        ({"lr_scheduler": None}, r"optimization=Optimization\(schedule=...\)"),
+        ({"max_epochs": 2}, "epochs="),
+        ({"imgsz": 64}, "size= of create_model or load_model"),
+    ],
+)
+def test_error_arguments_of_other_loops(given, wanted):
+    with pytest.raises(TypeError, match=rf"fit has no argument '{next(iter(given))}'; wanted {wanted}$"):
+        fit(fresh(), DATA, epochs=1, **given)
+
+
+def test_value_the_arguments_that_messages_name_exist():
+    parameters = inspect.signature(fit).parameters
+    for ours, theirs in HABITS.items():
+        assert ours.partition("=")[0] in (*parameters, "size")
+        assert not set(theirs.split()) & parameters.keys()

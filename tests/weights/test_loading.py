@@ -41,6 +41,22 @@ def same(one, other):
     return all(torch.equal(value, other.state_dict()[key]) for key, value in one.state_dict().items())
 
 
+def test_value_a_size_that_replaces_the_normalization_is_told(caplog):
+    def told(preprocessing):
+        caplog.clear()
+        create_model("u2netp", preprocessing=preprocessing)
+        return caplog.text
+
+    text = told(Preprocessing(size=64))
+    assert "replaces the model's normalization (mean (0.485, 0.456, 0.406)" in text
+    assert "create_model(size=64) keeps it" in text
+    assert not told(Preprocessing(size=64, mean=(0.4,)))
+    assert not told(create_model("u2netp").preprocessing.with_size(64))
+    caplog.clear()
+    create_model("isnet", preprocessing=Preprocessing(size=64))
+    assert not caplog.text, "the model's normalization is the same"
+
+
 @pytest.mark.parametrize("counters", [True, False])
 @pytest.mark.parametrize("wrapper", ["", "module.", "net.", "_orig_mod.", "module.net._orig_mod.", "m.backbone."])
 def test_value_authors_names_behind_wrappers(varied_isnet, tmp_path, wrapper, counters):

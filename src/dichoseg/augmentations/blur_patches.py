@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..blocks import window_mean
-from ..checking import choice, number, whole
+from ..checking import choice, number, whole, with_hints
 from ..contracts import Image, Mask
 from ..masks import border, largest_object
 from .batch import check_batch
@@ -66,6 +66,7 @@ class RandomBlurPatches(nn.Module):
         generator: Random generator, on the CPU.
     """
 
+    @with_hints({"patches=": "count n n_patches num num_patches number"})
     def __init__(
         self,
         patches: int = 5,

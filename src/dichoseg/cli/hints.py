@@ -10,10 +10,10 @@ from collections.abc import Collection, Sequence
 OPTIONS = {
     name: f"--{name.replace('_', '-')}"
     for name in (
-        "accumulate", "allow_missing", "batch_size", "best", "both", "clip_norm", "cutout", "device", "ema", "epochs",
-        "foreground", "gt_encoder_epochs", "gt_encoder_weight", "ignore", "images", "learning_rate", "margin",
-        "mask_suffix", "masks", "patience", "precision", "quality", "resize_masks", "resume", "rows", "seed", "size",
-        "sizes", "threads", "threshold", "workers",
+        "accumulate", "allow_missing", "batch_size", "best", "both", "clip_norm", "cutout", "detail", "device", "ema",
+        "epochs", "foreground", "format", "gt_encoder_epochs", "gt_encoder_weight", "ignore", "images",
+        "learning_rate", "margin", "mask_suffix", "masks", "out", "patience", "precision", "quality", "resize_masks",
+        "resume", "rows", "seed", "size", "sizes", "threads", "threshold", "workers",
     )
 } | {"strict": "--skip-broken"}  # fmt: skip
 """Option for an argument that a message names, as in `resize_masks=True` or `epochs must be`."""
@@ -47,14 +47,17 @@ HABITS = {
     "--device": ("--gpu", "--gpus", "--accelerator", "-d"),
     "--encoder": ("--backbone",),
     "--epochs": ("--epoch", "--max-epochs", "--num-epochs", "-e"),
+    "--format": ("--ext", "--extension", "--output-format"),
     "--flips": ("--tta", "--augment"),
     "--learning-rate": ("--lr", "--lr0"),
+    "--mask-suffix": ("--suffix",),
     "--model": ("--arch", "--checkpoint", "--ckpt", "--weights", "-m"),
-    "--out": ("--output", "--output-dir", "--outdir", "--save-dir", "--project", "-o"),
+    "--out": ("--output", "--output-dir", "--outdir", "--save-dir", "--project", "--name", "-o"),
     "--patience": ("--early-stopping",),
     "--precision": ("--amp", "--fp16", "--half", "--bf16", "--dtype"),
     "--pretrained": ("--imagenet",),
     "--quiet": ("-q", "--silent"),
+    "--resume": ("--continue", "--skip-existing"),
     "--schedule": ("--scheduler", "--lr-scheduler"),
     "--size": ("--imgsz", "--img-size", "--image-size", "--input-size", "--resolution"),
     "--traceback": ("--debug", "--stacktrace"),

@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, cast
 
 import tyro
 
+from ..checking import choice
 from ..weights.catalogue import DEFAULT, resolve
 from .options import Device, Flag, Fraction, Number, OptionalPath, Precision, Text, optional, tell
+
+if TYPE_CHECKING:
+    from ..inference.blending import Detail
+    from ..photographs.rendering import Format
 
 
 def predict(
@@ -23,7 +28,7 @@ def predict(
     cutout: Flag = False,
     both: Flag = False,
     background: Text = None,
-    format: Annotated[Literal["png", "webp", "jpg", "avif", "gif"] | None, optional("{png,webp,jpg,avif,gif}")] = None,
+    format: Annotated[str | None, optional("{png,webp,jpg,avif,gif}")] = None,
     threshold: Fraction = None,
     crop: Flag = False,
     margin: int = 0,
@@ -35,7 +40,7 @@ def predict(
     device: Device = None,
     precision: Precision = "auto",
     flips: Flag = False,
-    detail: Annotated[Literal["blend", "views", "borders"] | None, optional("{blend,views,borders}")] = None,
+    detail: Annotated[str | None, optional("{blend,views,borders}")] = None,
     sharpen: Flag = False,
     normalize: Flag = False,
     threads: Number = None,
@@ -92,12 +97,13 @@ def predict(
 
     keep_memory()
     model, images = _in_order(model, images)
+    choice("detail", detail or "blend", ("blend", "views", "borders"))
     rendering = Rendering(
         cutout=cutout,
         both=both,
         keep_kind=format is None,
         background=background,
-        format=chosen_format(out, format),
+        format=chosen_format(out, cast("Format | None", format)),
         threshold=threshold,
         crop=crop,
         margin=margin,
@@ -118,7 +124,7 @@ def predict(
                 precision=precision,
                 size=size,
                 flips=flips,
-                detail=detail,
+                detail=cast("Detail | None", detail),
                 sharpen=sharpen,
                 normalize="minmax" if normalize else None,
             )

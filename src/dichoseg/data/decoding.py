@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..untrusted import UnusableFileError
 from .evidence import COLOR_STEP, alpha_is_mask, colors_of, label_ids_of
-from .formats import HEIF_ADVICE, lacks_heif, usable_formats
+from .formats import HEIF_ADVICE, is_lossy, lacks_heif, usable_formats
 from .profiles import to_srgb
 
 Value: TypeAlias = int | str
@@ -162,9 +162,9 @@ def mask_pixels(
             image = alpha
     gray = _gray(image, path, ignored)
     peak = float(gray.max(initial=0))
-    is_jpeg = "jfif" in image.info or Path(path).suffix.lower() in (".jpg", ".jpeg")
-    ids = label_ids_of(gray, is_deep=is_deep(image), is_jpeg=is_jpeg)
-    if ids:
+    ids = label_ids_of(gray, is_deep=is_deep(image))
+    is_exact = not ((ids or peak == 1) and is_lossy(path))
+    if ids and is_exact:
         listed = ", ".join(f"{value:g}" for value in ids[:8]) + (", ..." if len(ids) > 8 else "")
         advice = (
             "; 255 beside small numbers mostly marks pixels to ignore, as ignore=255 does" if ids[-1] == 255 else ""
@@ -175,7 +175,7 @@ def mask_pixels(
         )
     if is_deep(image):
         return torch.from_numpy(_scaled(gray, image.mode))[None]
-    return torch.from_numpy(gray if peak > 1 or is_jpeg else gray * np.uint8(255))[None]
+    return torch.from_numpy(gray if peak > 1 or not is_exact else gray * np.uint8(255))[None]
 
 
 def weight_pixels(image: PillowImage.Image, path: str | Path, *, ignore: Sequence[Value]) -> Tensor:

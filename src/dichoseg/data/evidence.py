@@ -20,6 +20,8 @@ COLOR_STEP = 16
 """Difference between channels above which a pixel has a color; the compression of JPEG makes smaller ones."""
 COLOR_AREA = 0.01, 0.1
 """Fraction of the image, and of its pixels that are not black, above which colors are meant."""
+HALF = 0.4
+"""Fraction of the grays that are one half in a trimap; of soft masks it is below 0.2."""
 EXTREME = 32
 """Largest distance from black or white of the pixels that make a mask."""
 
@@ -41,16 +43,16 @@ def colors_of(pixels: NDArray[np.uint8], *, least: int = COLOR_STEP) -> list[tup
     return [tuple(map(int, values[index])) for index in np.argsort(-counts)[:3]]
 
 
-def label_ids_of(gray: NDArray[Any], *, is_deep: bool, is_jpeg: bool) -> list[float]:
+def label_ids_of(gray: NDArray[Any], *, is_deep: bool) -> list[float]:
     """Return the values of a mask (H, W) that seem to be label ids; none if it seems to be black and white, or gray.
 
     A mask holds them if its largest value is 2 to 31; or if such small ones and one or more large values, such as 255
-    for ignored pixels, are the only values. Without a 0, the small ones must differ by 4, since black may be 1. A mask
-    of more than 8 bits also does if it has areas of few values that end at none of the usual whites. Compression makes
-    such values by itself, so a JPEG file never does.
+    for ignored pixels, are the only values. Without a 0, the small ones must differ by 4, or two of them must cover
+    areas, since black may be 1. A mask of more than 8 bits also does if it has areas of few values that end at none of
+    the usual whites. Lossy compression makes such values by itself; see `is_lossy`.
     """
     peak = float(gray.max(initial=0))
-    if is_jpeg or peak <= 1 or not np.isfinite(peak):
+    if peak <= 1 or not np.isfinite(peak):
         return []
     if peak < LABEL_IDS_BELOW:
         return [float(value) for value in np.unique(gray)]
@@ -61,6 +63,7 @@ def label_ids_of(gray: NDArray[Any], *, is_deep: bool, is_jpeg: bool) -> list[fl
     low = int(counts[is_low].sum())
     between = int(counts[(values >= LABEL_IDS_BELOW) & (values < peak)].sum())
     are_ids = values[0] == 0 or (is_low.any() and float(np.ptp(values[is_low])) >= 4)
+    are_ids = are_ids or sum(_covers_area(gray == value) for value in values[is_low]) >= 2
     if len(values) <= MOST_IDS and are_ids and low >= ID_AREA * gray.size and between <= 0.01 * low:
         return [float(value) for value in values]
     if is_deep and peak != 255 and peak < 0.9 * 65535 and gray.dtype.kind != "f":
@@ -68,6 +71,12 @@ def label_ids_of(gray: NDArray[Any], *, is_deep: bool, is_jpeg: bool) -> list[fl
         is_flat = (gray[:, 1:] == gray[:, :-1])[inside].mean() >= FLAT if inside.any() else False
         return [float(value) for value in values] if is_flat else []
     return []
+
+
+def _covers_area(inside: NDArray[np.bool_]) -> bool:
+    """Return whether pixels (H, W) are many, and mostly next to one another."""
+    count = inside.sum()
+    return bool(count >= ID_AREA * inside.size and (inside[:, 1:] & inside[:, :-1]).sum() >= FLAT * count)
 
 
 def alpha_is_mask(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], path: str | Path) -> bool:
@@ -97,7 +106,13 @@ def alpha_is_mask(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], path: str
 
 
 def is_trimap(mask: NDArray[np.float32]) -> bool:
-    """Return whether a mask (H, W) in [0, 1] has the three levels of a trimap, black, half and white, and no others."""
-    half = np.abs(mask - 0.5) < 0.05
-    ends = (mask < 0.02) | (mask > 0.98)
-    return bool(half.sum() > 0.01 * (mask > 0.1).sum() and (half | ends).mean() >= 0.998 and (mask > 0.98).any())
+    """Return whether a mask (H, W) in [0, 1] has the three levels of a trimap: black, half, in areas, and white.
+
+    There are no other levels; or half is the most frequent gray, and the others come from compression and resizing.
+    """
+    half = np.abs(mask - 0.5) < 0.06
+    areas = half[:-1, :-1] & half[1:, :-1] & half[:-1, 1:] & half[1:, 1:]  # not the single pixels of smooth edges
+    if areas.sum() <= 0.01 * (mask > 0.1).sum() or not (mask > 0.95).any():
+        return False
+    gray = (mask > 0.1) & (mask < 0.9)
+    return bool((half | (mask < 0.02) | (mask > 0.98)).mean() >= 0.998 or half.sum() >= HALF * gray.sum())

@@ -198,7 +198,7 @@ def _mask_problems(mask: NDArray[np.float32], path: Path) -> Iterator[tuple[str,
     elif is_trimap(mask):
         yield (
             "trimap",
-            f"{path} is black, white and one half only, as a trimap is; its gray would be learned as one half",
+            f"{path} has the levels of a trimap, black, white and one half; its gray would be learned as one half",
         )
     else:
         soft = _soft_fraction(mask)

@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 Transform = Callable[..., dict[str, NDArray[np.uint8]]]
 
 ALPHA = "alpha"
-SIDECARS = ("@eaDir", "__MACOSX", "#recycle", "$RECYCLE.BIN")
+SIDECARS = ("@eaDir", "__MACOSX", "Thumbs", "#recycle", "$RECYCLE.BIN")
 """Folders of previews and deleted files on network drives, in archives and on Windows."""
 
 
@@ -83,7 +83,7 @@ class FolderDataset(Dataset[Sample]):
     def __init__(
         self,
         images: str | Path,
-        masks: str | Path,
+        masks: str | Path = "",
         *,
         transform: Transform | None = None,
         mask_suffix: str = "",
@@ -92,6 +92,8 @@ class FolderDataset(Dataset[Sample]):
         resize_masks: bool = False,
         strict: bool = True,
     ) -> None:
+        if masks == "":
+            raise TypeError(f"FolderDataset needs a folder of masks as well as {images}{_layout_hint(images)}")
         self.cutouts = masks == ALPHA
         if self.cutouts and (mask_suffix or foreground is not None or ignore):
             raise ValueError(
@@ -268,6 +270,15 @@ def find_folders(
     raise FileNotFoundError(f"no images and masks in {root}: wanted {wanted}; {_what_is_in(root, candidates)}")
 
 
+def _layout_hint(root: str | Path) -> str:
+    """Suggest how to open a folder that holds the folders of images and masks."""
+    try:
+        find_folders(root)
+    except FileNotFoundError:
+        return ""
+    return f"; wanted FolderDataset(*find_folders({str(root)!r})), or open_folders for the validation set too"
+
+
 def images_and_others(root: Path) -> tuple[list[Path], list[Path]]:
     """List the files below a folder that can be read, by their extension, and all others; both sorted.
 
@@ -299,7 +310,7 @@ def files_by_name(root: Path, *, suffix: str = "") -> dict[str, Path]:
     files = _by_key(root, _by_suffix(images_and_others(root)[0], suffix)[0], suffix=suffix)
     for same_name in files.values():
         if len(same_name) > 1:
-            raise ValueError(f"two files for one key: {' and '.join(map(str, same_name))}")
+            raise ValueError(_two_files(same_name))
     return {name: same_name[0] for name, same_name in files.items()}
 
 
@@ -352,6 +363,15 @@ def _by_key(root: Path, paths: Sequence[Path], *, suffix: str = "") -> dict[str,
     return files
 
 
+def _two_files(paths: Sequence[Path]) -> str:
+    """Return the message for files of one key, with the form of their Unicode where they look the same."""
+    looks = {unicodedata.normalize("NFC", str(path)) for path in paths}
+    shown = [str(path) for path in paths]
+    if len(looks) < len(paths):
+        shown = [f"{path} ({'NFC' if unicodedata.is_normalized('NFC', str(path)) else 'NFD'})" for path in paths]
+    return f"two files for one key: {' and '.join(shown)}"
+
+
 def _hint(images: Collection[str], masks: Collection[str], suffix: str) -> str:
     """Suggest the suffix that would pair the most files, from the ends of the masks' names after an image's name."""
     some = list(masks)[:10]
@@ -372,7 +392,7 @@ def _partnerless(
 ) -> list[Problem]:
     """Return the files without a partner as problems."""
     problems = [
-        problem_of("two files for one key", key, f"two files for one key: {' and '.join(map(str, paths))}")
+        problem_of("two files for one key", key, _two_files(paths))
         for files in (images, masks)
         for key, paths in sorted(files.items())
         if len(paths) > 1

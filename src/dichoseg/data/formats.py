@@ -44,6 +44,14 @@ def lacks_heif(path: str | Path) -> bool:
     return Path(path).suffix.lower() in HEIF_ENDINGS and "HEIF" not in usable_formats()
 
 
+def is_lossy(path: str | Path) -> bool:
+    """Return whether a file's compression changes gray levels: JPEG, AVIF, HEIF, and WebP unless it is lossless."""
+    with open(path, "rb") as file:
+        head = file.read(1 << 16)
+    is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return head[:2] == b"\xff\xd8" or head[4:8] == b"ftyp" or (is_webp and b"VP8L" not in head)
+
+
 @contextmanager
 def pixel_limit(most: int) -> Iterator[None]:
     """Allow images of so many pixels inside the block, in all threads of the process.

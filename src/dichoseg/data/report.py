@@ -25,7 +25,10 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "empty mask": ("warning", "nothing is foreground; metrics count such an image as 0"),
     "faint mask": ("warning", "foreground should be white; metrics threshold masks at one half"),
     "full mask": ("warning", "the whole image is foreground, or nearly"),
-    "trimap": ("warning", "ignore=128 leaves its gray out of training and scores; or make a mask of it"),
+    "trimap": (
+        "warning",
+        "ignore=128 leaves its gray out of training and scores, and in a JPEG, where it varies, ignore='#808080' does",
+    ),
     "soft mask": ("warning", "check that it is a mask; metrics threshold it at one half"),
     "probably inverted mask": ("warning", "white should be foreground; invert the mask if it is not"),
     "flat background": ("warning", "a network would learn that color; paste the cut-outs onto backgrounds"),
@@ -67,7 +70,9 @@ class DataReport:
     - `resized mask`: its size differs from the image's; replaces `size mismatch` with `resize_masks=True`. If the
       aspect ratio differs by more than 3 %, `stretched mask`.
     - `empty mask`, `full mask`: nothing is foreground, or more than 99 % is.
-    - `trimap`: black, white and one half are the only levels, and one half covers more than a hundredth of the object.
+    - `trimap`: areas of one half cover more than a hundredth of the object, and black, white and one half are the only
+      levels, or one half is at least 40 % of all grays, as in a trimap that was saved as JPEG or resized. Of soft masks
+      it is below 20 %.
     - `faint mask`: its largest value is at most 0.6 of white, so little or nothing is above the threshold of metrics,
       one half.
     - `soft mask`: 8x8 squares with all pixels between 0.1 and 0.9 cover more than a tenth of the object (the pixels

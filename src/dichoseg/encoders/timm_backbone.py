@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import timm
@@ -46,8 +47,9 @@ class TimmEncoder(Encoder):
         try:
             self.backbone = timm.create_model(name, pretrained=pretrained, features_only=True, **timm_args)
         except (LookupError, RuntimeError, TypeError, ValueError) as error:  # of any argument
-            if not timm.is_model(name.split(".")[0].split("/")[-1]):
-                near = timm.list_models(f"*{name.split('.')[0][:6]}*")[:4]
+            network = name.split(".")[0].split("/")[-1]
+            if not timm.is_model(network):
+                near = get_close_matches(network, timm.list_models(), n=4)
                 raise ValueError(f"timm has no backbone {name!r}; similar: {', '.join(near) or 'none'}") from error
             raise ValueError(f"timm cannot create {name!r} with features: {error}") from error
         info = self.backbone.feature_info

@@ -20,12 +20,14 @@ from ..blocks import spatial_size
 from ..checking import choice, number
 from ..contracts import Model, unwrapped
 from ..data.decoding import image_tensor, open_image, read_image, read_mask, upright
+from ..data.formats import usable_endings
 from ..preprocessing import Preprocessing
 from ..runtime.device import Precision, usable_device
 from ..runtime.inputs import explained_input
 from ..runtime.memory import lacking_on_cpu
 from ..weights.catalogue import DEFAULT, resolve
 from ..weights.loading import load_model
+from ..weights.sources import is_model
 from .averaging import average_logits
 from .blending import Detail, blend_logits, larger_input
 from .prepare import prepare_for_inference
@@ -244,6 +246,8 @@ def predict(
         message = "predict(model, photograph) is predict(photograph, model) since 0.2, and goes in 0.4"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         photograph, model = cast(Photograph, model), cast(Model, photograph)
+    if _names_model(photograph) or (isinstance(model, str | Path) and Path(model).suffix.lower() in usable_endings()):
+        raise ValueError(f"predict takes the photograph first, then the model; got {_shown(photograph)} first")
     if not _is_one(photograph):
         raise TypeError(f"predict takes one photograph, a {_KINDS}; got {type(photograph).__name__}: use a Predictor")
     if not isinstance(model, nn.Module):
@@ -263,6 +267,17 @@ def _warn_of_size(own: Preprocessing, chosen: Preprocessing) -> None:
         logger.warning(
             "size %s is far from %s, which the model was trained for: its maps may be much worse", chosen.size, own.size
         )
+
+
+def _names_model(photograph: object) -> bool:
+    """Return whether a text is not a photograph, but a model on this machine or the name of published weights."""
+    if not isinstance(photograph, str | Path):
+        return False
+    return is_model(str(photograph)) and (Path(photograph).exists() or Path(photograph).name == str(photograph))
+
+
+def _shown(photograph: object) -> str:
+    return str(photograph) if isinstance(photograph, str | Path) else type(photograph).__name__
 
 
 def _is_one(photograph: object) -> TypeGuard[Photograph]:

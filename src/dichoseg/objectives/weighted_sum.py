@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Never, cast
 
 from torch import Tensor, nn
 
@@ -16,11 +16,17 @@ class WeightedSum(Objective):
     `WeightedSum(bce=(1.0, DeepSupervision(BCELoss())), edge=(0.5, DeepSupervision(EdgeBCELoss())))`
 
     Args:
+        *nameless: Nothing; each part needs a name.
         **parts: Pairs (weight, objective), by name.
     """
 
-    def __init__(self, **parts: tuple[float, Objective]) -> None:
+    def __init__(self, *nameless: Never, **parts: tuple[float, Objective]) -> None:
         super().__init__()
+        if nameless:
+            raise TypeError(
+                "WeightedSum takes parts by name, as WeightedSum(name=(weight, objective)); "
+                f"got a {type(nameless[0]).__name__} without a name"
+            )
         if not parts:
             raise ValueError("WeightedSum needs a part: WeightedSum(name=(weight, objective), ...)")
         for name, part in parts.items():

@@ -14,6 +14,7 @@ from PIL import Image as PillowImage
 from PIL import ImageColor, ImageOps
 
 from ..data.decoding import eight_bits, open_image
+from ..inference.predictor import to_uint8
 from ..runtime.threads import torch_threads
 
 Color: TypeAlias = tuple[int, int, int]
@@ -29,7 +30,7 @@ _ESTIMATING = threading.Lock()
 
 def cut_out(
     photograph: NDArray[np.uint8],
-    mask: NDArray[np.uint8],
+    mask: NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.bool_],
     *,
     background: Backdrop | None = None,
     estimate: bool = True,
@@ -40,7 +41,7 @@ def cut_out(
 
     Args:
         photograph: Photograph (H, W, 3), RGB; or (H, W, 4), RGBA, whose alpha is multiplied by the mask.
-        mask: Mask (H, W); 255 is foreground.
+        mask: Mask (H, W); 255 is foreground. Or a map in [0, 1], as `predict` returns it.
         background: Color to put behind the foreground, or a picture, which is scaled and cropped to the photograph's
             size. Default: transparent.
         estimate: Whether to replace the colors of pixels that are partly background, as `estimate_foreground` does.
@@ -53,16 +54,17 @@ def cut_out(
         RGBA image with the mask as alpha; with a background, RGB image.
     """
     photograph, own = photograph[..., :3], photograph[..., 3] if photograph.shape[2] == 4 else None
-    colors = estimate_foreground(photograph, mask, threads=threads) if estimate else photograph
-    mask = times_alpha(mask, own)  # after the estimate: colors under the photograph's own alpha are not mixed
-    alpha = PillowImage.fromarray(mask)
+    levels = mask.astype(np.uint8) if mask.dtype == np.uint8 else to_uint8(mask.astype(np.float32))
+    colors = estimate_foreground(photograph, levels, threads=threads) if estimate else photograph
+    levels = times_alpha(levels, own)  # after the estimate: colors under the photograph's own alpha are not mixed
+    alpha = PillowImage.fromarray(levels)
     if background is not None:
         if isinstance(background, PillowImage.Image):
             backdrop = ImageOps.fit(background.convert("RGB"), alpha.size)
         else:
             backdrop = PillowImage.new("RGB", alpha.size, background)
         return PillowImage.composite(PillowImage.fromarray(colors), backdrop, alpha)
-    foreground = PillowImage.fromarray(colors if keep_colors else colors * (mask > 0)[..., None])
+    foreground = PillowImage.fromarray(colors if keep_colors else colors * (levels > 0)[..., None])
     foreground.putalpha(alpha)
     return foreground
 

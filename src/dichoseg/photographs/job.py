@@ -145,6 +145,8 @@ def predict_files(
         OSError: A folder cannot be listed, or `out` cannot be created or written to; or the disk is full, in which case
             the results written so far are kept.
     """
+    if isinstance(predictor, torch.nn.Module):
+        raise TypeError(f"predictor must be a Predictor, as Predictor(model); got a model, {type(predictor).__name__}")
     target = None if out is None else Path(out)
     rendering = Rendering(
         cutout=cutout,

@@ -23,6 +23,7 @@ def is_one_file(out: Path | None) -> bool:
 
 def chosen_format(out: Path | None, format: Format | None) -> Format:
     """Return the format of the results: the given one, else that of the file that `out` names, else PNG."""
+    format = ENDINGS.get(f".{format}", format)  # jpeg is jpg
     if out is None or out == STREAM or out.is_dir():
         return format or "png"
     suffix = out.suffix.lower()

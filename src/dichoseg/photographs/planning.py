@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -56,7 +57,7 @@ def plan_files(sources: Sequence[str | Path], out: Path | None, rendering: Rende
         elif source == STREAM or source.is_file():
             found.append((source, Path(source.name)))
         else:
-            raise FileNotFoundError(f"no photograph or folder at {source}")
+            raise FileNotFoundError(_missing(source, is_second=paths[1:] == [source]))
     results = _results(found, out, rendering)
     there = {result for result in results if result.is_file()}
     _refuse_to_overwrite(results, set() if resume or is_one_file(out) else there)
@@ -71,6 +72,15 @@ def plan_files(sources: Sequence[str | Path], out: Path | None, rendering: Rende
         passed_over=passed_over,
         notes=tuple(notes),
     )
+
+
+def _missing(source: Path, *, is_second: bool) -> str:
+    """Return the message for a path at which nothing is; an address has lost a slash as a path."""
+    address = re.fullmatch(r"(https?):/(.*)", str(source))
+    if address:
+        return f"{address[1]}://{address[2]} is an address; wanted a photograph or folder on this machine"
+    result = f"; out='{source}' would write the result there" if is_second and is_one_file(source) else ""
+    return f"no photograph or folder at {source}{result}"
 
 
 def _results(found: Sequence[tuple[Path, Path]], out: Path | None, rendering: Rendering) -> dict[Path, Path]:

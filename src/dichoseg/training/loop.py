@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from ..checking import with_hints
 from ..contracts import Augmentation, Model, Objective, Samples
 from ..data.layouts import open_data
 from .base import Base
@@ -17,8 +18,33 @@ from .rows import History
 from .selection import DEFAULT_BEST
 from .session import open_session
 
+HABITS = {
+    "augmentation=": "augment augmentations augs transform transforms",
+    "batch_size=": "batch bs train_batch_size",
+    "device=": "accelerator devices gpu gpus",
+    "epochs=": "max_epochs n_epochs num_epochs num_train_epochs",
+    "objective=DeepSupervision(loss)": "criterion loss loss_fn loss_function",
+    "on_epoch=": "callback callbacks",
+    "on_epoch=EarlyStopping(patience)": "early_stopping patience",
+    "optimization=Optimization(accumulate=...)": "accumulate_grad_batches gradient_accumulation_steps",
+    "optimization=Optimization(clip_norm=...)": "clip_grad gradient_clip_val grad_clip max_grad_norm",
+    "optimization=Optimization(learning_rate=...)": "learning_rate lr lr0 max_lr",
+    "optimization=Optimization(optimizer=functools.partial(torch.optim.AdamW, ...))": "betas momentum weight_decay",
+    "optimization=Optimization(precision=...)": "amp bf16 dtype fp16 half mixed_precision use_amp",
+    "optimization=Optimization(schedule=...)": "lr_schedule lr_scheduler scheduler warmup",
+    "out=": "default_root_dir logdir out_dir outdir output output_dir project save_dir",
+    "progress=": "enable_progress_bar verbose",
+    "seed=": "random_state",
+    "size= of create_model or load_model": "image_size img_size imgsz input_size resolution size",
+    "train_data=": "data dataset train_dataloader train_dataset train_loader train_set",
+    "val_data=": "eval_dataset val val_dataloaders val_dataset val_loader valid_data validation_data",
+    "workers=": "n_workers num_workers",
+}
+"""Arguments of other libraries' training loops."""
+
 
 @with_former_arguments
+@with_hints(HABITS)
 def fit(
     model: Model,
     train_data: Samples | str | Path,

@@ -66,7 +66,8 @@ def create_model(
             authors' `.pth` of a published network, an `.onnx` of one, or a saved model, whose preprocessing is taken
             over. A model from an `.onnx` file mostly needs `calibrate_batch_norm` before it can be trained.
         size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
-        preprocessing: Preprocessing that replaces all of the model's own, normalization included.
+        preprocessing: Preprocessing that replaces all of the model's own, normalization included. To change the size
+            only, use `size`.
         **recipe: Further arguments of the named recipe, as plain JSON values. For `"isnet"`: `encoder_args` and
             `decoder_args`, dicts of arguments.
     """
@@ -82,8 +83,20 @@ def create_model(
     if held is not None:
         with _reading(held.found):
             _fill_from(held, model)
+    if preprocessing is not None:
+        _warn_of_normalization(model.preprocessing, preprocessing)
     model.preprocessing = (preprocessing or model.preprocessing).with_size(size)
     return model
+
+
+def _warn_of_normalization(own: Preprocessing, new: Preprocessing) -> None:
+    """Warn if a preprocessing that only states a size replaces a normalization."""
+    if new == Preprocessing(size=new.size) and (own.mean, own.std, own.scale) != (new.mean, new.std, new.scale):
+        logger.warning(
+            "preprocessing=Preprocessing(size=%s) also replaces the model's normalization (mean %s, std %s); "
+            "create_model(size=%s) keeps it",
+            new.size, own.mean, own.std, new.size,
+        )  # fmt: skip
 
 
 def load_weights(model: Model, path: str | Path) -> StoredWeights:
