@@ -1,5 +1,8 @@
+import copy
+
 import pytest
 import torch
+from timm.layers import BatchNormAct2d
 from torch import nn
 
 from dichoseg import create_model
@@ -82,6 +85,32 @@ def test_value_frozen_stays_as_it_is(varied_isnet, tmp_path):
         freeze_batch_norm(model)
     with pytest.raises(ValueError, match="no live batch norm to calibrate"):
         calibrate_batch_norm(model, image)
+
+
+def test_value_frozen_computes_in_the_type_of_its_input(varied_isnet):
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        before = varied_isnet(images).logits
+        freeze_batch_norm(varied_isnet)
+        types = []
+        for norm in varied_isnet.modules():
+            if type(norm).__name__ == "FrozenBatchNorm2d":
+                norm.register_forward_hook(lambda _, inputs, output: types.append((inputs[0].dtype, output.dtype)))
+        torch.testing.assert_close(varied_isnet.train()(images).logits, before)
+        with torch.autocast("cpu", torch.bfloat16):
+            copy.deepcopy(varied_isnet)(images)
+    half = len(types) // 2
+    assert types[:half] == [(torch.float32, torch.float32)] * half
+    assert types[half:] == [(torch.bfloat16, torch.bfloat16)] * half
+
+
+def test_value_frozen_keeps_the_activation_of_timm_s_batch_norms():
+    model = nn.Sequential(BatchNormAct2d(4), nn.Conv2d(4, 4, 1))
+    model[0].running_mean.uniform_()
+    features = torch.randn(2, 4, 8, 8)
+    expected = model.eval()(features)
+    freeze_batch_norm(model)
+    torch.testing.assert_close(model(features), expected)
 
 
 @pytest.mark.parametrize(

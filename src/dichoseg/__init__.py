@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .inference import predict as predict
     from .models import GTEncoder as GTEncoder
     from .models import Segmenter as Segmenter
+    from .planning import propose as propose
     from .preprocessing import Preprocessing as Preprocessing
     from .registry import list_components as list_components
     from .registry import load_component as load_component
@@ -66,6 +67,7 @@ else:
         "heads": "FusedHeads RefinedHeads SideHeads",
         "inference": "Predictor predict",
         "models": "GTEncoder Segmenter",
+        "planning": "propose",
         "preprocessing": "Preprocessing",
         "registry": "list_components load_component",
         "scenes": "SyntheticDataset",

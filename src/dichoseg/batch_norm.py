@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+import functools
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -89,6 +90,19 @@ def freeze_batch_norm(model: nn.Module) -> None:
     if any(norm.running_var is None for norm in live):
         raise ValueError("the model has a batch norm without running statistics, which cannot be frozen")
     freeze_batch_norm_2d(model)
+    for module in model.modules():
+        if type(module).__name__ in _FROZEN:
+            module.forward = functools.partial(_normalize, module)
+
+
+_FROZEN = ("FrozenBatchNorm2d", "FrozenBatchNormAct2d")
+
+
+def _normalize(norm: Any, features: Tensor) -> Tensor:
+    """Compute a frozen batch norm in the type of its input; timm's would make float32 of bfloat16 under autocast."""
+    statistics = norm.running_mean, norm.running_var, norm.weight, norm.bias
+    features = F.batch_norm(features, *statistics, training=False, eps=norm.eps)
+    return cast(Tensor, norm.act(norm.drop(features))) if hasattr(norm, "act") else features
 
 
 def is_frozen(model: nn.Module) -> bool:

@@ -20,12 +20,14 @@ from .export import export
 from .hints import habit_hint
 from .list import list_
 from .options import CONFIG
+from .plan import plan, with_proposal
 from .predict import predict
 from .train import train
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "check": check,
+    "plan": plan,
     "train": train,
     "predict": predict,
     "evaluate": evaluate,
@@ -53,6 +55,8 @@ def run(arguments: Sequence[str]) -> None:
     hint = habit_hint(arguments, options_of(command) if command is not None else ["--version"])
     if hint is not None:
         raise ValueError(hint)
+    if name == "train":
+        arguments = with_proposal(arguments)
     tyro.extras.subcommand_cli_from_dict(
         {name: with_common_options(command, LEVELS.get(name, logging.WARNING)) for name, command in COMMANDS.items()},
         prog="dichoseg",

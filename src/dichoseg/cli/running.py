@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from ..training.base import Base
-from ..training.optimization import Optimization
+from ..training.optimization import Base, Optimization
 from .building import (
     AugmentationOptions,
     NetworkOptions,
@@ -36,6 +35,7 @@ class Train:
     Args:
         data: Folder that holds im and gt, or the same below train or DIS-TR.
         out: New folder for the run.
+        plan: Proposal of `dichoseg plan` for this data; other options replace its values.
         resume: Run to resume, which holds all other options. With the whole command, start the run if it is not there.
         epochs: Number of passes over the data.
         batch_size: Number of images per batch, in each process.
@@ -62,6 +62,7 @@ class Train:
 
     data: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[DATA]", help_behavior_hint="")] = None
     out: OptionalPath = None
+    plan: OptionalPath = None
     resume: OptionalPath = None
     epochs: int = 10
     batch_size: int = 8

@@ -26,6 +26,11 @@ def train(options: Annotated[Train, tyro.conf.arg(name="")], *, quiet: Flag = Fa
 
     keep_memory()
     options, data, out = complete(options)
+    if options.plan is not None:
+        from ..planning import Proposal
+
+        Proposal.load(options.plan).check(options.folders.open(data)[0], options.network.weights)
+        options = dataclasses.replace(options, plan=None)  # the run's own options hold its values
     plan, parts = plan_of(options, data, out, progress=not quiet)
     tell(describe(plan, options))
     resume = options.resume is not None

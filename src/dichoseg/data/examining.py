@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
@@ -67,6 +68,7 @@ class _Pair(NamedTuple):
     size: Size | None = None
     digest: bytes = b""
     foreground: float | None = None
+    thin: float | None = None
 
 
 def examine(dataset: PairedFiles, *, other: PairedFiles | None, progress: bool) -> DataReport:
@@ -88,11 +90,13 @@ def examine(dataset: PairedFiles, *, other: PairedFiles | None, progress: bool) 
                 problems.append(problem_of("in both sets", name, message))
     sizes = sorted((pair.size for pair in pairs if pair.size), key=lambda size: (size[0] * size[1], size))
     fractions = [pair.foreground for pair in pairs if pair.foreground is not None]
+    thin = [pair.thin for pair in pairs if pair.thin is not None]
     return DataReport(
         pairs=len(pairs),
         problems=tuple(sorted(problems, key=lambda problem: (problem.severity, problem.kind, problem.name))),
         sizes=(sizes[0], sizes[-1]) if sizes else None,
         foreground=(min(fractions), statistics.median(fractions), max(fractions)) if fractions else None,
+        thin=statistics.median(thin) if thin else None,
     )
 
 
@@ -136,7 +140,9 @@ def _examine_pair(dataset: PairedFiles, files: tuple[str, Path, Path]) -> _Pair:
     if mask is not None:
         found += _mask_problems(mask, mask_path)
     problems = [problem_of(kind, name, message) for kind, message in found]
-    return _Pair(problems, size, digest, None if mask is None else float((mask > 0.5).mean()))
+    if mask is None:
+        return _Pair(problems, size, digest)
+    return _Pair(problems, size, digest, float((mask > 0.5).mean()), _thin_fraction(mask))
 
 
 @contextlib.contextmanager
@@ -216,6 +222,14 @@ def _soft_fraction(mask: NDArray[np.float32]) -> float:
     inside = mask[: height * SOFT_BLOCK, : width * SOFT_BLOCK]
     gray = ((inside > 0.1) & (inside < 0.9)).reshape(height, SOFT_BLOCK, width, SOFT_BLOCK).all(axis=(1, 3))
     return float(gray.sum() * SOFT_BLOCK**2 / (mask > 0.1).sum())
+
+
+def _thin_fraction(mask: NDArray[np.float32]) -> float | None:
+    """Return the fraction of the object that a square of a hundredth of the longer side fits nowhere into."""
+    inside = (mask > 0.5).astype(np.uint8)
+    side = max(2, round(max(mask.shape) / 100))
+    thick = cv2.morphologyEx(inside, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    return 1 - float(thick.sum() / inside.sum()) if inside.any() else None
 
 
 def _border_and_middle(foreground: NDArray[np.bool_]) -> tuple[float, float]:

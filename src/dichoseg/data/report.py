@@ -95,6 +95,9 @@ class DataReport:
     """(width, height) of the smallest and the largest image by area; None if no image can be read."""
     foreground: tuple[float, float, float] | None
     """Minimum, median and maximum fraction of an image that is foreground; None if no mask can be read."""
+    thin: float | None = None
+    """Median fraction of an object in structures thinner than a hundredth of the mask's longer side; None if no mask
+    can be read."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:

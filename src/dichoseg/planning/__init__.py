@@ -1,4 +1,4 @@
-"""Plans for a training run, made before its first step: the memory that it takes, and the machine that it runs on."""
+"""Plans for a training run, made before its first step: a proposal of all its values, and the memory that it takes."""
 
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from .forecast import forecast_memory as forecast_memory
     from .machine import Machine as Machine
     from .machine import describe_machine as describe_machine
+    from .proposal import Proposal as Proposal
+    from .proposal import propose as propose
+    from .recipe import Recipe as Recipe
 else:
     __getattr__, __dir__ = attach(
         __name__,
@@ -18,5 +21,7 @@ else:
             "fitting": "FittingOption fitting_options",
             "forecast": "MemoryForecast forecast_memory",
             "machine": "Machine describe_machine",
+            "proposal": "Proposal propose",
+            "recipe": "Recipe",
         },
     )

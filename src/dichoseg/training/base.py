@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +11,6 @@ from ..batch_norm import live_batch_norms
 from ..contracts import Model
 from .batches import Batch
 
-Base: TypeAlias = Literal["ignore", "score", "average"]
-"""What `fit` does with the weights that a model comes with."""
 SHARES = (0.75, 0.5, 0.25)
 """Shares of the base in the averages that are scored."""
 STATISTICS_BATCHES = 50

@@ -10,9 +10,8 @@ import torch
 from ..checking import with_hints
 from ..contracts import Augmentation, Model, Objective, Samples
 from ..data.layouts import open_data
-from .base import Base
 from .former import with_former_arguments
-from .optimization import Optimization
+from .optimization import Base, Optimization
 from .plan import OnEpoch, Plan
 from .rows import History
 from .selection import DEFAULT_BEST

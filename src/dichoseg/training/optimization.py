@@ -28,6 +28,10 @@ def adamw(parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, lr=lr, fused=True)
 
 
+Base: TypeAlias = Literal["ignore", "score", "average"]
+"""What `fit` does with the weights that a model comes with."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Optimization:
     """Options of the optimizer in `fit`: learning rate, schedule, accumulation, clipping, averaging and precision.

@@ -17,8 +17,7 @@ from ..objectives.default import default_objective
 from ..runtime.device import autocast_dtype, choose_device
 from ..runtime.seeding import seeded
 from ..runtime.workers import leave_if_importing
-from .base import Base
-from .optimization import Optimization
+from .optimization import Base, Optimization
 from .ranks import launched
 from .rows import Row
 from .run_folder import RunFolder

@@ -1,0 +1,129 @@
+"""Rules that derive a recipe for fine-tuning from data, network and memory.
+
+`docs/explanation/evidence.md` has the measurements behind them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+from ..batch_norm import live_batch_norms
+from ..contracts import Model
+from ..data import DataReport
+from ..registry import list_components
+from .fitting import FittingOption, fitting_options
+from .recipe import Recipe
+
+ENLARGED = 1.6
+"""Factor by which photographs are enlarged at most."""
+MULTIPLE = 32
+"""Pixels that a reduced size is a multiple of."""
+THIN = 0.02
+"""Fraction of an object in thin structures from which on the size is not reduced."""
+SOFT = 0.2
+"""Fraction of soft masks from which on a loss compares levels."""
+PASSES = 2800
+"""Number of images that a run sees, repetitions included, within the bounds of the epochs."""
+EPOCHS = (4, 20)
+"""Fewest and most epochs."""
+IMAGES_PER_STEP = 4
+MANY_STEPS = 200
+"""Number of steps from which on weights are averaged over steps."""
+FEW = 100
+"""Number of pairs below which a fifth of them, not a tenth, is held back for validation."""
+
+
+class Proposed(NamedTuple):
+    """A recipe, the reason for each of its values by name, and how it fits into the memory."""
+
+    recipe: Recipe
+    reasons: dict[str, str]
+    fit: FittingOption
+
+
+def recipe_for(model: Model, report: DataReport, *, validates: bool, memory_gb: float) -> Proposed:
+    """Derive a recipe.
+
+    Args:
+        model: Model with the weights to start from.
+        report: Report on the training set.
+        validates: Whether there is a validation set.
+        memory_gb: Memory for training in GB of 1e9 bytes.
+
+    Raises:
+        ValueError: Nothing fits into the memory.
+    """
+    reasons: dict[str, str] = {}
+    pairs = report.pairs - len(report.unusable)
+    fraction = None if validates else 0.1 if pairs >= FEW else 0.2
+    reasons["val_fraction"] = "there is a validation set" if validates else f"{pairs} pairs, and no validation set"
+    held_out = 0 if fraction is None else max(1, round(fraction * pairs))
+    size, reasons["size"] = _size(model, report)
+    loss, objective, reasons["loss"] = _loss(model, report)
+    training = pairs - held_out
+    epochs = min(max(round(PASSES / training), EPOCHS[0]), EPOCHS[1])
+    reasons["epochs"] = f"{epochs * training} images seen, repetitions included"
+    steps = math.ceil(training / IMAGES_PER_STEP) * epochs
+    frozen = bool(live_batch_norms(model))
+    reasons["freeze_batch_norm"] = "statistics of small batches are poor" if frozen else "the network has no live one"
+    reasons["ema"] = f"{steps} steps" if steps >= MANY_STEPS else f"{steps} steps are too few to average over"
+    reasons["learning_rate"] = "small, since the weights are good; falls along a cosine"
+    reasons["augmentation"] = "flips; turning upright photographs costs more than it brings"
+    draft = Recipe(
+        size=size, batch_size=min(IMAGES_PER_STEP, training), accumulate=1, epochs=epochs, learning_rate=3e-5,
+        loss=loss, objective=objective, augmentation=("isnet",), ema=0.99 if steps >= MANY_STEPS else None,
+        freeze_batch_norm=frozen, freeze_encoder=False, checkpoint_activations=False, val_fraction=fraction,
+    )  # fmt: skip
+    return _fitted(model, draft, reasons, memory_gb)
+
+
+def _size(model: Model, report: DataReport) -> tuple[int, str]:
+    """Return the size of the input."""
+    published = max(model.preprocessing.height_width or (1024, 1024))
+    longest = max(report.sizes[1]) if report.sizes else published
+    wanted = MULTIPLE * math.ceil(ENLARGED * longest / MULTIPLE)
+    if wanted >= published:
+        return published, f"the network's own; photographs have up to {longest} pixels"
+    if report.thin is not None and report.thin > THIN:
+        return published, f"the network's own, since {report.thin:.0%} of an object is thin structures"
+    reduced = max(wanted, published // 2)
+    return reduced, f"photographs have {longest} pixels at most; {published} would only enlarge them more"
+
+
+def _loss(model: Model, report: DataReport) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Return the losses, the objectives and why."""
+    name = str((model.recipe or {}).get("name", "")).removesuffix("_lite")
+    if name in list_components("objectives"):
+        return (), (name,), "the network's own, as published"
+    soft = sum(problem.kind == "soft mask" for problem in report.problems)
+    if soft > SOFT * report.pairs:
+        return ("bce", "mae"), (), f"{soft} of {report.pairs} masks are soft, whose levels mae compares"
+    return ("bce", "iou"), (), "pixels and regions; masks have hard edges"
+
+
+def _fitted(model: Model, draft: Recipe, reasons: dict[str, str], memory_gb: float) -> Proposed:
+    """Choose the way to train that fits into the memory."""
+    arguments = draft.arguments()
+    option = fitting_options(
+        model,
+        memory_gb,
+        batch_size=draft.batch_size,
+        size=draft.size,
+        objective=arguments["objective"],
+        optimization=arguments["optimization"],
+        freeze_batch_norm=draft.freeze_batch_norm,
+    )[0]
+    recipe = dataclasses.replace(
+        draft,
+        batch_size=option.batch_size,
+        accumulate=option.accumulate,
+        checkpoint_activations=option.recompute,
+        freeze_encoder=option.freeze_encoder,
+    )
+    fits = f"{option.forecast.total:.1f} of {memory_gb:.1f} GB"
+    reasons |= {"batch_size": fits, "accumulate": f"{IMAGES_PER_STEP} images per step"}
+    reasons |= {"checkpoint_activations": "to save memory" if option.recompute else "not needed"}
+    reasons |= {"freeze_encoder": "to save memory" if option.freeze_encoder else "not needed"}
+    return Proposed(recipe, reasons, option)

@@ -1,0 +1,73 @@
+import json
+
+import pytest
+import torch
+
+from dichoseg import fit, load_model, save_model
+from dichoseg.cli.plan import with_proposal
+from dichoseg.data import open_folders
+from dichoseg.planning import Proposal
+
+from .conftest import run_cli
+
+
+@pytest.fixture
+def planned(data, small_isnet):
+    """A data set, and the proposal of a short run on it."""
+    save_model(small_isnet, data / "model")
+    result = run_cli("plan", data, "--weights", data / "model", "--out", data / "proposal.json", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "size                    64" in result.stdout
+    assert f"--plan {data / 'proposal.json'} --out RUN" in result.stdout
+    content = json.loads((data / "proposal.json").read_text())
+    content["recipe"]["epochs"] = 1
+    (data / "proposal.json").write_text(json.dumps(content))
+    return data, data / "proposal.json"
+
+
+def test_value_train_takes_the_proposal_as_python_does(planned):
+    data, path = planned
+    result = run_cli("train", data, "--plan", path, "--out", data / "run", "--workers", 0, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    proposal = Proposal.load(path)
+    model, arguments = proposal.build()
+    training, validation = open_folders(data, val_fraction=proposal.recipe.val_fraction)
+    fit(model, training, val_data=validation, device="cpu", **arguments)
+    trained = load_model(data / "run/best").state_dict()
+    assert all(torch.equal(value, trained[key]) for key, value in model.state_dict().items())
+    assert "--plan" not in str(json.loads((data / "run/plan.json").read_text())["command"])
+
+
+def test_value_given_options_replace_proposed_ones(planned):
+    data, path = planned
+    arguments = with_proposal(["train", str(data), "--plan", str(path), "--size=96", "--loss", "mae"])
+    assert [argument for argument in arguments if argument.startswith("--size")] == ["--size=96"]
+    assert [argument for argument in arguments if argument.startswith("--loss")] == ["--loss"]
+    assert "--epochs=1" in arguments
+    assert with_proposal(["train", str(data), f"--plan={path}"])[-1].startswith("--val-fraction")
+
+
+def test_error_a_proposal_for_other_data_or_weights(planned):
+    data, path = planned
+    (data / "train/im").joinpath("more.jpg").write_bytes(next((data / "train/im").iterdir()).read_bytes())
+    (data / "train/gt").joinpath("more.png").write_bytes(next((data / "train/gt").iterdir()).read_bytes())
+    result = run_cli("train", data, "--plan", path, "--out", data / "run")
+    assert "was made for other data, 5 pairs" in str(result.exception)
+    assert not (data / "run").exists()
+    (data / "train/im/more.jpg").unlink()
+    (data / "train/gt/more.png").unlink()
+    result = run_cli("train", data, "--plan", path, "--weights", "u2netp", "--out", data / "run")
+    assert "was made for the weights" in str(result.exception)
+
+
+def test_error_a_file_that_is_there(planned):
+    data, path = planned
+    before = path.read_bytes()
+    result = run_cli("plan", data, "--weights", data / "model", "--out", path)
+    assert "is there already" in str(result.exception)
+    assert path.read_bytes() == before
+
+
+def test_error_a_file_that_is_missing(data):
+    result = run_cli("train", data, "--plan", data / "none.json", "--out", data / "run")
+    assert "none.json" in str(result.exception)

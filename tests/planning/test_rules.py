@@ -1,0 +1,74 @@
+import pytest
+
+from dichoseg import Preprocessing
+from dichoseg.data import DataReport, Problem
+from dichoseg.planning.rules import recipe_for
+
+
+def report(pairs=700, *, longest=400, thin=0.0, problems=()):
+    return DataReport(
+        pairs=pairs,
+        problems=tuple(problems),
+        sizes=((200, 100), (longest, 300)),
+        foreground=(0.1, 0.2, 0.3),
+        thin=thin,
+    )
+
+
+def propose(model, *arguments, validates=False, memory_gb=100.0, **facts):
+    return recipe_for(model, report(*arguments, **facts), validates=validates, memory_gb=memory_gb)
+
+
+@pytest.fixture
+def isnet(small_isnet):
+    small_isnet.preprocessing = Preprocessing(size=1024)
+    return small_isnet
+
+
+@pytest.mark.parametrize(
+    ("longest", "thin", "size"),
+    [(400, 0.0, 640), (401, 0.0, 672), (100, 0.0, 512), (400, 0.2, 1024), (3000, 0.0, 1024)],
+)
+def test_value_size_follows_photographs_and_thin_structures(isnet, longest, thin, size):
+    proposed = propose(isnet, longest=longest, thin=thin)
+    assert proposed.recipe.size == size
+    assert ("own" in proposed.reasons["size"]) == (size == 1024)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "epochs", "fraction"), [(10000, 4, 0.1), (700, 4, 0.1), (200, 16, 0.1), (30, 20, 0.2)]
+)
+def test_value_epochs_and_validation_follow_the_number_of_pairs(isnet, pairs, epochs, fraction):
+    recipe = propose(isnet, pairs).recipe
+    assert (recipe.epochs, recipe.val_fraction) == (epochs, fraction)
+    assert propose(isnet, pairs, validates=True).recipe.val_fraction is None
+
+
+def test_value_soft_masks_want_a_loss_of_levels(isnet):
+    soft = [Problem("soft mask", "warning", f"{index}", "") for index in range(30)]
+    assert propose(isnet, 100).recipe.loss == ("bce", "iou")
+    assert propose(isnet, 100, problems=soft).recipe.loss == ("bce", "mae")
+
+
+def test_value_a_network_keeps_its_own_objective(isnet):
+    isnet.recipe = {"name": "deep_supervision"}
+    recipe = propose(isnet).recipe
+    assert (recipe.loss, recipe.objective) == ((), ("deep_supervision",))
+
+
+def test_value_less_memory_gives_smaller_batches_and_as_many_images_a_step(isnet):
+    plenty = propose(isnet)
+    short = propose(isnet, memory_gb=plenty.fit.forecast.total * 0.8)
+    assert short.recipe.batch_size < plenty.recipe.batch_size == 4
+    assert short.recipe.batch_size * short.recipe.accumulate == 4
+    assert short.recipe.size == plenty.recipe.size
+
+
+def test_error_memory_that_nothing_fits(isnet):
+    with pytest.raises(ValueError, match=r"nothing fits 0\.01 GB"):
+        propose(isnet, memory_gb=0.01)
+
+
+def test_value_few_steps_are_not_averaged(isnet):
+    assert propose(isnet, 12).recipe.ema is None
+    assert propose(isnet, 700).recipe.ema == 0.99
