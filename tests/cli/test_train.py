@@ -353,7 +353,7 @@ def test_value_a_command_that_failed_is_replaced(data):
 
 def test_error_resume_where_there_is_no_run(data):
     assert "no run of `dichoseg train` in" in str(run_cli("train", "--resume", data / "none").exception)
-    assert "wanted DATA and --out, or --resume" in str(run_cli("train", data).exception)
+    assert "wanted DATA or --from, and --out; or --resume" in str(run_cli("train", data).exception)
     result = run_cli("train", data, "--out", data / "a", "--resume", data / "b")
     assert "two folders" in str(result.exception)
     result = run_cli("train", "--resume", data / "a", "--epochs", 3)

@@ -11,6 +11,7 @@ import tyro
 
 from .check import check
 from .common import options_of, with_common_options
+from .continuing import run_to_follow
 from .convert import convert
 from .demo import demo
 from .download import download
@@ -21,7 +22,7 @@ from .hints import habit_hint
 from .list import list_
 from .options import CONFIG
 from .predict import predict
-from .train import train
+from .train import following, train
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
@@ -45,16 +46,19 @@ def run(arguments: Sequence[str]) -> None:
 
         print(f"dichoseg {__version__}")
         return
-    name = next((argument for argument in arguments if argument in COMMANDS), None)
+    commands = dict(COMMANDS)
+    name = next((argument for argument in arguments if argument in commands), None)
+    if name == "train" and (before := run_to_follow(arguments)) is not None:
+        commands["train"] = following(before)
     processes = os.environ.get("WORLD_SIZE", "1")
     if name in ("predict", "evaluate") and processes != "1":
         raise ValueError(f"{name} would do all of its work in each of {processes} processes; run it without torchrun")
-    command = COMMANDS.get(name or "")
+    command = commands.get(name or "")
     hint = habit_hint(arguments, options_of(command) if command is not None else ["--version"])
     if hint is not None:
         raise ValueError(hint)
     tyro.extras.subcommand_cli_from_dict(
-        {name: with_common_options(command, LEVELS.get(name, logging.WARNING)) for name, command in COMMANDS.items()},
+        {name: with_common_options(command, LEVELS.get(name, logging.WARNING)) for name, command in commands.items()},
         prog="dichoseg",
         description="Separate the foreground of a photograph from its background.\n"
         "`dichoseg --version` prints the version.",
