@@ -46,6 +46,7 @@ def test_value_two_stages_in_one_command(data):
     assert result.exit_code == 0, result.output
     assert sorted(item.name for item in out.iterdir()) == [
         "best", "curves.png", "gt_encoder", "history.csv", "last", "plan.json", "scores.json", "sheets", "state.pt",
+        "worst.csv", "worst.jpg",
     ]  # fmt: skip
     header = (out / "history.csv").read_text().splitlines()[0].split(",")
     assert {"bce/main", "bce/side_1", "edge_bce/main", "gt_encoder/feature_1", "val_loss"} <= set(header)
