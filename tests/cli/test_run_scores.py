@@ -97,7 +97,7 @@ def test_value_only_the_last_where_no_epoch_has_a_score(run, monkeypatch):
 def test_value_the_base_is_scored_too(run, monkeypatch):
     folder, _, score = run
     scored = []
-    monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or {"mae": 0.5})
+    monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or SCORES)
     shutil.copytree(folder / "last", folder / "base")
     base = {"epoch": 0, "quick_max_f": 0.95, "quick_mae": 0.5}
     score(base, *rows(0.2, 0.9))
