@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 import dichoseg
-from dichoseg.data import open_folders
 from dichoseg.evaluation import write_worst
 
 folder = Path(tempfile.mkdtemp())
@@ -28,7 +27,8 @@ small = {
 model = dichoseg.create_model("isnet", encoder_args=small, size=64)
 
 # --8<-- [start:train]
-training, validation = open_folders(folder)
+training = dichoseg.FolderDataset(folder / "train/im", folder / "train/gt")
+validation = dichoseg.FolderDataset(folder / "val/im", folder / "val/gt")
 dichoseg.fit(
     model,
     training,
@@ -53,7 +53,7 @@ for path in sorted((folder / "corrected").glob("*/*.png"))[1:6]:
     (folder / "corrected/gt" / path.name).unlink()
 
 # --8<-- [start:more]
-corrected, _ = open_folders(folder / "corrected")
+corrected = dichoseg.FolderDataset(folder / "corrected/im", folder / "corrected/gt")
 # lists images that are in both sets: leave them out
 print(corrected.report(other=validation))
 dichoseg.fit(
