@@ -43,7 +43,7 @@ PUBLIC = {
     "save_model",
     "dichoseg.inference": "Predictor predict",
     "dichoseg.photographs": "PredictedFiles cut_out estimate_foreground predict_files",
-    "dichoseg.evaluation": "Comparison compare_folders evaluate evaluate_folders",
+    "dichoseg.evaluation": "Comparison Scores compare_folders evaluate evaluate_folders write_worst",
     "dichoseg.export": "export_onnx export_program",
     "dichoseg.testing": "ConformanceError check_augmentation check_decoder check_encoder check_heads check_loss "
     "check_metric check_model check_objective check_published",

@@ -69,7 +69,7 @@ def run_demo(
     test_data = SyntheticDataset(held_out, size=size, seed=seed + 1)
     rivals = {"centre prior": _score_constant(test_data, _center_prior(size))}
     rivals["all black"] = _score_constant(test_data, np.zeros((size, size), np.float32))
-    scores = {"before": evaluate(model, test_data)}
+    scores: dict[str, dict[str, float]] = {"before": evaluate(model, test_data)}
     before = Predictor(model)
     objective = WeightedSum(bce=(1.0, DeepSupervision(BCELoss())), edge=(0.5, DeepSupervision(EdgeBCELoss())))
     fit(

@@ -1,4 +1,5 @@
 import re
+import shutil
 
 import pytest
 
@@ -79,3 +80,15 @@ def test_error_one_pair_has_nothing_to_validate(data):
             path.unlink()
     with pytest.raises(ValueError, match="a split needs a fraction between 0 and 1 and two pairs; got 0.1 and 1"):
         opened(data, val_fraction=0.1)
+
+
+def test_value_more_pairs_join_the_training_set(data, capsys):
+    shutil.copytree(data / "train", data / "more")
+    name = min(path.stem for path in (data / "more/im").iterdir())
+    (data / f"more/im/{name}.jpg").rename(data / "more/im/new.jpg")
+    (data / f"more/gt/{name}.png").rename(data / "more/gt/new.png")
+    training, validation = opened(data, more=(data / "more",))
+    assert (len(training), validation) == (6, None)
+    assert "more: 4 pairs replace those of the same name, 1 are added" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"2 images of .*more are validation images: .*shows the same as"):
+        opened(data, more=(data / "more",), val_fraction=0.4, check=False)

@@ -32,6 +32,7 @@ def test_value_version():
 @dataclasses.dataclass(frozen=True)
 class Inner:
     loss: tuple[str, ...] = ()
+    more: tuple[Path, ...] = ()
     check: bool = True
 
 
@@ -48,9 +49,12 @@ class Outer:
 def test_value_arguments_that_give_the_options_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert as_arguments(Outer()) == []
-    options = Outer(data=Path("d"), val=Path("v"), epochs=3, flips=True, inner=Inner(("a", "b:0.5"), False))
+    options = Outer(
+        data=Path("d"), val=Path("v"), epochs=3, flips=True, inner=Inner(("a", "b:0.5"), (Path("m"),), False)
+    )
     assert as_arguments(options) == [
-        str(tmp_path / "d"), f"--val={tmp_path}/v", "--epochs=3", "--flips", "--loss=a", "--loss=b:0.5", "--no-check",
+        str(tmp_path / "d"), f"--val={tmp_path}/v", "--epochs=3", "--flips", "--loss=a", "--loss=b:0.5",
+        f"--more={tmp_path}/m", "--no-check",
     ]  # fmt: skip
     assert as_arguments(Outer(sizes=("384", "512x768"))) == ["--sizes", "384", "512x768"]
 

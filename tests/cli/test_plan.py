@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dichoseg import fit, load_model, save_model
-from dichoseg.cli.plan import with_proposal
+from dichoseg.cli.continuing import defaults_for
 from dichoseg.data import open_folders
 from dichoseg.planning import Proposal
 
@@ -40,11 +40,17 @@ def test_value_train_takes_the_proposal_as_python_does(planned):
 
 def test_value_given_options_replace_proposed_ones(planned):
     data, path = planned
-    arguments = with_proposal(["train", str(data), "--plan", str(path), "--size=96", "--loss", "mae"])
-    assert [argument for argument in arguments if argument.startswith("--size")] == ["--size=96"]
-    assert [argument for argument in arguments if argument.startswith("--loss")] == ["--loss"]
-    assert "--epochs=1" in arguments
-    assert with_proposal(["train", str(data), f"--plan={path}"])[-1].startswith("--val-fraction")
+    options = defaults_for(["train", str(data), "--plan", str(path)])
+    assert (options.epochs, options.batch_size, options.network.size) == (1, 4, 64)
+    assert (options.objective.loss, options.network.freeze_batch_norm) == (("bce", "iou"), True)
+    given = ("--size=32", "--loss", "mae", "--batch-size", 2, "--no-freeze-batch-norm", "--workers", 0)
+    result = run_cli("train", data, "--plan", path, "--out", data / "run", "--device", "cpu", *given)
+    assert result.exit_code == 0, result.output
+    stored = json.loads((data / "run/plan.json").read_text())
+    assert "--loss=mae" in stored["command"]
+    assert "--loss=bce" not in stored["command"]
+    assert {"--size=32", "--batch-size=2", "--epochs=1"} <= set(stored["command"])
+    assert "--freeze-batch-norm" not in stored["command"]
 
 
 def test_error_a_proposal_for_other_data_or_weights(planned):

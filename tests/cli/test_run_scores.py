@@ -1,13 +1,17 @@
+import csv
 import json
 import math
 import shutil
 
+import numpy as np
 import pytest
 import torch
 
 from dichoseg import evaluate, load_model, save_model
 from dichoseg.cli.run_scores import score_run
 from dichoseg.data import open_folders
+from dichoseg.evaluation import Scores
+from dichoseg.metrics import Evaluator
 from dichoseg.training.plan import Plan
 from dichoseg.training.rows import History
 
@@ -32,6 +36,12 @@ def run(data, small_isnet):
     return data / "run", validation, score
 
 
+EVALUATOR = Evaluator(metrics=("mae",))
+EVALUATOR.update(np.full((4, 4), 0.5), np.eye(4) > 0, name="a")
+EVALUATOR.update(np.eye(4), np.eye(4) > 0, name="b")
+SCORES = Scores(EVALUATOR)
+
+
 def rows(*course):
     return [
         {"epoch": epoch, "loss": 1.0, "quick_max_f": value, "quick_mae": 0.5}
@@ -49,13 +59,18 @@ def test_value_both_models_are_scored_and_say_so(run, capsys):
         assert "On 2 validation images at their masks' own size." in card
         assert f"| `mae` | {scores[name]['mae']:.4f} |" in card
     assert scores["last"] != scores["best"]
+    with (folder / "worst.csv").open(newline="") as file:
+        table = [(row["name"], float(row["mae"])) for row in csv.DictReader(file)]
+    expected = evaluate(load_model(folder / "best"), validation).worst_first("mae")
+    assert table == [(row["name"], row["mae"]) for row in expected]
+    assert (folder / "worst.jpg").exists()
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["validation", "last", "best"]
 
 
 def test_value_the_last_model_is_scored_once_where_it_is_the_best(run, monkeypatch):
     _, _, score = run
     scored = []
-    monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or {"mae": 0.5})
+    monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or SCORES)
     score(*rows(0.2, 0.9))
     assert len(scored) == 1
     score(*rows(0.9, 0.9))
@@ -65,7 +80,7 @@ def test_value_the_last_model_is_scored_once_where_it_is_the_best(run, monkeypat
 def test_value_the_best_by_another_score(run, monkeypatch):
     _, _, score = run
     scored = []
-    monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or {"mae": 0.5})
+    monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or SCORES)
     course = [row | {"quick_mae": mae} for row, mae in zip(rows(0.9, 0.2), (0.3, 0.1), strict=True)]
     score(*course, best="mae")
     assert len(scored) == 1, "the last epoch has the lowest error"
@@ -82,7 +97,7 @@ def test_value_only_the_last_where_no_epoch_has_a_score(run, monkeypatch):
 def test_value_the_base_is_scored_too(run, monkeypatch):
     folder, _, score = run
     scored = []
-    monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or {"mae": 0.5})
+    monkeypatch.setattr("dichoseg.evaluation.evaluate", lambda *_, **__: scored.append(1) or SCORES)
     shutil.copytree(folder / "last", folder / "base")
     base = {"epoch": 0, "quick_max_f": 0.95, "quick_mae": 0.5}
     score(base, *rows(0.2, 0.9))

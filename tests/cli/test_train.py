@@ -46,6 +46,7 @@ def test_value_two_stages_in_one_command(data):
     assert result.exit_code == 0, result.output
     assert sorted(item.name for item in out.iterdir()) == [
         "best", "curves.png", "gt_encoder", "history.csv", "last", "plan.json", "scores.json", "sheets", "state.pt",
+        "worst.csv", "worst.jpg",
     ]  # fmt: skip
     header = (out / "history.csv").read_text().splitlines()[0].split(",")
     assert {"bce/main", "bce/side_1", "edge_bce/main", "gt_encoder/feature_1", "val_loss"} <= set(header)
@@ -353,7 +354,7 @@ def test_value_a_command_that_failed_is_replaced(data):
 
 def test_error_resume_where_there_is_no_run(data):
     assert "no run of `dichoseg train` in" in str(run_cli("train", "--resume", data / "none").exception)
-    assert "wanted DATA and --out, or --resume" in str(run_cli("train", data).exception)
+    assert "wanted DATA or --from, and --out; or --resume" in str(run_cli("train", data).exception)
     result = run_cli("train", data, "--out", data / "a", "--resume", data / "b")
     assert "two folders" in str(result.exception)
     result = run_cli("train", "--resume", data / "a", "--epochs", 3)

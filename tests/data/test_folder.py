@@ -197,6 +197,21 @@ def test_value_without(folder):
         dataset.without(["a", "b", "sub dir/ü"])
 
 
+def test_value_with_pairs_of_another_data_set(folder, tmp_path):
+    dataset = FolderDataset(folder / "im", folder / "gt")
+    other = tmp_path / "other"
+    for part in ("im", "gt"):
+        (other / part).mkdir(parents=True)
+        for name in "bc":
+            Image.new("L", (4, 2)).save(other / part / f"{name}.png")
+    joined = dataset.with_pairs(FolderDataset(other / "im", other / "gt"))
+    assert [name for name, *_ in joined.files] == ["a", "b", "c", "sub dir/ü"]
+    assert [joined[index].image.shape[-1] for index in range(4)] == [8, 4, 4, 8], "the other's b replaces the first"
+    assert len(dataset) == 3
+    with pytest.raises(ValueError, match=r"if foreground is the same; got None and \(7,\)"):
+        dataset.with_pairs(FolderDataset(other / "im", other / "gt", foreground=[7]))
+
+
 def test_value_other_process(folder):
     dataset = FolderDataset(folder / "im", folder / "gt").without(["a"])
     loader = DataLoader(dataset, batch_size=None, num_workers=1, multiprocessing_context="spawn")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from dichoseg.data import open_folders
-from dichoseg.data.layouts import folders_to_score, open_data
+from dichoseg.data.layouts import folders_to_score, open_data, samples_of
 
 
 def fill(folder, *names, mode="L"):
@@ -31,6 +31,13 @@ def test_value_validation_set_beside_the_training_set(root):
     assert (names(training), names(validation)) == (["a", "b", "c"], ["v"])
     shutil.rmtree(root / "val")
     assert open_folders(root)[1] is None
+
+
+def test_value_samples_to_score(root):
+    assert names(samples_of(root)) == ["v"]
+    assert names(samples_of(root / "train")) == ["a", "b", "c"]
+    pairs = [(1, 2)]
+    assert samples_of(pairs) is pairs
 
 
 def test_value_validation_set_elsewhere_or_split_off(root):

@@ -1,7 +1,9 @@
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dichoseg.evaluation import Comparison
 from dichoseg.metrics import Evaluator
@@ -78,6 +80,41 @@ def test_value_text():
     assert lines[1].split()[:3] == ["good", "all", "3"]
     assert lines[3] == "bad minus good, with 95 % intervals over 3 images:"
     assert "max_f: -" in lines[5]
+
+
+def test_value_the_worst_of_each_folder(tmp_path):
+    masks = {"a": np.full((8, 8), 255, np.uint8), "b": np.zeros((8, 8), np.uint8)}
+    levels = {"first": (250, 20), "second": (100, 10)}  # the worst is b, and a
+    evaluators, files = {}, {}
+    for name, values in levels.items():
+        evaluators[name], files[name] = [], []
+        for (image, mask), level in zip(masks.items(), values, strict=True):
+            paths = [
+                tmp_path / name / f"{image}.png",
+                tmp_path / "gt" / f"{image}.png",
+                tmp_path / "im" / f"{image}.png",
+            ]
+            prediction = np.full((8, 8), level, np.uint8)
+            for path, pixels in zip(paths, (prediction, mask, prediction), strict=True):
+                path.parent.mkdir(exist_ok=True)
+                Image.fromarray(pixels).save(path)
+            evaluator = Evaluator(metrics=("mse", "max_f"), normalize=False)
+            evaluator.update(prediction, mask, name=image)
+            evaluators[name].append(evaluator)
+            files[name].append((paths[0], paths[1]))
+    made = Comparison(images=list(masks), evaluators=evaluators, notes=(), files=files)
+    made.write_worst(tmp_path / "out")
+    with (tmp_path / "out/worst.csv").open(newline="") as file:
+        table = [(row["predictions"], row["name"], float(row["mse"])) for row in csv.DictReader(file)]
+    expected = [("first", "b", 20), ("first", "a", 5), ("second", "a", 155), ("second", "b", 10)]
+    assert table == [(name, image, pytest.approx((error / 255) ** 2)) for name, image, error in expected]
+    sizes = []
+    for options in ({}, {"rows": 1, "images": tmp_path / "im"}):
+        made.write_worst(tmp_path / "out", **options)
+        with Image.open(tmp_path / "out/worst.jpg") as sheet:
+            sizes.append(sheet.size)
+    assert sizes[1][0] - sizes[0][0] == 200, "a column for the image"
+    assert sizes[0][1] - sizes[1][1] == 2 * (22 + 192 + 8), "a row less of each folder"
 
 
 def test_value_dis_protocol_has_no_interval_for_max_f():

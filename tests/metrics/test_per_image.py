@@ -3,7 +3,7 @@ import pytest
 
 from dichoseg import list_components, load_component
 from dichoseg.metrics import Evaluator, Pair
-from dichoseg.metrics.per_image import RECORDS, record_of
+from dichoseg.metrics.per_image import RECORDS, higher_is_better, record_of
 from dichoseg.training.selection import score_key
 
 PREDICTION = np.tile(np.arange(97, dtype=np.uint8) * 2, (65, 1))
@@ -24,6 +24,13 @@ def test_value_evaluator_averages_the_record(name):
     evaluator.update(PREDICTION, MASK)
     assert evaluator.compute() == {name: pytest.approx(record_of(name).of_pair(Pair(PREDICTION, MASK)))}
     assert evaluator.definitions() == {name: record_of(name).definition}
+
+
+@pytest.mark.parametrize(
+    ("name", "rises"), [("mae", False), ("s_measure", True), ("max_f", True), ("binary_ber", False), ("max_fpr", False)]
+)
+def test_value_direction_of_a_metric(name, rises):
+    assert higher_is_better(name) is rises
 
 
 @pytest.fixture

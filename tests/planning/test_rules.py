@@ -36,7 +36,7 @@ def test_value_size_follows_photographs_and_thin_structures(isnet, longest, thin
 
 
 @pytest.mark.parametrize(
-    ("pairs", "epochs", "fraction"), [(10000, 4, 0.1), (700, 4, 0.1), (200, 16, 0.1), (30, 20, 0.2)]
+    ("pairs", "epochs", "fraction"), [(10000, 3, 0.1), (700, 3, 0.1), (200, 11, 0.1), (30, 20, 0.2)]
 )
 def test_value_epochs_and_validation_follow_the_number_of_pairs(isnet, pairs, epochs, fraction):
     recipe = propose(isnet, pairs).recipe

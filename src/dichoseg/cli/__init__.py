@@ -11,6 +11,7 @@ import tyro
 
 from .check import check
 from .common import options_of, with_common_options
+from .continuing import defaults_for
 from .convert import convert
 from .demo import demo
 from .download import download
@@ -20,9 +21,9 @@ from .export import export
 from .hints import habit_hint
 from .list import list_
 from .options import CONFIG
-from .plan import plan, with_proposal
+from .plan import plan
 from .predict import predict
-from .train import train
+from .train import train, with_defaults
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
@@ -47,18 +48,19 @@ def run(arguments: Sequence[str]) -> None:
 
         print(f"dichoseg {__version__}")
         return
-    name = next((argument for argument in arguments if argument in COMMANDS), None)
+    commands = dict(COMMANDS)
+    name = next((argument for argument in arguments if argument in commands), None)
+    if name == "train" and (defaults := defaults_for(arguments)) is not None:
+        commands["train"] = with_defaults(defaults)
     processes = os.environ.get("WORLD_SIZE", "1")
     if name in ("predict", "evaluate") and processes != "1":
         raise ValueError(f"{name} would do all of its work in each of {processes} processes; run it without torchrun")
-    command = COMMANDS.get(name or "")
+    command = commands.get(name or "")
     hint = habit_hint(arguments, options_of(command) if command is not None else ["--version"])
     if hint is not None:
         raise ValueError(hint)
-    if name == "train":
-        arguments = with_proposal(arguments)
     tyro.extras.subcommand_cli_from_dict(
-        {name: with_common_options(command, LEVELS.get(name, logging.WARNING)) for name, command in COMMANDS.items()},
+        {name: with_common_options(command, LEVELS.get(name, logging.WARNING)) for name, command in commands.items()},
         prog="dichoseg",
         description="Separate the foreground of a photograph from its background.\n"
         "`dichoseg --version` prints the version.",

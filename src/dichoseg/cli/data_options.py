@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import Flag, Fraction, OptionalPath, Values, tell
+from .options import Flag, Fraction, OptionalPath, Paths, Values, tell
 
 if TYPE_CHECKING:
     from ..data import FolderDataset
@@ -45,11 +45,14 @@ class TrainingData(Data):
 
     Args:
         val_fraction: Fraction of the training set to validate on, in place of --val, such as 0.1.
+        more: Folder of further training pairs, laid out as DATA, that replace pairs of the same names; repeatable. With
+            --from, it adds to the data of that run.
         skip_broken: Leave out files that cannot be used; each is named.
         check: Read all of the data first.
     """
 
     val_fraction: Fraction = None
+    more: Paths = ()
     skip_broken: Flag = False
     check: bool = True
 
@@ -67,7 +70,24 @@ class TrainingData(Data):
             validation = validation and _usable("validation", validation, None, **how)
         if self.val_fraction is not None:  # of what is usable
             training, validation = training.split(self.val_fraction, seed=seed)
+        for more in self.more:
+            training = self._joined(training, more, validation, progress=progress)
         return training, validation
+
+    def _joined(
+        self, training: FolderDataset, folder: Path, validation: FolderDataset | None, *, progress: bool
+    ) -> FolderDataset:
+        """Return the training set with the pairs of a folder, none of which may show a validation image."""
+        more, _ = _open(self, folder, val=False, strict=False)
+        more = _usable(str(folder), more, validation, skip_broken=self.skip_broken, progress=progress, disjoint=True)
+        names = {name for name, *_ in more.files}
+        replaced = sum(name in names for name, *_ in training.files)
+        tell(f"{folder}: {replaced} pairs replace those of the same name, {len(more) - replaced} are added")
+        if same := sorted(names & {name for name, *_ in validation.files} if validation else ()):
+            tell(
+                f"{folder}: make sure that {', '.join(same)} show other objects than the validation images of that name"
+            )
+        return training.with_pairs(more)
 
 
 def _open(data: Data, folder: Path, **options: Any) -> tuple[FolderDataset, FolderDataset | None]:
@@ -86,12 +106,21 @@ def _open(data: Data, folder: Path, **options: Any) -> tuple[FolderDataset, Fold
 
 
 def _usable(
-    name: str, dataset: FolderDataset, other: FolderDataset | None, *, skip_broken: bool, progress: bool
+    name: str,
+    dataset: FolderDataset,
+    other: FolderDataset | None,
+    *,
+    skip_broken: bool,
+    progress: bool,
+    disjoint: bool = False,
 ) -> FolderDataset:
-    """Print what is wrong with a data set; return the rest if asked, else refuse it."""
+    """Print what is wrong with a data set; return the rest if asked, else refuse it, also if it must be disjoint."""
     from ..training.ranks import launched
 
     report = dataset.report(other=other, progress=progress and launched().is_first)
+    shared = [problem.message for problem in report.problems if problem.kind == "in both sets"]
+    if disjoint and shared:
+        raise ValueError(f"{len(shared)} images of {name} are validation images: {'; '.join(shared)}; leave them out")
     if report.problems:
         tell(f"{name} set: {report.text()}")
     if not report.errors:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,7 +31,8 @@ def evaluate(
     allow_missing: Flag = False,
     skeletons: OptionalPath = None,
     workers: Number = None,
-    size: Number = None,
+    worst: Number = None,
+    size: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT...", help_behavior_hint="")] = (),
     device: Device = None,
     precision: Precision = "float32",
     quiet: Flag = False,
@@ -52,7 +54,10 @@ def evaluate(
         allow_missing: Score the images that have both a prediction and a mask.
         skeletons: Folder that caches the masks' skeletons. Default: the user's cache.
         workers: Number of processes that score. Default: one per core.
-        size: Side of a model's input, in pixels. Default: the model's.
+        worst: Write worst.jpg with this number of images of each model or folder, the worst by the first of --metrics,
+            and worst.csv with all from the worst to the best, to --out.
+        size: Side of a model's input, in pixels; several, such as 384 512 768, score the model at each, a row for each.
+            Give it after the sources. Default: the model's.
         device: Device of a model, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         precision: Precision of a model, as in `dichoseg predict`.
         quiet: Show errors only, besides what the command is asked for.
@@ -64,9 +69,15 @@ def evaluate(
             "wanted one or more folders of predictions, then the folder of masks, or models, then the data; "
             f"got {len(sources)} folders"
         )
+    from ..checking import whole
     from ..evaluation import compare_folders
     from ..evaluation.skeletons import default_cache
 
+    if len({*size}) < len(size):
+        raise ValueError(f"--size needs different sizes; got {' '.join(map(str, size))}")
+    if worst is not None and out is None:
+        raise ValueError("--worst needs --out, the folder for worst.jpg and worst.csv")
+    rows = None if worst is None else whole("worst", worst, least=1)
     *predictions, masks = sources
     names = [folder.absolute().name for folder in predictions]  # that of `.` too
     called = {
@@ -74,8 +85,8 @@ def evaluate(
     }
     if skeletons is not None:
         skeletons.mkdir(parents=True, exist_ok=True)
-    how: dict[str, Any] = {"size": size, "device": device, "precision": precision, "progress": not quiet}
-    with _predicted(called, masks, **how) as (folders, gt):
+    how: dict[str, Any] = {"sizes": size, "device": device, "precision": precision, "progress": not quiet}
+    with _predicted(called, masks, **how) as (folders, images, gt):
         comparison = compare_folders(
             folders,
             gt,
@@ -94,19 +105,25 @@ def evaluate(
         print(comparison.text())
         if out is not None:
             comparison.write(out)
+            if rows is not None:
+                comparison.write_worst(out, rows=rows, images=images)
     if out is not None and not quiet:
         print(f"written to {out}")
 
 
 @contextmanager
-def _predicted(sources: Mapping[str, Path], data: Path, **how: Any) -> Iterator[tuple[Mapping[str, Path], Path]]:
-    """Return folders of predictions and the folder of masks; models among the sources predict the data first."""
+def _predicted(
+    sources: Mapping[str, Path], data: Path, *, sizes: Sequence[int], **how: Any
+) -> Iterator[tuple[Mapping[str, Path], Path | None, Path]]:
+    """Return folders of predictions, that of the images if known, and that of the masks; models predict first."""
     from ..data.layouts import folders_to_score
     from ..weights.sources import is_model
 
     models = {name: source for name, source in sources.items() if is_model(str(source))}
     if not models:
-        yield sources, data
+        if sizes:
+            raise ValueError(f"--size is for models; got folders of predictions: {', '.join(sources)}")
+        yield sources, None, data
         return
     if len(models) < len(sources):
         raise ValueError(
@@ -115,10 +132,12 @@ def _predicted(sources: Mapping[str, Path], data: Path, **how: Any) -> Iterator[
         )
     images, masks = folders_to_score(data)
     print(f"images: {images}")
-    with tempfile.TemporaryDirectory() as folder:
-        for name, model in models.items():
-            _predict(model, images, Path(folder) / name, **how)
-        yield {name: Path(folder) / name for name in models}, masks
+    with tempfile.TemporaryDirectory() as temporary:
+        folders: dict[str, Path] = {}
+        for index, (name, model) in enumerate(models.items()):
+            by_size = _predict(model, images, Path(temporary) / str(index), sizes=sizes or (None,), **how)
+            folders |= {name if len(sizes) < 2 else f"{name} at {size}": out for size, out in by_size.items()}
+        yield folders, images, masks
 
 
 def _predict(
@@ -126,24 +145,31 @@ def _predict(
     images: Path,
     out: Path,
     *,
-    size: int | None,
+    sizes: Sequence[int | None],
     device: str | None,
     precision: Precision,
     progress: bool,
-) -> None:
-    """Write the masks that a model predicts, for the time of the command."""
+) -> dict[int | None, Path]:
+    """Write the masks that a model predicts at each size of its input; return the folders, by size."""
     import torch
 
     from ..evaluation.scoring import warn_of_seen_test_sets
     from ..inference import Predictor
     from ..photographs import predict_files
     from ..runtime.device import choose_device
+    from ..runtime.inputs import SMALL
     from ..weights import load_model
 
     target = choose_device(device, torch.device("cpu"))
     network = load_model(model)
     warn_of_seen_test_sets(network)
-    predictor = Predictor(network, device=target, precision=precision, size=size)
-    predicted = predict_files(predictor, [images], out, progress=progress)
-    if predicted.failures:
-        raise ValueError(f"{len(predicted.failures)} photographs cannot be predicted: {predicted.failures[0]}")
+    prepare = functools.partial(Predictor, network, device=target, precision=precision)
+    smallest = min(size or SMALL for size in sizes)
+    if smallest < SMALL:  # an error before any photograph is predicted
+        prepare(size=smallest)(torch.zeros(network.preprocessing.channels, smallest, smallest))
+    folders = {size: out / str(size) for size in sizes}
+    for size, folder in folders.items():
+        predicted = predict_files(prepare(size=size), [images], folder, progress=progress)
+        if predicted.failures:
+            raise ValueError(f"{len(predicted.failures)} photographs cannot be predicted: {predicted.failures[0]}")
+    return folders

@@ -36,6 +36,10 @@ def optional(metavar: str) -> Any:
 Text: TypeAlias = Annotated[str | None, optional("STR")]
 Number: TypeAlias = Annotated[int | None, optional("INT")]
 Fraction: TypeAlias = Annotated[float | None, optional("FLOAT")]
+Paths: TypeAlias = Annotated[
+    tyro.conf.UseAppendAction[tuple[Path, ...]], tyro.conf.arg(metavar="PATH", help_behavior_hint="")
+]
+"""Paths, each by its own option."""
 OptionalPath: TypeAlias = Annotated[Path | None, optional("PATH")]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 Device: TypeAlias = Annotated[str | None, optional("DEVICE")]
@@ -57,12 +61,16 @@ def as_arguments(options: Any) -> list[str]:
         elif field.name in SEVERAL:
             arguments += [option, *value]
         elif isinstance(value, tuple):
-            arguments += [f"{option}={item}" for item in value]
+            arguments += [f"{option}={_absolute(item)}" for item in value]
         elif field.name in POSITIONAL:
-            arguments.append(str(value.absolute()))
+            arguments.append(str(_absolute(value)))
         else:
-            arguments.append(f"{option}={value.absolute() if isinstance(value, Path) else value}")
+            arguments.append(f"{option}={_absolute(value)}")
     return arguments
+
+
+def _absolute(value: Any) -> Any:
+    return value.absolute() if isinstance(value, Path) else value
 
 
 POSITIONAL = {"data"}

@@ -1,9 +1,7 @@
-"""`dichoseg plan`, and `dichoseg train --plan`."""
+"""`dichoseg plan`."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -51,29 +49,3 @@ def plan(
     proposal.save(out)
     print(proposal)
     print(f"\nproposal in {out}: dichoseg train {data} --plan {out} --out RUN")
-
-
-def with_proposal(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of `dichoseg train`, with the values of --plan as options that are not given themselves."""
-    from ..planning import Proposal
-
-    given = {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}
-    path = next((value for value in map(_file_of, arguments, [*arguments[1:], ""]) if value), None)
-    if path is None:
-        return [*arguments]
-    proposal = Proposal.load(path)
-    values = {"weights": proposal.weights, **dataclasses.asdict(proposal.recipe)}
-    options: list[str] = []
-    for name, value in values.items():
-        option = f"--{name.replace('_', '-')}"
-        if option in given or value in (None, False, ()):
-            continue
-        items = value if isinstance(value, tuple | list) else (value,)
-        options += [option if item is True else f"{option}={item}" for item in items]
-    return [*arguments, *options]
-
-
-def _file_of(argument: str, following: str) -> str:
-    """Return the file of --plan, if an argument is that option."""
-    option, equals, value = argument.partition("=")
-    return "" if option != "--plan" else value if equals else following

@@ -10,11 +10,14 @@ if TYPE_CHECKING:
 
 
 def score_run(plan: Plan, history: History) -> None:
-    """Score the base, the last and the best model as papers do, at the masks' size; add the scores to their cards."""
+    """Score the base, the last and the best model as papers do, at the masks' size; add the scores to their cards.
+
+    The worst images of the best model are written too.
+    """
     import dataclasses
 
     from ..contracts import length
-    from ..evaluation import evaluate
+    from ..evaluation import Scores, evaluate, write_worst
     from ..runtime.files import write_json
     from ..training.run_folder import training_card
     from ..training.selection import best_epoch, score_key
@@ -27,8 +30,8 @@ def score_run(plan: Plan, history: History) -> None:
     metrics = ("paper",) if metric is None else ("paper", metric.name)
     best, share = best_epoch(history, plan.best), history.base_share
     course = {"base": history[:1], "last": history, "best": [row for row in history if row["epoch"] <= (best or 0)]}
-    scores: dict[str, dict[str, float]] = {}
-    known: dict[tuple[float, float], dict[str, float]] = {}
+    scores: dict[str, Scores] = {}
+    known: dict[tuple[float, float], Scores] = {}
     for name, rows in course.items():
         if not (run / name).exists():  # the base was not scored, or no epoch has a score
             continue
@@ -41,6 +44,8 @@ def score_run(plan: Plan, history: History) -> None:
         on = f"{length(plan.val_data)} validation images at their masks' own size"
         card = training_card(plan.train_data, rows, base_share=averaged)
         write_card(model, run / name, dataclasses.replace(card, scores=scores[name], evaluated_on=on))
+        if name == "best":
+            write_worst(model, plan.val_data, scores[name], run, metric="mae" if metric is None else metric.name)
     write_json(run / "scores.json", scores)
     if not plan.progress:
         return

@@ -37,6 +37,8 @@ class Train:
         out: New folder for the run.
         plan: Proposal of `dichoseg plan` for this data; other options replace its values.
         resume: Run to resume, which holds all other options. With the whole command, start the run if it is not there.
+        from_run: Finished run to go on from, in a new folder: its best weights, and all options that are not given
+            here.
         epochs: Number of passes over the data.
         batch_size: Number of images per batch, in each process.
         best: Score that decides which weights are best: loss, val_loss, quick_max_f, quick_mae, quick_iou, or a metric
@@ -64,6 +66,7 @@ class Train:
     out: OptionalPath = None
     plan: OptionalPath = None
     resume: OptionalPath = None
+    from_run: Annotated[Path | None, tyro.conf.arg(name="from", metavar="RUN", help_behavior_hint="")] = None
     epochs: int = 10
     batch_size: int = 8
     best: str = "quick_max_f"

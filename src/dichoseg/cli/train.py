@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from .options import CONFIG, Flag, as_arguments, tell
+from .continuing import check_validation, stored_options
+from .options import Flag, as_arguments, tell
 from .run_scores import score_run
 from .running import Train, describe, plan_of, train_gt_encoder
 
@@ -32,10 +36,25 @@ def train(options: Annotated[Train, tyro.conf.arg(name="")], *, quiet: Flag = Fa
         Proposal.load(options.plan).check(options.folders.open(data)[0], options.network.weights)
         options = dataclasses.replace(options, plan=None)  # the run's own options hold its values
     plan, parts = plan_of(options, data, out, progress=not quiet)
+    if options.from_run is not None:
+        check_validation(options.from_run, plan.val_data)
     tell(describe(plan, options))
     resume = options.resume is not None
     with RunFolder(out, resume=True).alone(resume=resume) if launched().is_first else nullcontext():
         _run(options, plan, parts, out)
+
+
+def with_defaults(defaults: Train) -> Callable[..., None]:
+    """Return the command with other default options."""
+
+    @functools.wraps(train)
+    def command(options: Train, *, quiet: bool = False) -> None:
+        train(options, quiet=quiet)
+
+    signature = inspect.signature(train)
+    options = signature.parameters["options"].replace(default=defaults)
+    vars(command)["__signature__"] = signature.replace(parameters=[options, signature.parameters["quiet"]])
+    return command
 
 
 def _run(options: Train, plan: Plan, parts: Parts, out: Path) -> None:
@@ -46,7 +65,7 @@ def _run(options: Train, plan: Plan, parts: Parts, out: Path) -> None:
 
     is_first = launched().is_first
     if is_first and not (out / STATE).exists():
-        command = ["train", *as_arguments(dataclasses.replace(options, out=out, resume=None))]
+        command = ["train", *as_arguments(dataclasses.replace(options, out=out, resume=None, from_run=None))]
         RunFolder(out, resume=True).update_plan(command=command)
     if options.objective.gt_encoder == "train":
         gt_encoder = train_gt_encoder(plan, options.objective.gt_encoder_epochs)
@@ -70,20 +89,16 @@ def _run(options: Train, plan: Plan, parts: Parts, out: Path) -> None:
 
 def complete(options: Train) -> tuple[Train, Path, Path]:
     """Return the options, the data and the folder of the run, which holds the options if only --resume is given."""
-    from ..training.run_folder import RunFolder
-
     run = options.resume
     if run is not None and options.data is None:
         if options != Train(resume=run):
             raise ValueError("--resume takes all options from the run; give --resume alone, or the whole command")
-        command = RunFolder(run, resume=True).read_plan().get("command")
-        if command is None:
-            raise FileNotFoundError(f"no run of `dichoseg train` in {run}")
-        stored = tyro.cli(Train, args=command[1:], config=CONFIG, prog="dichoseg train")
-        options = dataclasses.replace(stored, out=run, resume=run)
+        options = dataclasses.replace(stored_options(run), out=run, resume=run)
     out = options.out or run
+    if options.data is None and options.folders.more:
+        raise ValueError(f"--more {options.folders.more[0]} adds to the data of a run: give --from RUN, or DATA")
     if options.data is None or out is None:
-        raise ValueError("wanted DATA and --out, or --resume with the folder of a run")
+        raise ValueError("wanted DATA or --from, and --out; or --resume with the folder of a run")
     if run is not None and run.resolve() != out.resolve():
         raise ValueError(f"--out {out} and --resume {run} are two folders; a run is resumed in its own")
     return options, options.data, out

@@ -216,6 +216,19 @@ class FolderDataset(Dataset[Sample]):
             raise ValueError(f"no sample remains without these {len(self)}")
         return self._with(remaining)
 
+    def with_pairs(self, other: FolderDataset) -> Self:
+        """Return the data set with the pairs of another one, which replace those of the same names.
+
+        Args:
+            other: Data set with the same options, such as corrected masks with their images.
+        """
+        for option in ("cutouts", "foreground", "ignore", "resize_masks"):
+            own, others = getattr(self, option), getattr(other, option)
+            if own != others:
+                raise ValueError(f"data sets can be joined if {option} is the same; got {own} and {others}")
+        files = {pair[0]: pair for pair in (*self.files, *other.files)}
+        return self._with([files[name] for name in sorted(files)])
+
     def split(self, fraction: float, *, seed: int = 0) -> tuple[Self, Self]:
         """Split at random into a training and a validation set.
 

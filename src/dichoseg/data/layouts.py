@@ -29,6 +29,12 @@ def open_data(
     return train_data, val_data
 
 
+def samples_of(data: Samples | str | Path) -> Samples:
+    """Return the data set to score: of a folder, the validation set, if it has one."""
+    training, validation = open_data(data, None)
+    return training if validation is None else validation
+
+
 def open_folders(
     root: str | Path,
     *,

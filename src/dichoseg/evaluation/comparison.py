@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, final
@@ -15,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from ..data.decoding import read_mask, read_prediction
+from ..data.decoding import read_image, read_mask, read_prediction
+from ..data.folder import files_by_name
 from ..metrics.evaluator import CURVES, Evaluator
-from ..runtime.files import ESCAPED, write_atomically, write_json
+from ..runtime.files import write_atomically, write_json
 from ..visualize import contact_sheet, error_map, metric_curves, thumbnail
+from .worst import ROWS, SHEET, TABLE, ImageScores, caption, save_sheet, worst_first, write_table
 
 ALL = "all"
 RESAMPLES = 2000
@@ -153,13 +154,40 @@ class Comparison:
             },
         }
         write_json(folder / "scores.json", content)
-        write_atomically(folder / "per_image.csv", self._write_table)
+        write_table(folder / "per_image.csv", self._table(range(len(self.images)) for _ in self.evaluators))
         curves = {name: self.merged(name, range(len(self.images))).curves() for name in self.evaluators}
         if first.protocol == "pysodmetrics" and "f" in next(iter(curves.values())):
             write_atomically(folder / "curves.png", functools.partial(metric_curves(curves).save, format="PNG"))
         if "mae" in first.metrics:
-            sheet = functools.partial(self._extremes().save, format="JPEG", quality=90)
-            write_atomically(folder / "extremes.jpg", sheet)
+            save_sheet(folder / "extremes.jpg", self._extremes())
+
+    def write_worst(self, out: str | Path, *, rows: int = ROWS, images: str | Path | None = None) -> None:
+        """Write `worst.csv`, the rows of `per_image.csv` from the worst to the best, and `worst.jpg` of the worst.
+
+        The first metric decides; images with an undefined value come last. `worst.jpg` shows mask, prediction and
+        errors: white if both are foreground, red if only the prediction is, blue if only the mask is.
+
+        Args:
+            out: Folder for the two files, created if missing.
+            rows: Maximum number of images of each folder in `worst.jpg`.
+            images: Folder of the images, which `worst.jpg` then shows too.
+        """
+        metric = next(iter(self.evaluators.values()))[0].metrics[0]
+        tables = {name: [evaluator.table()[0] for evaluator in found] for name, found in self.evaluators.items()}
+        orders = {name: worst_first(table, metric) for name, table in tables.items()}
+        write_table(Path(out) / TABLE, self._table(orders.values()))
+        photographs = {} if images is None else files_by_name(Path(images))
+        pictures, captions = [], []
+        for name, order in orders.items():
+            for place, index in enumerate(order[:rows], start=1):
+                photograph = photographs.get(self.images[index])
+                shown = (
+                    {} if photograph is None else {"image": thumbnail(read_image(photograph).permute(1, 2, 0).numpy())}
+                )
+                pictures.append(shown | _tiles(*self.files[name][index], self.reading))
+                text = caption(place, tables[name][index], metric)
+                captions.append(text if len(orders) == 1 else f"{name}, {text}")
+        save_sheet(Path(out) / SHEET, contact_sheet(pictures, captions=captions))
 
     def _resampled(self, seed: int) -> dict[str, dict[str, Difference]]:
         first, *others = self.evaluators
@@ -202,13 +230,13 @@ class Comparison:
                     statistics[metric] = chosen @ values[counted] / total
         return statistics
 
-    def _write_table(self, path: Path) -> None:
-        with path.open("w", newline="", encoding="utf-8", errors=ESCAPED) as file:
-            metrics = next(iter(self.evaluators.values()))[0].metrics
-            writer = csv.DictWriter(file, fieldnames=["predictions", "name", *metrics])
-            writer.writeheader()
-            for name, evaluators in self.evaluators.items():
-                writer.writerows({"predictions": name, **evaluator.table()[0]} for evaluator in evaluators)
+    def _table(self, orders: Iterable[Sequence[int]]) -> list[ImageScores]:
+        """Return a row per folder and image, each folder's in an order of its own."""
+        return [
+            {"predictions": name, **evaluators[index].table()[0]}
+            for (name, evaluators), order in zip(self.evaluators.items(), orders, strict=True)
+            for index in order
+        ]
 
     def _extremes(self, rows: int = 5) -> PillowImage.Image:
         """Draw a contact sheet of each folder's worst and best images by mean absolute error."""

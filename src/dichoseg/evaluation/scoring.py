@@ -13,24 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..contracts import Model, Samples, length, unwrapped
-from ..data.layouts import open_data
+from ..contracts import Model, Sample, Samples, length, unwrapped
+from ..data.layouts import samples_of
 from ..inference.predictor import Predictor, to_uint8
 from ..metrics.evaluator import Evaluator
 from ..runtime.overlap import overlapped
 from ..runtime.progress import tracked
+from ..visualize.samples import sample_at
+from .worst import Scores
 
 logger = logging.getLogger(__name__)
 
-_Scored: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[Any] | None]
-"""Prediction, mask and weight."""
+_Scored: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[Any] | None, str]
+"""Prediction, mask, weight and name."""
 THREADS = 2
 """Number of threads that read and score, and so of the samples that wait before and after the network."""
 
 
 def evaluate(
     model: Model, dataset: Samples | str | Path, *, metrics: Sequence[str] = ("paper",), progress: bool = False
-) -> dict[str, float]:
+) -> Scores:
     """Score a model on a data set, at the masks' native size, with the metrics that papers report.
 
     Each prediction is rounded to 8 bits first, as `dichoseg predict` writes it, so that scoring the written files
@@ -46,10 +48,9 @@ def evaluate(
 
     Returns:
         Value of each metric, by default `mae`, `max_f`, `mean_f`, `adaptive_f`, `s_measure`, `max_e`, `mean_e`,
-        `adaptive_e`, `weighted_f` and `hce`.
+        `adaptive_e`, `weighted_f` and `hce`; its `images` are those of each image.
     """
-    training, validation = open_data(dataset, None)
-    data = training if validation is None else validation
+    data = samples_of(dataset)
     samples = length(data)
     if samples == 0:
         raise ValueError("the data set holds no samples to score")
@@ -59,21 +60,21 @@ def evaluate(
     scored: dict[int, Evaluator] = {}
     reading = threading.Lock()  # a data set need not be thread-safe
 
-    def read(index: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    def read(index: int) -> tuple[Tensor, Sample]:
         with reading:
-            sample = data[index]
-        image, mask, *_ = sample
-        return model.preprocessing.input_of(image, mask), mask, getattr(sample, "weight", None)
+            sample = sample_at(data, index)
+        return model.preprocessing.input_of(sample.image, sample.mask), sample
 
-    def compute(sample: tuple[Tensor, Tensor, Tensor | None]) -> _Scored:
-        net_input, mask, weight = sample
-        inside = (mask[0] > 128 / 255).numpy()
-        return to_uint8(predictor(net_input)), inside, None if weight is None else weight[0].numpy()
+    def compute(read: tuple[Tensor, Sample]) -> _Scored:
+        net_input, sample = read
+        inside = (sample.mask[0] > 128 / 255).numpy()
+        weight = None if sample.weight is None else sample.weight[0].numpy()
+        return to_uint8(predictor(net_input)), inside, weight, sample.name
 
     def score(index: int, result: _Scored) -> None:
-        prediction, mask, weight = result
+        prediction, mask, weight, name = result
         scored[index] = Evaluator(metrics=total.metrics)
-        scored[index].update(prediction, mask, weight=weight)
+        scored[index].update(prediction, mask, name=name, weight=weight)
 
     steps = overlapped(range(samples), read, compute, score, threads=THREADS)
     with contextlib.closing(steps):
@@ -82,7 +83,7 @@ def evaluate(
                 error.add_note(f"in sample {index} of the data set")
                 raise error
             total.merge(scored.pop(index))  # in order, so that sums round in the same way
-    return total.compute()
+    return Scores(total)
 
 
 def warn_of_seen_test_sets(model: Model) -> None:

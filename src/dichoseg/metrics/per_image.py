@@ -82,6 +82,12 @@ def record_of(name: str) -> Metric | None:
     return RECORDS.get(name) or _plugin_record(name)
 
 
+def higher_is_better(name: str) -> bool:
+    """Return whether a metric improves by rising: by its record, else unless it is an error rate, `fpr` or `ber`."""
+    record = record_of(name)
+    return not name.endswith(("fpr", "ber")) if record is None else record.higher_is_better
+
+
 @functools.cache
 def _plugin_record(name: str) -> Metric | None:
     record: Metric | None = load_component("metrics", name) if has_component("metrics", name) else None

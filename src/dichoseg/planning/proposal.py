@@ -132,7 +132,10 @@ def propose(
     Every file of the data set is read once; memory is forecast; two steps of training are run and measured. Nothing is
     written.
 
-    `proposal = propose("data"); model, arguments = proposal.build(); fit(model, *data, **arguments)`
+    `model, arguments = propose("data").build(); fit(model, "data", **arguments)`
+
+    Without a validation set in the folder, split one off first: `train, val = open_folders("data", val_fraction=0.1)`,
+    then `propose(train, val_data=val)` and `fit(model, train, val_data=val, **arguments)`.
 
     Args:
         train_data: Data set, or folder in a layout that `open_folders` knows.

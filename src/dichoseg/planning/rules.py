@@ -24,9 +24,9 @@ THIN = 0.02
 """Fraction of an object in thin structures from which on the size is not reduced."""
 SOFT = 0.2
 """Fraction of soft masks from which on a loss compares levels."""
-PASSES = 2800
+PASSES = 2000
 """Number of images that a run sees, repetitions included, within the bounds of the epochs."""
-EPOCHS = (4, 20)
+EPOCHS = (3, 20)
 """Fewest and most epochs."""
 IMAGES_PER_STEP = 4
 MANY_STEPS = 200

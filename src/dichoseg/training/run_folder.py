@@ -13,19 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
 from PIL import Image as PillowImage
 from safetensors.torch import load_file
 from torch import Tensor
 
 from ..contracts import Image, Mask, Model, Samples, length
-from ..inference.predictor import Predictor
+from ..evaluation.worst import prediction_sheet
 from ..runtime.files import ESCAPED, write_atomically, write_json, write_state
 from ..runtime.locks import alone
-from ..runtime.seeding import seeded
 from ..untrusted import UnusableFileError, reading
-from ..visualize import contact_sheet, error_map, learning_curves, thumbnail
-from ..visualize.samples import sample_at, spread
+from ..visualize import learning_curves
+from ..visualize.samples import spread
 from ..weights.card import ModelCard
 from ..weights.format import WEIGHTS_FILE
 from ..weights.saving import save_model
@@ -235,30 +233,8 @@ def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowIm
         model: Any model; it is not changed.
         data: Samples or plain pairs.
         rows: Maximum number of images.
-
-    Returns:
-        A sheet of image, mask, prediction and errors: white if both are foreground, red if only the prediction is, blue
-        if only the mask is. Ignored pixels are black.
     """
-    predictor = Predictor(model)
-    pictures, captions = [], []
-    for index in spread(range(length(data)), rows):
-        with seeded(0, index):
-            sample = sample_at(data, index)
-        image, mask, name = sample
-        prediction = predictor(model.preprocessing.input_of(image, mask))
-        truth = mask[0].numpy()
-        counted = np.ones_like(truth) if sample.weight is None else sample.weight[0].numpy()
-        error = np.abs(prediction - truth)[counted > 0].mean() if counted.any() else 0.0
-        columns = {
-            "image": image.permute(1, 2, 0).numpy(),
-            "mask": truth,
-            "prediction": prediction,
-            "errors": error_map(prediction * counted, truth * counted),
-        }
-        pictures.append({name: thumbnail(picture) for name, picture in columns.items()})
-        captions.append(f"{name}: mean absolute error {error:.3f}")
-    return contact_sheet(pictures, captions=captions)
+    return prediction_sheet(model, data, spread(range(length(data)), rows))
 
 
 def _write_history(path: Path, *, history: Sequence[Row]) -> None:
