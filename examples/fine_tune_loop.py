@@ -1,4 +1,4 @@
-"""Plan, train, look at the worst images, correct, train on with the old images, compare."""
+"""Plan, train, look at the worst images, correct, train on, compare."""
 
 import shutil
 import tempfile
