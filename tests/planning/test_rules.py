@@ -44,6 +44,11 @@ def test_value_epochs_and_validation_follow_the_number_of_pairs(isnet, pairs, ep
     assert propose(isnet, pairs, validates=True).recipe.val_fraction is None
 
 
+def test_value_few_pairs_keep_the_size(isnet):
+    assert propose(isnet, 199).recipe.size == 1024
+    assert propose(isnet, 200).recipe.size == 640
+
+
 def test_value_soft_masks_want_a_loss_of_levels(isnet):
     soft = [Problem("soft mask", "warning", f"{index}", "") for index in range(30)]
     assert propose(isnet, 100).recipe.loss == ("bce", "iou")

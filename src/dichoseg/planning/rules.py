@@ -20,6 +20,8 @@ ENLARGED = 1.6
 """Factor by which photographs are enlarged at most."""
 MULTIPLE = 32
 """Pixels that a reduced size is a multiple of."""
+MANY = 200
+"""Number of pairs from which on a network can learn a smaller size."""
 THIN = 0.02
 """Fraction of an object in thin structures from which on the size is not reduced."""
 SOFT = 0.2
@@ -86,6 +88,8 @@ def _size(model: Model, report: DataReport) -> tuple[int, str]:
     wanted = MULTIPLE * math.ceil(ENLARGED * longest / MULTIPLE)
     if wanted >= published:
         return published, f"the network's own; photographs have up to {longest} pixels"
+    if report.pairs < MANY:
+        return published, f"the network's own; {report.pairs} pairs are too few to learn another"
     if report.thin is not None and report.thin > THIN:
         return published, f"the network's own, since {report.thin:.0%} of an object is thin structures"
     reduced = max(wanted, published // 2)

@@ -1,0 +1,100 @@
+"""Gain of proposed fine-tuning runs over the weights that they start from, by the number of training pairs.
+
+    python benchmarks/finetuning.py DATA --weights isnet-general-use.onnx --out FOLDER
+        [--pairs 25 100 700] [--seeds 0 1 2] [--set size=512 epochs=4]
+
+For each number of pairs and each seed: a random part of DATA/train, a proposal for it (`dichoseg plan`), the run as
+proposed, whose own validation set is a part of those pairs, and the scores of its best weights on DATA/val, at the
+masks' size. The base is scored there at its own input size and at the run's. `--set` replaces values of the proposal.
+Nothing is chosen by a score on DATA/val.
+
+Every run leaves a JSON file in FOLDER, and what is there is not run again. The table shows the gain over the base at
+its own size: its mean over seeds, the worst seed, and how often the base itself was kept.
+"""
+
+import argparse
+import ast
+import dataclasses
+import json
+import random
+import statistics
+from pathlib import Path
+from typing import Any
+
+import dichoseg
+from dichoseg.contracts import Model
+from dichoseg.data import FolderDataset, open_folders
+from dichoseg.runtime.files import write_json
+from dichoseg.runtime.memory import keep_memory
+
+METRICS = ("max_f", "mae", "mba")
+
+
+def scores(model: Model, data: FolderDataset) -> dict[str, float]:
+    """Score a model."""
+    return dict(dichoseg.evaluate(model, data, metrics=METRICS, progress=True))
+
+
+def run(training: FolderDataset, validation: FolderDataset, weights: Path, seed: int, changes: dict[str, Any]) -> Any:
+    """Fine-tune on some pairs, and score base and result."""
+    proposal = dichoseg.propose(training, weights=weights)
+    proposal = dataclasses.replace(proposal, recipe=dataclasses.replace(proposal.recipe, **changes))
+    print(proposal)
+    model, arguments = proposal.build()
+    part, own_validation = training.split(proposal.recipe.val_fraction or 0.1, seed=seed)
+    base = {"run's size": scores(model, validation)}
+    history = dichoseg.fit(model, part, val_data=own_validation, seed=seed, **arguments)
+    kept = "base" if history.base_share == 0 and max(history, key=lambda row: row["quick_max_f"])["epoch"] == 0 else ""
+    return {
+        "recipe": dataclasses.asdict(proposal.recipe),
+        "base": base,
+        "tuned": scores(model, validation),
+        "kept": kept or (f"{history.base_share:.0%} base" if history.base_share else "an epoch"),
+        "seconds": sum(row["seconds"] for row in history),
+        "history": list(history),
+        "averages": history.averages,
+    }
+
+
+def main() -> None:
+    """Do what is missing, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, nargs="+", default=[10, 25, 50, 100])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
+    options = parser.parse_args()
+    keep_memory()
+    changes = {name: ast.literal_eval(value) for name, _, value in (item.partition("=") for item in options.set)}
+    training, validation = open_folders(options.data)
+    assert validation is not None
+    path = options.out / "base.json"
+    if not path.exists():
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_json(path, scores(dichoseg.load_model(options.weights), validation))
+    base = json.loads(path.read_text())
+    print("base at its own size:", base)
+    for pairs in options.pairs:
+        gains: dict[str, list[float]] = {metric: [] for metric in METRICS}
+        kept: list[str] = []
+        for seed in options.seeds:
+            path = options.out / f"{pairs}-{seed}.json"
+            if not path.exists():
+                names = [name for name, *_ in training.files]
+                leaving = random.Random(seed).sample(names, len(names) - pairs)
+                some = training.without(leaving) if leaving else training
+                write_json(path, run(some, validation, options.weights, seed, changes))
+            result = json.loads(path.read_text())
+            kept.append(result["kept"])
+            for metric in METRICS:
+                gains[metric].append(result["tuned"][metric] - base[metric])
+        for metric in METRICS:
+            worst = max(gains[metric]) if metric == "mae" else min(gains[metric])
+            print(f"{pairs:5} pairs  {metric:6} mean {statistics.mean(gains[metric]):+.4f}, worst seed {worst:+.4f}")
+        print(f"{pairs:5} pairs  kept: {', '.join(kept)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
