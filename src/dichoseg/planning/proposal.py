@@ -41,8 +41,8 @@ FORWARD = 0.35
 class Proposal:
     """Proposed arguments of a fine-tuning run, as plain data.
 
-    `print(proposal)` shows them with a reason for each; `dichoseg train DATA --plan FILE` takes the file that `save`
-    writes; in Python, `model, arguments = proposal.build()` and then `fit(model, **arguments)`.
+    `print(proposal)` shows them with a reason for each. `dichoseg train` takes the file that `save` writes; in Python,
+    `model, arguments = proposal.build()` and then `fit(model, data, **arguments)`.
     """
 
     samples: str

@@ -27,7 +27,8 @@ from .ranks import Ranks, joined, launched
 from .rows import History, Meter, Row, grouped
 from .run_folder import STATE
 from .selection import DEFAULT_BEST, best_epoch, find_key, score_key, score_of
-from .starting import start
+from .settings import settings_of
+from .starting import log_unusual_batches, resumed
 from .step import NotFinite, Stepper, placed
 from .validation import validate
 
@@ -50,7 +51,7 @@ def open_session(plan: Plan) -> Iterator[Session]:
     ):
         session = Session(plan, ranks, device, stop_asked)
         try:
-            start(session)
+            session.start()
             yield session
         finally:
             for batches in filter(None, (session.training, session.validation)):
@@ -100,6 +101,24 @@ class Session:
             "cursor": self.cursor,
             "callbacks": self.callbacks,
         }
+
+    def start(self) -> None:
+        """Write the plan, or resume the run; log unusual batches."""
+        plan, folder = self.plan, self.plan.folder
+        settings = settings_of(plan, self.stepper)
+        if folder is not None and resumed(plan, folder, settings, self.parts, writes=self.ranks.is_first):
+            self.callbacks.resume(self.cursor.history)
+            if self.cursor.best_score > -math.inf:
+                self.best_state = folder.weights("best")
+            if plan.base == "average":
+                self.base_state = folder.weights("base")
+        reached = self.ranks.gather((self.cursor.epoch, self.cursor.step))
+        if len(set(reached)) > 1:
+            raise RuntimeError(
+                f"the processes resume from different states {reached}; do they share the folder {plan.out}?"
+            )
+        if self.ranks.is_first:
+            log_unusual_batches(plan, self.training)
 
     def score_base(self) -> bool:
         """Score the weights that the model came with, as epoch 0, if that is asked for and not done yet.
