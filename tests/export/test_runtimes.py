@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from dichoseg.export import export_onnx
+from dichoseg.export import export_onnx, runtimes
 from dichoseg.export.runtimes import check_installed, form_for, installed_runtimes, open_file, runtime_version
 
 from .test_deform_conv import network
@@ -90,6 +90,15 @@ def test_value_metadata_state_the_difference_in_every_runtime(tmp_path, caplog):
     assert found[f"onnxruntime {runtime_version('onnxruntime')}"] == difference
     assert all(value < 1e-4 for value in found.values())
     assert caplog.text == ""
+
+
+def test_value_a_difference_in_another_runtime_is_told(isnet, tmp_path, caplog, monkeypatch):
+    needs("openvino")
+    monkeypatch.setattr(runtimes, "_openvino", lambda *arguments: lambda image: torch.zeros(1, 1, 64, 64))
+    export_onnx(isnet, tmp_path / "m.onnx")
+    found = parity(tmp_path / "m.onnx")[f"openvino {runtime_version('openvino')}"]
+    assert 0.1 < found <= 1
+    assert f"the file's probabilities differ from the model's by {found:.2g}" in caplog.text
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 OPSET = 17
 HALF_TOLERANCE = 1e-2
 """Ten times the difference of a trained IS-Net with float16 weights at 1024 pixels, 1e-3; float32: 1e-6 or less."""
+LARGEST_DIFFERENCE = 1.0
+"""Largest possible difference of two probabilities; what is larger is not a number, or has another shape."""
 LARGEST_HALF = float(np.finfo(np.float16).max)
 _WRAPPERS = re.compile(r"^(inner\.)?(network\.)?")
 _WEIGHTED = ("Conv", "ConvTranspose", "DeformConv", "Gemm", "MatMul")
@@ -91,8 +93,7 @@ def export_onnx(
     export = prepare_export(model, size=size, preset=preset)
     if dynamic and preset is not None:
         raise ValueError(f"dynamic is not for {preset}, which gives images of {export.preprocessing.size} pixels only")
-    runtimes: list[FileRuntime] = sorted(installed_runtimes(), key=lambda runtime: runtime != "onnxruntime")
-    file = make_file(export, runtimes, dynamic=dynamic, half=half, deform_conv=deform_conv, preset=preset)
+    file = make_file(export, installed_runtimes(), dynamic=dynamic, half=half, deform_conv=deform_conv, preset=preset)
     write_atomically(path, lambda temporary: temporary.write_bytes(file.content))
     return file.difference
 
@@ -141,7 +142,7 @@ def make_file(
     _name_weights(file.graph, export.network)
 
     def difference(runtime: FileRuntime, tolerance: float, suspect: str = "") -> float:
-        run = open_file(runtime, file.SerializeToString())
+        run = open_file(runtime, file.SerializeToString())  # as it is by then
         return largest_difference(
             lambda image: export.probability(run(image)), references, tolerance=tolerance, suspect=suspect
         )
@@ -153,7 +154,9 @@ def make_file(
     parity: dict[str, float | None] = {_named(runtimes[0]): measured}
     for other in runtimes[1:]:
         try:
-            parity[_named(other)] = difference(other, HALF_TOLERANCE if half else TOLERANCE)
+            found = parity[_named(other)] = difference(other, LARGEST_DIFFERENCE)
+            if found > (HALF_TOLERANCE if half else TOLERANCE):
+                logger.warning("in %s, the file's probabilities differ from the model's by %.2g", _named(other), found)
         except RuntimeError as error:
             parity[_named(other)] = None
             logger.warning("the file is not for %s: %s", _named(other), error)

@@ -124,5 +124,6 @@ def _compile(content: bytes, bfloat16: bool, compiled: Path | None) -> openvino.
     network = core.compile_model(core.read_model(content), "CPU", settings)
     if compiled is not None:
         blob = network.export_model().getvalue()
-        write_atomically(compiled, lambda temporary: temporary.write_bytes(blob))
+        with contextlib.suppress(OSError):  # it is compiled again then
+            write_atomically(compiled, lambda temporary: temporary.write_bytes(blob))
     return network
