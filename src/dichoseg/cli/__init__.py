@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
+from .benchmark import benchmark
 from .check import check
 from .common import options_of, with_common_options
 from .convert import convert
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "predict": predict,
     "evaluate": evaluate,
+    "benchmark": benchmark,
     "export": export,
     "convert": convert,
     "download": download,
@@ -48,9 +50,6 @@ def run(arguments: Sequence[str]) -> None:
         print(f"dichoseg {__version__}")
         return
     name = next((argument for argument in arguments if argument in COMMANDS), None)
-    processes = os.environ.get("WORLD_SIZE", "1")
-    if name in ("predict", "evaluate") and processes != "1":
-        raise ValueError(f"{name} would do all of its work in each of {processes} processes; run it without torchrun")
     command = COMMANDS.get(name or "")
     hint = habit_hint(arguments, options_of(command) if command is not None else ["--version"])
     if hint is not None:
