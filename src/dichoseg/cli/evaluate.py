@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from .options import Device, Flag, Number, OptionalPath, Precision, Repeatable, Values
+from .options import Device, Flag, Number, OptionalPath, Precision, Repeatable, Runtime, Values
 
 
 def evaluate(
@@ -33,9 +33,12 @@ def evaluate(
     size: Number = None,
     device: Device = None,
     precision: Precision = "float32",
+    runtime: Runtime = "torch",
     quiet: Flag = False,
 ) -> None:
     """Score predictions, or models, against masks, side by side, as papers print them.
+
+    Processes that torchrun starts share the photographs that models predict.
 
     Args:
         sources: Folders of predictions, and last the folder of masks. Or models (a run, a saved model, a file of
@@ -55,6 +58,7 @@ def evaluate(
         size: Side of a model's input, in pixels. Default: the model's.
         device: Device of a model, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         precision: Precision of a model, as in `dichoseg predict`.
+        runtime: Program that runs a model's network, as in `dichoseg predict`.
         quiet: Show errors only, besides what the command is asked for.
     """
     import os
@@ -66,6 +70,7 @@ def evaluate(
         )
     from ..evaluation import compare_folders
     from ..evaluation.skeletons import default_cache
+    from .processes import is_first
 
     *predictions, masks = sources
     names = [folder.absolute().name for folder in predictions]  # that of `.` too
@@ -74,8 +79,10 @@ def evaluate(
     }
     if skeletons is not None:
         skeletons.mkdir(parents=True, exist_ok=True)
-    how: dict[str, Any] = {"size": size, "device": device, "precision": precision, "progress": not quiet}
-    with _predicted(called, masks, **how) as (folders, gt):
+    how: dict[str, Any] = {"size": size, "device": device, "precision": precision, "runtime": runtime}
+    with _predicted(called, masks, out, progress=not quiet and is_first(), **how) as (folders, gt):
+        if not is_first():
+            return  # the predictions are shared, and the first process scores them
         comparison = compare_folders(
             folders,
             gt,
@@ -99,10 +106,13 @@ def evaluate(
 
 
 @contextmanager
-def _predicted(sources: Mapping[str, Path], data: Path, **how: Any) -> Iterator[tuple[Mapping[str, Path], Path]]:
+def _predicted(
+    sources: Mapping[str, Path], data: Path, out: Path | None, **how: Any
+) -> Iterator[tuple[Mapping[str, Path], Path]]:
     """Return folders of predictions and the folder of masks; models among the sources predict the data first."""
     from ..data.layouts import folders_to_score
     from ..weights.sources import is_model
+    from .processes import is_first
 
     models = {name: source for name, source in sources.items() if is_model(str(source))}
     if not models:
@@ -114,11 +124,31 @@ def _predicted(sources: Mapping[str, Path], data: Path, **how: Any) -> Iterator[
             f"and {', '.join(sources.keys() - models.keys())} are not"
         )
     images, masks = folders_to_score(data)
-    print(f"images: {images}")
-    with tempfile.TemporaryDirectory() as folder:
+    if is_first():
+        print(f"images: {images}")
+    with _shared_folder(out) as folder:
+        outs = {name: folder / f"{index}_{Path(name).name}" for index, name in enumerate(models)}
         for name, model in models.items():
-            _predict(model, images, Path(folder) / name, **how)
-        yield {name: Path(folder) / name for name in models}, masks
+            _predict(model, images, outs[name], **how)
+        yield outs, masks
+
+
+@contextmanager
+def _shared_folder(out: Path | None) -> Iterator[Path]:
+    """Give all processes the first one's temporary folder: in `out`, where processes on several machines find it."""
+    from .processes import from_first, is_first, own_part
+
+    home = out if own_part()[1] > 1 else None
+    if home is not None:
+        home.mkdir(parents=True, exist_ok=True)
+    if is_first():
+        with tempfile.TemporaryDirectory(prefix=".", dir=home) as name:
+            yield Path(from_first("folder", str(Path(name).absolute())))
+        return
+    folder = Path(from_first("folder", ""))
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder} on this machine; wanted an --out that all machines share")
+    yield folder
 
 
 def _predict(
@@ -129,9 +159,10 @@ def _predict(
     size: int | None,
     device: str | None,
     precision: Precision,
+    runtime: Runtime,
     progress: bool,
 ) -> None:
-    """Write the masks that a model predicts, for the time of the command."""
+    """Write the masks that a model predicts, for the time of the command; processes share them."""
     import torch
 
     from ..evaluation.scoring import warn_of_seen_test_sets
@@ -139,11 +170,13 @@ def _predict(
     from ..photographs import predict_files
     from ..runtime.device import choose_device
     from ..weights import load_model
+    from .processes import gather, own_device, own_part
 
-    target = choose_device(device, torch.device("cpu"))
+    target = own_device(choose_device(device, torch.device("cpu"))) if runtime == "torch" else device
     network = load_model(model)
     warn_of_seen_test_sets(network)
-    predictor = Predictor(network, device=target, precision=precision, size=size)
-    predicted = predict_files(predictor, [images], out, progress=progress)
-    if predicted.failures:
-        raise ValueError(f"{len(predicted.failures)} photographs cannot be predicted: {predicted.failures[0]}")
+    predictor = Predictor(network, device=target, precision=precision, size=size, runtime=runtime)
+    predicted = predict_files(predictor, [images], out, part=own_part(), progress=progress)
+    failures = [message for part in gather(out.name, predicted) for message in part.failures]
+    if failures:
+        raise ValueError(f"{len(failures)} photographs cannot be predicted: {failures[0]}")

@@ -38,6 +38,7 @@ Number: TypeAlias = Annotated[int | None, optional("INT")]
 Fraction: TypeAlias = Annotated[float | None, optional("FLOAT")]
 OptionalPath: TypeAlias = Annotated[Path | None, optional("PATH")]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
+Runtime: TypeAlias = Literal["torch", "onnxruntime", "openvino"]
 Device: TypeAlias = Annotated[str | None, optional("DEVICE")]
 
 ModelArgument: TypeAlias = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
