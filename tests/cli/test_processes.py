@@ -95,6 +95,7 @@ def test_value_the_first_process_waits(as_rank, monkeypatch):
 def test_value_each_process_has_its_own_gpu(as_rank, monkeypatch):
     as_rank(1)
     monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert own_device(torch.device("cuda")) == torch.device("cuda", 1)
     assert own_device(torch.device("cpu")) == torch.device("cpu")
 
