@@ -67,6 +67,10 @@ def model(varied_isnet, tmp_path, monkeypatch):
 def in_this_process(monkeypatch):
     monkeypatch.setattr(timing, "_alone", lambda call, job, way: call(job, way))
     monkeypatch.setattr(timing, "keep_memory", lambda: None)
+
+
+@pytest.fixture
+def only_onnxruntime(monkeypatch):
     monkeypatch.setattr(timing, "installed_runtimes", lambda: ["onnxruntime"])
 
 
