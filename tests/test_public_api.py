@@ -41,7 +41,7 @@ PUBLIC = {
     "dichoseg.models": "GTEncoder MultiViewSegmenter Segmenter",
     "dichoseg.weights": "ModelCard convert_weights create_model fetch list_weights load_model load_weights resolve "
     "save_model",
-    "dichoseg.inference": "Predictor predict",
+    "dichoseg.inference": "Benchmark Predictor Timing benchmark predict",
     "dichoseg.photographs": "PredictedFiles cut_out estimate_foreground predict_files",
     "dichoseg.evaluation": "Comparison Scores compare_folders evaluate evaluate_folders write_worst",
     "dichoseg.export": "export_onnx export_program",

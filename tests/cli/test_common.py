@@ -27,6 +27,7 @@ def test_value_every_command_has_them(command):
 )
 def test_value_messages_that_are_shown(options, rank, shown, monkeypatch, capsys):
     monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
     logger = logging.getLogger("dichoseg.cli")
 
     def command(value: int = 0) -> None:

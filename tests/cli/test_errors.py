@@ -4,7 +4,7 @@ import pytest
 
 from dichoseg import cli
 
-from .conftest import TINY, run_cli
+from .conftest import TINY
 
 PLUGIN = """
 import torch
@@ -70,10 +70,3 @@ def test_value_names_that_the_encoding_of_the_output_lacks(monkeypatch):
     monkeypatch.setattr("dichoseg.cli.run", lambda arguments: print("caf\udce9 \u00e9"))
     cli.main()
     assert output.buffer.getvalue() == b"caf\\udce9 \\xe9\n"
-
-
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
-def test_error_commands_of_one_process_under_torchrun(command, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    message = f"{command} would do all of its work in each of 2 processes; run it without torchrun"
-    assert message in str(run_cli(command, "a", "b").exception)

@@ -295,3 +295,18 @@ def test_error_predict_from_or_to_a_terminal(data, models, monkeypatch):
     monkeypatch.setattr("sys.stdout", types.SimpleNamespace(isatty=lambda: True))
     with pytest.raises(ValueError, match="standard output is a terminal"):
         cli.run(["predict", "-"])
+
+
+def test_value_runtime(data, small_isnet, monkeypatch):
+    monkeypatch.setenv("DICHOSEG_HOME", str(data / "home"))
+    save_model(small_isnet, data / "m")
+    arguments = ("predict", data / "train/im", "--model", data / "m", "--precision", "float32")
+    assert run_cli(*arguments, "--out", data / "a").exit_code == 0
+    result = run_cli(*arguments, "--out", data / "b", "--runtime", "onnxruntime")
+    assert result.exit_code == 0, result.output
+    for path in (data / "a").iterdir():
+        first, second = (np.asarray(Image.open(data / name / path.name), np.int16) for name in "ab")
+        assert np.abs(first - second).max() <= 1
+    assert list((data / "home/exported").glob("*.onnx"))
+    refused = run_cli(*arguments, "--out", data / "c", "--runtime", "onnxruntime", "--device", "cuda")
+    assert "device='cuda' needs runtime='torch'" in str(refused.exception)

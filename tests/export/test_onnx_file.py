@@ -280,7 +280,7 @@ def test_error_a_full_disk_leaves_the_old_file(tmp_path):
 
 def test_error_onnxruntime_does_not_run_the_file(isnet, tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_file, "_halve_weights", lambda graph: graph.node.pop())
-    with pytest.raises(RuntimeError, match=r"onnxruntime.*\(1, 3, 64, 64\)"):
+    with pytest.raises(RuntimeError, match="onnxruntime does not run the exported file: .*"):
         export_onnx(isnet, tmp_path / "model.onnx", half=True)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from dichoseg import Predictor, predict
 from dichoseg.data import read_image
 from dichoseg.inference.predictor import to_uint8
-from dichoseg.photographs import predict_files
+from dichoseg.photographs import PredictedFiles, predict_files
 from dichoseg.runtime.overlap import overlapped
 
 RANDOM = np.random.default_rng(0)
@@ -113,6 +113,22 @@ def test_value_resume(photographs, tmp_path):
     assert predicted.text() == f"0 written to {tmp_path / 'out'}; 4 skipped (already written)"
     assert predict_files(predictor, [photographs], tmp_path / "out").written == 4
     assert (tmp_path / "out/b.png").read_bytes() != b"as it is"
+
+
+def test_value_parts_of_several_processes(photographs, tmp_path):
+    (photographs / "bad.png").write_text("no picture")
+    predict_files(Disc(), [photographs], tmp_path / "whole")
+    parts = [predict_files(Disc(), [photographs], tmp_path / "out", part=(rank, 2)) for rank in range(2)]
+    merged = PredictedFiles.merged(parts)
+    assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in merged.paths) == files(tmp_path / "out")
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+    assert [part.written for part in parts] == [2, 2]
+    assert (merged.out, merged.written, len(merged.failures)) == (tmp_path / "out", 4, 1)
+    assert merged.seconds == max(part.seconds for part in parts)
+    again = [predict_files(Disc(), [photographs], tmp_path / "out", part=(rank, 2), resume=True) for rank in range(2)]
+    assert (
+        PredictedFiles.merged(again).text() == f"0 written to {tmp_path / 'out'}; 4 skipped (already written); 1 failed"
+    )
 
 
 def test_value_results_within_the_photographs(photographs, caplog):

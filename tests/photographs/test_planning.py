@@ -1,3 +1,4 @@
+import dataclasses
 import os
 from pathlib import Path
 
@@ -43,6 +44,36 @@ def test_value_resume_leaves_what_is_there(folder):
     plan = plan_files(["in"], Path("out"), rendering(), resume=True)
     assert [path.name for path, _ in plan.remaining] == ["a.jpg", "c.webp"]
     assert plan.skipped == 1
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+def test_value_parts_hold_each_photograph_once(folder, parts):
+    both = dataclasses.replace(rendering(), both=True)
+    whole = plan_files(["in"], Path("out"), both, resume=False)
+    found = [plan_files(["in"], Path("out"), both, resume=False, part=(index, parts)) for index in range(parts)]
+    assert sorted(pair for plan in found for pair in plan.remaining) == sorted(whole.remaining)
+    for plan in found:
+        assert len(plan.remaining) == 2 * len({path for path, _ in plan.remaining}), "both results in one part"
+    assert [plan.passed_over for plan in found] == [1] + [0] * (parts - 1)
+    assert [len(plan.notes) for plan in found] == [1] + [0] * (parts - 1)
+
+
+def test_value_parts_do_not_depend_on_what_is_done(folder):
+    """Else a process that starts late would take over what another one is about to do."""
+    first = plan_files(["in"], Path("out"), rendering(), resume=True, part=(0, 2))
+    Path("out").mkdir()
+    Path("out/a.png").write_text("")
+    second = plan_files(["in"], Path("out"), rendering(), resume=True, part=(1, 2))
+    assert {path.name for path, _ in (*first.remaining, *second.remaining)} == {"a.jpg", "b.png", "c.webp"}
+    again = plan_files(["in"], Path("out"), rendering(), resume=True, part=(0, 2))
+    assert (again.skipped, second.skipped) == (1, 0)
+    assert [path.name for path, _ in again.remaining] == ["c.webp"]
+
+
+@pytest.mark.parametrize("part", [(2, 2), (-1, 2), (0, 0)])
+def test_error_part(folder, part):
+    with pytest.raises(ValueError, match="part must be"):
+        plan_files(["in"], Path("out"), rendering(), resume=False, part=part)
 
 
 def test_value_results_within_the_photographs_are_none(folder):

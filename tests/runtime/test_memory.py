@@ -94,3 +94,11 @@ def test_value_memory_limit_without_control_groups(tmp_path):
     from dichoseg.runtime.memory import memory_limit
 
     assert memory_limit(tmp_path) == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
+def test_value_the_most_memory_is_of_this_process_alone():
+    ballast = b"x" * 2**30
+    code = "from dichoseg.runtime.memory import most_memory_used; print(most_memory_used('cpu'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0.05 < float(done.stdout) < len(ballast) / 1e9

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
+from .benchmark import benchmark
 from .check import check
 from .common import options_of, with_common_options
 from .continuing import defaults_for
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "predict": predict,
     "evaluate": evaluate,
+    "benchmark": benchmark,
     "export": export,
     "convert": convert,
     "download": download,
@@ -52,9 +54,6 @@ def run(arguments: Sequence[str]) -> None:
     name = next((argument for argument in arguments if argument in commands), None)
     if name == "train" and (defaults := defaults_for(arguments)) is not None:
         commands["train"] = with_defaults(defaults)
-    processes = os.environ.get("WORLD_SIZE", "1")
-    if name in ("predict", "evaluate") and processes != "1":
-        raise ValueError(f"{name} would do all of its work in each of {processes} processes; run it without torchrun")
     command = commands.get(name or "")
     hint = habit_hint(arguments, options_of(command) if command is not None else ["--version"])
     if hint is not None:

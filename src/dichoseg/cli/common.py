@@ -7,13 +7,13 @@ import dataclasses
 import functools
 import inspect
 import logging
-import os
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from .hints import Formatter
 from .options import Flag
+from .processes import is_first
 
 OPTIONS = {
     "quiet": "Show errors only, besides what the command is asked for.",
@@ -37,8 +37,7 @@ def with_common_options(command: Callable[..., None], level: int = logging.WARNI
         del options["traceback"]  # for `main`, which shows the error
         if quiet and verbose:
             raise ValueError("--quiet and --verbose exclude each other")
-        is_first = int(os.environ.get("RANK", 0)) == 0 or level > logging.INFO
-        shown = logging.DEBUG if verbose else level if is_first and not quiet else logging.ERROR
+        shown = logging.DEBUG if verbose else level if is_first() and not quiet else logging.ERROR
         with _shown_log(shown):
             command(*args, **({"quiet": quiet} if told else {}), **options)
 

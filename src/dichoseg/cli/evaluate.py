@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from .options import Device, Flag, Number, OptionalPath, Precision, Repeatable, Values
+from .options import Device, Flag, Number, OptionalPath, Precision, Repeatable, Runtime, Values
 
 
 def evaluate(
@@ -35,9 +35,12 @@ def evaluate(
     size: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT...", help_behavior_hint="")] = (),
     device: Device = None,
     precision: Precision = "float32",
+    runtime: Runtime = "torch",
     quiet: Flag = False,
 ) -> None:
     """Score predictions, or models, against masks, side by side, as papers print them.
+
+    Processes that torchrun starts share the photographs that models predict.
 
     Args:
         sources: Folders of predictions, and last the folder of masks. Or models (a run, a saved model, a file of
@@ -60,6 +63,7 @@ def evaluate(
             Give it after the sources. Default: the model's.
         device: Device of a model, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         precision: Precision of a model, as in `dichoseg predict`.
+        runtime: Program that runs a model's network, as in `dichoseg predict`.
         quiet: Show errors only, besides what the command is asked for.
     """
     import os
@@ -72,6 +76,7 @@ def evaluate(
     from ..checking import whole
     from ..evaluation import compare_folders
     from ..evaluation.skeletons import default_cache
+    from .processes import is_first
 
     if len({*size}) < len(size):
         raise ValueError(f"--size needs different sizes; got {' '.join(map(str, size))}")
@@ -85,8 +90,10 @@ def evaluate(
     }
     if skeletons is not None:
         skeletons.mkdir(parents=True, exist_ok=True)
-    how: dict[str, Any] = {"sizes": size, "device": device, "precision": precision, "progress": not quiet}
-    with _predicted(called, masks, **how) as (folders, images, gt):
+    how: dict[str, Any] = {"sizes": size, "device": device, "precision": precision, "runtime": runtime}
+    with _predicted(called, masks, out, progress=not quiet and is_first(), **how) as (folders, images, gt):
+        if not is_first():
+            return  # the predictions are shared, and the first process scores them
         comparison = compare_folders(
             folders,
             gt,
@@ -113,11 +120,12 @@ def evaluate(
 
 @contextmanager
 def _predicted(
-    sources: Mapping[str, Path], data: Path, *, sizes: Sequence[int], **how: Any
+    sources: Mapping[str, Path], data: Path, out: Path | None, *, sizes: Sequence[int], **how: Any
 ) -> Iterator[tuple[Mapping[str, Path], Path | None, Path]]:
     """Return folders of predictions, that of the images if known, and that of the masks; models predict first."""
     from ..data.layouts import folders_to_score
     from ..weights.sources import is_model
+    from .processes import is_first
 
     models = {name: source for name, source in sources.items() if is_model(str(source))}
     if not models:
@@ -131,13 +139,32 @@ def _predicted(
             f"and {', '.join(sources.keys() - models.keys())} are not"
         )
     images, masks = folders_to_score(data)
-    print(f"images: {images}")
-    with tempfile.TemporaryDirectory() as temporary:
+    if is_first():
+        print(f"images: {images}")
+    with _shared_folder(out) as folder:
         folders: dict[str, Path] = {}
         for index, (name, model) in enumerate(models.items()):
-            by_size = _predict(model, images, Path(temporary) / str(index), sizes=sizes or (None,), **how)
-            folders |= {name if len(sizes) < 2 else f"{name} at {size}": out for size, out in by_size.items()}
+            by_size = _predict(model, images, folder / str(index), sizes=sizes or (None,), **how)
+            folders |= {name if len(sizes) < 2 else f"{name} at {size}": part for size, part in by_size.items()}
         yield folders, images, masks
+
+
+@contextmanager
+def _shared_folder(out: Path | None) -> Iterator[Path]:
+    """Give all processes the first one's temporary folder: in `out`, where processes on several machines find it."""
+    from .processes import from_first, is_first, own_part
+
+    home = out if own_part()[1] > 1 else None
+    if home is not None:
+        home.mkdir(parents=True, exist_ok=True)
+    if is_first():
+        with tempfile.TemporaryDirectory(prefix=".", dir=home) as name:
+            yield Path(from_first("folder", str(Path(name).absolute())))
+        return
+    folder = Path(from_first("folder", ""))
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder} on this machine; wanted an --out that all machines share")
+    yield folder
 
 
 def _predict(
@@ -148,9 +175,10 @@ def _predict(
     sizes: Sequence[int | None],
     device: str | None,
     precision: Precision,
+    runtime: Runtime,
     progress: bool,
 ) -> dict[int | None, Path]:
-    """Write the masks that a model predicts at each size of its input; return the folders, by size."""
+    """Write the masks that a model predicts at each size of its input; return the folders; processes share them."""
     import torch
 
     from ..evaluation.scoring import warn_of_seen_test_sets
@@ -159,17 +187,19 @@ def _predict(
     from ..runtime.device import choose_device
     from ..runtime.inputs import SMALL
     from ..weights import load_model
+    from .processes import gather, own_device, own_part
 
-    target = choose_device(device, torch.device("cpu"))
+    target = own_device(choose_device(device, torch.device("cpu"))) if runtime == "torch" else device
     network = load_model(model)
     warn_of_seen_test_sets(network)
-    prepare = functools.partial(Predictor, network, device=target, precision=precision)
+    prepare = functools.partial(Predictor, network, device=target, precision=precision, runtime=runtime)
     smallest = min(size or SMALL for size in sizes)
     if smallest < SMALL:  # an error before any photograph is predicted
         prepare(size=smallest)(torch.zeros(network.preprocessing.channels, smallest, smallest))
     folders = {size: out / str(size) for size in sizes}
     for size, folder in folders.items():
-        predicted = predict_files(prepare(size=size), [images], folder, progress=progress)
-        if predicted.failures:
-            raise ValueError(f"{len(predicted.failures)} photographs cannot be predicted: {predicted.failures[0]}")
+        predicted = predict_files(prepare(size=size), [images], folder, part=own_part(), progress=progress)
+        failures = [message for part in gather(f"{out.name} {size}", predicted) for message in part.failures]
+        if failures:
+            raise ValueError(f"{len(failures)} photographs cannot be predicted: {failures[0]}")
     return folders

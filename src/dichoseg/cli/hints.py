@@ -13,7 +13,7 @@ OPTIONS = {
         "accumulate", "allow_missing", "batch_size", "best", "both", "clip_norm", "cutout", "detail", "device", "ema",
         "epochs", "foreground", "format", "gt_encoder_epochs", "gt_encoder_weight", "ignore", "images",
         "learning_rate", "margin", "mask_suffix", "masks", "out", "patience", "precision", "quality", "resize_masks",
-        "resume", "rows", "seed", "size", "sizes", "threads", "threshold", "workers", "worst",
+        "resume", "rows", "runtime", "seed", "size", "sizes", "threads", "threshold", "workers", "worst",
     )
 } | {"strict": "--skip-broken"}  # fmt: skip
 """Option for an argument that a message names, as in `resize_masks=True` or `epochs must be`."""
@@ -58,6 +58,7 @@ HABITS = {
     "--pretrained": ("--imagenet",),
     "--quiet": ("-q", "--silent"),
     "--resume": ("--continue", "--skip-existing"),
+    "--runtime": ("--backend", "--engine", "--provider"),
     "--schedule": ("--scheduler", "--lr-scheduler"),
     "--size": ("--imgsz", "--img-size", "--image-size", "--input-size", "--resolution"),
     "--traceback": ("--debug", "--stacktrace"),

@@ -11,7 +11,7 @@ import tyro
 
 from ..checking import choice
 from ..weights.catalogue import DEFAULT, resolve
-from .options import Device, Flag, Fraction, Number, OptionalPath, Precision, Text, optional, tell
+from .options import Device, Flag, Fraction, Number, OptionalPath, Precision, Runtime, Text, optional, tell
 
 if TYPE_CHECKING:
     from ..inference.blending import Detail
@@ -39,6 +39,7 @@ def predict(
     size: Number = None,
     device: Device = None,
     precision: Precision = "auto",
+    runtime: Runtime = "torch",
     flips: Flag = False,
     detail: Annotated[str | None, optional("{blend,views,borders}")] = None,
     sharpen: Flag = False,
@@ -49,7 +50,8 @@ def predict(
 ) -> None:
     """Write the mask of each photograph, at its size; exit code 1 if any failed.
 
-    `dichoseg predict photo.jpg` writes photo.mask.png next to the photograph, and prints its path.
+    `dichoseg predict photo.jpg` writes photo.mask.png next to the photograph, and prints its path. Processes that
+    torchrun starts share the photographs.
 
     Args:
         images: Photographs, folders of them, or - for a photograph from standard input.
@@ -73,6 +75,8 @@ def predict(
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         precision: auto is bfloat16 if the hardware has it natively, float16 on other CUDA GPUs with tensor cores, else
             float32.
+        runtime: Program that runs the network. onnxruntime and openvino run on the CPU; `dichoseg benchmark` tells
+            which is fastest here.
         flips: Average with the prediction of the mirrored photograph; takes twice as long.
         detail: Refinement of photographs much larger than the network's input: predict again at a larger size, in views
             everywhere, or in views along the borders.
@@ -86,7 +90,7 @@ def predict(
 
     from ..data.formats import pixel_limit
     from ..inference import Predictor
-    from ..photographs.job import write_results
+    from ..photographs.job import PredictedFiles, write_results
     from ..photographs.naming import STREAM, chosen_format
     from ..photographs.planning import plan_files
     from ..photographs.rendering import Rendering
@@ -94,6 +98,7 @@ def predict(
     from ..runtime.memory import keep_memory
     from ..runtime.threads import torch_threads
     from ..weights import load_model
+    from .processes import gather, is_first, own_device, own_part
 
     keep_memory()
     model, images = _in_order(model, images)
@@ -112,9 +117,9 @@ def predict(
         drop_exif=drop_exif,
         threads=threads,
     )
-    plan = plan_files(images, out, rendering, resume=resume)  # errors that need no model come first
+    plan = plan_files(images, out, rendering, resume=resume, part=own_part())  # errors that need no model come first
     _check_terminal(images, plan.out)
-    target = choose_device(device, torch.device("cpu"))
+    target = own_device(choose_device(device, torch.device("cpu"))) if runtime == "torch" else device
     network = load_model(model or resolve(DEFAULT))
     with torch_threads(threads), pixel_limit(max_pixels) if max_pixels is not None else nullcontext():
         try:
@@ -127,11 +132,16 @@ def predict(
                 detail=cast("Detail | None", detail),
                 sharpen=sharpen,
                 normalize="minmax" if normalize else None,
+                runtime=runtime,
             )
-            predicted = write_results(predictor, plan, progress=not quiet)
+            parts = gather("predicted", write_results(predictor, plan, progress=not quiet and is_first()))
         except KeyboardInterrupt:
-            print("stopped; finished results are kept, and --resume continues from there", file=sys.stderr)
+            if is_first():
+                print("stopped; finished results are kept, and --resume continues from there", file=sys.stderr)
             raise SystemExit(130) from None
+    if not parts:
+        return  # the first process speaks for all
+    predicted = PredictedFiles.merged(parts)
     if plan.out is None:
         print(*predicted.paths, sep="\n")
     elif plan.out != STREAM and not quiet:

@@ -51,8 +51,14 @@ class Export(NamedTuple):
         return output.sigmoid() if self.gives_logits else output
 
 
-def prepare_export(model: Model, *, size: int | tuple[int, int] | None = None, preset: Preset | None = None) -> Export:
-    """Copy a model and add the sigmoid, unless a preset's tool does, and the conversions that the tool needs."""
+def prepare_export(
+    model: Model,
+    *,
+    size: int | tuple[int, int] | None = None,
+    preset: Preset | None = None,
+    gives_logits: bool = False,
+) -> Export:
+    """Copy a model and add the sigmoid, unless logits are asked for, and the conversions that a preset's tool needs."""
     model = unwrapped(model)
     if model.preprocessing.source == "mask":
         raise ValueError("this is a GT encoder, which takes masks and is for training only; export the model itself")
@@ -60,10 +66,10 @@ def prepare_export(model: Model, *, size: int | tuple[int, int] | None = None, p
         choice("preset", preset, TOOLS)
     network = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
     network.preprocessing = model.preprocessing.with_size(size)
-    gives_logits = preset in TAKES_LOGITS
+    gives_logits = gives_logits or preset in TAKES_LOGITS
     module = FinalMap(network, gives_logits=gives_logits).eval()
     if preset is None:
-        return Export(module, network, network.preprocessing)
+        return Export(module, network, network.preprocessing, gives_logits)
     if network.preprocessing.resize_policy != "stretch":
         logger.warning(
             "%s stretches photographs to a square; the model was made for %s, so its masks may be worse there",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import json
+import logging
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..checking import choice
 from ..contracts import Image, Model
@@ -22,14 +23,19 @@ from ..weights.format import METADATA_KEY, config_of
 from ..weights.onnx_graph import path_name
 from .deform_conv import OPSET as DEFORM_CONV_OPSET
 from .deform_conv import DeformConvForm, deform_conv_symbolic, has_deform_conv, sample_by_grid
-from .network import REFERENCE_SIZE, Export, Preset, compute_references, largest_difference, prepare_export
+from .network import REFERENCE_SIZE, TOLERANCE, Export, Preset, compute_references, largest_difference, prepare_export
+from .runtimes import FileRuntime, check_installed, installed_runtimes, open_file, runtime_version
 
 if TYPE_CHECKING:
     import onnx
 
+logger = logging.getLogger(__name__)
+
 OPSET = 17
 HALF_TOLERANCE = 1e-2
 """Ten times the difference of a trained IS-Net with float16 weights at 1024 pixels, 1e-3; float32: 1e-6 or less."""
+LARGEST_DIFFERENCE = 1.0
+"""Largest possible difference of two probabilities; what is larger is not a number, or has another shape."""
 LARGEST_HALF = float(np.finfo(np.float16).max)
 _WRAPPERS = re.compile(r"^(inner\.)?(network\.)?")
 _WEIGHTED = ("Conv", "ConvTranspose", "DeformConv", "Gemm", "MatMul")
@@ -48,7 +54,8 @@ def export_onnx(
     """Write a model as an ONNX file, for onnxruntime and the tools that use it, such as rembg.
 
     The file has one input, `image` (1, 3, H, W) float32, and one output, `probability` (1, 1, H, W) float32 in [0, 1].
-    Its metadata describe under `dichoseg`, in JSON, how the model is made and how its input is preprocessed.
+    Its metadata describe under `dichoseg`, in JSON, how the model is made and how its input is preprocessed, and state
+    the largest difference from the model in each installed runtime (`parity`, None if a runtime cannot run the file).
     `load_model(path)` reads the file back if all weights belong to convolutions and batch norms, as in the published
     networks. The file is at opset 17, or at 19 with native deformable convolutions, as in BiRefNet.
 
@@ -79,17 +86,50 @@ def export_onnx(
         RuntimeError: onnxruntime cannot run the file, or the file would differ from the model by more than 1e-3 (with
             `half` 1e-2). No file is written then.
     """
-    try:
-        import onnx
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise ImportError("writing .onnx files needs onnx and onnxruntime: pip install 'dichoseg[onnx]'") from error
+    check_installed("onnxruntime")
     path = Path(path)
     check_destination(path)
     choice("deform_conv", deform_conv, get_args(DeformConvForm))
     export = prepare_export(model, size=size, preset=preset)
     if dynamic and preset is not None:
         raise ValueError(f"dynamic is not for {preset}, which gives images of {export.preprocessing.size} pixels only")
+    file = make_file(export, installed_runtimes(), dynamic=dynamic, half=half, deform_conv=deform_conv, preset=preset)
+    write_atomically(path, lambda temporary: temporary.write_bytes(file.content))
+    return file.difference
+
+
+class ExportedFile(NamedTuple):
+    """Content of an exported file, and its largest difference in probability from the model."""
+
+    content: bytes
+    difference: float
+
+
+def make_file(
+    export: Export,
+    runtimes: Sequence[FileRuntime],
+    *,
+    dynamic: bool,
+    deform_conv: DeformConvForm,
+    half: bool = False,
+    preset: Preset | None = None,
+) -> ExportedFile:
+    """Export a prepared model to memory, and compare it with the model.
+
+    Args:
+        export: Prepared model.
+        runtimes: Installed runtimes to compare in: the first must run the file, the others are tried.
+        dynamic: Whether to leave batch, height and width open.
+        deform_conv: Form of deformable convolutions.
+        half: Whether to store weights as float16.
+        preset: Preset of the prepared model, for the metadata.
+
+    Raises:
+        RuntimeError: The first runtime cannot run the file, or the file would differ from the model.
+        ValueError: ONNX cannot express the model.
+    """
+    import onnx
+
     shape = export.preprocessing.height_width or ((REFERENCE_SIZE, REFERENCE_SIZE) if dynamic else None)
     if shape is None:
         raise ValueError("the model takes photographs at their native size: set size=, or dynamic=True for any size")
@@ -100,16 +140,33 @@ def export_onnx(
     output = "logits" if export.gives_logits else "probability"
     file = _trace(export.module, references[0].image, output, dynamic=dynamic)
     _name_weights(file.graph, export.network)
-    onnx.helper.set_model_props(file, {METADATA_KEY: json.dumps({**config_of(export.network), "preset": preset})})
-    content = file.SerializeToString()
-    difference = largest_difference(_make_runner(content, export), references, suspect="dynamic" if dynamic else "")
+
+    def difference(runtime: FileRuntime, tolerance: float, suspect: str = "") -> float:
+        run = open_file(runtime, file.SerializeToString())  # as it is by then
+        return largest_difference(
+            lambda image: export.probability(run(image)), references, tolerance=tolerance, suspect=suspect
+        )
+
+    measured = difference(runtimes[0], TOLERANCE, "dynamic" if dynamic else "")
     if half:  # compared twice, so that an error names the option to blame
         _halve_weights(file.graph)
-        content = file.SerializeToString()
-        run = _make_runner(content, export)
-        difference = largest_difference(run, references, tolerance=HALF_TOLERANCE, suspect="half")
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
-    return difference
+        measured = difference(runtimes[0], HALF_TOLERANCE, "half")
+    parity: dict[str, float | None] = {_named(runtimes[0]): measured}
+    for other in runtimes[1:]:
+        try:
+            found = parity[_named(other)] = difference(other, LARGEST_DIFFERENCE)
+            if found > (HALF_TOLERANCE if half else TOLERANCE):
+                logger.warning("in %s, the file's probabilities differ from the model's by %.2g", _named(other), found)
+        except RuntimeError as error:
+            parity[_named(other)] = None
+            logger.warning("the file is not for %s: %s", _named(other), error)
+    metadata = {**config_of(export.network), "preset": preset, "parity": parity}
+    onnx.helper.set_model_props(file, {METADATA_KEY: json.dumps(metadata)})
+    return ExportedFile(file.SerializeToString(), measured)
+
+
+def _named(runtime: FileRuntime) -> str:
+    return f"{runtime} {runtime_version(runtime)}"
 
 
 def _trace(module: nn.Module, image: Image, output: str, *, dynamic: bool) -> onnx.ModelProto:
@@ -118,7 +175,7 @@ def _trace(module: nn.Module, image: Image, output: str, *, dynamic: bool) -> on
 
     axes = {0: "batch", 2: "height", 3: "width"}
     buffer = io.BytesIO()
-    with warnings.catch_warnings(), deform_conv_symbolic():
+    with warnings.catch_warnings(), deform_conv_symbolic(), _explained():
         warnings.simplefilter("ignore")  # about deprecation, and about frozen values, which the comparison finds
         torch.onnx.export(
             module,
@@ -131,6 +188,15 @@ def _trace(module: nn.Module, image: Image, output: str, *, dynamic: bool) -> on
             dynamic_axes={"image": axes, output: axes} if dynamic else None,
         )
     return onnx.load_model_from_string(buffer.getvalue())
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn the exporter's error about an operator that ONNX lacks into a ValueError of one sentence that names it."""
+    try:
+        yield
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ValueError(f"ONNX cannot express this model: {str(error).partition('. ')[0].strip()}") from error
 
 
 def _name_weights(graph: onnx.GraphProto, network: Model) -> None:
@@ -167,26 +233,3 @@ def _halve_weights(graph: onnx.GraphProto) -> None:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-
-
-def _make_runner(content: bytes, export: Export) -> Callable[[Image], Tensor]:
-    """Return a function image -> probability that runs onnxruntime with torch's number of threads."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-
-    @functools.cache
-    def session() -> onnxruntime.InferenceSession:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-    def run(image: Image) -> Tensor:
-        try:
-            return export.probability(torch.from_numpy(session().run(None, {"image": image.numpy()})[0]))
-        except Exception as error:  # onnxruntime's errors have no common base class
-            raise RuntimeError(
-                f"onnxruntime does not run the file on an image of shape {tuple(image.shape)}: {error}"
-            ) from error
-
-    return run

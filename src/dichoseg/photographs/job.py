@@ -75,6 +75,18 @@ class PredictedFiles:
             parts.append(f"{self.passed_over} ignored (not photographs)")
         return "; ".join(parts)
 
+    @staticmethod
+    def merged(parts: Sequence[PredictedFiles]) -> PredictedFiles:
+        """Return the summary of runs that did the parts of the same photographs at the same time."""
+        return PredictedFiles(
+            out=parts[0].out,
+            paths=tuple(path for part in parts for path in part.paths),
+            skipped=sum(part.skipped for part in parts),
+            passed_over=sum(part.passed_over for part in parts),
+            failures=tuple(message for part in parts for message in part.failures),
+            seconds=max(part.seconds for part in parts),
+        )
+
 
 def predict_files(
     predictor: Predictor,
@@ -93,6 +105,7 @@ def predict_files(
     keep_colors: bool = False,
     drop_exif: bool = False,
     threads: int | None = None,
+    part: tuple[int, int] = (0, 1),
     progress: bool = True,
 ) -> PredictedFiles:
     """Write the mask or the cut-out of each photograph at its native size; one bad file does not stop the rest.
@@ -132,6 +145,8 @@ def predict_files(
             maker's notes are always left out.
         threads: Number of threads for reading and writing, and for estimating colors. Default: one per core, at most 8
             for files.
+        part: Index of the part of the photographs to do, and number of parts, such as rank and world size of processes
+            that share the photographs, each by one call; `merged` adds up their summaries.
         progress: Whether to show the progress: a bar on a terminal or in a notebook, else a line from time to time.
 
     Returns:
@@ -162,7 +177,8 @@ def predict_files(
         drop_exif=drop_exif,
         threads=threads,
     )
-    return write_results(predictor, plan_files(sources, target, rendering, resume=resume), progress=progress)
+    plan = plan_files(sources, target, rendering, resume=resume, part=part)
+    return write_results(predictor, plan, progress=progress)
 
 
 def write_results(predictor: Predictor, plan: Plan, *, progress: bool = True) -> PredictedFiles:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from ..checking import whole
 from ..data.folder import images_and_others
 from ..data.formats import HEIF_ADVICE, lacks_heif
 from ..data.results import is_result, is_written_by_dichoseg
@@ -34,8 +35,22 @@ class Plan:
     """Messages about the folders, to be logged."""
 
 
-def plan_files(sources: Sequence[str | Path], out: Path | None, rendering: Rendering, *, resume: bool) -> Plan:
-    """Find the photographs and the paths of their results, without writing anything or using a model."""
+def plan_files(
+    sources: Sequence[str | Path],
+    out: Path | None,
+    rendering: Rendering,
+    *,
+    resume: bool,
+    part: tuple[int, int] = (0, 1),
+) -> Plan:
+    """Find the photographs and the paths of their results, without writing anything or using a model.
+
+    Parts are made of all photographs, done or not, so that they do not depend on when each is planned. The ignored
+    files, and the messages, belong to the first.
+    """
+    index, parts = whole("part", part[0]), whole("part", part[1], least=1)
+    if index >= parts:
+        raise ValueError(f"part must be (index, number of parts), with an index below the number; got {part}")
     if isinstance(sources, str | Path):
         raise TypeError(f"sources takes a list of paths, such as [{str(sources)!r}]; got {sources!r}")
     if not sources:
@@ -64,13 +79,15 @@ def plan_files(sources: Sequence[str | Path], out: Path | None, rendering: Rende
     folders = {result.parent for result in results if result != STREAM}
     for folder in folders if out is None or is_one_file(out) else {out}:
         _check_folder(folder)
+    own = set([*dict.fromkeys(results.values())][index::parts])
+    done = there if resume else set()
     return Plan(
         out=out,
         rendering=rendering,
-        remaining=tuple((path, result) for result, path in results.items() if not (resume and result in there)),
-        skipped=len(there) if resume else 0,
-        passed_over=passed_over,
-        notes=tuple(notes),
+        remaining=tuple((path, result) for result, path in results.items() if path in own and result not in done),
+        skipped=sum(results[result] in own for result in done),
+        passed_over=passed_over if index == 0 else 0,
+        notes=tuple(notes) if index == 0 else (),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import re
 import sys
 from pathlib import Path, PurePosixPath
 
@@ -50,6 +51,10 @@ def most_memory_used(device_type: str) -> float:
     """Return the peak memory usage in GB: allocated by torch on a GPU, else of the whole process."""
     if device_type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e9
+    if sys.platform.startswith("linux"):  # where `resource` includes the memory of the process that started this one
+        status = Path("/proc/self/status").read_text()
+        if found := re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE):
+            return int(found[1]) * 1024 / 1e9
     try:
         import resource
     except ImportError:  # Windows
