@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from .data_options import Data
-from .options import Device, Fraction
+from .options import Device, Flag, Fraction, as_arguments
 
 FILE = Path("proposal.json")
 
@@ -21,7 +22,7 @@ def plan(
     out: Path = FILE,
     device: Device = None,
     folders: Data = Data(),
-    quiet: bool = False,
+    quiet: Flag = False,
 ) -> None:
     """Propose how to fine-tune weights on a data set: size, batch, epochs, learning rate and more, each with a reason.
 
@@ -48,4 +49,5 @@ def plan(
     )
     proposal.save(out)
     print(proposal)
-    print(f"\nproposal in {out}: dichoseg train {data} --plan {out} --out RUN")
+    command = ["dichoseg", "train", str(data), "--plan", str(out), *as_arguments(folders), "--out", "RUN"]
+    print(f"\nproposal in {out}: {shlex.join(command)}")
