@@ -54,6 +54,8 @@ def test_value_parts_by_hand():
     assert found.workspace == pytest.approx(RUNTIME + FRAGMENTATION * found.activations)
     assert found.base > 0.1
     assert found.total == pytest.approx(RUNTIME + found.base, abs=1e-3)
+    averaged = forecast_memory(Scaled(), objective=Sum(), optimization=FLOAT32, base="average", device=CPU)
+    assert averaged.best == 2 * found.best
     assert found.text().startswith(f"{found.total:.2f} GB: parameters 0.00, ")
 
 

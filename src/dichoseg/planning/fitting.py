@@ -12,7 +12,7 @@ import torch
 from ..batch_norm import live_batch_norms
 from ..checking import number, whole
 from ..contracts import Model, Objective
-from ..training.optimization import Optimization
+from ..training.optimization import Base, Optimization
 from .forecast import MemoryForecast, forecast_memory
 
 
@@ -44,6 +44,7 @@ def fitting_options(
     objective: Objective | None = None,
     optimization: Optimization = Optimization(),
     freeze_batch_norm: bool = False,
+    base: Base = "ignore",
     device: str | torch.device | None = None,
 ) -> list[FittingOption]:
     """Return ways to train within some memory, the least harmful first: as asked, if that fits.
@@ -61,6 +62,7 @@ def fitting_options(
         objective: Objective to minimize. Default: that of `fit`.
         optimization: Optimizer, accumulation, averaging and precision.
         freeze_batch_norm: Whether to train with `freeze_batch_norm`.
+        base: Argument of `fit`.
         device: Device to train on. Default: that of `fit`.
 
     Raises:
@@ -79,6 +81,7 @@ def fitting_options(
             objective=objective,
             optimization=dataclasses.replace(optimization, accumulate=steps),
             freeze_batch_norm=freeze_batch_norm,
+            base=base,
             device=device,
             **dataclasses.asdict(way),
         )

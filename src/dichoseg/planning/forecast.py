@@ -20,7 +20,7 @@ from ..runtime.device import CHANNELS_LAST, autocast_dtype, choose_device
 from ..runtime.inputs import explained_input
 from ..runtime.memory import memory_in_use
 from ..runtime.seeding import seeded
-from ..training.optimization import Optimization
+from ..training.optimization import Base, Optimization
 from ..training.parameters import encoder_of, freeze
 from ..training.recomputation import checkpoint_activations
 from .live_bytes import LiveBytes
@@ -47,8 +47,8 @@ class MemoryForecast:
     average: float
     """Moving average of the weights."""
     best: float
-    """Copy of the best weights so far, which `fit` keeps in the CPU's memory; 0 for other devices. The base's, which
-    `fit(base="average")` keeps as well, is not forecast."""
+    """Copies of weights that `fit` keeps in the CPU's memory: the best ones so far, and those that it started from with
+    `base="average"`; 0 for other devices."""
     activations: float
     """Further tensors alive at the peak of forward and backward pass. Some are freed before the last gradients exist,
     so that it is less than all that waits for the backward pass."""
@@ -78,6 +78,7 @@ def forecast_memory(
     recompute: bool = False,
     freeze_encoder: bool = False,
     freeze_batch_norm: bool = False,
+    base: Base = "ignore",
     device: str | torch.device | None = None,
 ) -> MemoryForecast:
     """Forecast the peak memory of `fit`, without computing and without memory for tensors.
@@ -96,6 +97,7 @@ def forecast_memory(
         recompute: Whether to train with `checkpoint_activations`.
         freeze_encoder: Whether to train with `freeze(model.encoder)`.
         freeze_batch_norm: Whether to train with `freeze_batch_norm`.
+        base: Argument of `fit`.
         device: Device to train on. Default: that of `fit`.
     """
     whole("batch_size", batch_size, least=1)
@@ -103,7 +105,7 @@ def forecast_memory(
     target = choose_device(device, torch.device("cpu") if home.type == "meta" else home)
     objective = default_objective(model) if objective is None else objective
     objective.check(model)
-    base = _base(model) if target.type == "cpu" else 0.0
+    process = _base(model) if target.type == "cpu" else 0.0
     with torch.inference_mode(False), torch.enable_grad(), seeded(0), FakeTensorMode(allow_non_fake_inputs=True):
         fake_model, fake_objective = _fake_copies(model, objective)
         if freeze_batch_norm and live_batch_norms(fake_model):
@@ -120,10 +122,10 @@ def forecast_memory(
         gradients=gradients,
         optimizer=learned * _states_per_parameter(optimization),
         average=0.0 if optimization.ema is None else own,
-        best=own if target.type == "cpu" else 0.0,
+        best=own * (2 if base == "average" else 1) if target.type == "cpu" else 0.0,
         activations=peak - gradients,
         workspace=(RUNTIME if target.type == "cpu" else 0.0) + FRAGMENTATION * (peak - gradients),
-        base=base,
+        base=process,
     )
 
 

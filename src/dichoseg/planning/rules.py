@@ -118,6 +118,7 @@ def _fitted(model: Model, draft: Recipe, reasons: dict[str, str], memory_gb: flo
         objective=arguments["objective"],
         optimization=arguments["optimization"],
         freeze_batch_norm=draft.freeze_batch_norm,
+        base=arguments["base"],
     )[0]
     recipe = dataclasses.replace(
         draft,
