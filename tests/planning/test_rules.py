@@ -63,7 +63,8 @@ def test_value_a_network_keeps_its_own_objective(isnet):
 
 def test_value_less_memory_gives_smaller_batches_and_as_many_images_a_step(isnet):
     plenty = propose(isnet)
-    short = propose(isnet, memory_gb=plenty.fit.forecast.total * 0.8)
+    forecast = plenty.fit.forecast
+    short = propose(isnet, memory_gb=forecast.total - 0.3 * forecast.activations)
     assert short.recipe.batch_size < plenty.recipe.batch_size == 4
     assert short.recipe.batch_size * short.recipe.accumulate == 4
     assert short.recipe.size == plenty.recipe.size
