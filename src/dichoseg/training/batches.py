@@ -194,7 +194,7 @@ class Batches:
             raise
 
     def _started(self) -> Iterator[Any]:
-        """Yield what the loader loads; explain why workers cannot start."""
+        """Yield the batches of the loader; explain why workers cannot start."""
         with explained_start(self._loader.dataset):
             batches = iter(self._loader)
         try:
@@ -288,7 +288,7 @@ class _Prepared(Dataset[Any]):
         self.seed = seed
         how = model.preprocessing
         self.fast_resize = how.to_uint8 and how.interpolation == "bilinear" and not how.antialias
-        """Whether `resized_levels` does the resizing that the preprocessing asks for."""
+        """True if `resized_levels` does the resizing that the preprocessing asks for."""
 
     def __getitem__(self, place: tuple[int, int, Size | None]) -> tuple[Tensor, Tensor, str] | Exception:
         try:
