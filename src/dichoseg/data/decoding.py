@@ -166,9 +166,7 @@ def mask_pixels(
     is_exact = not ((ids or peak == 1) and is_lossy(path))
     if ids and is_exact:
         listed = ", ".join(f"{value:g}" for value in ids[:8]) + (", ..." if len(ids) > 8 else "")
-        advice = (
-            "; 255 among small ids usually marks pixels to ignore: pass ignore=255" if ids[-1] == 255 else ""
-        )
+        advice = "; 255 among small ids usually marks pixels to ignore: pass ignore=255" if ids[-1] == 255 else ""
         raise ValueError(
             f"{path}: the mask's values are {listed}, so it seems to hold label ids{advice}; "
             "wanted black and white (0 and 255, or 0 and 1), or gray up to white"

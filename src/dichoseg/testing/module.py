@@ -61,7 +61,7 @@ def check_evaluation(subject: Subject) -> None:
         subject.name,
         alone,
         [result[:1] for result in together],
-        "the same result for an image by itself and in a batch of two, in eval mode",
+        "the same result for an image alone and in a batch of two, in eval mode",
         "normalize with statistics of the image itself or running ones, never with the batch's",
     )
 
@@ -72,7 +72,9 @@ def check_gradients(subject: Subject) -> None:
     if not asking:
         return
     subject.module.zero_grad(set_to_none=True)
-    with attempt(subject.name, "a training step", "do not change tensors in place that a gradient needs, nor detach any"):
+    with attempt(
+        subject.name, "a training step", "do not change tensors in place that a gradient needs, and do not detach any"
+    ):
         results = subject.run(subject.module, subject.inputs)
         total = torch.stack([(result.float() * torch.rand_like(result.float())).mean() for result in results]).sum()
         total.backward()
