@@ -7,7 +7,7 @@ DATA holds images and masks, with train and val for the first command. Each netw
 separate process with one thread, all of `--networks` at the same time. Minutes count the CPU time of the steps, so that
 other load on the machine does not change the result. Images are resized once and kept in memory; the learning rate is
 constant, and the last weights are scored. With `--overfit N`, training ends at `quick_max_f` above 0.99 on the N
-images, which are also the ones scored. FOLDER gets a JSON file with the curve of each network; `learning.png` shows all.
+images, which are then scored. FOLDER gets a JSON file with the curve of each network; `learning.png` shows all.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Time of the metrics per image and differences of their values, compared with PySODMetrics, on one thread.
 
-It needs PySODMetrics, best in an environment of its own, but neither PyTorch nor the rest of the package. OpenCV must be
-older than 4.13, which changed polygons and with them the HCE of PySODMetrics:
+It needs PySODMetrics, best in an environment of its own, but neither PyTorch nor the rest of the package. OpenCV must
+be older than 4.13, which changed polygons and with them the HCE of PySODMetrics:
 
     python -m venv bench
     bench/bin/pip install pysodmetrics==1.6.2 "opencv-python-headless<4.13"

@@ -177,7 +177,7 @@ def mask_pixels(
 
 
 def weight_pixels(image: PillowImage.Image, path: str | Path, *, ignore: Sequence[Value]) -> Tensor:
-    """Return which pixels of a mask count: (1, H, W) uint8; 0 where it has one of the values of `ignore`, else 1."""
+    """Return the weights of a mask's pixels, (1, H, W) uint8: 0 for values in `ignore`, else 1."""
     return torch.from_numpy(~_has_value(image, path, ignore))[None].byte()
 
 
