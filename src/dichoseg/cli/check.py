@@ -78,7 +78,7 @@ def check(
         all: List everything that was found, not five of each kind.
         folders: Folders of images and masks.
         contact_sheet: Contact sheet of --preview.
-        quiet: Show only errors, in addition to the requested output.
+        quiet: Show no messages except errors; the requested output is still printed.
     """
     _check_options(contact_sheet, sheet, preview=preview)
     # check the options before the data is read, which takes long

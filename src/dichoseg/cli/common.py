@@ -16,7 +16,7 @@ from .options import Flag
 from .processes import is_first
 
 OPTIONS = {
-    "quiet": "Show only errors, in addition to the requested output.",
+    "quiet": "Show no messages except errors; the requested output is still printed.",
     "verbose": "Show all messages, such as which files are read.",
     "traceback": "Show the traceback of an error. The environment variable DICHOSEG_TRACEBACK=1 does the same.",
 }

@@ -114,7 +114,7 @@ def _usable(
     progress: bool,
     disjoint: bool = False,
 ) -> FolderDataset:
-    """Print the problems of a data set; return its usable part if asked, else raise on errors, or if not disjoint."""
+    """Print the problems of a data set; return its usable part if asked, else raise; raise on overlap if `disjoint`."""
     from ..training.ranks import launched
 
     report = dataset.report(other=other, progress=progress and launched().is_first)

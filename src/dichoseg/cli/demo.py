@@ -14,7 +14,7 @@ def demo(*, out: Path = Path("demo"), epochs: int = 5, seed: int = 0, quiet: Fla
         out: New folder for the run, the scores and the contact sheet.
         epochs: Number of passes over the scenes.
         seed: Seed of weights, scenes and training.
-        quiet: Show only errors, in addition to the requested output.
+        quiet: Show no messages except errors; the requested output is still printed.
     """
     from ..demo import run_demo
 

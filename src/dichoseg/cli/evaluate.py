@@ -64,7 +64,7 @@ def evaluate(
         device: Device of a model, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         precision: Precision of a model, as in `dichoseg predict`.
         runtime: Program that runs a model's network, as in `dichoseg predict`.
-        quiet: Show only errors, in addition to the requested output.
+        quiet: Show no messages except errors; the requested output is still printed.
     """
     import os
 

@@ -52,7 +52,7 @@ def explained_end(error: RuntimeError, codes: Sequence[int | None]) -> RuntimeEr
         )
     if 1 in codes and method != "fork":
         return RuntimeError(
-            f"a worker, which was started by {method}, failed on an import, as its own error above says: "
+            f"a worker, which was started by {method}, could not import its code, as its own error above says: "
             "move definitions from a notebook or an interpreter to a module, or use workers=0"
         )
     return error

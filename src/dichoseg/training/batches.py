@@ -154,7 +154,7 @@ class Batches:
         groups = self._grouping.epoch(number)[start:]
         shares = [self.ranks.share(group.indices) for group in groups]
         own = [Group(list(share) or group.indices[:1], group.size) for share, group in zip(shares, groups, strict=True)]
-        rank_key = () if self.ranks.is_first else (self.ranks.rank, 1)  # 5 numbers, since a sample's key has 4
+        rank_key = () if self.ranks.is_first else (self.ranks.rank, 1)  # 5 numbers; a sample's key has 4
         loaded = zip(self._load(own, number), shares, strict=True)
         for step, ((image, mask, names), share) in enumerate(loaded, start=start + 1):
             key = (self.seed, number, step, *rank_key)
