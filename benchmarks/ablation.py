@@ -1,28 +1,36 @@
-"""What five ideas buy, each alone and together, against the same network without them, over several seeds.
+"""Ablation of five ideas, one at a time and together, against the same network without them, over several seeds.
 
     python benchmarks/ablation.py --out FOLDER [--data ECSSD] [--arms baseline edge ...] [--seeds 0 1 2] [--jobs 2]
     python benchmarks/ablation.py --out FOLDER --data ECSSD --network isnet --weights isnet-general-use.pth --size 384
         --steps 300
 
-Arms: `baseline`, deep-supervised cross-entropy and horizontal flips; `edge`, `EdgeBCELoss` beside it, on the answer;
-`edge-map`, `EdgeMapBCELoss` in its place; `blur`, `RandomBlurPatches`; `deconv`, the deconv decoder;
-`deconv-nonlinear`, with batch norm and ReLU behind each of its steps; `gt-encoder`, features supervised by a GT
-encoder, which is trained first, for 10 epochs at most; `flips`, the flips and quarter turns of "dis_tuning"; `all`,
-which is edge, blur, deconv, gt-encoder and flips; `all-but-deconv`. With `--weights` there are `published`, the weights
-as they are, and no arms with a deconv decoder, for whose layers there are no weights.
+Arms:
 
-`--data` holds train and val, each with im and gt; without it, scenes are drawn. Every arm takes equally many steps of
-the optimizer, in whole epochs and without those of the GT encoder, on the same images in the same order, and starts
-from the same encoder where the seed is the same. The last weights are scored, at the masks' own size; nothing is chosen
-by its score. Seconds are of training alone; compare them where equally many jobs ran at a time on one machine.
+- `baseline`: deep-supervised cross-entropy and horizontal flips.
+- `edge`: `EdgeBCELoss` on the final logits, in addition to the cross-entropy.
+- `edge-map`: `EdgeMapBCELoss` instead of `EdgeBCELoss`.
+- `blur`: `RandomBlurPatches`.
+- `deconv`: the deconv decoder.
+- `deconv-nonlinear`: the deconv decoder with batch norm and ReLU after each of its steps.
+- `gt-encoder`: features supervised by a GT encoder, which is trained first, for at most 10 epochs.
+- `flips`: the flips and quarter turns of "dis_tuning".
+- `all`: edge, blur, deconv, gt-encoder and flips.
+- `all-but-deconv`: `all` without deconv.
+- `published`, only with `--weights`: the unchanged weights. Arms with a deconv decoder are then left out, because the
+  weights do not cover its layers.
 
-Each run is a process of its own and leaves a JSON file in the folder. What is there is not run again, and a run that
-was stopped goes on; arms and seeds may be added later. In the end `benchmarks/ablation_table.py` makes the table and
-the plot of all that the folder holds. It needs SciPy.
+`--data` holds train and val, each with im and gt. Without it, synthetic scenes are used. All arms take the same number
+of optimizer steps, in whole epochs and without those of the GT encoder, on the same images in the same order. Arms with
+the same seed start from the same encoder. The last weights are scored, at the masks' own size; no score selects
+anything. The seconds cover only training. Compare them only between runs on one machine with the same number of jobs.
 
-On two cores with AMX, two runs at a time on ECSSD's 700 images at 128 pixels, 2640 steps took 13 minutes with a deconv
-decoder or with a GT encoder and its training; 350 steps of four images at 384 pixels from IS-Net's published weights
-took 10, and 18 with a GT encoder.
+Each run is a separate process and writes a JSON file to the folder. Finished runs are skipped and stopped runs are
+resumed; arms and seeds may be added later. At the end, `benchmarks/ablation_table.py` makes the table and the plot of
+all runs in the folder. It needs SciPy.
+
+On two cores with AMX, with two runs at a time on ECSSD's 700 images at 128 pixels, 2640 steps took 13 minutes with a
+deconv decoder or with a GT encoder and its training. From IS-Net's published weights, 350 steps of four images at 384
+pixels took 10 minutes, and 18 with a GT encoder.
 """
 
 import argparse
@@ -62,16 +70,16 @@ from dichoseg.training.run_folder import GT_ENCODER, STATE
 from dichoseg.weights import load_weights
 
 SMALL_WIDTHS: dict[str, tuple[int, ...]] = {"channels": (64,) * 6, "mid_channels": (16,) * 6}
-"""U²-Net's small network's, behind IS-Net's strided convolution."""
+"""Widths of U²-Net's small network, after IS-Net's strided convolution."""
 TURNS = {"vertical_flip": 0.8, "rotate90": 0.8}
-"""What "dis_tuning" adds to the horizontal flips of "isnet"."""
+"""Flips and turns of "dis_tuning", in addition to the horizontal flips of "isnet"."""
 GT_ENCODER_EPOCHS = 10
 METRICS = ("paper", "boundary_iou", "mba")
 OF_THE_STUDY = ("data", "scenes", "network", "weights", "size", "steps", "batch_size", "learning_rate", "edge_weight")
 
 
 def main() -> None:
-    """Do what is missing, several runs at a time, and print the table."""
+    """Start the missing runs, several at a time, and print the table."""
     options = parse()
     options.out.mkdir(parents=True, exist_ok=True)
     check_settings(options)
@@ -95,7 +103,7 @@ def main() -> None:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in processes:
                 process.terminate()  # it ends its step and saves; a second signal would stop it at once
-            raise SystemExit("stopped; the same command goes on") from None
+            raise SystemExit("stopped; run the same command again to continue") from None
     if any(options.out.glob(RESULTS)):
         print(summarise(options.out))
     if failed:
@@ -103,27 +111,27 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    """The options, checked."""
+    """Parse and check the options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the study")
     parser.add_argument("--data", type=Path, help="folder with train and val, such as ECSSD's")
     parser.add_argument(
-        "--scenes", type=int, default=700, help="where they are drawn: for training; a seventh to score"
+        "--scenes", type=int, default=700, help="number of synthetic training scenes; a seventh as many are scored"
     )
     parser.add_argument("--arms", nargs="+", choices=ARMS, metavar="ARM", help=f"default: all of {', '.join(ARMS)}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--network", choices=("small", "isnet"), default="small", help="IS-Net, or one of its shape")
-    parser.add_argument("--weights", type=Path, help="published ones to start from; they need --network isnet")
+    parser.add_argument("--network", choices=("small", "isnet"), default="small", help="IS-Net, or a small one")
+    parser.add_argument("--weights", type=Path, help="published weights to start from, with --network isnet")
     parser.add_argument("--size", type=int, default=128, help="side of the network's input, in pixels")
-    parser.add_argument("--steps", type=int, default=2640, help="of the optimizer, rounded up to whole epochs")
+    parser.add_argument("--steps", type=int, default=2640, help="optimizer steps, rounded up to whole epochs")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, help="default: 1e-3, or 3e-5 with --weights")
-    parser.add_argument("--edge-weight", type=float, default=0.5, help="of either edge loss")
+    parser.add_argument("--edge-weight", type=float, default=0.5, help="weight of either edge loss")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
-    parser.add_argument("--threads", type=int, default=1, help="of each run")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each run")
     parser.add_argument("--workers", type=int, default=0, help="processes of each run that load images")
-    parser.add_argument("--device", help="default: a GPU where there is one")
-    parser.add_argument("--run", nargs=2, metavar=("ARM", "SEED"), help="this run alone, in this process")
+    parser.add_argument("--device", help="default: a GPU if available")
+    parser.add_argument("--run", nargs=2, metavar=("ARM", "SEED"), help="only this run, in this process")
     options = parser.parse_args()
     possible = [arm for arm, ideas in ARMS.items() if arm_allowed(arm, ideas, options.weights)]
     options.arms = options.arms or possible
@@ -138,49 +146,49 @@ def parse() -> argparse.Namespace:
 
 
 def arm_allowed(arm: str, ideas: Sequence[str], weights: Path | None) -> bool:
-    """Whether an arm makes sense, with these weights or without."""
+    """Return whether an arm is possible with these weights, or without any."""
     if weights is None:
         return arm != PUBLISHED
     return not any(idea.startswith("deconv") for idea in ideas)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """Take SIGTERM for Ctrl-C."""
+    """Handle SIGTERM like Ctrl-C."""
     raise KeyboardInterrupt
 
 
 def in_its_own_process(
     options: argparse.Namespace, arm: str, seed: int, processes: list[subprocess.Popen[bytes]]
 ) -> int:
-    """Its exit status; what it says goes into a log."""
+    """Run one arm and seed in a process of its own, with its output in a log; return its exit status."""
     command = [sys.executable, __file__, *sys.argv[1:], "--run", arm, str(seed)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
     with log_file(options, arm, seed).open("ab") as log:
-        # in a group of its own, or Ctrl-C would reach it beside the one signal that asks it to save
+        # in a group of its own, or Ctrl-C would reach it in addition to the signal that asks it to save
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, process_group=0)
         processes.append(process)
         return process.wait()
 
 
 def result_file(options: argparse.Namespace, arm: str, seed: int) -> Path:
-    """What a run leaves."""
+    """Return the path of the results of a run."""
     out: Path = options.out
     return out / f"{arm}-{seed}.json"
 
 
 def log_file(options: argparse.Namespace, arm: str, seed: int) -> Path:
-    """What a run says."""
+    """Return the path of the log of a run."""
     return result_file(options, arm, seed).with_suffix(".log")
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
-    """What must be the same in all runs of a study."""
+    """Return the settings that all runs of a study share."""
     values = {name: getattr(options, name) for name in OF_THE_STUDY}
     return {name: value.name if isinstance(value, Path) else value for name, value in values.items()}
 
 
 def check_settings(options: argparse.Namespace) -> None:
-    """Keep the settings in the folder, or compare them with those of the runs that are there."""
+    """Write the settings to the folder, or compare them with those of its earlier runs."""
     path = options.out / "settings.json"
     if not path.exists():
         write_json(path, settings(options))
@@ -191,7 +199,7 @@ def check_settings(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace, arm: str, seed: int) -> None:
-    """Train and score one network, and write what came of it."""
+    """Train and score one network, and write the results."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
     keep_memory()  # as dichoseg train does
@@ -231,7 +239,7 @@ def run(options: argparse.Namespace, arm: str, seed: int) -> None:
             **common,
         )
         if len(history) < epochs:
-            raise SystemExit("stopped; the same command goes on")
+            raise SystemExit("stopped; run the same command again to continue")
         result["steps"] = epochs * steps_an_epoch
         result["loss"] = history[-1]["loss"]
         result["seconds"] = sum(len(train_data) / row["images_per_second"] for row in history)
@@ -244,22 +252,22 @@ def run(options: argparse.Namespace, arm: str, seed: int) -> None:
     result["versions"] = {"dichoseg": importlib.metadata.version("dichoseg"), "torch": torch.__version__}
     write_json(result_file(options, arm, seed), result)
     for state in folder.rglob(STATE):
-        state.unlink()  # three times the weights, and of no more use
+        state.unlink()  # three times the size of the weights, and no longer needed
 
 
 def open_data(options: argparse.Namespace) -> tuple[Samples, Samples]:
-    """What is trained on, and what is scored."""
+    """Open the training set and the validation set."""
     if options.data is None:
         scored = max(options.scenes // 7, 1)
         return dichoseg.SyntheticDataset(options.scenes, seed=1), dichoseg.SyntheticDataset(scored, seed=2)
     train_data, val_data = open_folders(options.data)
     if val_data is None:
-        raise SystemExit(f"{options.data} holds no val beside train")
+        raise SystemExit(f"{options.data} has a train folder but no val folder")
     return train_data, val_data
 
 
 def make_network(options: argparse.Namespace, ideas: Sequence[str], train_data: Samples) -> Model:
-    """The network of an arm; its encoder is drawn first, and so the same in all arms of a seed."""
+    """Create the network of an arm; its encoder is initialized first, so that all arms of a seed share it."""
     widths = SMALL_WIDTHS if options.network == "small" else {}
     encoder = RSUEncoder(**widths)
     decoder = RSUDecoder(encoder.feature_info, **{name: values[1:] for name, values in widths.items()})
@@ -280,7 +288,7 @@ def make_network(options: argparse.Namespace, ideas: Sequence[str], train_data: 
 
 
 def make_augmentation(ideas: Sequence[str]) -> Augmentation:
-    """Flips, and what the arm adds."""
+    """Create the augmentation of an arm: the flips and its additions."""
     flips = gpu_augmentation("isnet", **(TURNS if "flips" in ideas else {}))
     return Compose(flips, RandomBlurPatches()) if "blur" in ideas else flips
 
@@ -293,7 +301,7 @@ def make_objective(
     folder: Path,
     common: dict[str, Any],
 ) -> Objective:
-    """Cross-entropy on all maps, and what the arm adds; a GT encoder is trained first."""
+    """Create the objective of an arm: cross-entropy on all maps and its additions; train a GT encoder if needed."""
     parts: dict[str, tuple[float, Objective]] = {"bce": (1.0, DeepSupervision(BCELoss()))}
     for idea, loss in (("edge", EdgeBCELoss), ("edge-map", EdgeMapBCELoss)):
         if idea in ideas:
@@ -307,7 +315,7 @@ def make_objective(
 
 
 def of_gt_encoder(folder: Path) -> dict[str, float]:
-    """What the GT encoder of a run took, and how well it gave back the masks."""
+    """Return the training time of the GT encoder of a run, and the score of its reconstructed masks."""
     with (folder / GT_ENCODER / "run" / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     seconds = sum(float(row["seconds"]) for row in rows)

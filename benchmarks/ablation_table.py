@@ -1,9 +1,9 @@
-"""The table and the plot of an ablation: `python benchmarks/ablation_table.py FOLDER [--metrics max_f mae ...]`.
+"""Table and plot of an ablation: `python benchmarks/ablation_table.py FOLDER [--metrics max_f mae ...]`.
 
-Reads what `benchmarks/ablation.py` leaves. First mean and standard deviation over the seeds of each arm, then its
-differences to the baseline of the same seed: their mean and its 95 % interval by Student's t; at last what the arms
-cost. The interval is about other seeds on the same images, says nothing of other images, and takes one arm by itself:
-with nine arms and six metrics, some two or three of the intervals miss zero by chance. Needs SciPy.
+It reads the results of `benchmarks/ablation.py` and makes three tables: mean and standard deviation over the seeds of
+each arm; the differences to the baseline of the same seed, as their mean and its 95 % interval by Student's t; and the
+cost of each arm. The interval covers other seeds on the same images, not other images, and considers one arm at a time:
+with nine arms and six metrics, about two or three of the intervals miss zero by chance. It needs SciPy.
 """
 
 import argparse
@@ -42,7 +42,7 @@ TABLE = "table.md"
 SECONDS = ("seconds", "gt_encoder_seconds")
 
 Runs = dict[str, dict[int, dict[str, Any]]]
-"""Arm -> seed -> what the run left."""
+"""Arm -> seed -> results of the run."""
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def summarise(folder: Path, *, metrics: Sequence[str] = METRICS) -> str:
-    """The tables in Markdown, which it also writes into the folder, with the plot beside it."""
+    """Return the tables in Markdown; write them and the plot into the folder."""
     runs = read(folder)
     text = absolute_table(runs, metrics)
     differences = paired_differences(runs, metrics)
@@ -69,10 +69,10 @@ def summarise(folder: Path, *, metrics: Sequence[str] = METRICS) -> str:
 
 
 def read(folder: Path) -> Runs:
-    """All runs in a folder, arms in their order.
+    """Read all runs in a folder, with the arms in table order.
 
     Raises:
-        FileNotFoundError: There are none.
+        FileNotFoundError: The folder has no runs.
     """
     results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(RESULTS))]
     if not results:
@@ -82,7 +82,7 @@ def read(folder: Path) -> Runs:
 
 
 def absolute_table(runs: Runs, metrics: Sequence[str]) -> str:
-    """Mean and standard deviation over seeds."""
+    """Return a table of mean and standard deviation over seeds."""
     rows = []
     for arm, of_arm in runs.items():
         cells = [arm, str(len(of_arm))]
@@ -95,7 +95,7 @@ def absolute_table(runs: Runs, metrics: Sequence[str]) -> str:
 
 
 def paired_differences(runs: Runs, metrics: Sequence[str]) -> dict[str, dict[str, list[float]]]:
-    """Arm -> metric -> score minus the baseline's of the same seed, one for each seed that both have."""
+    """Return arm -> metric -> score minus the baseline's, for each seed that both have."""
     baseline = runs.get(BASELINE, {})
     differences: dict[str, dict[str, list[float]]] = {}
     for arm, of_arm in runs.items():
@@ -109,7 +109,7 @@ def paired_differences(runs: Runs, metrics: Sequence[str]) -> dict[str, dict[str
 
 
 def half_interval(values: Sequence[float]) -> float:
-    """Half of the 95 % interval of the mean, by Student's t; NaN for one value."""
+    """Return half of the 95 % interval of the mean, by Student's t; NaN for one value."""
     count = len(values)
     if count < 2:
         return math.nan
@@ -117,7 +117,7 @@ def half_interval(values: Sequence[float]) -> float:
 
 
 def difference_table(differences: dict[str, dict[str, list[float]]], metrics: Sequence[str]) -> str:
-    """Mean differences to the baseline, and half of their intervals; an interval without zero in bold."""
+    """Return a table of mean differences to the baseline and half intervals; intervals without zero are bold."""
     rows = []
     for arm, of_arm in differences.items():
         cells = [arm, str(len(of_arm[metrics[0]]))]
@@ -130,7 +130,7 @@ def difference_table(differences: dict[str, dict[str, list[float]]], metrics: Se
 
 
 def cost_table(runs: Runs) -> str:
-    """What an arm costs: weights, and seconds of training, of which the last column took to train its GT encoder."""
+    """Return a table of parameters and training seconds; the last column is the part for the GT encoder."""
     rows = []
     for arm, of_arm in runs.items():
         results = list(of_arm.values())
@@ -141,20 +141,20 @@ def cost_table(runs: Runs) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """In Markdown; the first column is text, the others are numbers."""
+    """Format a Markdown table whose first column is text and whose others are numbers."""
     head = [f"| {' | '.join(columns)} |", f"|---{'|---:' * (len(columns) - 1)}|"]
     return "\n".join(head + [f"| {' | '.join(cells)} |" for cells in rows]) + "\n"
 
 
 def with_spread(metric: str, value: float, spread: float, *, sign: str = "") -> str:
-    """A score and, unless that is NaN, its spread; human correction effort is in clicks, all others in [0, 1]."""
+    """Format a score and, unless NaN, its spread; human correction effort is in clicks, all others in [0, 1]."""
     decimals = 1 if metric == "hce" else 3
     cell = f"{value:{sign}.{decimals}f}"
     return cell if math.isnan(spread) else f"{cell}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{spread:.{decimals}f}"
 
 
 def plot(differences: dict[str, dict[str, list[float]]], metrics: Sequence[str]) -> Figure:
-    """A panel for each metric: every arm's mean difference with its interval, and the seeds as dots."""
+    """Plot a panel for each metric: every arm's mean difference with its interval, and the seeds as dots."""
     columns = min(len(metrics), 3)
     rows = math.ceil(len(metrics) / columns)
     arms = list(differences)

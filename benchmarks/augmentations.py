@@ -1,8 +1,8 @@
-"""How long the augmentations take per image, on one thread: `python benchmarks/augmentations.py [SIZE]`.
+"""Time of the augmentations per image, on one thread: `python benchmarks/augmentations.py [SIZE]`.
 
-All of a table take turns, so that whatever else the machine does falls on each; the figures are means over many draws,
-since a step that is seldom drawn may cost most. Tensors are float32 batches, albumentations' images uint8 arrays,
-both in memory and at the size that the steps take: neither decoding, resizing nor normalization is in the figures.
+All rows of a table take turns, so that other load on the machine affects each equally. The figures are means over many
+draws, since a rarely drawn step may be the most expensive. Tensors are float32 batches, albumentations' images uint8
+arrays, both in memory and at the input size of the steps: decoding, resizing and normalization are not included.
 """
 
 import argparse
@@ -42,7 +42,7 @@ PATCHES: dict[str, RandomBlurPatches] = {
 
 
 def table(title: str, rows: list[Row], *, rounds: int) -> None:
-    """Let the rows, (name, work, images of one call), take turns, and print the means beside the first row's."""
+    """Run the rows (name, work, images of one call) in turn; print their means and the ratios to the first row."""
     spent: dict[str, list[float]] = {name: [] for name, _, _ in rows}
     for seed in range(rounds + 1):  # the first round warms up
         for name, work, images in rows:
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2, help="images in a batch of tensors")
     parser.add_argument("--rounds", type=int, default=20, help="calls of each, every one with another seed")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch and OpenCV")
-    parser.add_argument("--device", default="cpu", help="where the tensors are")
+    parser.add_argument("--device", default="cpu", help="device of the tensors")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)

@@ -1,13 +1,13 @@
-"""Scores, time and memory of the ways to look again at photographs larger than the network's input.
+"""Scores, time and memory of the refinement of photographs larger than the network's input.
 
-    python benchmarks/detail.py MODEL --scenes 4 --side 3072             # drawn scenes with exact masks
+    python benchmarks/detail.py MODEL --scenes 4 --side 3072             # synthetic scenes with exact masks
     python benchmarks/detail.py MODEL --data DATA --size 192             # photographs, and a small network input
     python benchmarks/detail.py MODEL --data DATA --enlarge 5            # photographs enlarged, blurred and noisy
 
-Compared are the map of the whole photograph, `detail="borders"`, `"views"` and `"blend"`, and with `--larger` a network
-input of that size. Photographs with masks are mostly small, so either the network's input is made smaller than they
-are, or they are enlarged. Each way runs in a process of its own, whose peak of resident memory is reported. Scores are
-at the photograph's own size.
+It compares the map of the whole photograph, `detail="borders"`, `"views"` and `"blend"`, and with `--larger` a network
+input of that size. Most photographs with masks are small, so either the network's input is made smaller than they are,
+or they are enlarged. Each way runs in a separate process, whose peak of resident memory is reported. Scores are at the
+photograph's own size.
 """
 
 import argparse
@@ -35,7 +35,7 @@ WAYS = ("plain", "borders", "views", "blend")
 
 @dataclass(frozen=True)
 class Job:
-    """One way of prediction, and the photographs it is tried on."""
+    """One way of prediction, and the photographs to test it on."""
 
     way: str
     model: str
@@ -87,7 +87,7 @@ def measure(job: Job) -> tuple[dict[str, float], float, float]:
 
 
 def draw_scenes(folder: Path, count: int, side: int) -> None:
-    """Write drawn scenes as a folder of images and masks."""
+    """Write synthetic scenes as a folder of images and masks."""
     for sample in (dichoseg.SyntheticDataset(count, size=side)[index] for index in range(count)):
         for kind, pixels in (("im", sample.image), ("gt", sample.mask)):
             (folder / kind).mkdir(exist_ok=True)
@@ -99,9 +99,9 @@ def main() -> None:
     """Parse the options, run each way, print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    parser.add_argument("--data", type=Path, help="folder of images and masks; default: drawn scenes")
-    parser.add_argument("--scenes", type=int, default=4, help="number of drawn scenes")
-    parser.add_argument("--side", type=int, default=3072, help="side of the drawn scenes, in pixels")
+    parser.add_argument("--data", type=Path, help="folder of images and masks; default: synthetic scenes")
+    parser.add_argument("--scenes", type=int, default=4, help="number of synthetic scenes")
+    parser.add_argument("--side", type=int, default=3072, help="side of the synthetic scenes, in pixels")
     parser.add_argument("--size", type=int, help="side of the network's input; default: the model's own")
     parser.add_argument("--larger", type=int, help="also try a network input of this side")
     parser.add_argument("--enlarge", type=float, default=1, help="factor by which photographs are enlarged")

@@ -3,13 +3,13 @@
     python benchmarks/finetuning.py DATA --weights isnet-general-use.onnx --out FOLDER
         [--pairs 25 100 700] [--seeds 0 1 2] [--set size=512 epochs=4]
 
-For each number of pairs and each seed: a random part of DATA/train, a proposal for it (`dichoseg plan`), the run as
-proposed, whose own validation set is a part of those pairs, and the scores of its best weights on DATA/val, at the
-masks' size. The base is scored there at its own input size and at the run's. `--set` replaces values of the proposal.
-Nothing is chosen by a score on DATA/val.
+For each number of pairs and each seed, it draws a random part of DATA/train, makes a proposal for it
+(`dichoseg plan`), trains as proposed, with a part of those pairs as validation set, and scores the best weights on
+DATA/val, at the masks' size. The base is scored there at its own input size and at the run's. `--set` replaces values
+of the proposal. No score on DATA/val selects anything.
 
-Every run leaves a JSON file in FOLDER, and what is there is not run again. The table shows the gain over the base at
-its own size: its mean over seeds, the worst seed, and how often the base itself was kept.
+Every run writes a JSON file to FOLDER, and finished runs are skipped. The table shows the gain over the base at its own
+size: the mean over seeds, the worst seed, and the number of times that the base itself was kept.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def run(training: FolderDataset, validation: FolderDataset, weights: Path, seed:
 
 
 def main() -> None:
-    """Do what is missing, and print the table."""
+    """Start the missing runs, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", type=Path, required=True)

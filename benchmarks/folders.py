@@ -8,8 +8,8 @@ own. There are two sets: the first photographs of the folder, and the first few 
 turn at a set, as often as it is repeated; images/s are of the median time, from the first photograph to the last mask.
 Imports, the loading of the model and one photograph of each set to warm up are left out.
 
-rembg is called in a plain loop. dichoseg works as `dichoseg predict --threads` does: so many threads compute, and as
-many read and write beside them. Its model is busy for the share of the time that is spent in the predictor's call.
+rembg is called in a plain loop. dichoseg works like `dichoseg predict --threads`: this number of threads compute, and
+as many others read and write. "model busy" is the fraction of the time that is spent in calls of the predictor.
 """
 
 import argparse
@@ -46,7 +46,7 @@ torch.set_num_threads(options.threads)
 
 
 class TimedPredictor:
-    """A predictor that adds up the seconds of its calls, for `predict_files`."""
+    """Predictor that adds up the seconds of its calls, for `predict_files`."""
 
     def __init__(self, predictor: dichoseg.Predictor) -> None:
         self.predictor = predictor
@@ -62,7 +62,7 @@ class TimedPredictor:
 
 
 def enlarge(path: Path, folder: Path) -> Path:
-    """Write a photograph at the size that was asked for, as JPEG."""
+    """Write a photograph at the requested size, as JPEG."""
     photograph = Image.open(path).convert("RGB")
     factor = (options.megapixels * 1e6 / (photograph.width * photograph.height)) ** 0.5
     enlarged = photograph.resize((round(photograph.width * factor), round(photograph.height * factor)))
@@ -72,7 +72,7 @@ def enlarge(path: Path, folder: Path) -> Path:
 
 
 def time_dichoseg(paths: list[Path], out: Path) -> tuple[float, float]:
-    """Seconds of dichoseg, and those of them inside the predictor."""
+    """Return the seconds of dichoseg, and the part of them inside the predictor."""
     timed = TimedPredictor(predictor)
     done = dichoseg.photographs.predict_files(timed, paths, out, threads=options.threads)
     if done.failures:
@@ -81,7 +81,7 @@ def time_dichoseg(paths: list[Path], out: Path) -> tuple[float, float]:
 
 
 def time_rembg(paths: list[Path], out: Path) -> float:
-    """Seconds of rembg."""
+    """Return the seconds of rembg."""
     out.mkdir(exist_ok=True)
     print(json.dumps([str(path.resolve()) for path in (out, *paths)]), file=rembg.stdin, flush=True)
     answer = rembg.stdout.readline()
@@ -92,7 +92,7 @@ def time_rembg(paths: list[Path], out: Path) -> float:
 
 dichoseg.runtime.memory.keep_memory()  # as dichoseg predict does
 predictor = dichoseg.Predictor(dichoseg.load_model(options.file), precision=options.precision)
-# rembg reads files below U2NET_HOME alone, and takes its number of threads from OMP_NUM_THREADS
+# rembg reads only files below U2NET_HOME, and takes its number of threads from OMP_NUM_THREADS
 settings = {"U2NET_HOME": str(options.file.resolve().parent), "OMP_NUM_THREADS": str(options.threads)}
 command = [options.rembg_python, Path(__file__).with_name("rembg_loop.py"), "dis_custom", options.file.resolve()]
 with (

@@ -1,10 +1,10 @@
-"""Change saved models, weights, ONNX graphs, states of runs and images at random, and read what comes out.
+"""Change saved models, weights, ONNX graphs, states of runs and images at random, and read the results.
 
     python benchmarks/fuzz.py [--weights 3000] [--images 3000] [--seed 0] [--minutes 0] [--keep FOLDER]
 
-A worker process reads one file after the other, under limits of resident memory and time, and is only started anew when
-it breaks one. Wanted: every file is read, or refused by the documented error with its name. Anything else is a finding,
-whose file goes to `--keep`. With `--minutes`, rounds with further seeds follow until the time is over.
+A worker process reads one file after the other, under limits of resident memory and time, and is restarted only when it
+exceeds one. Every file must be read, or refused by the documented error with its name. Anything else is a finding,
+whose file is copied to `--keep`. With `--minutes`, rounds with further seeds follow until the time is over.
 """
 
 import argparse
@@ -207,7 +207,7 @@ def read(kind: str, folder: Path) -> str:
 
 
 def work(pipe: Connection) -> None:
-    """Read files, as told, until there are no more."""
+    """Read the files that are sent, until there are no more."""
     import logging
 
     import dichoseg.cli  # noqa: F401  # so that a file's time is its own
@@ -279,7 +279,7 @@ def cases(kinds: tuple[str, ...], count: int, draw: random.Random, seeds: Path) 
 
 
 def prepare(folder: Path, seeds: Path, kind: str, content: bytes) -> Path:
-    """Write a changed file where it is read from; return its path."""
+    """Write a changed file to the place it is read from; return its path."""
     if kind == "state.pt":
         shutil.rmtree(folder / "run", ignore_errors=True)
         shutil.copytree(seeds / "run_seed", folder / "run")

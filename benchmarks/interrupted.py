@@ -35,7 +35,7 @@ EPOCHS, STEPS = 3, 4
 
 
 def live(out: Path, fatal: int, how: signal.Signals, *, most_bytes: int | None = None) -> None:
-    """One life of the run in `out`, which ends at its step `fatal`, counted from this life's first; 0 for none."""
+    """Run one life of the run in `out`, ended at its step `fatal`, counted from this life's first; 0 for none."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     args = {"channels": [8, 8], "mid_channels": [4, 4], "strides": [2, 4], "stem_channels": 8}

@@ -1,9 +1,9 @@
-"""A run killed again and again, and resumed, against one that was let alone: are the weights the same?
+"""Check that a run that is killed and resumed several times ends with the weights of an uninterrupted one.
 
     python benchmarks/killed.py DATA [--kills 5] [--workers 1] [-- --model u2netp --size 64 --epochs 6 ...]
 
-Both are `dichoseg train` on the same data. The one is killed by SIGKILL at a random moment, so often as asked, and goes
-on by `--resume`. What is compared is every byte of the last weights.
+Both are `dichoseg train` on the same data. One is killed by SIGKILL at random moments, `--kills` times, and continued
+with `--resume`. All bytes of the last weights are compared.
 """
 
 import argparse
@@ -20,7 +20,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("data", type=Path)
 parser.add_argument("--kills", type=int, default=5)
 parser.add_argument("--workers", type=int, default=1)
-parser.add_argument("--seed", type=int, default=0, help="of the moments")
+parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
 parser.add_argument("train", nargs="*", default=["--model", "u2netp", "--size", "64", "--epochs", "6"])
 options = parser.parse_args()
 command = [sys.executable, "-m", "dichoseg", "train"]
@@ -28,12 +28,12 @@ settings = ["--no-check", "--device", "cpu", "--workers", str(options.workers), 
 
 
 def digest(run: Path) -> str:
-    """Of the last weights."""
+    """Return the checksum of the last weights."""
     return hashlib.sha256((run / "last" / "model.safetensors").read_bytes()).hexdigest()
 
 
 def epochs_done(run: Path) -> int:
-    """Epochs that the run's history tells of."""
+    """Return the number of epochs in the history of a run."""
     history = run / "history.csv"
     return len(list(csv.DictReader(history.open()))) if history.exists() else 0
 
@@ -43,7 +43,7 @@ with tempfile.TemporaryDirectory() as folder:
     started = time.monotonic()
     subprocess.run([*command, options.data, "--out", alone, *settings], check=True, capture_output=True)
     seconds = time.monotonic() - started
-    print(f"let alone: {epochs_done(alone)} epochs in {seconds:.0f} s, weights {digest(alone)[:16]}")
+    print(f"uninterrupted: {epochs_done(alone)} epochs in {seconds:.0f} s, weights {digest(alone)[:16]}")
     moments = random.Random(options.seed)
     start = [*command, options.data, "--out", killed, *settings]
     for number in range(1, options.kills + 1):

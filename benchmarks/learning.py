@@ -1,13 +1,13 @@
-"""What networks learn in the same time from random weights, and whether each can learn 16 images by heart.
+"""Scores of networks after the same training time from random weights, and an overfitting test on 16 images.
 
     python benchmarks/learning.py DATA --networks isnet birefnet_lite --minutes 15 --out FOLDER
     python benchmarks/learning.py DATA --networks swin+deconv --overfit 16 --minutes 5 --out FOLDER
 
 DATA holds images and masks, with train and val for the first command. Each network trains with its own objective in a
-process of its own, with one thread, all of `--networks` at the same time. Minutes are of the CPU time of the steps, so
-that what else the machine does changes no result. Images are resized once and kept in memory; the learning rate is
+separate process with one thread, all of `--networks` at the same time. Minutes count the CPU time of the steps, so that
+other load on the machine does not change the result. Images are resized once and kept in memory; the learning rate is
 constant, and the last weights are scored. With `--overfit N`, training ends at `quick_max_f` above 0.99 on the N
-images, which are scored as well. FOLDER gets a JSON file per network with its curve, and `learning.png` shows all.
+images, which are then scored. FOLDER gets a JSON file with the curve of each network; `learning.png` shows all.
 """
 
 import argparse
@@ -43,13 +43,13 @@ ENOUGH = 0.99
 POINTS = 10
 """Number of points of a curve."""
 SHOWN = 40
-"""Number of images that a point is measured on."""
+"""Number of images on which each point is measured."""
 METRICS = ("mae", "max_f", "weighted_f", "s_measure", "mba")
 SMALL = {"channels": (64,) * 5, "mid_channels": (16,) * 5, "strides": (2, 4, 8, 16, 32)}
 
 
 class Arm(NamedTuple):
-    """One network, and how it is trained."""
+    """One network and its training settings."""
 
     make: Callable[[int], Model]
     objective: Callable[[Model, Samples], Objective | None]
@@ -58,34 +58,34 @@ class Arm(NamedTuple):
 
 
 def small_encoder() -> RSUEncoder:
-    """U²-Net's small widths, behind IS-Net's strided convolution."""
+    """Create an encoder of U²-Net's small widths, after IS-Net's strided convolution."""
     return RSUEncoder(**SMALL)
 
 
 def bilateral(size: int) -> Model:
-    """A timm backbone with BiRefNet's decoder, which also sees the image."""
+    """Create a timm backbone with BiRefNet's decoder, which also gets the image."""
     encoder = ImageReference(TimmEncoder("convnext_atto"))
     return Segmenter(encoder, BilateralReferenceDecoder(encoder.feature_info))
 
 
 def swin_deconv(size: int) -> Model:
-    """Swin-T with a plain deconvolution decoder."""
+    """Create Swin-T with a plain deconvolution decoder."""
     encoder = SwinEncoder("tiny")
     return Segmenter(encoder, DeconvDecoder(encoder.feature_info))
 
 
 def small_pyramid(size: int) -> Model:
-    """A small RSU encoder with InSPyReNet's decoder."""
+    """Create a small RSU encoder with InSPyReNet's decoder."""
     encoder = small_encoder()
     return Segmenter(encoder, PyramidDecoder(encoder.feature_info, width=32, base_size=size))
 
 
 def default(model: Model, data: Samples) -> None:
-    """The default objective of `fit`."""
+    """Return None, for the default objective of `fit`."""
 
 
 def with_gt_encoder(model: Model, data: Samples) -> Objective:
-    """The objective of BiRefNet, and a GT encoder that supervises the decoder's features."""
+    """Train a GT encoder; return cross-entropy and supervision of the decoder's features by it."""
     gt_encoder = fit_gt_encoder(model, data, epochs=20, batch_size=8)
     return WeightedSum(
         bce=(1.0, DeepSupervision(BCELoss())),
@@ -123,7 +123,7 @@ def in_memory(data: Samples, model: Model, count: int) -> list[Sample]:
 
 
 def train(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Train one network until the time is up, or it knows the images by heart; return its scores and its curve."""
+    """Train one network until the time is up or it overfits the images; return its scores and its curve."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     keep_memory()
@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--networks", nargs="+", choices=ARMS, required=True, metavar="NETWORK", help=", ".join(ARMS))
     parser.add_argument("--minutes", type=float, default=15)
-    parser.add_argument("--overfit", type=int, default=0, metavar="N", help="learn the first N images by heart")
+    parser.add_argument("--overfit", type=int, default=0, metavar="N", help="overfit the first N images")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--out", type=Path, required=True)
     options = vars(parser.parse_args())

@@ -1,11 +1,11 @@
-"""How many images a core loads in a second, beside a plain albumentations loop, and what the time goes into.
+"""Images loaded per second and core, compared with a plain albumentations loop, and the time of each step.
 
     python benchmarks/loading.py DATA/im DATA/gt [--size 512] [--first 200] [--train]
 
-Each way decodes, resizes to a square, flips at random and gives batches of float tensors in [0, 1]; all of them in
-turn, one thread a process, ratios of medians. The plain loop resizes 8-bit pixels with OpenCV. So does dichoseg with
-the same transforms; without them it resizes in floating point, as the model is published, and flips in batches.
-With `--train`, also how fast IS-Net trains here, which is what loading must keep up with.
+Each way decodes, resizes to a square, flips at random and returns batches of float tensors in [0, 1]. All ways run in
+turn, with one thread per process; ratios are of medians. The plain loop resizes 8-bit pixels with OpenCV. So does
+dichoseg with the same transforms; without them it resizes in floating point, like the published model, and flips in
+batches. `--train` also times the training of IS-Net on this machine, the speed that loading must reach.
 """
 
 import argparse
@@ -33,18 +33,18 @@ from dichoseg.training.batches import Batches, resized_levels, stacked
 
 
 class Plain(Dataset[Any]):
-    """What a tutorial writes: albumentations on what OpenCV reads."""
+    """Data set as in tutorials: images read by OpenCV, then albumentations."""
 
     def __init__(self, files: list[tuple[str, Path, Path]], transforms: list[A.BasicTransform]) -> None:
         self.files = files
         self.pipeline = A.Compose([*transforms, A.ToTensorV2()])
 
     def __len__(self) -> int:
-        """Number of pairs."""
+        """Return the number of pairs."""
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Image (3, H, W) and mask (1, H, W) in [0, 1]."""
+        """Read an image (3, H, W) and its mask (1, H, W) in [0, 1]."""
         _, image_path, mask_path = self.files[index]
         image = cv2.cvtColor(cv2.imread(str(image_path)), cv2.COLOR_BGR2RGB)
         result = self.pipeline(image=image, mask=cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE))
@@ -52,7 +52,7 @@ class Plain(Dataset[Any]):
 
 
 def seconds(work: Callable[[], Iterable[object]]) -> float:
-    """Time of going through what one call gives."""
+    """Return the time of iterating over the result of one call."""
     started = time.perf_counter()
     for _ in work():
         pass
@@ -60,7 +60,7 @@ def seconds(work: Callable[[], Iterable[object]]) -> float:
 
 
 def parts(data: dichoseg.FolderDataset, size: int) -> dict[str, float]:
-    """Milliseconds per image of each step of IS-Net's own resize, one sample after the other."""
+    """Return the milliseconds per image of each step of IS-Net's own resize, one sample after the other."""
     spent: dict[str, float] = defaultdict(float)
     for _, image_path, mask_path in data.files:
         ticks = [("", time.perf_counter())]
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("images", type=Path, help="folder of images")
     parser.add_argument("masks", type=Path, help="folder of masks")
     parser.add_argument("--size", type=int, default=512, help="side of the result, in pixels")
-    parser.add_argument("--first", type=int, default=200, help="how many images to load")
+    parser.add_argument("--first", type=int, default=200, help="number of images to load")
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2])
     parser.add_argument("--repeats", type=int, default=3)

@@ -1,4 +1,4 @@
-"""False alarms on masks that are what they should be, and trimaps that are found.
+"""False alarms on valid masks, and detected trimaps.
 
     python benchmarks/masks.py data/gt more/gt           # every mask as it is, and every fourth changed
     python benchmarks/masks.py data/gt --every 1

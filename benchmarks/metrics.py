@@ -1,7 +1,7 @@
-"""How long the metrics take per image beside PySODMetrics, on one thread, and whether the numbers are the same.
+"""Time of the metrics per image and differences of their values, compared with PySODMetrics, on one thread.
 
-It needs neither PyTorch nor the rest of the package, but PySODMetrics, best in an environment of its own, and an
-OpenCV before 4.13, whose change of polygons changes the HCE of PySODMetrics:
+It needs PySODMetrics, best in an environment of its own, but neither PyTorch nor the rest of the package. OpenCV must
+be older than 4.13, which changed polygons and with them the HCE of PySODMetrics:
 
     python -m venv bench
     bench/bin/pip install pysodmetrics==1.6.2 "opencv-python-headless<4.13"
@@ -43,7 +43,7 @@ Numbers = dict[str, Any]
 
 
 def draw_mask(height: int, width: int, *, seed: int = 0) -> Image:
-    """Thin structures, scaled with the image: a fence, wheels with spokes, a body with hair, rigging."""
+    """Draw thin structures, scaled with the image: a fence, wheels with spokes, a body with hair, rigging."""
     generator = np.random.default_rng(seed)
     scale = min(height, width) / 512
     thin, thick = max(1, round(scale)), max(2, round(3 * scale))
@@ -77,7 +77,7 @@ def draw_mask(height: int, width: int, *, seed: int = 0) -> Image:
 
 
 def draw_pair(height: int, width: int, *, seed: int = 0) -> tuple[Image, Image]:
-    """A soft prediction with missed parts, false regions and noise on every pixel, and the mask that it is of."""
+    """Draw a mask and a soft prediction of it with missed parts, false regions and noise on every pixel."""
     mask = draw_mask(height, width, seed=seed)
     generator = np.random.default_rng(seed + 1)
     cells = round(24 * height / min(height, width)), round(24 * width / min(height, width))
@@ -89,14 +89,14 @@ def draw_pair(height: int, width: int, *, seed: int = 0) -> tuple[Image, Image]:
 
 
 def averages(metrics: str, prediction: Image, mask: Image, *, lines: NDArray[np.bool_] | None = None) -> Numbers:
-    """What our `Evaluator` says of a pair: a metric or those of a group, and the curves."""
+    """Return the values of our `Evaluator` for a pair: a metric or those of a group, and the curves."""
     evaluator = Evaluator(metrics=(metrics,))
     evaluator.update(prediction, mask, skeleton=lines)
     return {**evaluator.compute(), **evaluator.curves()}
 
 
 def reference(classes: tuple[str, ...], prediction: Image, mask: Image) -> Numbers:
-    """What these classes of PySODMetrics say of a pair, by our names."""
+    """Return the values of these classes of PySODMetrics for a pair, by our names."""
     import py_sod_metrics
 
     results: dict[str, Any] = {}
@@ -114,7 +114,7 @@ def reference(classes: tuple[str, ...], prediction: Image, mask: Image) -> Numbe
 
 
 def rows_of(prediction: Image, mask: Image) -> dict[str, tuple[Callable[[], Numbers], Callable[[], Numbers]]]:
-    """Row of the table -> our way to its numbers, and PySODMetrics'."""
+    """Return row of the table -> our function for its numbers, and that of PySODMetrics."""
     pair = prediction, mask
     lines = skeleton(mask)
     return {
@@ -127,14 +127,14 @@ def rows_of(prediction: Image, mask: Image) -> dict[str, tuple[Callable[[], Numb
 
 
 def timed(work: Callable[[], Numbers]) -> tuple[float, Numbers]:
-    """Seconds that a call takes, and what it returns."""
+    """Return the seconds of a call, and its result."""
     started = time.perf_counter()
     numbers = work()
     return time.perf_counter() - started, numbers
 
 
 def print_times(repeats: int) -> None:
-    """Time both libraries in turns, on the same pairs, and compare what they say."""
+    """Time both libraries in turn, on the same pairs, and compare their values."""
     print(f"{'pixels':<14}{'metrics':<22}{'ours, ms':>10}{'PySODMetrics, ms':>18}{'ratio':>8}{'difference':>12}")
     for work in rows_of(*draw_pair(*SIZES[0]))["all of them"]:
         work()
@@ -162,7 +162,7 @@ def save_pair(path: Path) -> None:
 
 
 def peak_memory(path: Path, library: str) -> float:
-    """MiB that this process has held at most, once a library, or none, has evaluated the saved pair."""
+    """Return the peak memory of this process in MiB, after a library, or none, has evaluated the saved pair."""
     prediction, mask = np.load(path)
     if library == "ours":
         averages("paper", prediction, mask)

@@ -1,10 +1,10 @@
-"""What networks cost: parameters, multiplications, and the time of one image, as a table in Markdown.
+"""Cost of networks: parameters, multiplications, and the time of one image, as a table in Markdown.
 
     python benchmarks/networks.py [--only isnet,isnet+fpn] [--size 1024] [--repeats 3] [--threads 2]
 
-Weights are random, since they change none of it. GMACs are multiplications with addition, in 10⁹, of one image and all
-maps. Times are of one image through a `Predictor`'s network, from its normalized input to its probability, in seconds:
-the median of the repeats, after one to warm up. In `auto`, a machine with bfloat16 of its own computes in that.
+Weights are random, since they do not change the cost. GMACs are multiply-accumulate operations, in 10⁹, for one image
+and all maps. Times are in seconds, for one image through a `Predictor`'s network, from its normalized input to its
+probability: the median of the repeats, after one warm-up. `auto` uses bfloat16 on machines that have it natively.
 """
 
 import argparse
@@ -30,12 +30,12 @@ BACKBONE = "convnext_tiny"
 
 
 def by_name(name: str, **arguments: Any) -> Callable[[], Model]:
-    """A network that has a name, or whose parts have."""
+    """Return a function that creates a network by its name or those of its parts."""
     return lambda: dichoseg.create_model(name, **arguments)
 
 
 def with_patches(make: Callable[[], Encoder], decoder: Callable[[FeatureInfo], Decoder]) -> Callable[[], Model]:
-    """A network that sees the image's pixels again in its decoder."""
+    """Return a function that creates a network whose decoder also gets the image's pixels."""
 
     def model() -> Model:
         encoder = PatchInjectionEncoder(make())
@@ -64,7 +64,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "auto")
 
 
 def gmacs(model: Model, size: int) -> float:
-    """Multiplications with addition for one image and all maps, in 10⁹; counted without computing anything."""
+    """Count the multiply-accumulates for one image and all maps, in 10⁹, without computing anything."""
     image = torch.empty(1, model.preprocessing.channels, size, size, device="meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         outline(model)(image)
@@ -72,7 +72,7 @@ def gmacs(model: Model, size: int) -> float:
 
 
 def seconds(predictor: dichoseg.Predictor, image: torch.Tensor, repeats: int) -> float:
-    """Median time of one image; the first call is a warm-up."""
+    """Return the median time of one image; the first call is a warm-up."""
     times = []
     for _ in range(1 + repeats):
         started = time.perf_counter()
@@ -85,16 +85,16 @@ def seconds(predictor: dichoseg.Predictor, image: torch.Tensor, repeats: int) ->
 
 
 def trainable(model: nn.Module) -> int:
-    """Parameters that take a gradient."""
+    """Count the parameters with a gradient."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def main() -> None:
     """Print a row for each network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="names of the rows, divided by commas")
+    parser.add_argument("--only", help="names of the rows, separated by commas")
     parser.add_argument("--size", type=int, default=1024, help="side of the image, in pixels")
-    parser.add_argument("--repeats", type=int, default=3, help="0 counts and does not time")
+    parser.add_argument("--repeats", type=int, default=3, help="number of timed calls; 0 only counts")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()

@@ -1,9 +1,9 @@
-"""IS-Net trained by a loop as one writes it first: float32, six cross-entropies of full-size probabilities, Adam.
+"""Simplest training loop for IS-Net: float32, six cross-entropies of full-size probabilities, Adam.
 
     python benchmarks/plain_loop.py [--size 512] [--batch 1] [--steps 8] [--threads 2] [--device cpu]
 
-What `benchmarks/training.py` compares `fit` with. The images are in memory, so nothing but training is timed. Prints
-the seconds of each step, the first ones being slow.
+`benchmarks/training.py` compares `fit` with this loop. The images are in memory, so only training is timed. It prints
+the seconds of each step, of which the first ones are slow.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from dichoseg import SyntheticDataset, create_model
 
 
 class PlainISNet(nn.Module):
-    """The network of `create_model("isnet")`, whose every side map is enlarged to the image and made a probability."""
+    """Network of `create_model("isnet")` that returns every side map as a probability at the size of the image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,17 +34,17 @@ class PlainISNet(nn.Module):
 
 
 def plain_loss(network: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
-    """The sum of six cross-entropies."""
+    """Return the sum of six cross-entropies."""
     return sum((F.binary_cross_entropy(x, mask) for x in network(image)), start=image.new_zeros(()))
 
 
 def images_in_memory(count: int, size: int) -> list[tuple[Tensor, Tensor]]:
-    """Drawn images with their masks, in [0, 1]."""
+    """Draw synthetic images with their masks, in [0, 1]."""
     return [(sample.image, sample.mask) for sample in map(SyntheticDataset(count, size=size).__getitem__, range(count))]
 
 
 def main() -> None:
-    """Train for a few steps and print how long each took."""
+    """Train for a few steps and print the time of each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--batch", type=int, default=1)

@@ -1,13 +1,13 @@
-"""How far rembg's masks, from a file that dichoseg exported, are from dichoseg's own.
+"""Difference between the masks of rembg, from a file exported by dichoseg, and those of dichoseg.
 
     python benchmarks/rembg_masks.py MODEL PHOTOGRAPHS --preset rembg-dis --rembg-python REMBG/bin/python [--count 10]
 
-The model is whatever `load_model` takes; rembg has an environment of its own. Its masks are compared with
+The model is any that `load_model` takes; rembg has an environment of its own. Its masks are compared with
 `Predictor(model, precision="float32", normalize="minmax")`, and then with dichoseg's model inside rembg's own steps,
 replayed in numpy and Pillow: Lanczos to the tool's size, division by the image's largest value, and on the way back the
-stretch to 0 .. 1, truncation to 8 bits and Lanczos. What the first differs by and the second does not comes from these
-steps. Differences are in 0 .. 1, where one level of 8 bits is 0.0039. Both environments should have the same Pillow:
-12.3 and 13.0 resize some photographs differently, by up to three levels.
+stretch to 0 .. 1, truncation to 8 bits and Lanczos. Differences that only the first comparison shows come from these
+steps. Differences are in 0 .. 1; one level of 8 bits is 0.0039. Both environments should have the same Pillow: 12.3 and
+13.0 resize some photographs differently, by up to three levels.
 """
 
 import argparse
@@ -47,7 +47,7 @@ session, size = PRESETS[options.preset]
 
 @torch.inference_mode()
 def replayed(photograph: Image.Image) -> NDArray[np.float32]:
-    """The mask of a photograph as rembg makes it, in [0, 1], with dichoseg's model in the place of the file."""
+    """Compute a mask in [0, 1] with the steps of rembg, but with dichoseg's model instead of the file."""
     pixels = np.array(photograph.convert("RGB").resize((size, size), Image.Resampling.LANCZOS))
     image = torch.from_numpy(pixels / max(pixels.max(), 1e-6)).float().permute(2, 0, 1)[None]  # (1, 3, H, W)
     preprocessing = predictor.model.preprocessing
@@ -60,12 +60,12 @@ def replayed(photograph: Image.Image) -> NDArray[np.float32]:
 
 
 def in_unit(mask: Image.Image) -> NDArray[np.float32]:
-    """A mask of 8 bits as (H, W) in [0, 1]."""
+    """Convert an 8-bit mask to (H, W) in [0, 1]."""
     return np.asarray(mask).astype(np.float32) / 255
 
 
 def overlap(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Intersection over union of two maps at 0.5."""
+    """Return the intersection over union of two maps at 0.5."""
     union = ((one > 0.5) | (other > 0.5)).sum()
     return float(((one > 0.5) & (other > 0.5)).sum() / union) if union else 1.0
 
@@ -75,12 +75,12 @@ predictor = dichoseg.Predictor(model, precision="float32", normalize="minmax")
 paths = images_and_others(options.photographs)[0][: options.count]
 rows = []
 with tempfile.TemporaryDirectory() as folder:
-    file = Path(folder).resolve() / "birefnet-general.onnx"  # that session finds a file by its name alone
-    print(f"exported; on a drawn scene the file differs by {export_onnx(model, file, preset=options.preset):.1g}")
+    file = Path(folder).resolve() / "birefnet-general.onnx"  # that session finds a file only by its name
+    print(f"exported; on a synthetic scene the file differs by {export_onnx(model, file, preset=options.preset):.1g}")
     subprocess.run(
         [options.rembg_python, Path(__file__).with_name("rembg_loop.py"), session, file],
         input=json.dumps([folder, *(str(path.resolve()) for path in paths)]),
-        env=os.environ | {"U2NET_HOME": str(file.parent), "MODEL_CHECKSUM_DISABLED": "1"},  # reads files below it alone
+        env=os.environ | {"U2NET_HOME": str(file.parent), "MODEL_CHECKSUM_DISABLED": "1"},  # reads only files below it
         stdout=subprocess.DEVNULL,
         text=True,
         check=True,

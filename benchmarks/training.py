@@ -1,17 +1,17 @@
-"""What training IS-Net takes with dichoseg, against a plain float32 loop over the same network, on one machine.
+"""Speed and memory of training IS-Net with dichoseg and with a plain float32 loop over the same network.
 
     python benchmarks/training.py speed [--size 512] [--batches 1 2] [--steps 8] [--rounds 2]
     python benchmarks/training.py memory [--size 1024] [--steps 5]
 
-`speed`: images a second of `fit` and of the plain loop (`benchmarks/plain_loop.py`), in turn and each in a process of
-its own, with images in memory; `fit` as `dichoseg train` calls it, which keeps freed memory, and without that. A loop
-written by hand in bfloat16 and channels-last layout says what there is to be had. A round whose plain step is slower
-than 2.7 s, on a CPU, does not count: the machine was busy.
+`speed`: images per second of `fit` and of the plain loop (`benchmarks/plain_loop.py`), in turn, each in a separate
+process, with images in memory. `fit` runs as `dichoseg train` calls it, which keeps freed memory, and without that. A
+loop written by hand in bfloat16 and channels-last layout shows the possible speed. On a CPU, a round whose plain step
+is slower than 2.7 s does not count, because the machine was busy.
 
-`memory`: what a step needs beyond parameters, gradients and the optimizer's state, by default and with
-`checkpoint_activations`, and the time of both. On a GPU it is the allocator's peak. On a CPU `kept` counts the distinct
-storages that are kept between forward and backward pass, by hooks on saved tensors, and `peak` the storages alive at
-any one time in the step, what is computed again included.
+`memory`: bytes that a step needs beyond parameters, gradients and the optimizer's state, by default and with
+`checkpoint_activations`, and the time of both. On a GPU this is the allocator's peak. On a CPU `kept` counts the
+distinct storages that are kept between forward and backward pass, by hooks on saved tensors, and `peak` the storages
+alive at any one time in the step, recomputed ones included.
 """
 
 import argparse
@@ -43,12 +43,12 @@ CONTESTANTS = ("plain", "fit", "fit, memory kept", "by hand", "by hand, memory k
 
 
 def main() -> None:
-    """Run the part that was asked for."""
+    """Run the requested part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["speed", "memory", *CONTESTANTS])
     parser.add_argument("--size", type=int, help="default: 512 for speed, 1024 for memory")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--steps", type=int, default=8, help="steps that are timed; some to warm up come before")
+    parser.add_argument("--steps", type=int, default=8, help="number of timed steps, after some warm-up steps")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def machine(options: argparse.Namespace) -> str:
-    """What it runs on."""
+    """Describe the device."""
     device = torch.device(options.device)
     kind = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {options.threads} threads"
     return f"{kind}, precision auto is {'bfloat16' if uses_bfloat16('auto', device) else 'float32'}"
@@ -95,7 +95,7 @@ def speed(options: argparse.Namespace, batch: int) -> None:
 
 
 def in_its_own_process(name: str, options: argparse.Namespace, batch: int) -> dict[str, Any]:
-    """Seconds of each step, and what else a contestant tells."""
+    """Run a contestant in a process of its own; return the seconds of each step and its other results."""
     here = Path(__file__)
     script = [str(here.with_name("plain_loop.py"))] if name == "plain" else [str(here), name]
     numbers = {"size": options.size, "threads": options.threads, "device": options.device}
@@ -110,7 +110,7 @@ def in_its_own_process(name: str, options: argparse.Namespace, batch: int) -> di
 
 
 def contestant(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """What is run in a process of its own."""
+    """Train with one contestant, in the process started for it; return the seconds of its steps."""
     (batch,) = options.batches
     logging.disable(logging.WARNING)  # of batches of one image
     if name.endswith("memory kept"):
@@ -139,7 +139,7 @@ def contestant(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def own_loss(model: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
-    """The default objective, in bfloat16 where the machine has it."""
+    """Compute the default objective, in bfloat16 if the machine has it natively."""
     image = (image - 0.5).contiguous(memory_format=torch.channels_last)
     with torch.autocast(image.device.type, torch.bfloat16, enabled=uses_bfloat16("auto", image.device)):
         prediction = model(image)
@@ -147,7 +147,7 @@ def own_loss(model: nn.Module, image: Tensor, mask: Tensor) -> Tensor:
 
 
 def memory(options: argparse.Namespace) -> None:
-    """Measure a step of the plain loop, of the default and with activations that are computed again."""
+    """Measure a step of the plain loop, of the default and with recomputed activations."""
     keep_memory()
     (image, mask) = (x[None].to(options.device) for x in images_in_memory(1, options.size)[0])
     torch.manual_seed(0)
@@ -185,7 +185,7 @@ def memory(options: argparse.Namespace) -> None:
 
 
 def bytes_needed(network: nn.Module, loss: Callable[[], Tensor]) -> dict[str, float]:
-    """Bytes of one forward and backward pass, beyond parameters, buffers and gradients."""
+    """Return the bytes of one forward and backward pass, beyond parameters, buffers and gradients."""
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
     if next(network.parameters()).is_cuda:
@@ -206,14 +206,14 @@ def bytes_needed(network: nn.Module, loss: Callable[[], Tensor]) -> dict[str, fl
 
 
 class Saved:
-    """A tensor that is kept for the backward pass."""
+    """Tensor that is kept for the backward pass."""
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
 
 
 def kept_by_hooks(loss: Callable[[], Tensor], own: list[Tensor]) -> float:
-    """Bytes of the distinct storages, but the network's own, that are kept at the end of the forward pass."""
+    """Return the bytes of the distinct storages kept at the end of the forward pass, without the network's own."""
     alive: weakref.WeakSet[Saved] = weakref.WeakSet()
 
     def pack(tensor: Tensor) -> Saved:

@@ -26,9 +26,9 @@ model = dichoseg.create_model(
 )
 held_out = dichoseg.SyntheticDataset(4, size=64, seed=1)
 card = ModelCard(
-    data="Drawn scenes.",
+    data="Synthetic scenes.",
     scores=dichoseg.evaluate(model, held_out, metrics=("max_f", "mae")),
-    evaluated_on="four drawn scenes",
+    evaluated_on="four synthetic scenes",
     license="apache-2.0",
 )
 dichoseg.save_model(model, folder, card=card)

@@ -70,7 +70,7 @@ history = dichoseg.fit(
     epochs=3,
     on_epoch=[EarlyStopping(5), tell],
     out=run,
-    resume=True,  # continue where the run stopped, or start it
+    resume=True,  # resume the run, or start it if it does not exist
 )
 # --8<-- [end:rates]
 

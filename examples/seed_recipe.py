@@ -11,7 +11,7 @@
 
 Both use flips, quarter turns, crops from 1280 to 1024 pixels, elastic deformation and
 photometric changes; images also get five blurred patches on the mask's border. Differs
-from the tuning's own code where that code is wrong: images are RGB, not BGR; losses
+from the tuning's own code, whose bugs are fixed here: images are RGB, not BGR; losses
 take logits; the GT encoder stays frozen in eval mode; an image without foreground is
 not an error.
 """

@@ -59,7 +59,7 @@ print(f"loss {history[-1]['loss']:.3f}")
 
 # --8<-- [start:check]
 def mobilenet() -> StagesEncoder:
-    """Create an encoder from another network, split where the size halves."""
+    """Create an encoder from another network, split at each halving of the size."""
     layers = mobilenet_v3_small().features
     return StagesEncoder(layers[:1], layers[1:2], layers[2:4], layers[4:9], layers[9:])
 

@@ -132,10 +132,10 @@ class AxialContext(nn.Module):
 
 
 class ObjectContext(nn.Module):
-    """Attention of each pixel to the mean features of the object, its background and what is uncertain.
+    """Attention of each pixel to the mean features of the object, the background and the uncertain region.
 
-    A map of logits says where these are. A Laplacian map, if there is one, adds the places where it raises or lowers
-    the logits. Returns features and the Laplacian map of the next finer level.
+    A map of logits defines these regions. A Laplacian map, if given, adds the regions whose logits it raises or
+    lowers. Returns features and the Laplacian map of the next finer level.
 
     Sums over a map of `size` are not divided by its area, so trained weights fit the size that they were trained with,
     whatever the size of the features. They are computed in float32.

@@ -112,7 +112,7 @@ class RSU(nn.Module):
     """Residual U-block: a small U-Net whose output is added to its own input convolution.
 
     Source: U²-Net (arXiv:2005.09007), figure 2 and table 1, as in its published code: max pooling rounds sizes
-    up, upsampling is bilinear to the skip's size, and there is no ReLU after the sum.
+    up, upsampling is bilinear to the skip's size, and the sum has no ReLU after it.
 
     Args:
         in_channels: Channels of the input.

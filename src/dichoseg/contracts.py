@@ -46,7 +46,7 @@ class Sample(_Sample):
     """
 
     weight: Tensor | None = None
-    """(1, H, W): 1 where a pixel counts, 0 where it is ignored; None if all pixels count."""
+    """(1, H, W): 1 for pixels that count, 0 for ignored ones; None if all pixels count."""
 
     def __new__(cls, image: Tensor, mask: Tensor, name: str = "", weight: Tensor | None = None) -> Sample:
         """Make a sample.
@@ -55,7 +55,7 @@ class Sample(_Sample):
             image: (3, H, W) float32, RGB in [0, 1].
             mask: (1, H, W) float32 in [0, 1]; 1 is foreground.
             name: Name in messages, files and contact sheets.
-            weight: (1, H, W): 1 where a pixel counts, 0 where it is ignored. Default: all pixels count.
+            weight: (1, H, W): 1 for pixels that count, 0 for ignored ones. Default: all pixels count.
         """
         sample = super().__new__(cls, image, mask, name)
         sample.weight = weight
@@ -162,7 +162,7 @@ class Target(NamedTuple):
     image: Image | None = None
     """(B, C, H, W), the model's normalized input; None if the caller has none."""
     weight: Tensor | None = None
-    """(B, 1, H, W): 1 where a pixel counts, 0 where it is ignored; None if all pixels count."""
+    """(B, 1, H, W): 1 for pixels that count, 0 for ignored ones; None if all pixels count."""
 
     def unweighted_mask(self, objective: Objective) -> Mask:
         """Return the mask; raise a ValueError if there are weights, which `objective` does not use."""

@@ -30,7 +30,7 @@ def edge_band(mask: Mask, width: int = 3) -> Mask:
 
 
 def mask_edges(mask: Mask, *, threshold: float = 128 / 255) -> Mask:
-    """Mark the pixels where a mask's gradient is not zero: both sides of each border, about 2 pixels wide.
+    """Mark the pixels with a nonzero gradient of the mask: both sides of each border, about 2 pixels wide.
 
     This is the edge label of EGNet (arXiv:1908.08297). The mask is thresholded first; the gradient is the central
     difference, one-sided at the image's border.

@@ -83,7 +83,7 @@ class ViewLocalization(nn.Module):
 
 
 class ViewRefinement(nn.Module):
-    """Close-ups gated by where the distant view sees the object, and attending to their quadrant of it.
+    """Close-ups gated by the object map of the distant view, with attention to their quadrant of it.
 
     Source: MVANet (arXiv:2404.07445), multi-view complementary refinement (MCRM), as in its code. Differs: a pooled map
     keeps at least one pixel.

@@ -44,7 +44,7 @@ class Published:
     refuse: Callable[[Collection[str]], str | None] | None = None
 
     def fault(self) -> str | None:
-        """Return what is wrong with the values, or None."""
+        """Return the problem with the values, or None."""
         if not all(map(_is_named, (self.names, *self.variants.values()))):
             return "has names that are not a dict of modules, str to str"
         if not isinstance(self.unused, tuple) or not all(isinstance(end, str) for end in self.unused):

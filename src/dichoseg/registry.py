@@ -193,14 +193,14 @@ def load_component(group: str, name: str) -> Any:
 
     Args:
         group: A group, as for `list_components`.
-        name: `name`, or `package/name` if several packages share it. Arguments are bound to what is returned:
+        name: `name`, or `package/name` if several packages share it. Arguments are bound to the result:
             `load_component("losses", "edge_bce(width=5)")()` is `EdgeBCELoss(width=5)`.
 
     Returns:
         A class or a function that builds the part; for `"metrics"`, `"published"` and `"weights"` a record.
 
     Raises:
-        ValueError: There is no such name (the message has the nearest one), or several packages share it.
+        ValueError: The name is not registered (the message has the nearest one), or several packages share it.
         ImportError: The component is installed but broken; its own exception is the cause.
         TypeError: The component is not of its group's kind.
     """
@@ -324,7 +324,7 @@ def qualified_name(group: str, name: str) -> str:
 
 
 def _wrong_kind(group: str, loaded: Any) -> str | None:
-    """Return what is wrong with a component's kind, or None; the result of a function is unknown until it is called."""
+    """Return the problem with a component's kind, or None; the result of a function is unknown until it is called."""
     if group == "published":
         return (
             loaded.fault() if isinstance(loaded, Published) else f"is a {type(loaded).__name__}, not a Published record"

@@ -31,7 +31,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def outline(model: M) -> M:
-    """Copy a model without its weights, in eval mode, to the meta device, where a forward pass is almost free."""
+    """Copy a model without its weights, in eval mode, to the meta device, on which a forward pass is almost free."""
     memo: dict[int, object] = {id(value): nn.Parameter(value.to("meta"), False) for value in model.parameters()}
     memo |= {id(value): value.to("meta") for value in model.buffers()}
     return copy.deepcopy(model, memo).eval()
@@ -40,7 +40,7 @@ def outline(model: M) -> M:
 class ShapesOnly(TorchFunctionMode):
     """Mode in which resizing and batch norm give empty results on the meta device, where PyTorch takes 20 ms for each.
 
-    Nothing changes on other devices, or where a gradient is wanted.
+    Nothing changes on other devices, or if a gradient is needed.
     """
 
     def __torch_function__(

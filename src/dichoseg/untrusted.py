@@ -32,7 +32,7 @@ _arguments: ContextVar[frozenset[str] | None] = ContextVar("arguments_from_file"
 class UnusableFileError(ValueError):
     """Error for a file that cannot be used: it is damaged, of another kind, beyond a limit, or does not fit.
 
-    The message names the file. What the file system says, such as `FileNotFoundError`, stays an OSError.
+    The message names the file. Errors of the file system, such as `FileNotFoundError`, remain OSErrors.
     """
 
 

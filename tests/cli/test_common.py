@@ -13,7 +13,7 @@ def test_value_every_command_has_them(command):
     text = run_cli(command, "--help").stdout
     for option in ("--quiet", "--verbose", "--traceback"):
         assert text.count(f" {option} ") == 1, text  # in the table
-    assert "Show where an error happened" in text
+    assert "Show the traceback of an error" in text
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_value_files_as_people_have_them(tmp_path, pairs):
     assert rows["plain"] == rows["cutout"] == pytest.approx(rows["deep"], abs=1e-6)
     assert {note.kind for note in comparison.notes} == {
         "predictions with an alpha channel",
-        "predictions in colour",
+        "predictions in color",
         "predictions of more than 8 bits",
         "predictions resized to their mask",
         "masks of 0 and 1",

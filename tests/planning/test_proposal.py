@@ -98,7 +98,7 @@ def test_error_memory(data, saved):
 def test_error_a_file_that_is_no_proposal(tmp_path, content):
     path = tmp_path / "proposal.json"
     path.write_text(content)
-    with pytest.raises(UnusableFileError, match=r"proposal\.json is no proposal"):
+    with pytest.raises(UnusableFileError, match=r"proposal\.json is not a proposal"):
         Proposal.load(path)
 
 

@@ -38,7 +38,7 @@ class Resize(A.Resize):  # type: ignore[misc]
 
 
 class _Elastic(A.ElasticTransform):  # type: ignore[misc]
-    """albumentations' transform with the displacement of `RandomElastic`, where the reasons are given."""
+    """albumentations' transform with the displacement of `RandomElastic`, which documents the reasons."""
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         """Draw the source position of each pixel, in pixels."""

@@ -28,7 +28,7 @@ def benchmark(
 
     Args:
         model: Saved model, run folder, hub id, or published weights, by name or as a file.
-        photographs: Photographs, or folders, of each of which eight are used. Default: three drawn scenes.
+        photographs: Photographs, or folders, of which eight photographs each are used. Default: three synthetic scenes.
         size: Side of the network's input, in pixels. Default: the model's.
         repeat: Number of times that each photograph is predicted, after the first one once.
         threads: Number of threads on a CPU. Default: torch's.

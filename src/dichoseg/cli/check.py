@@ -67,7 +67,7 @@ def check(
     contact_sheet: Preview = Preview(),
     quiet: Flag = False,
 ) -> None:
-    """Read every image and mask of a data set, and list what is wrong with them.
+    """Read every image and mask of a data set, and list their problems.
 
     The exit code is 1 if any of them cannot be used.
 
@@ -78,10 +78,10 @@ def check(
         all: List everything that was found, not five of each kind.
         folders: Folders of images and masks.
         contact_sheet: Contact sheet of --preview.
-        quiet: Show errors only, besides what the command is asked for.
+        quiet: Show no messages except errors; the requested output is still printed.
     """
     _check_options(contact_sheet, sheet, preview=preview)
-    # what can be refused is refused before the data is read
+    # check the options before the data is read, which takes long
     contact_sheet.on_device()
     contact_sheet.in_workers(contact_sheet.size)
     training, validation = folders.open(data)

@@ -1,4 +1,4 @@
-"""Options that every command has: what it shows besides its result."""
+"""Options that every command has, for the messages it shows in addition to its result."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .options import Flag
 from .processes import is_first
 
 OPTIONS = {
-    "quiet": "Show errors only, besides what the command is asked for.",
+    "quiet": "Show no messages except errors; the requested output is still printed.",
     "verbose": "Show all messages, such as which files are read.",
-    "traceback": "Show where an error happened, as DICHOSEG_TRACEBACK=1 in the environment does.",
+    "traceback": "Show the traceback of an error. The environment variable DICHOSEG_TRACEBACK=1 does the same.",
 }
 
 
 def with_common_options(command: Callable[..., None], level: int = logging.WARNING) -> Callable[..., None]:
-    """Give a command the options --quiet, --verbose and --traceback; it is told of --quiet if it has a `quiet`.
+    """Add the options --quiet, --verbose and --traceback to a command; pass `quiet` on if it is a parameter of it.
 
     Args:
         command: Function of the command.

@@ -1,4 +1,4 @@
-"""Options of `dichoseg train` that a proposal or a finished run holds, and training that goes on from such a run."""
+"""Options of `dichoseg train` from a proposal or a finished run, and training that continues such a run."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def stored_options(run: Path) -> Train:
 
 
 def defaults_from(run: Path) -> Train:
-    """Return the options of a run that goes on from the best weights of a finished one."""
+    """Return the options of a run that starts from the best weights of a finished run."""
     options = stored_options(run)
     _check_finished(run, options)
     network = dataclasses.replace(

@@ -22,7 +22,7 @@ class Data:
         masks: Name of the folder of masks, or alpha if the images are cut-outs.
         mask_suffix: Suffix of the masks' names, such as _mask if 1_mask.png is the mask of 1.jpg.
         foreground: Label id or color that is foreground, such as 1 or red, if masks hold ids or colors; repeatable.
-        ignore: Label id or color of pixels that count nowhere, such as 255 beside ids, or 128 in trimaps; repeatable.
+        ignore: Label id or color of ignored pixels, such as 255 in masks of ids, or 128 in trimaps; repeatable.
         resize_masks: Resize masks of another size to their image's.
     """
 
@@ -68,7 +68,7 @@ class TrainingData(Data):
             how = {"skip_broken": self.skip_broken, "progress": progress}
             training = _usable("training", training, validation, **how)
             validation = validation and _usable("validation", validation, None, **how)
-        if self.val_fraction is not None:  # of what is usable
+        if self.val_fraction is not None:  # of the usable samples
             training, validation = training.split(self.val_fraction, seed=seed)
         for more in self.more:
             training = self._joined(training, more, validation, progress=progress)
@@ -114,7 +114,7 @@ def _usable(
     progress: bool,
     disjoint: bool = False,
 ) -> FolderDataset:
-    """Print what is wrong with a data set; return the rest if asked, else refuse it, also if it must be disjoint."""
+    """Print the problems of a data set; return its usable part if asked, else raise; raise on overlap if `disjoint`."""
     from ..training.ranks import launched
 
     report = dataset.report(other=other, progress=progress and launched().is_first)

@@ -8,13 +8,13 @@ from .options import Flag
 
 
 def demo(*, out: Path = Path("demo"), epochs: int = 5, seed: int = 0, quiet: Flag = False) -> None:
-    """Train a small IS-Net on drawn scenes, in about two minutes on two cores, and show that it has learned.
+    """Train a small IS-Net on synthetic scenes, in about two minutes on two cores, and show that it has learned.
 
     Args:
         out: New folder for the run, the scores and the contact sheet.
         epochs: Number of passes over the scenes.
         seed: Seed of weights, scenes and training.
-        quiet: Show errors only, besides what the command is asked for.
+        quiet: Show no messages except errors; the requested output is still printed.
     """
     from ..demo import run_demo
 

@@ -31,7 +31,7 @@ def download(
         print_only: Print the addresses, checksums and places, and download nothing.
         remove: Remove the files from this machine.
         accept_license: Accept licenses for non-commercial use.
-        quiet: Show errors only, besides what the command is asked for.
+        quiet: Show no messages except errors; the requested output is still printed.
     """
     from ..weights import fetch, resolve
     from ..weights.cache import cached

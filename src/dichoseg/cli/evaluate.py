@@ -50,7 +50,7 @@ def evaluate(
         mask_suffix: Suffix of the masks' names, such as _mask if 1_mask.png is the mask of 1.png.
         prediction_suffix: Suffix of the predictions' names, such as _mask.
         foreground: Label id or color that is foreground, such as 1 or red, if masks hold ids or colors; repeatable.
-        ignore: Label id or color of pixels that count nowhere, such as 255 beside ids, or 128 in trimaps; repeatable.
+        ignore: Label id or color of ignored pixels, such as 255 in masks of ids, or 128 in trimaps; repeatable.
         metrics: Names of metrics, or the groups fast, paper and all, separated by commas; repeatable. Default: paper.
         protocol: Protocol of the numbers.
         normalize: Stretch each prediction to [0, 1] first, as papers do.
@@ -64,7 +64,7 @@ def evaluate(
         device: Device of a model, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         precision: Precision of a model, as in `dichoseg predict`.
         runtime: Program that runs a model's network, as in `dichoseg predict`.
-        quiet: Show errors only, besides what the command is asked for.
+        quiet: Show no messages except errors; the requested output is still printed.
     """
     import os
 

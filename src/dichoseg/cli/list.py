@@ -27,7 +27,7 @@ def list_(
     Args:
         group: Group, such as encoders. Default: all.
         name: Name of published weights, for the whole record.
-        check: Import and check each component; show what is broken.
+        check: Import and check each component; show the broken ones.
         json: Print published weights as JSON.
     """
     if group == "weights" and not check:
@@ -82,7 +82,7 @@ def _state(component: registry.Component) -> tuple[str, bool]:
 
 
 def _check_conformance(component: registry.Component, loaded: Any) -> None:
-    """Run the conformance check of groups whose parts are built from their name alone, in a moment."""
+    """Run the conformance check of the groups whose parts can be built quickly, from their name only."""
     from .. import testing
     from ..models.make import make_model
     from ..testing.objective import NeedsExtrasError

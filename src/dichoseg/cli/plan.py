@@ -35,7 +35,7 @@ def plan(
         out: New file for the proposal.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         folders: Folders of images and masks.
-        quiet: Show errors only, besides what the command is asked for.
+        quiet: Show no messages except errors; the requested output is still printed.
     """
     from ..planning import propose
     from ..runtime.memory import keep_memory

@@ -68,7 +68,7 @@ def predict(
         crop: Crop each result to the foreground.
         margin: Number of pixels around the foreground that --crop keeps.
         quality: Quality of jpg, avif, and cut-outs in webp, 1 to 100. Default: 95, and 90 for avif.
-        keep_colors: Keep the photograph's colors in wholly transparent pixels, where the background can be restored.
+        keep_colors: Keep the colors of fully transparent pixels, from which the background can be restored.
         drop_exif: Leave out the photograph's EXIF, such as date and place, which cut-outs keep.
         resume: Skip existing results.
         size: Side of the network's input, in pixels. Default: the model's.
@@ -84,7 +84,7 @@ def predict(
         normalize: Stretch each map to [0, 1], as the published scripts do.
         threads: Number of threads, of the network on a CPU and for files. Default: torch's, and one per core up to 8.
         max_pixels: Largest number of pixels of a photograph, 16 bytes of memory each. Default: 178956970.
-        quiet: Show errors only, besides what the command is asked for.
+        quiet: Show no messages except errors; the requested output is still printed.
     """
     import torch
 
@@ -140,7 +140,7 @@ def predict(
                 print("stopped; finished results are kept, and --resume continues from there", file=sys.stderr)
             raise SystemExit(130) from None
     if not parts:
-        return  # the first process speaks for all
+        return  # the first process reports for all
     predicted = PredictedFiles.merged(parts)
     if plan.out is None:
         print(*predicted.paths, sep="\n")

@@ -94,7 +94,7 @@ class Train:
 def plan_of(options: Train, data: Path, out: Path, *, progress: bool = True) -> tuple[Plan, Parts]:
     """Return the checked plan of a run, and the parts of its objective.
 
-    What can be refused is refused before the data is read.
+    Options are checked before the data is read.
     """
     from ..batch_norm import is_uncalibrated
     from ..runtime.device import usable_device

@@ -92,7 +92,7 @@ def complete(options: Train) -> tuple[Train, Path, Path]:
     run = options.resume
     if run is not None and options.data is None:
         if options != Train(resume=run):
-            raise ValueError("--resume takes all options from the run; give --resume alone, or the whole command")
+            raise ValueError("--resume takes all options from the run; give only --resume, or the whole command")
         options = dataclasses.replace(stored_options(run), out=run, resume=run)
     out = options.out or run
     if options.data is None and options.folders.more:

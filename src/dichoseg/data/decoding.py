@@ -60,8 +60,8 @@ def read_mask(path: str | Path, *, foreground: Sequence[Value] | None = None, ig
         foreground: For masks of label ids: the ids that are foreground. The id of a pixel is the number in the file; in
             a palette file, it is the index of the color. For colored masks: colors, such as `"red"` or `"#ff0000"`;
             each pixel within 16 levels of one of them is foreground.
-        ignore: Ids or colors that are background here, because the pixels are ignored: 255 beside label ids, or 128,
-            the gray of a trimap.
+        ignore: Ids or colors that are read as background, because their pixels are ignored: 255 in masks of label ids,
+            or 128, the gray of a trimap.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -92,7 +92,7 @@ def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.fl
     pixels = rgb_pixels(image)
     if (pixels == pixels[..., :1]).all():
         return np.ascontiguousarray(pixels[..., 0]), None
-    return np.array(PillowImage.fromarray(pixels).convert("L")), "predictions in colour"
+    return np.array(PillowImage.fromarray(pixels).convert("L")), "predictions in color"
 
 
 def read_mask_pixels(
@@ -166,9 +166,7 @@ def mask_pixels(
     is_exact = not ((ids or peak == 1) and is_lossy(path))
     if ids and is_exact:
         listed = ", ".join(f"{value:g}" for value in ids[:8]) + (", ..." if len(ids) > 8 else "")
-        advice = (
-            "; 255 beside small numbers mostly marks pixels to ignore, as ignore=255 does" if ids[-1] == 255 else ""
-        )
+        advice = "; 255 among small ids usually marks pixels to ignore: pass ignore=255" if ids[-1] == 255 else ""
         raise ValueError(
             f"{path}: the mask's values are {listed}, so it seems to hold label ids{advice}; "
             "wanted black and white (0 and 255, or 0 and 1), or gray up to white"
@@ -179,7 +177,7 @@ def mask_pixels(
 
 
 def weight_pixels(image: PillowImage.Image, path: str | Path, *, ignore: Sequence[Value]) -> Tensor:
-    """Return which pixels of a mask count: (1, H, W) uint8; 0 where it has one of the values of `ignore`, else 1."""
+    """Return the weights of a mask's pixels, (1, H, W) uint8: 0 for values in `ignore`, else 1."""
     return torch.from_numpy(~_has_value(image, path, ignore))[None].byte()
 
 
@@ -330,7 +328,7 @@ def load(image: PillowImage.Image) -> None:
 
 @contextmanager
 def _pillow_is_silent() -> Iterator[None]:
-    """Ignore Pillow's warnings of odd metadata, and of sizes between its limit and twice that, where it raises.
+    """Ignore Pillow's warnings about odd metadata, and about sizes between its limit and twice that, when it raises.
 
     `warnings.catch_warnings` would restore a list of filters that may be another thread's; this removes its own filter.
     """

@@ -13,7 +13,7 @@ LABEL_IDS_BELOW = 32
 MOST_IDS = 24
 """Largest number of values in a mask of label ids."""
 ID_AREA = 0.001
-"""Smallest fraction of the image that label ids cover beside the ignored value."""
+"""Smallest fraction of the image that label ids cover, without the ignored value."""
 FLAT = 0.8
 """Fraction of an object's neighboring pixels that are equal, from which on ids cover areas."""
 COLOR_STEP = 16
@@ -108,7 +108,7 @@ def alpha_is_mask(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], path: str
 def is_trimap(mask: NDArray[np.float32]) -> bool:
     """Return whether a mask (H, W) in [0, 1] has the three levels of a trimap: black, half, in areas, and white.
 
-    There are no other levels; or half is the most frequent gray, and the others come from compression and resizing.
+    The mask has only these levels, or half is the most frequent gray and compression or resizing cause the others.
     """
     half = np.abs(mask - 0.5) < 0.06
     areas = half[:-1, :-1] & half[1:, :-1] & half[:-1, 1:] & half[1:, 1:]  # not the single pixels of smooth edges

@@ -67,8 +67,8 @@ class FolderDataset(Dataset[Sample]):
         mask_suffix: Suffix that the masks' names add to those of their images, such as `"_mask"` if `1_mask.png` is the
             mask of `1.jpg`. Other files are then not masks, so both may be in one folder, given twice.
         foreground: For masks of label ids or of colors: the ids or colors that are foreground, as in `read_mask`.
-        ignore: Ids or colors of the pixels of a mask that are ignored, such as 255 beside label ids, or 128 in trimaps:
-            the samples have a `weight`. The rest of the mask is read as if they were background.
+        ignore: Ids or colors of the pixels of a mask that are ignored, such as 255 in masks of label ids, or 128 in
+            trimaps: the samples have a `weight`. The rest of the mask is read as if they were background.
         resize_masks: Whether to resize a mask of another size to its image's: bilinear, antialiased when it shrinks, so
             that edges become soft. Otherwise such a mask is an error.
         strict: Whether an image without mask, a mask without image and two files for one key are errors. Otherwise they
@@ -377,7 +377,7 @@ def _by_key(root: Path, paths: Sequence[Path], *, suffix: str = "") -> dict[str,
 
 
 def _two_files(paths: Sequence[Path]) -> str:
-    """Return the message for files of one key, with the form of their Unicode where they look the same."""
+    """Return the message for files of one key, with their Unicode normal forms if they look the same."""
     looks = {unicodedata.normalize("NFC", str(path)) for path in paths}
     shown = [str(path) for path in paths]
     if len(looks) < len(paths):

@@ -14,7 +14,7 @@ from .folder import FolderDataset, find_folders
 def open_data(
     train_data: Samples | str | Path, val_data: Samples | str | Path | None
 ) -> tuple[Samples, Samples | None]:
-    """Open what is given as a folder, as `open_folders` does; return data sets as they are.
+    """Open data that is given as a folder, like `open_folders`; return data sets unchanged.
 
     Args:
         train_data: Data set, or folder of the data.

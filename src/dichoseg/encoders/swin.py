@@ -37,11 +37,11 @@ class SwinEncoder(Encoder):
     """Swin transformer with four features at strides 4, 8, 16, 32, for any image size.
 
     An image is padded with zeros to a multiple of 4 pixels, at the right and the bottom, and each stage rounds its
-    sides up. Sides that are no multiples of the window (7 for tiny and small, 12 for base and large) are padded with
+    sides up. Sides that are not multiples of the window (7 for tiny and small, 12 for base and large) are padded with
     zeros that take part in the attention.
 
     Source: Swin transformer (arXiv:2103.14030), as its authors' code for object detection applies it. Differs from
-    timm's `swin_*`, which shifts before it pads, so that features differ if a side is no multiple of the window, and
+    timm's `swin_*`, which shifts before it pads, so that features differ if a side is not a multiple of the window, and
     has no norms on its outputs.
 
     Args:

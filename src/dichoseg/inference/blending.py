@@ -52,7 +52,7 @@ def blend_logits(low: Logits, high: Logits, details: Sequence[Tensor] = (), *, a
         high: Logits at a larger size, (B, 1, H, W), whose sides are multiples of 8.
         details: Laplacian maps at the larger size, finest first, as a model with `PyramidHeads` predicts them. Default:
             those of `high`.
-        aligned: Whether the coarsest level is where the pyramid's pixels are. False resizes `low` to it, as published.
+        aligned: Whether the coarsest level is aligned with the pyramid. False resizes `low` to it, as published.
 
     Returns:
         Logits at the larger size.

@@ -34,7 +34,7 @@ def fold_batch_norm(model: Model) -> None:
 
     A batch norm is folded if nothing else uses the convolution's output, which a forward pass of the model's outline
     shows (`torch.fx` can trace neither IS-Net nor timm's encoders). Layers with hooks or parametrizations are skipped,
-    because these may change what the layers compute. A model whose outline cannot be run is not changed.
+    because these may change the result of the layers. A model whose outline cannot be run is not changed.
     """
     for conv_name, norm_name in _folding_pairs(model).items():
         conv = cast(nn.Conv2d | nn.ConvTranspose2d, model.get_submodule(conv_name))
@@ -94,7 +94,7 @@ def _is_norm(module: nn.Module) -> bool:
 
 
 def _is_plain(module: nn.Module, names: set[str]) -> bool:
-    """Return whether a module is of a known class and has no hooks, which can change or observe what it computes."""
+    """Return whether a module is of a known class and has no hooks, which can change or observe its result."""
     known = type(module).__name__ in names and type(module).__module__.partition(".")[0] in LIBRARIES
     return known and not (module._forward_hooks or module._forward_pre_hooks)
 

@@ -31,9 +31,9 @@ from .predictor import Map, Predictor
 
 T = TypeVar("T")
 SCENES = 3
-"""Number of drawn scenes, if no photographs are given."""
+"""Number of synthetic scenes, if no photographs are given."""
 SIDE = 1024
-"""Side of drawn scenes for a model without a size of its own, in pixels."""
+"""Side of synthetic scenes for a model without a size of its own, in pixels."""
 MOST = 8
 """Number of photographs of each folder that are used."""
 FAITHFUL = 2e-3
@@ -126,8 +126,8 @@ def benchmark(
 
     Args:
         source: Model, as for `load_model`.
-        photographs: Photographs, or folders, of each of which eight are used. Default: three drawn scenes of the
-            network's size.
+        photographs: Photographs, or folders, of which eight photographs each are used. Default: three synthetic
+            scenes of the network's size.
         size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
         repeat: Number of times that each photograph is predicted, after the first one once.
         threads: Number of threads on a CPU. Default: torch's.
@@ -235,7 +235,7 @@ def _predictor(model: Model, job: _Job, way: Way) -> Predictor:
 
 
 def _images(paths: Sequence[Path], side: int) -> list[Tensor]:
-    """Return photographs, or drawn scenes, as tensors (3, H, W) in [0, 1]."""
+    """Return photographs, or synthetic scenes, as tensors (3, H, W) in [0, 1]."""
     if paths:
         return [read_image(path) for path in paths]
     scenes = SyntheticDataset(SCENES, size=max(side, 32))

@@ -27,7 +27,7 @@ class BCELoss(nn.Module):
 class MAELoss(nn.Module):
     """Absolute difference of probability and mask, averaged over all pixels.
 
-    Its gradient does not grow with the error, and vanishes where the probability is near 0 or 1, so combine it with a
+    Its gradient does not grow with the error, and vanishes for probabilities near 0 or 1, so combine it with a
     cross-entropy. An empty or a full mask gives 0 for a prediction that equals it, and 1 for its opposite.
 
     Source: used in BiRefNet (arXiv:2401.03407), as in its code, and in matting.
@@ -68,7 +68,7 @@ class BorderBCELoss(nn.Module):
 
 
 class PixelIoULoss(nn.Module):
-    """One minus the soft intersection over union of each pixel alone, averaged over all pixels.
+    """One minus the soft intersection over union of each single pixel, averaged over all pixels.
 
     With p the sigmoid of the logits and m the mask, the loss of a pixel is 1 - (pm + 1) / (p + m - pm + 1): at most a
     half, for a hard mask, and 0 for a perfect one. Unlike in `IoULoss`, small objects have no larger weight. Gray

@@ -107,7 +107,7 @@ class Evaluator:
             mask: (H, W), uint8 (foreground above 128) or bool.
             name: Name of the image in `table`.
             skeleton: Precomputed `dichoseg.metrics.skeleton(mask)`; only HCE uses it.
-            weight: (H, W), 1 where a pixel counts, 0 where it is ignored, as in `Pair`. Default: all pixels count.
+            weight: (H, W), 1 for pixels that count, 0 for ignored ones, as in `Pair`. Default: all pixels count.
         """
         pair = Pair(prediction, mask, normalize=self.normalize, skeleton=skeleton, weight=weight)
         curves = self._curves(pair)

@@ -127,7 +127,7 @@ def e_measure(confusion: Confusion) -> Values:
 
 
 def _ratio(numerator: Any, denominator: Any) -> Values:
-    """Divide, with 0 / 0 = 0; the numerator must be 0 where the denominator is."""
+    """Divide, with 0 / 0 = 0; the numerator must be 0 at the zeros of the denominator."""
     return np.asarray(numerator) / np.where(np.asarray(denominator) != 0, denominator, 1)
 
 

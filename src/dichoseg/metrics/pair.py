@@ -28,7 +28,7 @@ class Pair:
         mask: (H, W), uint8 (foreground above 128) or bool.
         normalize: Whether to min-max normalize the prediction to [0, 1] first.
         skeleton: Precomputed `skeleton(mask)`; only HCE uses it.
-        weight: (H, W), 1 where a pixel counts, 0 where it is ignored. Ignored pixels are left out of all counts and
+        weight: (H, W), 1 for pixels that count, 0 for ignored ones. Ignored pixels are left out of all counts and
             means, of `size`, and of the normalization; in `prediction`, `values`, `mask` and `foreground` they are 0,
             so that metrics of shapes see background that is predicted perfectly. Default: all pixels count.
     """

@@ -55,7 +55,7 @@ class _Moments(NamedTuple):
 
     pixels: int
     mean: float
-    """Mean; 0 if there are no pixels."""
+    """Mean; 0 without any pixels."""
     squares: float
     """Sum of squared differences from the mean; exactly 0 if the prediction has one value."""
 

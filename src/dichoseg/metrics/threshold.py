@@ -100,8 +100,8 @@ def f_curve(
 ) -> NDArray[np.float64]:
     """Compute the F-measure at each of 256 thresholds: (256,), index i for "gray level is at least 255 - i".
 
-    With precision P = TP / (TP + FP) and recall R = TP / T, F = (1 + b) P R / (b P + R). F is 0 where the numerator is
-    0, which is everywhere for an empty mask.
+    With precision P = TP / (TP + FP) and recall R = TP / T, F = (1 + b) P R / (b P + R). F is 0 if the numerator
+    is 0, which is the case at all thresholds for an empty mask.
 
     Args:
         prediction: (H, W), uint8, or float in [0, 1].

@@ -25,9 +25,9 @@ class _Decoded(NamedTuple):
 
 
 class MultiViewSegmenter(Model):
-    """Model that encodes the four quadrants of an image and the image at half its size, and joins what they show.
+    """Model that encodes the four quadrants of an image and the image at half its size, and fuses their features.
 
-    At the coarsest level the views exchange what they see (`ViewLocalization`), at the others the distant view guides
+    At the coarsest level the views exchange features (`ViewLocalization`). At the other levels the distant view guides
     the close-ups (`ViewRefinement`). An image is padded at the right and the bottom to a multiple of 4 times the
     encoder's coarsest stride, with zeros, and all results are cropped.
 

@@ -1,4 +1,4 @@
-"""Removal of ignored pixels from what a loss compares."""
+"""Removal of ignored pixels from logits and masks before the loss."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..blocks import spatial_size
 from ..contracts import Logits, Mask
 
 BACKGROUND = -50.0
-"""Logit of ignored pixels: far enough from 0 to be no error, and its sigmoid is still above 0."""
+"""Logit of ignored pixels: far enough from 0 to have no error, while its sigmoid is still above 0."""
 ALL = 0.99
 """Smallest mean weight of pixels that all count, up to rounding."""
 

@@ -26,7 +26,7 @@ class PyramidSupervision(Objective):
     The mask of a level is blurred and halved, as often as the side logits are halved, and enlarged to the mask's size
     again by nearest, as the logits are. Terms: `main`, and `side_1`, `side_2`, ... in the order of `side_logits`.
 
-    Source: InSPyReNet (arXiv:2209.09475), as in its code, where the loss is `BorderBCELoss` plus `PixelIoULoss`.
+    Source: InSPyReNet (arXiv:2209.09475), as in its code, whose loss is `BorderBCELoss` plus `PixelIoULoss`.
 
     Args:
         loss: Any `(logits, mask) -> scalar`. Default: `BCELoss()`.

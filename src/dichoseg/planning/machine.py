@@ -26,7 +26,7 @@ class Machine:
     gpu_memory_gb: float | None
     """Memory of the GPU; None without CUDA."""
     bfloat16: bool
-    """Whether the device computes in bfloat16 natively, which `precision="auto"` then does."""
+    """True if the device computes in bfloat16 natively; `precision="auto"` then uses it."""
 
     @property
     def training_memory_gb(self) -> float:

@@ -54,7 +54,7 @@ class Proposal:
     reasons: Mapping[str, str]
     """Reason for each value, by its name."""
     facts: str
-    """What the data holds."""
+    """Summary of the data."""
     machine: Machine
     """Machine that it was made for."""
     memory_gb: float
@@ -101,7 +101,7 @@ class Proposal:
             parts = {"recipe": Recipe(**content["recipe"]), "machine": Machine(**content["machine"])}
             return cls(**content | parts | {"notes": tuple(content["notes"])})
         except (ValueError, TypeError, KeyError) as error:
-            raise UnusableFileError(f"{path} is no proposal of `dichoseg plan`: {error}") from error
+            raise UnusableFileError(f"{path} is not a proposal of `dichoseg plan`: {error}") from error
 
     def check(self, dataset: FolderDataset, weights: str | Path | None = None) -> None:
         """Raise a ValueError if a data set, or weights to start from, are not those that this was made for."""

@@ -1,4 +1,4 @@
-"""Values of a proposed run, and what they make."""
+"""Values of a proposed run, and the objects built from them."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def most_memory_used(device_type: str) -> float:
 
 
 def memory_in_use() -> float:
-    """Return the memory that the process holds now, in GB; its peak where the system does not tell."""
+    """Return the current memory of the process in GB, or its peak if the system does not report the current value."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:  # not Linux

@@ -31,7 +31,7 @@ def overlapped(
     After an exception (such as KeyboardInterrupt in `compute`) or `close`, nothing more is started; results computed by
     then are still written.
 
-    `failed` is called for each exception when it happens, in the thread where it happens. This includes exceptions that
+    `failed` is called for each exception when it happens, in the thread that raised it. This includes exceptions that
     are not yielded because the caller stopped early.
     """
     upcoming = iter(items)

@@ -47,13 +47,13 @@ def explained_end(error: RuntimeError, codes: Sequence[int | None]) -> RuntimeEr
     method = multiprocessing.get_start_method()
     if NO_GUARD in codes:
         return RuntimeError(
-            f"workers, which are started by {method} here, import the script: put what it does below "
+            f"workers, which are started by {method} here, import the script: put its own code below "
             "`if __name__ == '__main__':`, or use workers=0"
         )
     if 1 in codes and method != "fork":
         return RuntimeError(
-            f"a worker, which was started by {method}, could not import what it needs, as its own error above says: "
-            "move what a notebook or an interpreter defines to a module, or use workers=0"
+            f"a worker, which was started by {method}, could not import its code, as its own error above says: "
+            "move definitions from a notebook or an interpreter to a module, or use workers=0"
         )
     return error
 

@@ -22,7 +22,7 @@ DEFAULTS = "give each argument a default, or check a function that passes them, 
 
 
 class ConformanceError(AssertionError):
-    """Violation of the contract. The message says what was wanted, what was found, and what to change."""
+    """Violation of the contract. The message names the expected value, the value found, and the fix."""
 
 
 def require(fulfilled: bool, name: str, wanted: str, got: object, change: str) -> None:

@@ -150,7 +150,7 @@ def _check_trace(name: str, decoder: Decoder, info: FeatureInfo, size: tuple[int
     even = (math.ceil(size[0] / coarsest) * coarsest, math.ceil(size[1] / coarsest) * coarsest)
     change = f"never compare sizes or turn them into numbers, which is frozen in an exported file: {_OWN_SIZE}"
     with attempt(name, "running its trace on another size", change), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing is deprecated, and warns of what it freezes
+        warnings.simplefilter("ignore")  # tracing is deprecated, and warns of the values that it freezes
         traced = torch.jit.trace(decoder.eval(), (draw_features(info, even, batch=1),), check_trace=False)
         for rounded in (math.ceil, math.floor):
             features = draw_features(info, size, rounded=rounded)

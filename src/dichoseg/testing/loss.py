@@ -95,7 +95,7 @@ def _check_numbers(name: str, loss: Loss, what: str, mask: Mask) -> None:
             lowest = torch.float64 if dtype == torch.float64 else torch.float32
             require(value.dtype == lowest, where, f"a loss in {_short(lowest)}", _short(value.dtype), _FULL)
             require(bool(value.isfinite()), where, "a finite loss", float(value.detach()), _STABLE)
-            with attempt(where, "the backward pass", "do not change in place what a gradient needs"):
+            with attempt(where, "the backward pass", "do not change in place tensors that a gradient needs"):
                 value.backward()
             gradient = logits.grad
             require(

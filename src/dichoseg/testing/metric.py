@@ -58,7 +58,7 @@ def check_metric(metric: Metric, *, size: tuple[int, int] = (65, 97)) -> None:
         name,
         "values that tell a mask from the same mask shifted",
         f"{right:.4g} and {wrong:.4g}",
-        "compare pixel with pixel; a measure of area or count alone cannot choose the best epoch",
+        "compare pixel with pixel; a measure of only area or count cannot choose the best epoch",
     )
     require(
         right > wrong if metric.higher_is_better else right < wrong,

@@ -72,7 +72,7 @@ def check_gradients(subject: Subject) -> None:
     if not asking:
         return
     subject.module.zero_grad(set_to_none=True)
-    with attempt(subject.name, "a training step", "do not change in place what a gradient needs, and do not detach"):
+    with attempt(subject.name, "a training step", "do not change in place or detach tensors that a gradient needs"):
         results = subject.run(subject.module, subject.inputs)
         total = torch.stack([(result.float() * torch.rand_like(result.float())).mean() for result in results]).sum()
         total.backward()

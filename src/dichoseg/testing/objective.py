@@ -136,7 +136,7 @@ def _check_terms(where: str, objective: Objective, prediction: Prediction, targe
         total.requires_grad, where, "terms with a gradient", "none", "do not detach or threshold the prediction's maps"
     )
     leaves = [tensor for tensor in _tensors(prediction) if tensor.requires_grad]
-    with attempt(where, "the backward pass", "do not change in place what a gradient needs"):
+    with attempt(where, "the backward pass", "do not change in place tensors that a gradient needs"):
         gradients = torch.autograd.grad(total, leaves, allow_unused=True)
     reached = [gradient for gradient in gradients if gradient is not None]
     require(

@@ -21,8 +21,8 @@ def check_published(make: Callable[[], Model], record: Published) -> None:
 
     - Its values are of the documented types, and no module is named twice.
     - Without a conversion, its names cover every module with weights, and a file with the authors' names fills the
-      model. A conversion is not called, since the check does not know what the published files hold: load such a file
-      in a test of your own.
+      model. A conversion is not called, since the check does not know the contents of published files: load such a
+      file in a test of your own.
 
     Args:
         make: Function that builds the model, such as `functools.partial(create_model, "isnet")`.

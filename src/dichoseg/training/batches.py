@@ -58,7 +58,7 @@ class Batch(NamedTuple):
     key: tuple[int, ...]
     """Seed of the batch: seed, epoch and step, and the rank if there are several."""
     weight: Tensor | None = None
-    """(B, 1, H, W): 1 where a pixel counts, 0 where it is ignored; None if the samples have no weights."""
+    """(B, 1, H, W): 1 for pixels that count, 0 for ignored ones; None if the samples have no weights."""
 
     @property
     def target(self) -> Target:
@@ -154,7 +154,7 @@ class Batches:
         groups = self._grouping.epoch(number)[start:]
         shares = [self.ranks.share(group.indices) for group in groups]
         own = [Group(list(share) or group.indices[:1], group.size) for share, group in zip(shares, groups, strict=True)]
-        rank_key = () if self.ranks.is_first else (self.ranks.rank, 1)  # 5 numbers, where a sample's key has 4
+        rank_key = () if self.ranks.is_first else (self.ranks.rank, 1)  # 5 numbers; a sample's key has 4
         loaded = zip(self._load(own, number), shares, strict=True)
         for step, ((image, mask, names), share) in enumerate(loaded, start=start + 1):
             key = (self.seed, number, step, *rank_key)
@@ -194,7 +194,7 @@ class Batches:
             raise
 
     def _started(self) -> Iterator[Any]:
-        """Yield what the loader loads; explain why workers cannot start."""
+        """Yield the batches of the loader; explain why workers cannot start."""
         with explained_start(self._loader.dataset):
             batches = iter(self._loader)
         try:
@@ -288,7 +288,7 @@ class _Prepared(Dataset[Any]):
         self.seed = seed
         how = model.preprocessing
         self.fast_resize = how.to_uint8 and how.interpolation == "bilinear" and not how.antialias
-        """Whether `resized_levels` does the resizing that the preprocessing asks for."""
+        """True if `resized_levels` does the resizing that the preprocessing asks for."""
 
     def __getitem__(self, place: tuple[int, int, Size | None]) -> tuple[Tensor, Tensor, str] | Exception:
         try:

@@ -45,7 +45,7 @@ class Cursor:
     best_score: float = -math.inf
     """Score of the weights in `best/`."""
     ended: bool = False
-    """Whether training ended before its last epoch, because `on_epoch` asked for it."""
+    """True if `on_epoch` ended training before its last epoch."""
 
     def is_over(self, epochs: int) -> bool:
         """Return whether nothing is left of a run of so many epochs."""

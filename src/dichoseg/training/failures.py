@@ -1,4 +1,4 @@
-"""Errors in the middle of training, with what was trained on and what helps."""
+"""Errors in the middle of training, with the images involved and a remedy."""
 
 from __future__ import annotations
 

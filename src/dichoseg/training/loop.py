@@ -154,7 +154,7 @@ def fit(
     with open_session(plan) as run:
         if not run.score_base():  # as epoch 0, if `base` asks for it
             return run.interrupt()
-        for epoch in run.epochs():  # from where the run in `out` stopped, if it is resumed
+        for epoch in run.epochs():  # from the last saved step of the run in `out`, if it is resumed
             for batch in run.batches(epoch):  # loaded, augmented, normalized, one part for each rank
                 run.step(batch)  # forward, objective, backward; the optimizer moves after a window of batches
                 if run.stop_asked():  # on any rank

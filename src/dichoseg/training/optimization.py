@@ -29,7 +29,7 @@ def adamw(parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
 
 
 Base: TypeAlias = Literal["ignore", "score", "average"]
-"""What `fit` does with the weights that a model comes with."""
+"""Use that `fit` makes of the initial weights of a model."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ class Ranks:
         self.rank = rank
         self.world_size = world_size
         self.is_first = rank == 0
-        """Whether this rank writes files, logs and calls `on_epoch`."""
+        """True if this rank writes files, logs and calls `on_epoch`."""
 
     def share(self, batch: Sequence[T]) -> Sequence[T]:
         """Return this rank's part of a global batch, which may be empty."""

@@ -25,9 +25,9 @@ class History(list[Row]):
     """Rows of a run, in order; with `fit(base="score")` or `"average"`, the first one is that of epoch 0, the base."""
 
     interrupted = False
-    """Whether training was stopped by a signal, and can be resumed."""
+    """True if a signal stopped training, which can then be resumed."""
     base_share = 0.0
-    """Share of the base in the weights that the model holds, if they are an average with it."""
+    """Fraction of the base in the weights of the model, if they are an average with it."""
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         super().__init__(rows)

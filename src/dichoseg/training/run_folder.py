@@ -193,7 +193,7 @@ class RunFolder:
             sheet = validation_sheet(model, val_data)
             write_atomically(path, functools.partial(sheet.save, format="JPEG", quality=90))
         except Exception as error:
-            logger.warning("%s cannot be drawn, and training goes on: %s", path, error)
+            logger.warning("%s cannot be drawn, and training continues: %s", path, error)
 
 
 def training_card(train_data: Samples, history: Sequence[Row], *, base_share: float = 0.0) -> ModelCard:

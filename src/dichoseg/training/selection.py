@@ -39,7 +39,7 @@ def check_best(best: str, *, validates: bool) -> None:
     """Check a choice of the best epoch if no callback adds scores to the row.
 
     Raises:
-        ValueError: There is no such score, or it needs validation data.
+        ValueError: The score does not exist, or it needs validation data.
     """
     key, metric = score_key(best)
     if metric is None and key not in ("loss", "val_loss", *ONLINE):

@@ -84,7 +84,7 @@ def least_images(model: Model, *, batch_size: int, world_size: int) -> int:
 
 
 def check_sizes(sizes: Any, preprocessing: Preprocessing) -> tuple[Size, ...]:
-    """Return sizes as (height, width); raise a TypeError or a ValueError for what a model cannot be trained at."""
+    """Return sizes as (height, width); raise a TypeError or a ValueError for unusable ones."""
     try:
         plain = tuple(height_and_width(size) for size in sizes)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What a data set can do beyond returning samples, also behind torch's `Subset` and `ConcatDataset`."""
+"""Optional abilities of data sets beyond returning samples, also inside torch's `Subset` and `ConcatDataset`."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _render(figure: Figure) -> PillowImage.Image:
 
 
 def _column(history: Sequence[Mapping[str, float]], name: str) -> list[float]:
-    """Return a key's values over the epochs, NaN where a row lacks it, such as the loss of epoch 0."""
+    """Return a key's values over the epochs, NaN for rows without it, such as the loss in epoch 0."""
     return [row.get(name, math.nan) for row in history]
 
 

@@ -33,7 +33,7 @@ def side_outputs(
       enlargement follows its features), those before and those after the enlargement. No head is trained on the ones
       before, so they have no maps; features are shown by their first three principal components over the pixels, as
       red, green and blue, each stretched to its own range and signed so that it is brighter in predicted foreground.
-      They show where features differ, not what they mean, and colors cannot be compared between pictures.
+      They show where features differ, not their meaning, and colors cannot be compared between pictures.
     - The side outputs as probabilities. To see the effect of the enlargement, compare with a model that was trained
       without it: `side_outputs({"plain": one, "deconv": other}, image, mask)`.
 

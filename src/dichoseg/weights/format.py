@@ -156,7 +156,7 @@ def made_with(config: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _license_of(record: Weights) -> dict[str, Any]:
-    """Return what a record says about a file and its license, as plain values."""
+    """Return the fields of a record on a file and its license, as plain values."""
     left_out = ("addresses", "preprocessing")
     fields = dataclasses.asdict(record)
     return {name: value for name, value in fields.items() if name not in left_out and value is not None}

@@ -224,7 +224,7 @@ def from_file(
     Args:
         path: A file that `load_weights` reads.
         name: Name of the network. Default: recognized by the file's keys and shapes.
-        record: Record of published weights that the file holds. Default: known by its checksum, where that matters.
+        record: Record of published weights that the file holds. Default: looked up by its checksum, if needed.
 
     Returns:
         The model, with its published preprocessing; the contents of the file; names of the tensors that it lacks,

@@ -102,7 +102,7 @@ class _Reader:
         """Outputs that follow a convolution whose layer is done; in a valid graph, each follows only one."""
 
     def external_files(self) -> set[Path]:
-        """Return the files beside the graph that hold its tensors."""
+        """Return the files next to the graph that hold its tensors."""
         return {self.external_file(tensor) for tensor in self.stored.values() if tensor.external_data}
 
     def external_file(self, tensor: onnx.TensorProto) -> Path:
@@ -240,7 +240,7 @@ class _Reader:
         return self.dequantized(node) if node.op_type == "DequantizeLinear" else None
 
     def array(self, tensor: onnx.TensorProto) -> Array:
-        """Return the elements of a tensor, which may be in a file beside the graph."""
+        """Return the elements of a tensor, which may be in a file next to the graph."""
         import onnx
         from onnx import helper, numpy_helper
 

@@ -7,7 +7,7 @@ from dichoseg.metrics import Pair, skeleton
 
 
 def _skeleton_recall(pair: Pair) -> float:
-    """Return the fraction of the mask's skeleton where the prediction exceeds 0.5."""
+    """Return the fraction of the mask's skeleton with a prediction above 0.5."""
     thin = skeleton(pair.foreground) if pair.skeleton is None else pair.skeleton
     if not thin.any():
         return nan
