@@ -29,7 +29,7 @@ def adamw(parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
 
 
 Base: TypeAlias = Literal["ignore", "score", "average"]
-"""Use that `fit` makes of the initial weights of a model."""
+"""Handling of the initial weights of a model by `fit`."""
 
 
 @dataclass(frozen=True, kw_only=True)
