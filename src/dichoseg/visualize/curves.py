@@ -32,7 +32,8 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image
     axes = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
     epochs = [row["epoch"] for row in history]
     parts = _loss_parts(history, keys)
-    lines = {name: _column(history, name) for name in keys if name in ("loss", "val_loss")}
+    shown = filter(keys.__contains__, ("loss", "val_loss"))
+    lines: dict[str, list[float]] = {name: _column(history, name) for name in shown}
     for name, values in lines.items():
         axes[0].plot(epochs, values, marker="o", markersize=3, linewidth=2, label=name)
     for name, values in parts.items() if len(parts) > 1 else ():
