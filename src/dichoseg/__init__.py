@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from . import photographs as photographs
     from . import planning as planning
     from . import scenes as scenes
+    from . import service as service
     from . import testing as testing
     from . import training as training
     from . import visualize as visualize
@@ -75,7 +76,7 @@ else:
         "untrusted": "UnusableFileError",
         "weights": "create_model load_model save_model",
         "": "augmentations contracts data decoders encoders evaluation export heads inference losses metrics models "
-        "objectives photographs planning scenes testing training visualize weights",
+        "objectives photographs planning scenes service testing training visualize weights",
     }
     __getattr__, __dir__ = attach(__name__, _MODULES)
     __all__ = sorted(name for name in " ".join(_MODULES.values()).split() if name != "__version__")

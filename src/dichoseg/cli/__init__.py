@@ -24,6 +24,7 @@ from .list import list_
 from .options import CONFIG
 from .plan import plan
 from .predict import predict
+from .serve import serve
 from .train import train, with_defaults
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "plan": plan,
     "train": train,
     "predict": predict,
+    "serve": serve,
     "evaluate": evaluate,
     "benchmark": benchmark,
     "export": export,
@@ -39,7 +41,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "download": download,
     "list": list_,
 }
-LEVELS = {"demo": logging.INFO, "train": logging.INFO}
+LEVELS = {"demo": logging.INFO, "train": logging.INFO, "serve": logging.INFO}
 """Level of the messages that a command shows, if it is not that of warnings."""
 
 

@@ -149,11 +149,18 @@ def bounding_box(mask: NDArray[np.uint8], *, margin: int = 0) -> Box:
 
 
 def parse_background(text: str) -> Backdrop:
-    """Parse the name or code of a color, as `PIL.ImageColor` reads it, or read the picture of that path."""
+    """Parse the name or code of a color, or read the picture of that path."""
+    with suppress(ValueError):
+        return parse_color(text)
+    if Path(text).is_file():
+        return PillowImage.fromarray(eight_bits(open_image(text)))
+    raise ValueError(f"background must be a color such as white or #f0f0f0, or a picture; got {text!r}")
+
+
+def parse_color(text: str) -> Color:
+    """Parse the name or code of a color without alpha, as `PIL.ImageColor` reads it."""
     with suppress(ValueError):
         channels = ImageColor.getrgb(text)
         if len(channels) == 3:  # a color with alpha has four
             return channels
-    if Path(text).is_file():
-        return PillowImage.fromarray(eight_bits(open_image(text)))
-    raise ValueError(f"background must be a color such as white or #f0f0f0, or a picture; got {text!r}")
+    raise ValueError(f"background must be a color such as white or #f0f0f0; got {text!r}")

@@ -183,10 +183,7 @@ def predict_files(
 
 def write_results(predictor: Predictor, plan: Plan, *, progress: bool = True) -> PredictedFiles:
     """Carry out a plan; return and raise the same as `predict_files`."""
-    if predictor.model.preprocessing.source == "mask":
-        raise ValueError(
-            "this is a GT encoder, which takes masks and is used in training only; wanted a network for photographs"
-        )
+    check_takes_photographs(predictor)
     for note in plan.notes:
         logger.warning("%s", note)
     if plan.out is not None and not is_one_file(plan.out):
@@ -223,6 +220,14 @@ def write_results(predictor: Predictor, plan: Plan, *, progress: bool = True) ->
         failures=tuple(failures),
         seconds=time.perf_counter() - start,
     )
+
+
+def check_takes_photographs(predictor: Predictor) -> None:
+    """Raise a ValueError if the network takes masks."""
+    if predictor.model.preprocessing.source == "mask":
+        raise ValueError(
+            "this is a GT encoder, which takes masks and is used in training only; wanted a network for photographs"
+        )
 
 
 def _steps(

@@ -1,0 +1,82 @@
+"""Models of the service, loaded once and kept within a memory limit."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from torch import nn
+
+from ..contracts import Model
+from ..inference import Predictor
+from ..photographs.job import check_takes_photographs
+from ..weights import load_model
+
+logger = logging.getLogger(__name__)
+
+
+class ModelPool:
+    """Predictors by name. Beyond a memory limit, the least recently used is dropped, and loaded again on its next use.
+
+    All models are loaded once at the start, so that a missing file is an error then. Only one thread may call
+    `predictor`.
+
+    Args:
+        sources: Name -> what `load_model` takes. The first is the default model.
+        prepare: Function that makes a predictor of a model.
+        limit: Memory for models, in bytes. One model is kept even if it is larger.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, str | Path], prepare: Callable[[Model], Predictor], *, limit: float
+    ) -> None:
+        if not sources:
+            raise ValueError("models is empty; wanted a name or several, with what load_model takes for each")
+        self._sources = dict(sources)
+        self._prepare = prepare
+        self._limit = limit
+        self._bytes: dict[str, int] = {}
+        self._loaded: OrderedDict[str, Predictor] = OrderedDict()
+        for name in reversed(self._sources):  # the default last: it stays
+            self.predictor(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all models; the first is the default."""
+        return tuple(self._sources)
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Names of the models in memory, the least recently used first."""
+        return tuple(self._loaded)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the loaded models, in bytes."""
+        return sum(self._bytes[name] for name in self.loaded)
+
+    def predictor(self, name: str) -> Predictor:
+        """Return the predictor of a model, which is loaded if need be."""
+        if name not in self._loaded:
+            self._drop(self._limit - self._bytes.get(name, 0), keep=0)
+            model = load_model(self._sources[name])
+            predictor = self._prepare(model)
+            check_takes_photographs(predictor)
+            self._bytes[name] = _bytes_of(model) + _bytes_of(predictor.model)  # a predictor keeps both
+            self._loaded[name] = predictor
+            logger.info("loaded %s, %.2f GB", name, self._bytes[name] / 1e9)
+        self._loaded.move_to_end(name)
+        self._drop(self._limit, keep=1)
+        return self._loaded[name]
+
+    def _drop(self, limit: float, *, keep: int) -> None:
+        """Drop the least recently used models until the others fit into a limit."""
+        while len(self._loaded) > keep and self.bytes > limit:
+            name, _ = self._loaded.popitem(last=False)
+            logger.info("dropped %s, to stay within the memory for models", name)
+
+
+def _bytes_of(model: nn.Module) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
