@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-NEEDS = {"lightning_module": "lightning", "smp_encoder": "segmentation_models_pytorch"}  # beyond dichoseg's own
+NEEDS = {  # beyond dichoseg's own
+    "http_service": "fastapi",
+    "lightning_module": "lightning",
+    "smp_encoder": "segmentation_models_pytorch",
+}
+    "http_service": "fastapi",
+    "lightning_module": "lightning",
+    "smp_encoder": "segmentation_models_pytorch",
+}  # beyond dichoseg's own
 SERVER = """
 import json, os, runpy, sys
 import albumentations, kornia, matplotlib.pyplot, timm, torch._dynamo  # loaded once for all examples

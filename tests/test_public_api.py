@@ -22,7 +22,7 @@ PUBLIC = {
     "create_model data decoders "
     "encoders evaluate evaluate_folders evaluation export export_onnx export_program fit fit_gt_encoder heads "
     "inference list_components load_component load_model losses metrics models objectives photographs planning predict "
-    "propose save_model scenes testing training visualize weights",
+    "propose save_model scenes service testing training visualize weights",
     "dichoseg.encoders": "CaffeResNet50Encoder ImageReference MultiScaleInput PatchInjectionEncoder RSUEncoder "
     "Res2NetEncoder SwinEncoder TimmEncoder VGG16Encoder",
     "dichoseg.decoders": "BilateralReferenceDecoder DeconvDecoder DeconvEnlarger EdgeGuidedDecoder FPNDecoder "
@@ -50,6 +50,7 @@ PUBLIC = {
     "dichoseg.training": "Batch Batches EarlyStopping Optimization TensorBoard adamw calibrate_batch_norm "
     "checkpoint_activations constant cosine fit fit_gt_encoder freeze freeze_batch_norm is_uncalibrated overfit "
     "parameter_groups step_decay",
+    "dichoseg.service": "Limits create_app",
     "dichoseg.planning": "FittingOption Machine MemoryForecast Proposal Recipe describe_machine fitting_options "
     "forecast_memory propose",
     "dichoseg.visualize": "contact_sheet data_sheet error_map learning_curves metric_curves outlined "

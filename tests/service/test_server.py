@@ -26,8 +26,8 @@ def test_error_address():
 
 
 def test_value_a_signal_stops_the_server(models):
-    with serving(models, "--models", models / "first") as server:
-        with server.half_a_request(1000, 10):  # whose upload does not end
-            server.process.send_signal(signal.SIGINT)
-            assert server.process.wait(timeout=60) == 130
+    with serving(models, "--models", models / "first") as server, server.half_a_request(1000, 10):
+        assert server.ask("/health").status == 200
+        server.process.send_signal(signal.SIGINT)  # while an upload does not end
+        assert server.process.wait(timeout=60) == 130
     assert server.log.read_text().endswith("stopped\n")

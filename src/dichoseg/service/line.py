@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import logging
 import math
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,7 @@ class Line:
         self._network = ThreadPoolExecutor(1, "dichoseg-network")
         self._files = ThreadPoolExecutor(2, "dichoseg-files")
         self._last_seconds = 0.0
-        self._files.submit(_warm_up)
+        threading.Thread(target=_warm_up, daemon=True).start()
 
     @contextmanager
     def place(self) -> Iterator[None]:
