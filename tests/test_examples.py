@@ -14,10 +14,6 @@ NEEDS = {  # beyond dichoseg's own
     "lightning_module": "lightning",
     "smp_encoder": "segmentation_models_pytorch",
 }
-    "http_service": "fastapi",
-    "lightning_module": "lightning",
-    "smp_encoder": "segmentation_models_pytorch",
-}  # beyond dichoseg's own
 SERVER = """
 import json, os, runpy, sys
 import albumentations, kornia, matplotlib.pyplot, timm, torch._dynamo  # loaded once for all examples
