@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -84,13 +84,19 @@ def create_app(
         return Predictor(model, device=device, precision=precision)
 
     pool = ModelPool(models, prepare, limit=limits.model_bytes)
-    line, uploads = Line(pool, limits), Uploads(limits)
-    counters = Counters(waiting=lambda: line.waiting, model_bytes=lambda: pool.bytes)
+    line = Line(pool, limits)
     app = FastAPI(title="dichoseg", version=__version__, docs_url=None, redoc_url=None)  # their pages load scripts
-    app.add_middleware(Watch, counters=counters)
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     guard = [Depends(_token_check(token))]
+    _add_predict(app, pool, line, limits, guard)
+    _add_reports(app, pool, line, guard)
+    return app
+
+
+def _add_predict(app: FastAPI, pool: ModelPool, line: Line, limits: Limits, guard: Sequence[Any]) -> None:
+    """Add the address that takes photographs."""
+    uploads = Uploads(limits)
 
     @app.post("/predict", dependencies=guard, responses=ANSWERS, openapi_extra={"requestBody": BODY})
     async def predict(request: Request, query: Annotated[PredictQuery, Query()]) -> Response:
@@ -111,14 +117,17 @@ def create_app(
                 result = await _unless_gone(request, work, seconds=limits.timeout)
         return Response(result, media_type=MEDIA_TYPES[rendering.format])
 
+
+def _add_reports(app: FastAPI, pool: ModelPool, line: Line, guard: Sequence[Any]) -> None:
+    """Count all requests, and add the addresses that tell about the service."""
+    counters = Counters(waiting=lambda: line.waiting, model_bytes=lambda: pool.bytes)
+    app.add_middleware(Watch, counters=counters)
+
     @app.get("/models", dependencies=guard)
     async def list_models() -> dict[str, Any]:
         """List the names of the models."""
         loaded = pool.loaded
-        return {
-            "default": pool.names[0],
-            "models": [{"name": name, "loaded": name in loaded} for name in pool.names],
-        }
+        return {"default": pool.names[0], "models": [{"name": name, "loaded": name in loaded} for name in pool.names]}
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
@@ -129,8 +138,6 @@ def create_app(
     async def metrics() -> Response:
         """Give figures in Prometheus's format."""
         return Response(counters.text(), media_type=MEDIA_TYPE)
-
-    return app
 
 
 def _token_check(token: str | None) -> Callable[..., Awaitable[None]]:
