@@ -28,6 +28,14 @@ def test_error_bomb(server, side):
     assert "1000000" in answer.error
 
 
+def test_error_bomb_in_an_icon(server):
+    content = bomb(2000)
+    head = struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(content), 22)
+    answer = server.ask("/predict", head + content)
+    assert answer.status == 413
+    assert "1000000" in answer.error
+
+
 def test_error_large_page_behind_a_small_one():
     pages = [Image.new("L", (9, 9)), Image.new("L", (200, 100))]
     content = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])

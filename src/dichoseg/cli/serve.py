@@ -53,6 +53,7 @@ def serve(
     """
     import torch
 
+    from ..data.formats import pixel_limit
     from ..runtime.device import choose_device
     from ..runtime.memory import keep_memory
     from ..runtime.threads import torch_threads
@@ -70,7 +71,7 @@ def serve(
     token = None if token_file is None else _token(token_file)
     named = _named(models or (DEFAULT,))
     keep_memory()
-    with listen(host, port) as listener, torch_threads(threads):
+    with listen(host, port) as listener, torch_threads(threads), pixel_limit(max_pixels):
         target = choose_device(device, torch.device("cpu"))
         app = create_app(named, limits=limits, token=token, device=str(target), precision=precision)
         if token is None and host not in LOOPBACK:

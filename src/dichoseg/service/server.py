@@ -13,7 +13,7 @@ from ..checking import number, whole
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS = 10
+STOP_SECONDS = 5
 """Seconds that requests in work have to end after a signal."""
 
 

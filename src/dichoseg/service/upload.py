@@ -96,7 +96,10 @@ async def _file_in(form: FormData) -> bytes:
 
 
 def read_photograph(content: bytes, max_pixels: int) -> OpenedPhotograph:
-    """Decode a photograph; raise an HTTPException if it is not one, or if its header has too many pixels."""
+    """Decode a photograph; raise an HTTPException if it is not one, or if its header has too many pixels.
+
+    Some formats hold pictures of other sizes than their header says: `pixel_limit` refuses these, too.
+    """
     try:
         with opened(content) as image:
             choose_picture(image)
