@@ -62,11 +62,11 @@ def plain_rate(path: str, seconds: float) -> float:
     return count / (time.perf_counter() - start)
 
 
-async def ask(port: int) -> tuple[int, float]:
-    """Ask for a mask on a new connection; return status and seconds."""
+async def ask(port: int, kind: str = "mask") -> tuple[int, float]:
+    """Ask for a result on a new connection; return status and seconds."""
     start = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"POST /predict?size={options.size} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    head = f"POST /predict?size={options.size}&kind={kind} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     writer.write(f"{head}Content-Length: {len(photograph)}\r\n\r\n".encode() + photograph)
     answer = await reader.read()
     writer.close()
@@ -102,7 +102,7 @@ with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
     assert server.stdout is not None
     port = int(server.stdout.readline().rpartition(":")[2])
     try:
-        asyncio.run(ask(port))
+        asyncio.run(ask(port, "cutout"))  # which waits until its libraries are compiled
         answers, memory = asyncio.run(load(port, server.pid))
     finally:
         server.terminate()
