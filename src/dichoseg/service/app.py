@@ -1,4 +1,4 @@
-"""The service as an application that uvicorn runs, or that another application mounts."""
+"""FastAPI application of the service, which uvicorn runs or another application mounts."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def create_app(
     device: str | None = None,
     precision: Precision = "auto",
 ) -> FastAPI:
-    """Load models, and create the application that serves them; it has no state outside.
+    """Load models, and create the FastAPI application that serves them.
 
     Args:
         models: Name by which clients ask for a model -> what `load_model` takes. The first is the default.

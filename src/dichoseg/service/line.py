@@ -1,4 +1,4 @@
-"""The way of a photograph through the service: wait, decode, predict, encode."""
+"""Queue of uploaded photographs: wait, decode, predict, encode."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DECODED = 3
 
 
 class Line:
-    """Requests in work: one thread runs the network, two decode and encode, and a limited number waits."""
+    """Queue with one thread for the network, two for decoding and encoding, and a limited number of places."""
 
     def __init__(self, pool: ModelPool, limits: Limits) -> None:
         self.waiting = 0
@@ -46,7 +46,7 @@ class Line:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Take a place in the line for the time of the block; raise an HTTPException if there is none."""
+        """Occupy a place in the queue inside the block; raise an HTTPException if there is none."""
         self.check_place()
         self.waiting += 1
         try:
@@ -55,7 +55,7 @@ class Line:
             self.waiting -= 1
 
     def check_place(self) -> None:
-        """Raise an HTTPException if the line has no place."""
+        """Raise an HTTPException if the queue is full."""
         if self.waiting >= self._limits.queue:
             seconds = max(1, math.ceil(self.waiting * self._last_seconds))
             message = f"{self.waiting} requests are waiting, and no more may; try again in {seconds} s"

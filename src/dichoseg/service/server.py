@@ -1,4 +1,4 @@
-"""The service in a process: listen, serve, and stop on a signal."""
+"""Server process: listen, serve, and stop on a signal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Around each request: its id, the log, the counters, and the rest of an upload that was refused."""
+"""Middleware for request ids, the log, the counters, and the remainder of refused uploads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATHS = ("/predict", "/models", "/openapi.json", *QUIET)
 
 
 class Watch:
-    """Application that logs and counts the requests of another one; it never looks into their bodies."""
+    """Middleware that logs and counts requests; it never reads what is in their bodies."""
 
     def __init__(self, app: ASGIApp, *, counters: Counters) -> None:
         self._app = app
