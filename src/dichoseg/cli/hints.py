@@ -10,8 +10,8 @@ from collections.abc import Collection, Sequence
 OPTIONS = {
     name: f"--{name.replace('_', '-')}"
     for name in (
-        "accumulate", "allow_missing", "batch_size", "best", "both", "clip_norm", "cutout", "detail", "device", "ema",
-        "epochs", "foreground", "format", "gt_encoder_epochs", "gt_encoder_weight", "ignore", "images",
+        "accumulate", "allow_missing", "batch_size", "best", "both", "calibration", "clip_norm", "cutout", "detail",
+        "device", "ema", "epochs", "foreground", "format", "gt_encoder_epochs", "gt_encoder_weight", "ignore", "images",
         "learning_rate", "margin", "mask_suffix", "masks", "out", "patience", "precision", "quality", "resize_masks",
         "resume", "rows", "runtime", "seed", "size", "sizes", "threads", "threshold", "workers", "worst",
     )
