@@ -33,3 +33,15 @@ def test_value_json(model):
     assert [row["runtime"] for row in found["timings"]][-1] == "onnxruntime"
     assert found["best"] in found["timings"]
     assert found["failures"] == {}
+
+
+def test_value_a_folder_to_calibrate_8_bits_on(model, tmp_path, monkeypatch):
+    seen = {}
+
+    def noted(source, photographs, **options):
+        seen.update(options)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("dichoseg.inference.benchmark", noted)
+    run_cli("benchmark", model, "--calibration", tmp_path)
+    assert seen["calibration"] == tmp_path

@@ -1,5 +1,6 @@
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import onnx
@@ -7,7 +8,9 @@ import pytest
 import torch
 
 from dichoseg import save_model
+from dichoseg.cli.hints import with_options
 
+from ..export.conftest import with_contrast
 from .conftest import run_cli
 
 
@@ -93,6 +96,32 @@ def test_value_the_lines_for_rembgs_birefnet(saved, tmp_path):
     assert lines[-1].strip() == command
     named = tmp_path / "birefnet-general.onnx"
     assert run_cli("export", saved, named, "--preset", "rembg-birefnet").output.splitlines()[-2] == "in rembg:"
+
+
+def test_value_a_file_of_8_bits(small_isnet, data, tmp_path):
+    save_model(with_contrast(small_isnet), tmp_path / "model")
+    photographs = tmp_path / "train/im"
+    result = run_cli("export", tmp_path / "model", tmp_path / "few.onnx", "--precision", "int8")
+    assert "needs calibration= (--calibration): 8 or more" in with_options(str(result.exception))
+    command = (
+        "export",
+        tmp_path / "model",
+        tmp_path / "small.onnx",
+        "--precision",
+        "int8",
+        "--calibration",
+        photographs,
+    )
+    assert "--calibration must hold 8 or more photographs; got 5" in with_options(str(run_cli(*command).exception))
+    for index in range(3):
+        shutil.copy(next(photographs.iterdir()), photographs / f"more{index}.jpg")
+    result = run_cli(*command)
+    assert result.exit_code == 0, result.output
+    assert "differ from the model's by 0.00" in result.stdout
+    assert "on average, on the calibration photographs" in result.stdout
+    (entry,) = onnx.load(tmp_path / "small.onnx").metadata_props
+    assert json.loads(entry.value)["int8"]["photographs"] == 8
+    assert not (tmp_path / "few.onnx").exists()
 
 
 def test_error_options_that_do_not_go_together(saved, tmp_path):

@@ -2,6 +2,7 @@ import dataclasses
 import io
 import logging
 import re
+import shutil
 import subprocess
 import sys
 import types
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 from dichoseg import GTEncoder, cli, predict, save_model
+from dichoseg.cli.hints import with_options
 from dichoseg.data.folder import images_and_others
 from dichoseg.inference.predictor import to_uint8
 from dichoseg.photographs import planning
@@ -19,6 +21,7 @@ from dichoseg.weights import catalogue
 from dichoseg.weights.cache import own_path
 from dichoseg.weights.catalogue import DEFAULT
 
+from ..export.conftest import with_contrast
 from ..web import plain_server
 from .conftest import run_cli
 
@@ -310,3 +313,19 @@ def test_value_runtime(data, small_isnet, monkeypatch):
     assert list((data / "home/exported").glob("*.onnx"))
     refused = run_cli(*arguments, "--out", data / "c", "--runtime", "onnxruntime", "--device", "cuda")
     assert "device='cuda' needs runtime='torch'" in str(refused.exception)
+
+
+def test_value_8_bits(data, small_isnet, monkeypatch):
+    monkeypatch.setenv("DICHOSEG_HOME", str(data / "home"))
+    save_model(with_contrast(small_isnet), data / "model")
+    photographs = data / "train/im"
+    for index in range(3):
+        shutil.copy(next(photographs.iterdir()), photographs / f"more{index}.jpg")
+    arguments = ("predict", photographs, "--model", data / "model", "--precision", "int8", "--calibration", photographs)
+    result = run_cli(*arguments, "--out", data / "a", "--runtime", "onnxruntime")
+    assert result.exit_code == 0, result.output
+    for path in photographs.iterdir():
+        found = np.asarray(Image.open(data / f"a/{path.stem}.png"), float)
+        assert np.abs(found - 255.0 * predict(path, small_isnet)).mean() < 0.02 * 255
+    refused = with_options(str(run_cli(*arguments, "--out", data / "b").exception))
+    assert "precision='int8' (--precision) needs runtime='onnxruntime' (--runtime)" in refused

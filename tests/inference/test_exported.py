@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from dichoseg import GTEncoder, Predictor, SyntheticDataset
-from dichoseg.export import onnx_file
+from dichoseg.export import export_onnx, int8, onnx_file
+from dichoseg.export.runtimes import open_file
 from dichoseg.inference import exported
 
+from ..export.conftest import with_contrast
 from ..export.test_deform_conv import network
 
 RUNTIMES = ("onnxruntime", "openvino")
@@ -198,3 +200,53 @@ def test_error_a_file_that_differs(varied_isnet, runtime, cache, monkeypatch):
 def test_error_a_gt_encoder(small_isnet, runtime):
     with pytest.raises(ValueError, match="GT encoder"):
         Predictor(GTEncoder.like(small_isnet), runtime=runtime)
+
+
+SCENES = [sample.image for sample in SyntheticDataset(8, size=97)]
+INT8 = {"runtime": "onnxruntime", "precision": "int8"}
+
+
+@pytest.fixture
+def isnet(varied_isnet):
+    return with_contrast(varied_isnet)
+
+
+def test_value_8_bits_give_the_exported_files_map(isnet, tmp_path, exports, cache):
+    predictor = Predictor(isnet, **INT8, calibration=SCENES)
+    export_onnx(isnet, tmp_path / "int8.onnx", precision="int8", calibration=SCENES)
+    run = open_file("onnxruntime", (tmp_path / "int8.onnx").read_bytes())
+    photograph, preprocessing = scene(), isnet.preprocessing
+    probability = run(preprocessing.normalize(preprocessing.resize(photograph[None])))
+    wanted = preprocessing.restore(probability, *photograph.shape[1:])[0, 0].clamp(0, 1).numpy()
+    np.testing.assert_allclose(predictor(photograph), wanted, atol=1e-5)
+    assert np.abs(wanted - Predictor(isnet, precision="float32")(photograph)).max() > 1e-3
+    assert len(exports) == 1
+    again = pickle.loads(pickle.dumps(predictor))
+    assert np.array_equal(again(photograph), predictor(photograph))
+    assert len(exports) == 1
+    Predictor(isnet, **INT8, calibration=SCENES[::-1])
+    assert len(exports) == 2
+    assert len(list(cache.glob("*.onnx"))) == 2
+
+
+def test_error_8_bits_that_break_the_network(isnet, cache, monkeypatch):
+    monkeypatch.setattr(int8, "BOUNDS", int8.Agreement(1e-9, 1, 1))
+    monkeypatch.setattr(int8, "TRIES", ())
+    with pytest.raises(RuntimeError, match=r"mean difference 0\.\d+, IoU 0\.\d+"):
+        Predictor(isnet, **INT8, calibration=SCENES)
+    assert list(cache.glob("*.onnx")) == []
+    assert Predictor(isnet, runtime="onnxruntime")(scene()).max() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "values"),
+    [
+        ({"precision": "int8", "calibration": SCENES}, "precision='int8' needs runtime='onnxruntime'; got .*'torch'"),
+        (INT8, "precision='int8' needs calibration=: 8 or more"),
+        ({**INT8, "calibration": SCENES[:3]}, "8 or more photographs; got 3"),
+        ({"calibration": SCENES}, "calibration is for precision='int8'; got precision='auto'"),
+    ],
+)
+def test_error_8_bits(isnet, options, values):
+    with pytest.raises(ValueError, match=values):
+        Predictor(isnet, **options)

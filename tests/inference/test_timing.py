@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dichoseg import save_model
+from dichoseg import SyntheticDataset, load_model, save_model
 from dichoseg.export.runtimes import installed_runtimes
 from dichoseg.inference import Benchmark, Timing, benchmark, timing
+
+from ..export.conftest import with_contrast
 
 ROW = Timing(
     runtime="torch",
@@ -135,3 +137,18 @@ def test_error_arguments(model, tmp_path):
         benchmark(model, [tmp_path / "empty"])
     with pytest.raises(FileNotFoundError, match="absent"):
         benchmark(tmp_path / "absent")
+
+
+@pytest.mark.usefixtures("in_this_process", "only_onnxruntime")
+def test_value_8_bits_are_measured_with_photographs_to_calibrate_on(model, monkeypatch):
+    monkeypatch.setattr(timing, "_ways", lambda device: [timing.REFERENCE])
+    network = with_contrast(load_model(model))
+    monkeypatch.setattr(timing, "load_model", lambda source, size: network)
+    calibration = [sample.image for sample in SyntheticDataset(8, size=64)]
+    found = benchmark(model, repeat=1, device="cpu", calibration=calibration)
+    assert found.failures == {}
+    assert [(each.runtime, each.precision, each.dtype) for each in found.timings] == [
+        ("torch", "float32", "float32"),
+        ("onnxruntime", "int8", "int8"),
+    ]
+    assert 1e-5 < found.timings[1].mean_difference < 0.05

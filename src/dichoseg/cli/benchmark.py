@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from .options import Device, Flag, ModelArgument, Number
+from .options import Device, Flag, ModelArgument, Number, OptionalPath
 
 
 def benchmark(
@@ -20,6 +20,7 @@ def benchmark(
     repeat: int = 3,
     threads: Number = None,
     device: Device = None,
+    calibration: OptionalPath = None,
     json: Flag = False,
 ) -> None:
     """Time a model in each runtime and precision of this machine, and say which to use.
@@ -33,6 +34,7 @@ def benchmark(
         repeat: Number of times that each photograph is predicted, after the first one once.
         threads: Number of threads on a CPU. Default: torch's.
         device: Device of torch, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
+        calibration: Folder of photographs to calibrate 8 bits on, to measure them too.
         json: Print the measurements as JSON.
     """
     from json import dumps
@@ -40,7 +42,9 @@ def benchmark(
     from ..export.runtimes import EXTRAS, installed_runtimes
     from ..inference import benchmark as measure
 
-    result = measure(model, photographs, size=size, repeat=repeat, threads=threads, device=device)
+    result = measure(
+        model, photographs, size=size, repeat=repeat, threads=threads, device=device, calibration=calibration
+    )
     if json:
         print(dumps(result.to_dict(), indent=2))
         return

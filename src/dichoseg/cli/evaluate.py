@@ -36,6 +36,7 @@ def evaluate(
     device: Device = None,
     precision: Precision = "float32",
     runtime: Runtime = "torch",
+    calibration: OptionalPath = None,
     quiet: Flag = False,
 ) -> None:
     """Score predictions, or models, against masks, side by side, as papers print them.
@@ -64,6 +65,7 @@ def evaluate(
         device: Device of a model, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         precision: Precision of a model, as in `dichoseg predict`.
         runtime: Program that runs a model's network, as in `dichoseg predict`.
+        calibration: Folder of photographs to calibrate int8 on, as in `dichoseg predict`.
         quiet: Show no messages except errors; the requested output is still printed.
     """
     import os
@@ -91,6 +93,7 @@ def evaluate(
     if skeletons is not None:
         skeletons.mkdir(parents=True, exist_ok=True)
     how: dict[str, Any] = {"sizes": size, "device": device, "precision": precision, "runtime": runtime}
+    how["calibration"] = calibration
     with _predicted(called, masks, out, progress=not quiet and is_first(), **how) as (folders, images, gt):
         if not is_first():
             return  # the predictions are shared, and the first process scores them
@@ -176,6 +179,7 @@ def _predict(
     device: str | None,
     precision: Precision,
     runtime: Runtime,
+    calibration: Path | None,
     progress: bool,
 ) -> dict[int | None, Path]:
     """Write the masks that a model predicts at each size of its input; return the folders; processes share them."""
@@ -192,7 +196,9 @@ def _predict(
     target = own_device(choose_device(device, torch.device("cpu"))) if runtime == "torch" else device
     network = load_model(model)
     warn_of_seen_test_sets(network)
-    prepare = functools.partial(Predictor, network, device=target, precision=precision, runtime=runtime)
+    prepare = functools.partial(
+        Predictor, network, device=target, precision=precision, runtime=runtime, calibration=calibration
+    )
     smallest = min(size or SMALL for size in sizes)
     if smallest < SMALL:  # an error before any photograph is predicted
         prepare(size=smallest)(torch.zeros(network.preprocessing.channels, smallest, smallest))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import tyro
 
-from .options import Flag, ModelArgument, Number
+from .options import Flag, ModelArgument, Number, OptionalPath
 
 Preset: TypeAlias = Literal["rembg-dis", "rembg-u2net", "rembg-birefnet"]
 
@@ -21,6 +21,8 @@ def export(
     preset: Preset | None = None,
     half: Flag = False,
     deform_conv: Literal["native", "grid_sample"] = "native",
+    precision: Literal["float32", "int8"] = "float32",
+    calibration: OptionalPath = None,
     overwrite: Flag = False,
 ) -> None:
     """Write a model as one file for other programs; it is compared with the model first.
@@ -33,6 +35,8 @@ def export(
         preset: Make the file for rembg's dis_custom (1024), u2net_custom (320) or birefnet-general (1024).
         half: Store weights as float16: half the file, same speed.
         deform_conv: Deformable convolutions as ONNX's own operator, of opset 19, or for runtimes that lack it.
+        precision: int8 computes in 8 bits: a quarter of the file, and faster; refused if it changes the maps too much.
+        calibration: Folder of photographs to calibrate int8 on, 8 or more, of the kind that the file is for.
         overwrite: Replace an existing file.
     """
     from ..export import export_onnx, export_program
@@ -42,8 +46,10 @@ def export(
     suffix = file.suffix.lower()
     if suffix not in (".onnx", ".pt2"):
         raise ValueError(f"wanted a file that ends in .onnx or .pt2; got {file}")
-    if suffix == ".pt2" and (dynamic or half or preset is not None or deform_conv != "native"):
-        raise ValueError(f"--dynamic, --preset, --half and --deform-conv are for .onnx files; got {file}")
+    others = (dynamic, half, preset, deform_conv != "native", precision != "float32", calibration)
+    if suffix == ".pt2" and any(others):
+        names = "--precision, --calibration, --dynamic, --preset, --half and --deform-conv"
+        raise ValueError(f"{names} are for .onnx files; got {file}")
     check_destination(file)
     if file.exists() and not overwrite:
         raise FileExistsError(f"{file} is there already; wanted a new file, or --overwrite to replace it")
@@ -52,10 +58,19 @@ def export(
         difference = export_program(network, file, size=size)
     else:
         difference = export_onnx(
-            network, file, size=size, dynamic=dynamic, preset=preset, half=half, deform_conv=deform_conv
+            network,
+            file,
+            size=size,
+            dynamic=dynamic,
+            preset=preset,
+            half=half,
+            deform_conv=deform_conv,
+            precision=precision,
+            calibration=calibration,
         )
+    how = "on average, on the calibration photographs" if precision == "int8" else "at most"
     mebibytes = file.stat().st_size / 2**20
-    print(f"{file}: {mebibytes:.1f} MiB; its probabilities differ from the model's by {difference:.1g} at most")
+    print(f"{file}: {mebibytes:.1f} MiB; its probabilities differ from the model's by {difference:.1g} {how}")
     if preset is not None:
         print("\n".join(["in rembg:", *(f"  {line}" for line in _rembg_lines(file, preset))]))
 

@@ -41,7 +41,7 @@ Paths: TypeAlias = Annotated[
 ]
 """Paths, each by its own option."""
 OptionalPath: TypeAlias = Annotated[Path | None, optional("PATH")]
-Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
+Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 Runtime: TypeAlias = Literal["torch", "onnxruntime", "openvino"]
 Device: TypeAlias = Annotated[str | None, optional("DEVICE")]
 

@@ -40,6 +40,7 @@ def predict(
     device: Device = None,
     precision: Precision = "auto",
     runtime: Runtime = "torch",
+    calibration: OptionalPath = None,
     flips: Flag = False,
     detail: Annotated[str | None, optional("{blend,views,borders}")] = None,
     sharpen: Flag = False,
@@ -74,9 +75,10 @@ def predict(
         size: Side of the network's input, in pixels. Default: the model's.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         precision: auto is bfloat16 if the hardware has it natively, float16 on other CUDA GPUs with tensor cores, else
-            float32.
+            float32. int8 needs --runtime onnxruntime and --calibration.
         runtime: Program that runs the network. onnxruntime and openvino run on the CPU; `dichoseg benchmark` tells
             which is fastest here.
+        calibration: Folder of photographs to calibrate int8 on, 8 or more, of the kind to be predicted.
         flips: Average with the prediction of the mirrored photograph; takes twice as long.
         detail: Refinement of photographs much larger than the network's input: predict again at a larger size, in views
             everywhere, or in views along the borders.
@@ -133,6 +135,7 @@ def predict(
                 sharpen=sharpen,
                 normalize="minmax" if normalize else None,
                 runtime=runtime,
+                calibration=calibration,
             )
             parts = gather("predicted", write_results(predictor, plan, progress=not quiet and is_first()))
         except KeyboardInterrupt:

@@ -140,6 +140,17 @@ def image_pixels(image: PillowImage.Image) -> Tensor:
     return torch.from_numpy(rgb_pixels(to_srgb(image))).permute(2, 0, 1)  # (3, H, W)
 
 
+def check_tensor(tensor: Tensor, channels: int) -> None:
+    """Refuse tensors that would broadcast, and bytes that would be taken for an image in [0, 1]."""
+    if tensor.ndim != 3 or tensor.shape[0] != channels or not tensor.is_floating_point():
+        raise ValueError(
+            f"a tensor must be ({channels}, H, W), float in [0, 1]; got {tuple(tensor.shape)} of {tensor.dtype}"
+        )
+    low, high = tensor.aminmax()
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"a tensor must hold numbers in [0, 1]; got {low:g} to {high:g}")
+
+
 def eight_bits(image: PillowImage.Image) -> NDArray[np.uint8]:
     """Convert a Pillow image to RGB (H, W, 3) of 8 bits."""
     if is_deep(image):

@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..checking import choice
 from ..contracts import Image, Logits, Model
+from ..export.int8 import Calibration, read_calibration
 from ..export.network import prepare_export
 from ..export.onnx_file import make_file
 from ..export.runtimes import FileRuntime, check_installed, form_for, open_file, runtime_version
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 Runtime: TypeAlias = Literal["torch", "onnxruntime", "openvino"]
 PRECISIONS: dict[FileRuntime, tuple[Precision, ...]] = {
-    "onnxruntime": ("auto", "float32"),
+    "onnxruntime": ("auto", "float32", "int8"),
     "openvino": ("auto", "float32", "bfloat16"),
 }
 UNUSED_DAYS = 30
@@ -42,9 +43,13 @@ FORMAT = 1
 """Number of the way in which cached files are exported; to be raised when it changes."""
 
 
-def check_runtime(runtime: Runtime, *, device: str | torch.device | None, detail: str | None, compile: bool) -> None:
-    """Refuse options that need torch with another runtime."""
+def check_runtime(
+    runtime: Runtime, *, precision: Precision, device: str | torch.device | None, detail: str | None, compile: bool
+) -> None:
+    """Refuse options that need torch with another runtime, and 8 bits with torch."""
     choice("runtime", runtime, get_args(Runtime))
+    if runtime == "torch" and precision == "int8":
+        raise ValueError("precision='int8' needs runtime='onnxruntime'; got runtime='torch'")
     refused: dict[str, object] = {
         "device": str(device) if device is not None and not str(device).startswith("cpu") else None,
         "detail": "blend" if detail == "blend" else None,
@@ -56,7 +61,7 @@ def check_runtime(runtime: Runtime, *, device: str | torch.device | None, detail
 
 
 def exported_network(
-    runtime: FileRuntime, model: Model, *, precision: Precision, dynamic: bool
+    runtime: FileRuntime, model: Model, *, precision: Precision, dynamic: bool, calibration: Calibration | None = None
 ) -> Callable[[Image], Logits]:
     """Return a model's function from a normalized image (B, C, H, W) to its logits, which a runtime computes.
 
@@ -66,12 +71,15 @@ def exported_network(
     Args:
         runtime: Name of the runtime.
         model: Any model that takes images.
-        precision: For OpenVINO, `"auto"` is bfloat16 if the CPU has it natively. onnxruntime computes in float32.
+        precision: For OpenVINO, `"auto"` is bfloat16 if the CPU has it natively. onnxruntime computes in float32
+            or in 8 bits.
         dynamic: Whether images of other sizes will come.
+        calibration: Photographs to calibrate 8 bits on.
 
     Raises:
         ModuleNotFoundError: The runtime is not installed.
-        RuntimeError: The runtime lacks an operator of the network, or computes something else.
+        RuntimeError: The runtime lacks an operator of the network, or computes something else; or 8 bits change the
+            map too much.
         ValueError: The runtime lacks the precision, or ONNX an operator of the network.
     """
     check_installed(runtime)
@@ -79,12 +87,13 @@ def exported_network(
         wanted = ", ".join(PRECISIONS[runtime])
         raise ValueError(f"precision must be one of {wanted} with runtime={runtime!r}; got {precision!r}")
     bfloat16 = runtime == "openvino" and uses_bfloat16(precision, torch.device("cpu"))
+    images = read_calibration(calibration, model.preprocessing) if calibration is not None else []
     with _cache() as folder:
-        path = folder / f"{_digest(runtime, model, dynamic=dynamic)}.onnx"
+        path = folder / f"{_digest(runtime, model, images, dynamic=dynamic)}.onnx"
         compiled = path.with_suffix(".bfloat16.blob" if bfloat16 else ".float32.blob")
         with _alone(path):
             if not path.is_file():
-                _export(runtime, model, path, dynamic=dynamic)
+                _export(runtime, model, images, path, dynamic=dynamic)
             for file in filter(Path.is_file, (path, compiled)):
                 os.utime(file)  # used today
             try:
@@ -95,11 +104,11 @@ def exported_network(
     return lambda image: torch.cat([run(one.float()) for one in image.split(1)])
 
 
-def _export(runtime: FileRuntime, model: Model, path: Path, *, dynamic: bool) -> None:
+def _export(runtime: FileRuntime, model: Model, images: Sequence[Image], path: Path, *, dynamic: bool) -> None:
     """Write the file of a model for a runtime, and remove files that no process has opened for a while."""
     logger.warning("exporting the model for %s, once", runtime)
     export = prepare_export(model, gives_logits=True)
-    file = make_file(export, [runtime], dynamic=dynamic, deform_conv=form_for(runtime))
+    file = make_file(export, [runtime], dynamic=dynamic, deform_conv=form_for(runtime), calibration=images)
     write_atomically(path, lambda temporary: temporary.write_bytes(file.content))
     oldest = time.time() - UNUSED_DAYS * 24 * 3600
     for other in path.parent.iterdir():
@@ -108,8 +117,8 @@ def _export(runtime: FileRuntime, model: Model, path: Path, *, dynamic: bool) ->
                 other.unlink()
 
 
-def _digest(runtime: FileRuntime, model: Model, *, dynamic: bool) -> str:
-    """Return a checksum of all that determines an exported file: weights, structure, code of the layers, versions."""
+def _digest(runtime: FileRuntime, model: Model, images: Sequence[Image], *, dynamic: bool) -> str:
+    """Return a checksum of all that makes a file: weights, structure, code of the layers, versions, calibration."""
     facts = [FORMAT, runtime, runtime_version(runtime), torch.__version__, dynamic, config_of(model)]
     layers = {type(module).__module__ for module in model.modules()}
     code = sorted({getattr(sys.modules.get(layer), "__file__", None) or "" for layer in layers})
@@ -117,7 +126,8 @@ def _digest(runtime: FileRuntime, model: Model, *, dynamic: bool) -> str:
     checksum.update(re.sub(r"0x[0-9a-f]+", "", repr(model)).encode())
     for file in filter(os.path.isfile, code):
         checksum.update(Path(file).read_bytes())
-    for name, value in [*model.named_parameters(), *model.named_buffers()]:
+    photographs = ((f"photograph {index}", image) for index, image in enumerate(images))
+    for name, value in [*model.named_parameters(), *model.named_buffers(), *photographs]:
         checksum.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         checksum.update(_bytes_of(value))
     return checksum.hexdigest()

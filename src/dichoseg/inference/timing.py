@@ -20,6 +20,7 @@ from ..checking import whole
 from ..contracts import Model
 from ..data.decoding import read_image
 from ..data.folder import images_and_others
+from ..export.int8 import Calibration
 from ..export.runtimes import installed_runtimes
 from ..runtime.device import Precision, choose_device, inference_dtype
 from ..runtime.memory import keep_memory, most_memory_used
@@ -118,6 +119,7 @@ def benchmark(
     repeat: int = 3,
     threads: int | None = None,
     device: str | None = None,
+    calibration: Calibration | None = None,
 ) -> Benchmark:
     """Time a model in every runtime and precision of this machine, each in a process of its own.
 
@@ -133,6 +135,7 @@ def benchmark(
         threads: Number of threads on a CPU. Default: torch's.
         device: Device of torch, such as `"cuda"`. Default: CUDA, else Apple's MPS, else the CPU. Other runtimes use the
             CPU.
+        calibration: Photographs to calibrate 8 bits on, as for `Predictor`; without them, 8 bits are not measured.
 
     Raises:
         RuntimeError: torch cannot run the model in float32.
@@ -141,8 +144,8 @@ def benchmark(
     paths = [path for each in map(Path, photographs) for path in _photographs(each)]
     timings, failures = [], {}
     with tempfile.TemporaryDirectory() as folder:
-        job = _Job(str(source), paths, size, repeat, threads, device, Path(folder))
-        for way in _ways(device):
+        job = _Job(str(source), paths, size, repeat, threads, device, calibration, Path(folder))
+        for way in _ways(device) + ([Way("onnxruntime", "int8")] if calibration is not None else []):
             try:
                 if way.runtime != "torch":
                     _alone(_prepare, job, way)
@@ -161,6 +164,7 @@ class _Job(NamedTuple):
     repeat: int
     threads: int | None
     device: str | None
+    calibration: Calibration | None
     folder: Path
     """Folder of the reference's maps."""
 
@@ -219,7 +223,7 @@ def _measure(job: _Job, way: Way) -> Timing:
     return Timing(
         runtime=way.runtime,
         precision=way.precision,
-        dtype=str(inference_dtype(way.precision, predictor.device)).removeprefix("torch."),
+        dtype=_dtype(way, predictor.device),
         first=first,
         latency=statistics.median(seconds),
         images_per_second=len(seconds) / sum(seconds),
@@ -231,7 +235,13 @@ def _measure(job: _Job, way: Way) -> Timing:
 
 def _predictor(model: Model, job: _Job, way: Way) -> Predictor:
     device = choose_device(job.device, torch.device("cpu")) if way.runtime == "torch" else None
-    return Predictor(model, device=device, precision=way.precision, runtime=way.runtime)
+    calibration = job.calibration if way.precision == "int8" else None
+    return Predictor(model, device=device, precision=way.precision, runtime=way.runtime, calibration=calibration)
+
+
+def _dtype(way: Way, device: torch.device) -> str:
+    is_int8 = way.precision == "int8"
+    return "int8" if is_int8 else str(inference_dtype(way.precision, device)).removeprefix("torch.")
 
 
 def _images(paths: Sequence[Path], side: int) -> list[Tensor]:

@@ -6,9 +6,9 @@ from typing import Literal, TypeAlias
 
 import torch
 
-Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
-"""Precisions of inference."""
-TrainingPrecision: TypeAlias = Precision
+Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+"""Precisions of inference; torch has no int8."""
+TrainingPrecision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 """Precisions of training; float16 needs a gradient scaler."""
 FAST_FLOAT16 = (7, 0)
 """First compute capability of CUDA GPUs with tensor cores, such as V100 and T4; older ones are slow in float16."""

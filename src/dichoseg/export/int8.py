@@ -1,0 +1,249 @@
+"""Weights and activations of 8 bits in an exported file, calibrated on photographs and refused if the map suffers."""
+
+from __future__ import annotations
+
+import logging
+import math
+import statistics
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..contracts import Image
+from ..data.decoding import check_tensor, read_image
+from ..data.folder import images_and_others
+from ..metrics.boundary import boundary_iou
+from ..preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import onnx
+
+logger = logging.getLogger(__name__)
+
+Calibration: TypeAlias = str | Path | Sequence[str | Path | Tensor]
+"""Folder of photographs; or photographs, as paths or tensors (3, H, W) in [0, 1]."""
+LEAST = 8
+"""Smallest number of photographs to calibrate on."""
+MOST = 32
+"""Number of photographs that are used, evenly spread over all."""
+OPERATORS = ("Conv", "Relu", "MaxPool", "Concat", "Resize", "Add")
+"""Operators that compute in 8 bits: convolutions, and what lies between them."""
+PARTS = 16
+"""Number of parts of the network whose sensitivity is measured."""
+PROBES = 2
+"""Number of photographs on which it is measured."""
+TRIES = (1, 2, 4, 8)
+"""Numbers of the most sensitive parts that are left in float32, one after the other, at most half of all."""
+EDGE = 0.005
+"""Width of the edge in the gate's boundary IoU, as a fraction of the image's diagonal."""
+
+
+class Agreement(NamedTuple):
+    """Agreement of 8-bit maps with those of float32, each a mean over photographs."""
+
+    mean_difference: float
+    """Absolute difference in probability."""
+    iou: float
+    """IoU of both maps, cut at one half, where float32 finds a foreground."""
+    boundary_iou: float
+    """IoU of their edges."""
+
+    def is_within(self, bounds: Agreement) -> bool:
+        """Return whether no figure is worse than its bound; not-a-number is."""
+        return (
+            self.mean_difference <= bounds.mean_difference
+            and self.iou >= bounds.iou
+            and self.boundary_iou >= bounds.boundary_iou
+        )
+
+    def __str__(self) -> str:
+        return f"mean difference {self.mean_difference:.4f}, IoU {self.iou:.3f}, boundary IoU {self.boundary_iou:.3f}"
+
+
+BOUNDS = Agreement(mean_difference=0.01, iou=0.97, boundary_iou=0.9)
+"""Worst agreement at which a file is written."""
+Map: TypeAlias = NDArray[np.float32]
+Maps: TypeAlias = Callable[[bytes, Sequence[Image]], list[Map]]
+"""Function from a file and images to the maps (H, W) that it gives."""
+
+
+def check_calibration(precision: str, calibration: Calibration | None) -> None:
+    """Refuse 8 bits without photographs to calibrate on, and photographs without 8 bits."""
+    if precision == "int8" and calibration is None:
+        raise ValueError(f"precision='int8' needs calibration=: {LEAST} or more photographs, or their folder; got None")
+    if precision != "int8" and calibration is not None:
+        raise ValueError(f"calibration is for precision='int8'; got precision={precision!r} with it")
+
+
+def read_calibration(calibration: Calibration, preprocessing: Preprocessing) -> list[Image]:
+    """Return photographs to calibrate on as inputs of the network, (1, 3, H, W) each.
+
+    Raises:
+        ValueError: There are fewer than 8, or one is not a photograph.
+    """
+    if isinstance(calibration, str | Path):
+        calibration = images_and_others(Path(calibration))[0]
+    if len(calibration) < LEAST:
+        raise ValueError(f"calibration must hold {LEAST} or more photographs; got {len(calibration)}")
+    chosen = np.linspace(0, len(calibration) - 1, min(MOST, len(calibration))).astype(int)
+    images = []
+    for photograph in (calibration[index] for index in chosen):
+        if isinstance(photograph, Tensor):
+            check_tensor(photograph, 3)
+        elif not isinstance(photograph, str | Path):
+            raise TypeError(f"calibration must hold paths or tensors (3, H, W); got {type(photograph).__name__}")
+        image = photograph.float().cpu() if isinstance(photograph, Tensor) else read_image(photograph)
+        images.append(preprocessing.normalize(preprocessing.resize(image[None])).contiguous())
+    return images
+
+
+class Quantized(NamedTuple):
+    """File with 8-bit layers, and how it agrees with the file in float32."""
+
+    file: onnx.ModelProto
+    agreement: Agreement
+    float_layers: tuple[str, ...]
+    """Convolutions that stay in float32."""
+    wanted: list[Map]
+    """Maps of the calibration photographs in float32."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for the file's metadata."""
+        return {
+            **self.agreement._asdict(),
+            "photographs": len(self.wanted),
+            "float32": list(self.float_layers),
+        }
+
+
+def quantize(file: onnx.ModelProto, images: Sequence[Image], maps: Maps) -> Quantized:
+    """Quantize the convolutions of a file, with what lies between them, to 8 bits.
+
+    Weights have a scale for each output channel; activations have fixed ranges, the means of the images'. The last
+    convolution stays in float32. If the map is not faithful then, parts of the network are quantized alone, one after
+    the other, and the most sensitive ones stay in float32 too.
+
+    Args:
+        file: File in float32. It is not changed.
+        images: Inputs of the network to calibrate and to compare on.
+        maps: Function that runs a file.
+
+    Raises:
+        RuntimeError: The map would differ from that of float32 by more than `BOUNDS` allow.
+    """
+    nodes = [node for node in file.graph.node if node.op_type in OPERATORS]
+    last = [node.name for node in nodes if node.op_type == "Conv"][-1:]
+    wanted = maps(file.SerializeToString(), images)
+    if not any((one > 0.5).any() for one in wanted):
+        raise RuntimeError(
+            "no calibration photograph has a foreground: all probabilities are below one half in float32, so 8 bits "
+            "cannot be judged, and no file is written"
+        )
+    order: list[list[str]] = []
+    for count in (0, *TRIES):
+        if count > len(order) / 2:
+            break
+        kept = {name for part in order[:count] for name in part}.union(last)
+        found = _quantized(file, images, kept)
+        agreement = compare(maps(found.SerializeToString(), images), wanted)
+        logger.info("8 bits, %d parts of the network in float32: %s", count, agreement)
+        if agreement.is_within(BOUNDS):
+            layers = _layers(file, kept)
+            logger.log(logging.WARNING if count else logging.INFO, "in float32: %s", ", ".join(layers))
+            return Quantized(found, agreement, layers, wanted)
+        if not count:
+            logger.warning(
+                "8 bits everywhere change the map too much (%s): looking for the layers to leave in float32", agreement
+            )
+            order = _by_sensitivity(file, images[:PROBES], wanted[:PROBES], maps)
+    raise RuntimeError(
+        f"8 bits would change the map too much on the {len(images)} calibration photographs: {agreement}, with up "
+        f"to half of the network in float32; the bounds are {BOUNDS}, so no file is written"
+    )
+
+
+def compare(found: Sequence[Map], wanted: Sequence[Map]) -> Agreement:
+    """Compare maps (H, W) with those of float32; IoUs are of the photographs in which float32 finds a foreground."""
+    difference = statistics.fmean(float(np.abs(one - other).mean()) for one, other in zip(found, wanted, strict=True))
+    cut = [(one > 0.5, other > 0.5) for one, other in zip(found, wanted, strict=True) if (other > 0.5).any()]
+    if not cut:
+        return Agreement(difference, math.nan, math.nan)
+    return Agreement(
+        difference,
+        statistics.fmean(np.count_nonzero(one & other) / np.count_nonzero(one | other) for one, other in cut),
+        statistics.fmean(boundary_iou(one, other, width=EDGE) for one, other in cut),
+    )
+
+
+def _by_sensitivity(
+    file: onnx.ModelProto, images: Sequence[Image], wanted: Sequence[Map], maps: Maps
+) -> list[list[str]]:
+    """Return the names of the nodes of each part of the network, the part that 8 bits change the map most by first."""
+    names = [node.name for node in file.graph.node if node.op_type in OPERATORS]
+    parts = [list(map(str, part)) for part in np.array_split(names, PARTS) if len(part)]
+
+    def harm(part: list[str]) -> float:
+        found = maps(_quantized(file, images, set(names).difference(part)).SerializeToString(), images)
+        return compare(found, wanted).mean_difference
+
+    return sorted(parts, key=harm, reverse=True)
+
+
+def _layers(file: onnx.ModelProto, nodes: Collection[str]) -> tuple[str, ...]:
+    """Return the modules' names of the convolutions among some nodes."""
+    return tuple(
+        node.input[1].removesuffix(".weight")
+        for node in file.graph.node
+        if node.op_type == "Conv" and node.name in nodes
+    )
+
+
+def _quantized(file: onnx.ModelProto, images: Iterable[Image], excluded: Collection[str]) -> onnx.ModelProto:
+    """Quantize a file but for some nodes."""
+    import onnx
+    from onnxruntime import quantization
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.images = iter(images)
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            image = next(self.images, None)
+            return None if image is None else {"image": image.numpy()}
+
+    copied = onnx.ModelProto()
+    copied.CopyFrom(file)  # onnxruntime moves the weights of what it gets to a file of its own
+    with tempfile.TemporaryDirectory() as folder, _root_log_is_silent():
+        path = Path(folder, "int8.onnx")
+        quantization.quantize_static(
+            copied,
+            path,
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            op_types_to_quantize=list(OPERATORS),
+            nodes_to_exclude=list(excluded),
+            extra_options={"CalibMovingAverage": True},  # the mean of the photographs' ranges, not the widest
+        )
+        return onnx.load(path)
+
+
+@contextmanager
+def _root_log_is_silent() -> Iterator[None]:
+    """Drop what onnxruntime's quantization logs, to the root logger, about preparations that the exporter has done."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)  # or the first message would add one for good
+    was_disabled, root.disabled = root.disabled, True
+    try:
+        yield
+    finally:
+        root.disabled = was_disabled
+        root.removeHandler(handler)
