@@ -13,8 +13,8 @@ OPTIONS = {
         "accumulate", "allow_missing", "batch_size", "best", "both", "calibration", "clip_norm", "cutout", "detail",
         "device", "ema", "epochs", "foreground", "format", "gt_encoder_epochs", "gt_encoder_weight", "ignore", "images",
         "learning_rate", "margin", "mask_suffix", "masks", "max_bytes", "max_pixels", "max_size", "memory", "out",
-        "patience", "port", "precision", "quality", "queue", "resize_masks", "resume", "rows", "runtime", "seed", "size",
-        "sizes", "threads", "threshold", "timeout", "workers", "worst",
+        "patience", "port", "precision", "quality", "queue", "resize_masks", "resume", "rows", "runtime", "seed",
+        "size", "sizes", "threads", "threshold", "timeout", "workers", "worst",
     )
 } | {"strict": "--skip-broken"}  # fmt: skip
 """Option for an argument that a message names, as in `resize_masks=True` or `epochs must be`."""
