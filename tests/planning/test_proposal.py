@@ -84,6 +84,11 @@ def test_error_too_few_pairs(saved, tmp_path):
         propose(write(tmp_path / "one", 1), weights=saved)
 
 
+def test_error_data_that_are_no_files(saved):
+    with pytest.raises(TypeError, match="train_data must be a folder or a FolderDataset"):
+        propose(SyntheticDataset(3, size=64), weights=saved)
+
+
 def test_error_masks_that_are_all_empty(saved, tmp_path):
     with pytest.raises(ValueError, match="the masks of all 3 pairs are empty"):
         propose(write(tmp_path / "empty", 3, empty=True), weights=saved)

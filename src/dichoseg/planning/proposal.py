@@ -149,13 +149,14 @@ def propose(
         ValueError: The data has fewer than two usable pairs or no foreground, or no way to train fits into the memory.
     """
     dataset, validation = open_data(train_data, val_data)
-    assert isinstance(dataset, FolderDataset)
+    if not isinstance(dataset, FolderDataset):
+        raise TypeError(f"train_data must be a folder or a FolderDataset, whose files are read; got {train_data!r}")
     report = dataset.report(progress=progress)
     _check(report)
     machine = describe_machine(device)
     memory = machine.training_memory_gb if memory_gb is None else number("memory_gb", memory_gb)
     model = load_model(weights)
-    proposed = recipe_for(model, report, validates=validation is not None, memory_gb=memory)
+    proposed = recipe_for(model, report, validates=validation is not None, memory_gb=memory, device=device)
     usable = dataset.without(report.unusable) if report.unusable else dataset
     proposal = Proposal(
         samples=describe_data(dataset),

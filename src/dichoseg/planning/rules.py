@@ -9,6 +9,8 @@ import dataclasses
 import math
 from typing import NamedTuple
 
+import torch
+
 from ..batch_norm import live_batch_norms
 from ..contracts import Model
 from ..data import DataReport
@@ -45,7 +47,9 @@ class Proposed(NamedTuple):
     fit: FittingOption
 
 
-def recipe_for(model: Model, report: DataReport, *, validates: bool, memory_gb: float) -> Proposed:
+def recipe_for(
+    model: Model, report: DataReport, *, validates: bool, memory_gb: float, device: str | torch.device | None = None
+) -> Proposed:
     """Derive a recipe.
 
     Args:
@@ -53,6 +57,7 @@ def recipe_for(model: Model, report: DataReport, *, validates: bool, memory_gb: 
         report: Report on the training set.
         validates: Whether there is a validation set.
         memory_gb: Memory for training in GB of 1e9 bytes.
+        device: Device to train on. Default: that of `fit`.
 
     Raises:
         ValueError: Nothing fits into the memory.
@@ -78,7 +83,7 @@ def recipe_for(model: Model, report: DataReport, *, validates: bool, memory_gb: 
         loss=loss, objective=objective, augmentation=("isnet",), ema=0.99 if steps >= MANY_STEPS else None,
         freeze_batch_norm=frozen, freeze_encoder=False, checkpoint_activations=False, val_fraction=fraction,
     )  # fmt: skip
-    return _fitted(model, draft, reasons, memory_gb)
+    return _fitted(model, draft, reasons, memory_gb, device)
 
 
 def _size(model: Model, report: DataReport) -> tuple[int, str]:
@@ -107,7 +112,9 @@ def _loss(model: Model, report: DataReport) -> tuple[tuple[str, ...], tuple[str,
     return ("bce", "iou"), (), "pixels and regions; masks have hard edges"
 
 
-def _fitted(model: Model, draft: Recipe, reasons: dict[str, str], memory_gb: float) -> Proposed:
+def _fitted(
+    model: Model, draft: Recipe, reasons: dict[str, str], memory_gb: float, device: str | torch.device | None
+) -> Proposed:
     """Choose the way to train that fits into the memory."""
     arguments = draft.arguments()
     option = fitting_options(
@@ -119,6 +126,7 @@ def _fitted(model: Model, draft: Recipe, reasons: dict[str, str], memory_gb: flo
         optimization=arguments["optimization"],
         freeze_batch_norm=draft.freeze_batch_norm,
         base=arguments["base"],
+        device=device,
     )[0]
     recipe = dataclasses.replace(
         draft,
