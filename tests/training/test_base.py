@@ -78,6 +78,14 @@ def test_value_the_best_of_base_epochs_and_averages_is_kept(make_isnet, tmp_path
     assert 0 < history.base_share < 1
     best = min(row["val_loss"] for row in [*history, *history.averages])
     assert best == next(row["val_loss"] for row in history.averages if row["base_share"] == history.base_share)
+    average = state_of(model)
+    finished = fit(
+        make_isnet(), DATA, val_data=DATA, epochs=1, batch_size=2, base="average", best="val_loss", seed=1,
+        optimization=Optimization(learning_rate=0.02, optimizer=torch.optim.SGD, clip_norm=None), out=tmp_path / "run",
+        resume=True,
+    )  # fmt: skip
+    assert (finished.averages, finished.base_share) == (history.averages, history.base_share)
+    assert equal(load_model(tmp_path / "run/best").state_dict(), average), "it is not averaged once more"
     again = fit(model, DATA, val_data=DATA, epochs=1, batch_size=2, base="score")
     assert again[0]["val_loss"] == pytest.approx(best, rel=1e-6)
     card = (tmp_path / "run/best/README.md").read_text()

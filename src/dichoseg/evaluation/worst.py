@@ -98,11 +98,11 @@ def caption(place: int, row: Mapping[str, str | float], metric: str) -> str:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, str | float]]) -> None:
-    """Write rows of the same keys as a CSV file."""
+    """Write rows as a CSV file; a key that a row lacks is empty there."""
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8", errors=ESCAPED) as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(name for row in rows for name in row)))
             writer.writeheader()
             writer.writerows(rows)
 

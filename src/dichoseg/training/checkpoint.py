@@ -44,6 +44,10 @@ class Cursor:
     """Rows of the previous epochs."""
     best_score: float = -math.inf
     """Score of the weights in `best/`."""
+    averages: list[Row] = dataclasses.field(default_factory=list)
+    """Scores of the averages of base and trained weights, once they are known."""
+    base_share: float = 0.0
+    """Share of the base in the weights in `best/`."""
     ended: bool = False
     """True if `on_epoch` ended training before its last epoch."""
 

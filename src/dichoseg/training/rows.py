@@ -26,12 +26,12 @@ class History(list[Row]):
 
     interrupted = False
     """True if a signal stopped training, which can then be resumed."""
-    base_share = 0.0
-    """Fraction of the base in the weights of the model, if they are an average with it."""
 
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
+    def __init__(self, rows: Iterable[Row] = (), *, averages: Iterable[Row] = (), base_share: float = 0.0) -> None:
         super().__init__(rows)
-        self.averages: list[Row] = []
+        self.base_share = base_share
+        """Fraction of the base in the weights that the model holds, if they are an average with it."""
+        self.averages = [*averages]
         """Scores of the averages of base and trained weights, with the key `base_share`."""
 
 

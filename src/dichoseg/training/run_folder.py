@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import functools
 import json
@@ -18,8 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..contracts import Image, Mask, Model, Samples, length
-from ..evaluation.worst import prediction_sheet
-from ..runtime.files import ESCAPED, write_atomically, write_json, write_state
+from ..evaluation.worst import prediction_sheet, save_sheet, write_table
+from ..runtime.files import write_atomically, write_json, write_state
 from ..runtime.locks import alone
 from ..untrusted import UnusableFileError, reading
 from ..visualize import learning_curves
@@ -27,7 +26,7 @@ from ..visualize.samples import spread
 from ..weights.card import ModelCard
 from ..weights.format import WEIGHTS_FILE
 from ..weights.saving import save_model
-from .rows import RUN, VALIDATION, History, Row, grouped
+from .rows import RUN, VALIDATION, Row, grouped
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +169,7 @@ class RunFolder:
         save_model(model, self.path / "last", card=card)
         if improved:
             save_model(model, self.path / "best", card=card)
-        write_atomically(self.path / "history.csv", functools.partial(_write_history, history=history))
+        write_table(self.path / "history.csv", history)
         write_atomically(self.path / "curves.png", functools.partial(learning_curves(history).save, format="PNG"))
         if val_data is not None:
             self._write_sheet(model, val_data, epoch=int(history[-1]["epoch"]))
@@ -179,10 +178,12 @@ class RunFolder:
         """Write the model that training starts from."""
         save_model(model, self.path / "base", card=ModelCard(notes="The weights from which the run started."))
 
-    def write_average(self, model: Model, history: History, train_data: Samples, val_data: Samples | None) -> None:
-        """Write an average with the base as the best model."""
-        row = next(row for row in history.averages if row["base_share"] == history.base_share)
-        card = _with_scores(training_card(train_data, history, base_share=history.base_share), row, val_data)
+    def write_average(
+        self, model: Model, history: Sequence[Row], average: Row, *, train_data: Samples, val_data: Samples | None
+    ) -> None:
+        """Write an average with the base, whose row is given too, as the best model."""
+        card = training_card(train_data, history, base_share=average["base_share"])
+        card = _with_scores(card, average, val_data)
         save_model(model, self.path / "best", card=card)
 
     def _write_sheet(self, model: Model, val_data: Samples, *, epoch: int) -> None:
@@ -191,7 +192,7 @@ class RunFolder:
         try:
             path.parent.mkdir(exist_ok=True)
             sheet = validation_sheet(model, val_data)
-            write_atomically(path, functools.partial(sheet.save, format="JPEG", quality=90))
+            save_sheet(path, sheet)
         except Exception as error:
             logger.warning("%s cannot be drawn, and training continues: %s", path, error)
 
@@ -235,11 +236,3 @@ def validation_sheet(model: Model, data: Samples, *, rows: int = 10) -> PillowIm
         rows: Maximum number of images.
     """
     return prediction_sheet(model, data, spread(range(length(data)), rows))
-
-
-def _write_history(path: Path, *, history: Sequence[Row]) -> None:
-    with path.open("w", newline="", encoding="utf-8", errors=ESCAPED) as file:
-        names = dict.fromkeys(name for row in history for name in row)  # on_epoch may add to a row
-        writer = csv.DictWriter(file, fieldnames=list(names))
-        writer.writeheader()
-        writer.writerows(history)

@@ -92,7 +92,7 @@ class Session:
         self.first_epoch = FirstEpoch()
         self.best_state: dict[str, Tensor] | None = None
         self.base_state: dict[str, Tensor] | None = None
-        """Weights that the model came with, if they are averaged with the trained ones."""
+        """Weights that the model came with, if they are still to be averaged with the trained ones."""
         self.window_ends = True
         self.names: list[str] = []
         """Names of the samples since the last update."""
@@ -105,12 +105,13 @@ class Session:
     def start(self) -> None:
         """Write the plan, or resume the run; log unusual batches."""
         plan, folder = self.plan, self.plan.folder
-        settings = settings_of(plan, self.stepper)
-        if folder is not None and resumed(plan, folder, settings, self.parts, writes=self.ranks.is_first):
+        if folder is not None and resumed(
+            plan, folder, settings_of(plan, self.stepper), self.parts, writes=self.ranks.is_first
+        ):
             self.callbacks.resume(self.cursor.history)
             if self.cursor.best_score > -math.inf:
                 self.best_state = folder.weights("best")
-            if plan.base == "average":
+            if plan.base == "average" and not self.cursor.averages:
                 self.base_state = folder.weights("base")
         reached = self.ranks.gather((self.cursor.epoch, self.cursor.step))
         if len(set(reached)) > 1:
@@ -232,25 +233,24 @@ class Session:
 
     def finish(self) -> History:
         """Give the model its best weights, or the average if nothing was validated; return the history."""
-        history = History(self.cursor.history)
-        if self.base_state is not None and not self._average_with_base(history):
+        if self.base_state is not None and not self._average_with_base():
             return self.interrupt()
+        history = History(self.cursor.history, averages=self.cursor.averages, base_share=self.cursor.base_share)
         if self.best_state is not None:
             self.plan.model.load_state_dict(self.best_state)
         elif self.stepper.average is not None:
             self.plan.model.load_state_dict(self.stepper.averaged.state_dict())
         if self.best_state is None and history and (key := find_key(history[-1], self.plan.best)) is not None:
             logger.warning("%s was not a number in any epoch: the last weights are kept", key)
-        if history.base_share > 0 and self.plan.folder is not None and self.ranks.is_first:
-            self.plan.folder.write_average(self.plan.model, history, self.plan.train_data, self.plan.val_data)
         return history
 
-    def _average_with_base(self, history: History) -> bool:
+    def _average_with_base(self) -> bool:
         """Score averages of the base and the best trained weights, and keep the best; return False if interrupted."""
-        model, best = self.stepper.averaged, best_epoch(history, self.plan.best)
-        last = state_on_cpu(model)
+        plan, cursor, model = self.plan, self.cursor, self.stepper.averaged
+        best, last = best_epoch(cursor.history, plan.best), state_on_cpu(model)
         trained = self.best_state if best and self.best_state is not None else last
-        base = self.base_state or {}
+        base, averages = self.base_state or {}, list[Row]()
+        kept: tuple[Row, dict[str, Tensor]] | None = None
         for share in SHARES:
             model.load_state_dict(interpolate(base, trained, share))
             batches = itertools.islice(self.training.epoch(self.plan.epochs + 1), STATISTICS_BATCHES)
@@ -262,11 +262,21 @@ class Session:
                 return False
             row: Row = {"base_share": share, **scores}
             self._announce(f"average with {share:.0%} of the base", row)
-            history.averages.append(row)
-            score = score_of(row, self.plan.best, terms={"base_share"}, required=False)
-            if score > self.cursor.best_score:
-                self.cursor.best_score, history.base_share, self.best_state = score, share, state_on_cpu(model)
+            averages.append(row)
+            score = score_of(row, plan.best, terms={"base_share"}, required=False)
+            if score > cursor.best_score:
+                cursor.best_score, cursor.base_share = score, share
+                kept = row, state_on_cpu(model)
+        if kept is not None:
+            row, self.best_state = kept
+            model.load_state_dict(self.best_state)
+            if plan.folder is not None and self.ranks.is_first:
+                plan.folder.write_average(
+                    model, cursor.history, row, train_data=plan.train_data, val_data=plan.val_data
+                )
         model.load_state_dict(last)
+        cursor.averages = averages
+        self._save()
         return True
 
     def _scores(self) -> Row | None:
