@@ -78,19 +78,25 @@ def test_value_the_best_of_base_epochs_and_averages_is_kept(make_isnet, tmp_path
     assert 0 < history.base_share < 1
     best = min(row["val_loss"] for row in [*history, *history.averages])
     assert best == next(row["val_loss"] for row in history.averages if row["base_share"] == history.base_share)
-    average = state_of(model)
-    finished = fit(
-        make_isnet(), DATA, val_data=DATA, epochs=1, batch_size=2, base="average", best="val_loss", seed=1,
-        optimization=Optimization(learning_rate=0.02, optimizer=torch.optim.SGD, clip_norm=None), out=tmp_path / "run",
-        resume=True,
-    )  # fmt: skip
-    assert (finished.averages, finished.base_share) == (history.averages, history.base_share)
-    assert equal(load_model(tmp_path / "run/best").state_dict(), average), "it is not averaged once more"
     again = fit(model, DATA, val_data=DATA, epochs=1, batch_size=2, base="score")
     assert again[0]["val_loss"] == pytest.approx(best, rel=1e-6)
     card = (tmp_path / "run/best/README.md").read_text()
     assert f"{history.base_share:.0%} base" in card
     assert not equal(model.state_dict(), base)
+
+
+def test_value_a_finished_run_is_not_averaged_once_more(make_isnet, tmp_path):
+    model = make_isnet()
+    fit(model, DATA, epochs=2, batch_size=2, optimization=Optimization(learning_rate=3e-3))
+    how = {"val_data": DATA, "epochs": 2, "batch_size": 2, "base": "average", "best": "val_loss"}
+    history = fit(model, DATA, **how, out=tmp_path / "run")
+    assert history[0]["val_loss"] > min(row["val_loss"] for row in history[1:]), "an epoch is better than the base"
+    assert history.base_share > 0, "and an average is better than that"
+    again = make_isnet()
+    finished = fit(again, DATA, **how, out=tmp_path / "run", resume=True)
+    assert (finished.averages, finished.base_share) == (history.averages, history.base_share)
+    assert equal(again.state_dict(), model.state_dict())
+    assert equal(load_model(tmp_path / "run/best").state_dict(), model.state_dict())
 
 
 @pytest.mark.parametrize("stop_in", [0, 1, 3])
