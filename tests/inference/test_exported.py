@@ -152,7 +152,7 @@ def test_value_a_cache_that_cannot_be_written(varied_isnet, runtime, cache, capl
 
 
 def test_value_a_file_system_without_locks(varied_isnet, runtime, monkeypatch):
-    def refused(lock):
+    def refused(lock, timeout):
         raise NotImplementedError("no locks")
 
     monkeypatch.setattr("filelock.FileLock.acquire", refused)

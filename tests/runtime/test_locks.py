@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from dichoseg.runtime.locks import alone
+from dichoseg.runtime.locks import alone, one_at_a_time
 
 HOLD = """
 import os, sys, time
@@ -71,3 +71,24 @@ def test_value_a_file_system_without_locks_is_logged(tmp_path, monkeypatch, capl
     monkeypatch.setattr(fcntl, "lockf", refuse)
     with alone(tmp_path):
         assert "no lock for" in caplog.text
+
+
+def test_value_a_second_process_waits_until_the_first_is_done(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("dichoseg.runtime.locks.LONGEST_WAIT", 0.2)
+    with one_at_a_time(tmp_path / "a.onnx", work="exports") as is_locked:
+        assert is_locked
+        with (
+            pytest.raises(TimeoutError, match=r"another process has held .*a\.onnx\.lock for 0 s"),
+            one_at_a_time(tmp_path / "a.onnx", work="exports"),
+        ):
+            raise AssertionError
+    assert capsys.readouterr().err == "another process exports a.onnx; waiting for it\n"
+    with one_at_a_time(tmp_path / "a.onnx", work="exports") as is_locked:
+        assert is_locked
+
+
+def test_value_without_locks_each_process_works(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("filelock.FileLock.acquire", lambda *args, **kwargs: (_ for _ in ()).throw(NotImplementedError))
+    with one_at_a_time(tmp_path / "a.onnx", work="exports") as is_locked:
+        assert not is_locked
+    assert "no lock for" in caplog.text

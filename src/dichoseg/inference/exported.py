@@ -27,6 +27,7 @@ from ..export.onnx_file import make_file
 from ..export.runtimes import FileRuntime, check_installed, form_for, open_file, runtime_version
 from ..runtime.device import Precision, uses_bfloat16
 from ..runtime.files import write_atomically
+from ..runtime.locks import one_at_a_time
 from ..weights.cache import cache_folder
 from ..weights.format import config_of
 
@@ -91,7 +92,7 @@ def exported_network(
     with _cache() as folder:
         path = folder / f"{_digest(runtime, model, images, dynamic=dynamic)}.onnx"
         compiled = path.with_suffix(".bfloat16.blob" if bfloat16 else ".float32.blob")
-        with _alone(path):
+        with one_at_a_time(path, work="exports"):
             if not path.is_file():
                 _export(runtime, model, images, path, dynamic=dynamic)
             for file in filter(Path.is_file, (path, compiled)):
@@ -152,20 +153,3 @@ def _cache() -> Iterator[Path]:
     logger.warning("%s cannot be written: the model is exported again each time; set DICHOSEG_HOME", folder)
     with tempfile.TemporaryDirectory() as temporary:
         yield Path(temporary)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let other processes wait that want the same file; without locks, each makes it."""
-    from filelock import FileLock
-
-    lock = FileLock(f"{path}.lock")
-    try:
-        lock.acquire()
-    except (OSError, NotImplementedError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()

@@ -194,7 +194,7 @@ def _notes(report: DataReport) -> tuple[str, ...]:
     counts = Counter(problem.kind for problem in report.problems)
     notes = [f"{kind}: {count}" for kind, count in counts.items()]
     if report.unusable:
-        notes.append(f"{len(report.unusable)} pairs cannot be used and are left out")
+        notes.append(f"{len(report.unusable)} pairs cannot be used, and must be mended or left out before the run")
     return tuple(notes)
 
 

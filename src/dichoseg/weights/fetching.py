@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..records import HUB_ADDRESS, Weights
+from ..runtime.locks import one_at_a_time
 from .cache import cached, mark, mismatch, own_path, part_of, remove_file
 from .download import Refused, check_space, download
 
 logger = logging.getLogger(__name__)
 
-LOCK_TIMEOUT = 3600.0
-"""Longest time to wait for another process that downloads the same file, in seconds."""
 _TRUE = ("1", "true", "yes", "on")
 
 
@@ -107,7 +106,7 @@ def _from_web(record: Weights, address: str, *, timeout: float, show_bar: bool) 
     """Download a file into dichoseg's cache."""
     path = own_path(record)
     _make_folder(path.parent)
-    with _lock(path) as is_alone:
+    with one_at_a_time(path, work="downloads") as is_alone:
         found = cached(record)  # another process may have fetched it meanwhile
         if found is not None:
             return found
@@ -171,30 +170,6 @@ def _make_folder(folder: Path) -> None:
     except OSError as error:
         fault = f"downloads cannot be written to {folder} ({error.strerror})"
         raise PermissionError(f"{fault}: set DICHOSEG_HOME to a folder that can be written") from error
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    """Hold the lock of a file against other processes; give False on a file system without locks."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path.with_name(f"{path.name}.lock"))
-    try:
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print(f"another process downloads {path.name}; waiting for it", file=sys.stderr)
-            lock.acquire(timeout=LOCK_TIMEOUT)
-    except Timeout as error:
-        raise TimeoutError(f"another process has held {lock.lock_file} for {LOCK_TIMEOUT:.0f} s") from error
-    except (OSError, NotImplementedError) as error:
-        logger.warning("no lock for %s (%s): downloads by other processes are not waited for", path, error)
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 @contextmanager
