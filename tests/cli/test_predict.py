@@ -322,12 +322,12 @@ def test_value_8_bits(data, small_isnet, monkeypatch):
     for index in range(3):
         shutil.copy(next(photographs.iterdir()), photographs / f"more{index}.jpg")
     arguments = ("predict", photographs, "--model", data / "model", "--precision", "int8", "--calibration", photographs)
-    result = run_cli(*arguments, "--out", data / "a", "--runtime", "onnxruntime")
+    result = run_cli(*arguments, "--out", data / "a")
     assert result.exit_code == 0, result.output
     differences = [
         np.abs(np.asarray(Image.open(data / f"a/{path.stem}.png")) / 255 - predict(path, small_isnet)).mean()
         for path in photographs.iterdir()
     ]
     assert 1e-4 < np.mean(differences) < 0.015  # the gate allows 0.01, and masks are rounded
-    refused = with_options(str(run_cli(*arguments, "--out", data / "b").exception))
+    refused = with_options(str(run_cli(*arguments, "--out", data / "b", "--runtime", "torch").exception))
     assert "precision='int8' (--precision) needs runtime='onnxruntime' (--runtime)" in refused

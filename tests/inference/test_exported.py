@@ -203,7 +203,7 @@ def test_error_a_gt_encoder(small_isnet, runtime):
 
 
 SCENES = [sample.image for sample in SyntheticDataset(8, size=97)]
-INT8 = {"runtime": "onnxruntime", "precision": "int8"}
+INT8 = {"precision": "int8"}
 
 
 @pytest.fixture
@@ -241,7 +241,10 @@ def test_error_8_bits_that_break_the_network(isnet, cache, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "values"),
     [
-        ({"precision": "int8", "calibration": SCENES}, "precision='int8' needs runtime='onnxruntime'; got .*'torch'"),
+        (
+            {**INT8, "runtime": "torch", "calibration": SCENES},
+            "precision='int8' needs runtime='onnxruntime'; got .*'torch'",
+        ),
         (INT8, "precision='int8' needs calibration=: 8 or more"),
         ({**INT8, "calibration": SCENES[:3]}, "8 or more photographs; got 3"),
         ({"calibration": SCENES}, "calibration is for precision='int8'; got precision='auto'"),

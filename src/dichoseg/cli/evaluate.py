@@ -35,7 +35,7 @@ def evaluate(
     size: Annotated[tuple[int, ...], tyro.conf.arg(metavar="INT...", help_behavior_hint="")] = (),
     device: Device = None,
     precision: Precision = "float32",
-    runtime: Runtime = "torch",
+    runtime: Runtime = None,
     calibration: OptionalPath = None,
     quiet: Flag = False,
 ) -> None:
@@ -187,12 +187,14 @@ def _predict(
 
     from ..evaluation.scoring import warn_of_seen_test_sets
     from ..inference import Predictor
+    from ..inference.exported import default_runtime
     from ..photographs import predict_files
     from ..runtime.device import choose_device
     from ..runtime.inputs import SMALL
     from ..weights import load_model
     from .processes import gather, own_device, own_part
 
+    runtime = runtime or default_runtime(precision)
     target = own_device(choose_device(device, torch.device("cpu"))) if runtime == "torch" else device
     network = load_model(model)
     warn_of_seen_test_sets(network)

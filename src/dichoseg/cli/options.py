@@ -42,7 +42,9 @@ Paths: TypeAlias = Annotated[
 """Paths, each by its own option."""
 OptionalPath: TypeAlias = Annotated[Path | None, optional("PATH")]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16", "int8"]
-Runtime: TypeAlias = Literal["torch", "onnxruntime", "openvino"]
+Runtime: TypeAlias = Annotated[
+    Literal["torch", "onnxruntime", "openvino"] | None, optional("{torch,onnxruntime,openvino}")
+]
 Device: TypeAlias = Annotated[str | None, optional("DEVICE")]
 
 ModelArgument: TypeAlias = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]

@@ -39,7 +39,7 @@ def predict(
     size: Number = None,
     device: Device = None,
     precision: Precision = "auto",
-    runtime: Runtime = "torch",
+    runtime: Runtime = None,
     calibration: OptionalPath = None,
     flips: Flag = False,
     detail: Annotated[str | None, optional("{blend,views,borders}")] = None,
@@ -75,9 +75,9 @@ def predict(
         size: Side of the network's input, in pixels. Default: the model's.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         precision: auto is bfloat16 if the hardware has it natively, float16 on other CUDA GPUs with tensor cores, else
-            float32. int8 needs --runtime onnxruntime and --calibration.
+            float32. int8 needs --calibration.
         runtime: Program that runs the network. onnxruntime and openvino run on the CPU; `dichoseg benchmark` tells
-            which is fastest here.
+            which is fastest here. Default: torch, and onnxruntime for int8.
         calibration: Folder of photographs to calibrate int8 on, 8 or more, of the kind to be predicted.
         flips: Average with the prediction of the mirrored photograph; takes twice as long.
         detail: Refinement of photographs much larger than the network's input: predict again at a larger size, in views
@@ -92,6 +92,7 @@ def predict(
 
     from ..data.formats import pixel_limit
     from ..inference import Predictor
+    from ..inference.exported import default_runtime
     from ..photographs.job import PredictedFiles, write_results
     from ..photographs.naming import STREAM, chosen_format
     from ..photographs.planning import plan_files
@@ -121,6 +122,7 @@ def predict(
     )
     plan = plan_files(images, out, rendering, resume=resume, part=own_part())  # errors that need no model come first
     _check_terminal(images, plan.out)
+    runtime = runtime or default_runtime(precision)
     target = own_device(choose_device(device, torch.device("cpu"))) if runtime == "torch" else device
     network = load_model(model or resolve(DEFAULT))
     with torch_threads(threads), pixel_limit(max_pixels) if max_pixels is not None else nullcontext():

@@ -44,6 +44,11 @@ FORMAT = 1
 """Number of the way in which cached files are exported; to be raised when it changes."""
 
 
+def default_runtime(precision: Precision) -> Runtime:
+    """Return the runtime for a precision: onnxruntime for 8 bits, else torch."""
+    return "onnxruntime" if precision == "int8" else "torch"
+
+
 def check_runtime(
     runtime: Runtime, *, precision: Precision, device: str | torch.device | None, detail: str | None, compile: bool
 ) -> None:

@@ -32,7 +32,7 @@ from ..weights.loading import load_model
 from ..weights.sources import is_model
 from .averaging import average_logits
 from .blending import Detail, blend_logits, larger_input
-from .exported import Runtime, check_runtime, exported_network
+from .exported import Runtime, check_runtime, default_runtime, exported_network
 from .prepare import prepare_for_inference
 from .sharpening import is_much_larger, sharpened
 
@@ -58,8 +58,8 @@ class Predictor:
         device: Device to run on, such as `"cuda"`. Default: the model's device.
         precision: `"auto"` is bfloat16 if the hardware has it natively, float16 on other CUDA GPUs with tensor cores,
             else float32. bfloat16 changes probabilities by less than 0.002 on average; float16 was not measured.
-            `"int8"`, which needs `runtime="onnxruntime"` and `calibration`, computes in 8 bits, or is refused
-            with an error if that changes the calibration photographs' maps too much (see `export_onnx`).
+            `"int8"`, which needs `calibration`, computes in 8 bits in onnxruntime, or is refused with an error if that
+            changes the calibration photographs' maps too much (see `export_onnx`).
         size: Size of the model's input in pixels: (height, width), or an int for a square. Default: the model's own.
         normalize: `"minmax"` stretches each map to [0, 1], the last step of IS-Net's and U²-Net's published scripts; a
             constant map becomes zeros. It turns the faint map of a photograph without foreground into a mask.
@@ -75,9 +75,10 @@ class Predictor:
         sharpen: The same as `detail="borders"`.
         compile: Whether to compile the network with `torch.compile` at the first photograph, which takes about a
             minute.
-        runtime: Program that runs the network: `"torch"`, or on the CPU `"onnxruntime"` (in float32) or `"openvino"`
-            (in float32 or bfloat16), for which the network is exported once; the file is kept in dichoseg's cache.
-            Probabilities in float32 differ from torch's by less than 0.001. Not with `compile` and `detail="blend"`.
+        runtime: Program that runs the network: `"torch"`, or on the CPU `"onnxruntime"` (in float32 or int8) or
+            `"openvino"` (in float32 or bfloat16), for which the network is exported once; the file is kept in
+            dichoseg's cache. Probabilities in float32 differ from torch's by less than 0.001. Not with `compile` and
+            `detail="blend"`. Default: torch, and onnxruntime for int8.
         calibration: Photographs to calibrate `precision="int8"` on, 8 or more, of the kind to be predicted: a folder,
             or a list of paths or tensors (3, H, W) in [0, 1].
     """
@@ -95,7 +96,7 @@ class Predictor:
         detail: Detail | None = None,
         sharpen: bool = False,
         compile: bool = False,
-        runtime: Runtime = "torch",
+        runtime: Runtime | None = None,
         calibration: Calibration | None = None,
     ) -> None:
         self._options: dict[str, Any] = {
@@ -126,6 +127,7 @@ class Predictor:
         self.scales = tuple(number("scales", scale, low=0.1, high=10) for scale in scales)
         if self.scales and self.detail == "blend":
             raise ValueError(f"scales are not for detail='blend'; got scales={self.scales}")
+        runtime = runtime or default_runtime(precision)
         check_runtime(runtime, precision=precision, device=device, detail=detail, compile=compile)
         check_calibration(precision, calibration)
         _warn_of_size(model.preprocessing, preprocessing)
