@@ -62,6 +62,16 @@ def test_value_unusable_pairs_are_noted_and_left_out(data, saved):
     assert "1 pairs cannot be used, and must be mended or left out before the run" in proposal.notes
 
 
+def test_value_a_reduced_size_is_noted_since_the_base_is_scored_at_it(small_isnet, tmp_path, monkeypatch):
+    monkeypatch.setattr("dichoseg.planning.rules.MANY", 6)
+    monkeypatch.setattr("dichoseg.planning.rules.THIN", 1.0)
+    small_isnet.preprocessing = dataclasses.replace(small_isnet.preprocessing, size=192)
+    save_model(small_isnet, tmp_path / "model")
+    proposal = propose(write(tmp_path / "data", 6), weights=tmp_path / "model")
+    assert proposal.recipe.size == 128
+    assert any("epoch 0 scores the base at 128 pixels" in note and "its own 192" in note for note in proposal.notes)
+
+
 def test_value_the_weights_are_not_changed(data, saved):
     before = (saved / "model.safetensors").read_bytes()
     propose(data, weights=saved)

@@ -167,7 +167,7 @@ def propose(
         machine=machine,
         memory_gb=proposed.fit.forecast.total,
         seconds=0.0,
-        notes=_notes(report),
+        notes=_notes(report, own_size=model.preprocessing.height_width, size=proposed.recipe.size),
     )
     del model
     held_out = len(validation) if isinstance(validation, FolderDataset) else 0
@@ -189,12 +189,17 @@ def _check(report: DataReport) -> None:
         )
 
 
-def _notes(report: DataReport) -> tuple[str, ...]:
-    """Return a line for each kind of problem in the data."""
+def _notes(report: DataReport, *, own_size: tuple[int, int] | None, size: int) -> tuple[str, ...]:
+    """Return a line for each kind of problem in the data, and one if the base is scored at a reduced size."""
     counts = Counter(problem.kind for problem in report.problems)
     notes = [f"{kind}: {count}" for kind, count in counts.items()]
     if report.unusable:
         notes.append(f"{len(report.unusable)} pairs cannot be used, and must be mended or left out before the run")
+    if own_size is not None and own_size != (size, size):
+        notes.append(
+            f"epoch 0 scores the base at {size} pixels, where it is weaker than at its own {max(own_size)}; before you "
+            "replace it, evaluate it at its own size too"
+        )
     return tuple(notes)
 
 
