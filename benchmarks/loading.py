@@ -29,7 +29,8 @@ import dichoseg
 from dichoseg.augmentations import SeededTransform, gpu_augmentation
 from dichoseg.data.decoding import image_pixels, mask_pixels, open_image, to_unit
 from dichoseg.runtime.memory import keep_memory
-from dichoseg.training.batches import Batches, resized_levels, stacked
+from dichoseg.training import Batches
+from dichoseg.training.samples import resized_levels, stacked
 
 
 class Plain(Dataset[Any]):
