@@ -95,7 +95,7 @@ def alpha_is_mask(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], path: str
     if not looks_like_mask:
         return True
     _, counts = np.unique(alpha, return_counts=True)
-    if counts.max() >= 0.99 * alpha.size:
+    if counts.max() >= 0.99 * alpha.size or int(alpha.max()) - int(alpha.min()) < EXTREME:
         return False
     if np.abs(gray - alpha).mean() < 0.05 * 255:
         return True
