@@ -217,7 +217,7 @@ def test_value_a_palette_with_transparency(tmp_path):
     photograph = np.random.default_rng(0).integers(0, 256, (65, 97, 3), np.uint8)
     cutout = Image.fromarray(np.dstack([photograph, GRAY])).quantize(64)
     cutout.save(tmp_path / "a.png")
-    assert abs(float(read_mask(tmp_path / "a.png").mean()) - SOFT.mean()) < 0.02
+    assert abs(float(read_mask(tmp_path / "a.png").mean()) - SOFT.mean()) < 0.05
 
 
 def test_error_a_palette_of_ids_whose_background_is_transparent(tmp_path):
