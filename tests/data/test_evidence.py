@@ -82,13 +82,14 @@ def test_error_label_ids_in_a_lossless_format(tmp_path, name):
     assert float(read_mask(tmp_path / name).max()) == 1
 
 
-def test_error_deep_ids_beside_an_ignored_value(tmp_path):
-    ids = (HARD // 255).astype(np.uint16)
-    ids[:9] = 65535
-    Image.fromarray(ids).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match="values are 0, 1, 65535, .*pass ignore=65535"):
-        read_mask(tmp_path / "a.png")
-    assert torch.equal(read_mask(tmp_path / "a.png", ignore=[65535])[0] == 1, torch.from_numpy(ids == 1))
+@pytest.mark.parametrize(("ignored", "dtype", "name"), [(65535, np.uint16, "a.png"), (-1, np.int32, "a.tif")])
+def test_error_deep_ids_beside_an_ignored_value(tmp_path, ignored, dtype, name):
+    ids = (HARD // 255).astype(dtype)
+    ids[:9] = ignored
+    Image.fromarray(ids).save(tmp_path / name)
+    with pytest.raises(ValueError, match=f"values are .*{ignored}.* pass ignore={ignored}"):
+        read_mask(tmp_path / name)
+    assert torch.equal(read_mask(tmp_path / name, ignore=[ignored])[0] == 1, torch.from_numpy(ids == 1))
 
 
 def test_value_a_trimap_is_reported(tmp_path):

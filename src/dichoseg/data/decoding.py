@@ -177,7 +177,7 @@ def mask_pixels(
     is_exact = not ((ids or peak == 1) and is_lossy(path))
     if ids and is_exact:
         listed = ", ".join(f"{value:g}" for value in ids[:8]) + (", ..." if len(ids) > 8 else "")
-        void = next((value for value in (255, 65535) if ids[-1] == value), None)
+        void = next((value for value in (-1, 255, 65535) if value in ids), None)
         advice = f"; {void} among small ids usually marks pixels to ignore: pass ignore={void}" if void else ""
         raise ValueError(
             f"{path}: the mask's values are {listed}, so it seems to hold label ids{advice}; "
