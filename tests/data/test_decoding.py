@@ -151,6 +151,7 @@ MASKS = {
     "grey_palette.png": palette_picture(SQUARE * 2, [(0, 0, 0), (255, 0, 0), (255, 255, 255)]),
     "sixteen.png": Image.fromarray(SQUARE.astype(np.uint16) * 65535),
     "sixteen_zero_one.png": Image.fromarray(SQUARE.astype(np.uint16)),
+    "sixteen_255.png": Image.fromarray(SQUARE.astype(np.uint16) * 255),
     "integer.tif": Image.fromarray(SQUARE.astype(np.int32) * 255),
     "deep_integer.tif": Image.fromarray(SQUARE.astype(np.int32) * 65535),
     "float.tif": Image.fromarray(SQUARE.astype(np.float32)),

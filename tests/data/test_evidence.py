@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from dichoseg import FolderDataset
@@ -57,20 +58,38 @@ def test_value_a_compressed_empty_mask_is_empty(tmp_path):
 
 
 @pytest.mark.parametrize("peak", [2, 4])
-@pytest.mark.parametrize("name", ["a.jpg", "a.webp", "a.avif", "jpeg.png"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.webp", "a.avif", "jpeg.png", "jpeg.tif", "a.jp2", "a.j2k"])
 def test_value_an_empty_mask_of_any_lossy_format(tmp_path, name, peak):
     noise = np.random.default_rng(0).integers(0, peak, HARD.shape).astype(np.uint8)
-    Image.fromarray(noise).save(tmp_path / name, "JPEG" if name == "jpeg.png" else None)
+    options = {
+        "jpeg.png": {"format": "JPEG"},
+        "jpeg.tif": {"compression": "jpeg"},
+        "a.jp2": {"irreversible": True, "quality_mode": "rates", "quality_layers": [4]},
+        "a.j2k": {"irreversible": True, "quality_mode": "rates", "quality_layers": [4]},
+    }
+    Image.fromarray(noise).save(tmp_path / name, **options.get(name, {}))
     assert float(read_mask(tmp_path / name).max()) < 0.02
     assert kinds(tmp_path, tmp_path / name) == ["empty mask"]
 
 
-def test_error_label_ids_in_a_lossless_format(tmp_path):
-    Image.fromarray(HARD // 255 * 2).save(tmp_path / "a.webp", lossless=True)
+@pytest.mark.parametrize("name", ["a.webp", "a.tif", "a.jp2"])
+def test_error_label_ids_in_a_lossless_format(tmp_path, name):
+    options = {"a.webp": {"lossless": True}, "a.tif": {"compression": "tiff_lzw"}, "a.jp2": {}}[name]
+    Image.fromarray(HARD // 255 * 2).save(tmp_path / name, **options)
     with pytest.raises(ValueError, match="the mask's values are 0, 2, so it seems to hold label ids"):
-        read_mask(tmp_path / "a.webp")
-    Image.fromarray(HARD // 255).save(tmp_path / "a.webp", lossless=True)
-    assert float(read_mask(tmp_path / "a.webp").max()) == 1
+        read_mask(tmp_path / name)
+    Image.fromarray(HARD // 255).save(tmp_path / name, **options)
+    assert float(read_mask(tmp_path / name).max()) == 1
+
+
+@pytest.mark.parametrize(("ignored", "dtype", "name"), [(65535, np.uint16, "a.png"), (-1, np.int32, "a.tif")])
+def test_error_deep_ids_beside_an_ignored_value(tmp_path, ignored, dtype, name):
+    ids = (HARD // 255).astype(dtype)
+    ids[:9] = ignored
+    Image.fromarray(ids).save(tmp_path / name)
+    with pytest.raises(ValueError, match=f"values are .*{ignored}.* pass ignore={ignored}"):
+        read_mask(tmp_path / name)
+    assert torch.equal(read_mask(tmp_path / name, ignore=[ignored])[0] == 1, torch.from_numpy(ids == 1))
 
 
 def test_value_a_trimap_is_reported(tmp_path):
@@ -174,14 +193,39 @@ def test_value_alpha_or_colors():
     photograph = np.random.default_rng(0).integers(0, 256, (65, 97, 3), np.uint8)
     one = np.full_like(HARD, 255)
     one[0, 0] = 0
+    nearly_opaque = np.random.default_rng(0).integers(250, 256, HARD.shape).astype(np.uint8)
     for pixels, alpha, is_alpha in (
         (photograph, GRAY, True),
         (white(HARD * 0), GRAY, True),
         (white(GRAY), GRAY, True),
         (white(HARD), one, False),
+        (white(HARD), nearly_opaque, False),
     ):
         assert alpha_is_mask(pixels, alpha, "a.png") is is_alpha
     with pytest.raises(
         ValueError, match=r"a.png: its colors and its alpha channel are different masks, of mean 0.31 and"
     ):
         alpha_is_mask(white(HARD), 255 - HARD, "a.png")
+
+
+def test_value_a_palette_with_transparency(tmp_path):
+    one_color = Image.fromarray(HARD // 255).convert("L")
+    palette = Image.frombytes("P", one_color.size, one_color.tobytes())
+    for colors, transparency in (((0, 0, 0, 0, 0, 0), 0), ((0, 0, 0, 128, 0, 0), bytes([0, 255]))):
+        palette.putpalette(colors)
+        palette.save(tmp_path / "a.png", transparency=transparency)
+        assert torch.equal(read_mask(tmp_path / "a.png")[0] == 1, torch.from_numpy(HARD > 0))
+    photograph = np.random.default_rng(0).integers(0, 256, (65, 97, 3), np.uint8)
+    cutout = Image.fromarray(np.dstack([photograph, GRAY])).quantize(64)
+    cutout.save(tmp_path / "a.png")
+    assert abs(float(read_mask(tmp_path / "a.png").mean()) - SOFT.mean()) < 0.05
+
+
+def test_error_a_palette_of_ids_whose_background_is_transparent(tmp_path):
+    ids = np.where(HARD > 0, 1, 0).astype(np.uint8)
+    ids[:9] = 2
+    palette = Image.frombytes("P", ids.shape[::-1], ids.tobytes())
+    palette.putpalette((0, 0, 0, 128, 0, 0, 224, 224, 192))
+    palette.save(tmp_path / "a.png", transparency=0)
+    with pytest.raises(ValueError, match="the mask's palette has colors that are not gray"):
+        read_mask(tmp_path / "a.png")

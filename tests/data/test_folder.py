@@ -126,6 +126,14 @@ def test_error_names_that_differ_in_their_unicode_form_only(folder):
         FolderDataset(folder / "im", folder / "gt")
 
 
+def test_error_every_image_in_two_formats(tmp_path):
+    for path in ("im/a.png", "im/a.jpg", "gt/a.png"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 6)).save(tmp_path / path)
+    with pytest.raises(ValueError, match=r"of one file each; two files for one key: .*a.jpg and .*a.png$"):
+        FolderDataset(tmp_path / "im", tmp_path / "gt")
+
+
 def test_error_one_folder_only(folder):
     with pytest.raises(TypeError, match=r"needs a folder of masks.*; wanted FolderDataset\(\*find_folders\('"):
         FolderDataset(folder)

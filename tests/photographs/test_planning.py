@@ -138,6 +138,8 @@ def test_value_one_file(folder):
             "at none.png; out='none.png' would write the result there",
         ),
         (["https://a.org/b.jpg"], "out", FileNotFoundError, "^https://a.org/b.jpg is an address; wanted a photograph"),
+        (["s3://a/b.jpg"], "out", FileNotFoundError, "^s3://a/b.jpg is an address; wanted a photograph"),
+        (["file:///a/b.jpg"], "out", FileNotFoundError, "^file:///a/b.jpg is an address; wanted a photograph"),
         (["in", "empty"], "out", ValueError, "no photographs in empty"),
         (["in", "in/a.jpg"], "out", ValueError, "in/a.jpg and in/a.jpg would both be written to out/a.jpg.png"),
         (["in"], "in", ValueError, "in/b.png is a photograph that is read and would be overwritten"),

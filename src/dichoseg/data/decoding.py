@@ -166,8 +166,8 @@ def mask_pixels(
     if foreground is not None:
         inside = _has_value(image, path, foreground)
         return torch.from_numpy(inside if ignored is None else inside & ~ignored)[None].byte().mul_(255)
-    if image.mode in ("LA", "RGBA", "PA"):
-        alpha = image.getchannel("A")
+    if image.mode in ("LA", "RGBA", "PA") or _is_palette_of_alpha(image):
+        alpha = image.convert("RGBA").getchannel("A")
         low, high = alpha.getextrema()
         if low != high and alpha_is_mask(rgb_pixels(image.convert("RGBA").convert("RGB")), np.array(alpha), path):
             image = alpha
@@ -177,13 +177,15 @@ def mask_pixels(
     is_exact = not ((ids or peak == 1) and is_lossy(path))
     if ids and is_exact:
         listed = ", ".join(f"{value:g}" for value in ids[:8]) + (", ..." if len(ids) > 8 else "")
-        advice = "; 255 among small ids usually marks pixels to ignore: pass ignore=255" if ids[-1] == 255 else ""
+        void = next((value for value in (-1, 255, 65535) if value in ids), None)
+        advice = f"; {void} among small ids usually marks pixels to ignore: pass ignore={void}" if void else ""
         raise ValueError(
             f"{path}: the mask's values are {listed}, so it seems to hold label ids{advice}; "
             "wanted black and white (0 and 255, or 0 and 1), or gray up to white"
         )
     if is_deep(image):
-        return torch.from_numpy(_scaled(gray, image.mode))[None]
+        mode = "I" if peak == 255 else image.mode  # a mask of 8 bits, stored in 16
+        return torch.from_numpy(_scaled(gray, mode))[None]
     return torch.from_numpy(gray if peak > 1 or not is_exact else gray * np.uint8(255))[None]
 
 
@@ -209,6 +211,19 @@ def alpha_pixels(image: PillowImage.Image, path: str | Path) -> Tensor:
 
 def _alpha(image: PillowImage.Image) -> NDArray[np.uint8]:
     return np.array(image.convert("RGBA").getchannel("A"))
+
+
+def _is_palette_of_alpha(image: PillowImage.Image) -> bool:
+    """Return whether a palette file is a compressed RGBA mask: its visible pixels have one color, or are translucent.
+
+    In other palette files, transparency marks one of several label ids.
+    """
+    if image.mode != "P" or not image.has_transparency_data:
+        return False
+    pixels = np.array(image.convert("RGBA"))
+    alpha = pixels[..., 3]
+    visible = pixels[alpha > 0]
+    return bool(((alpha > 0) & (alpha < 255)).any() or (visible == visible[:1]).all())
 
 
 def rgb_pixels(image: PillowImage.Image) -> NDArray[np.uint8]:

@@ -49,8 +49,11 @@ def label_ids_of(gray: NDArray[Any], *, is_deep: bool) -> list[float]:
     A mask holds them if its largest value is 2 to 31; or if such small ones and one or more large values, such as 255
     for ignored pixels, are the only values. Without a 0, the small ones must differ by 4, or two of them must cover
     areas, since black may be 1. A mask of more than 8 bits also does if it has areas of few values that end at none of
-    the usual whites. Lossy compression makes such values by itself; see `is_lossy`.
+    the usual whites. So does one of integers below 0, such as -1 for ignored pixels. Lossy compression makes small
+    values by itself; see `is_lossy`.
     """
+    if gray.dtype.kind == "i" and gray.min(initial=0) < 0:
+        return [float(value) for value in np.unique(gray)]
     peak = float(gray.max(initial=0))
     if peak <= 1 or not np.isfinite(peak):
         return []
@@ -95,7 +98,7 @@ def alpha_is_mask(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], path: str
     if not looks_like_mask:
         return True
     _, counts = np.unique(alpha, return_counts=True)
-    if counts.max() >= 0.99 * alpha.size:
+    if counts.max() >= 0.99 * alpha.size or int(alpha.max()) - int(alpha.min()) < EXTREME:
         return False
     if np.abs(gray - alpha).mean() < 0.05 * 255:
         return True

@@ -116,6 +116,8 @@ class FolderDataset(Dataset[Sample]):
         self.left_out = tuple(_partnerless(image_files, mask_files, Path(images), Path(masks)))
         names = sorted((image_files.keys() & mask_files.keys()) - {problem.name for problem in self.left_out})
         self.files = [(name, image_files[name][0], mask_files[name][0]) for name in names]
+        if not self.files and image_files.keys() & mask_files.keys():
+            raise ValueError(f"no pair in {images} and {masks} of one file each; {self.left_out[0].message}")
         if not self.files:
             examples = [next(iter(files.values()))[0] for files in (image_files, mask_files)]
             raise ValueError(

@@ -45,9 +45,18 @@ def lacks_heif(path: str | Path) -> bool:
 
 
 def is_lossy(path: str | Path) -> bool:
-    """Return whether a file's compression changes gray levels: JPEG, AVIF, HEIF, and WebP unless it is lossless."""
+    """Return whether a file's compression changes gray levels.
+
+    That of JPEG, AVIF and HEIF does, WebP's and JPEG 2000's unless lossless, and TIFF's if it is one of these.
+    """
     with open(path, "rb") as file:
         head = file.read(1 << 16)
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        with PillowImage.open(path, formats=["TIFF"]) as image:
+            return image.info.get("compression") in ("jpeg", "tiff_jpeg", "webp")
+    if head[:4] == b"\xff\x4f\xff\x51" or head[4:8] == b"jP  ":  # JPEG 2000
+        style = head.find(b"\xff\x52", head.find(b"\xff\x4f\xff\x51"))  # coding style, which names the transformation
+        return style >= 0 and head[style + 13 : style + 14] == b"\0"
     is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
     return head[:2] == b"\xff\xd8" or head[4:8] == b"ftyp" or (is_webp and b"VP8L" not in head)
 

@@ -92,10 +92,11 @@ def plan_files(
 
 
 def _missing(source: Path, *, is_second: bool) -> str:
-    """Return the message for a path at which nothing is; an address has lost a slash as a path."""
-    address = re.fullmatch(r"(https?):/(.*)", str(source))
+    """Return the message for a path at which nothing is; an address has lost slashes as a path."""
+    address = re.fullmatch(r"([a-z][a-z0-9+.-]+):/(.*)", str(source))  # and no drive of Windows
     if address:
-        return f"{address[1]}://{address[2]} is an address; wanted a photograph or folder on this machine"
+        slashes = ":///" if address[1] == "file" else "://"
+        return f"{address[1]}{slashes}{address[2]} is an address; wanted a photograph or folder on this machine"
     result = f"; out='{source}' would write the result there" if is_second and is_one_file(source) else ""
     return f"no photograph or folder at {source}{result}"
 
