@@ -20,7 +20,7 @@ import torch
 
 import dichoseg
 import dichoseg.runtime.memory
-from dichoseg.data.folder import images_and_others
+from dichoseg.data.finding import images_and_others
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("file", type=Path, help="IS-Net as ONNX")

@@ -21,7 +21,7 @@ from PIL import Image
 
 from dichoseg.data.decoding import mask_pixels, open_image, to_unit
 from dichoseg.data.evidence import is_trimap
-from dichoseg.data.folder import images_and_others
+from dichoseg.data.finding import images_and_others
 
 Gray = NDArray[np.uint8]
 

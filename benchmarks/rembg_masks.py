@@ -26,7 +26,7 @@ from PIL import Image
 import dichoseg
 from dichoseg.blocks import resize
 from dichoseg.data.decoding import open_image
-from dichoseg.data.folder import images_and_others
+from dichoseg.data.finding import images_and_others
 from dichoseg.export import export_onnx
 
 PRESETS = {

@@ -14,7 +14,7 @@ from PIL import Image
 
 from dichoseg import GTEncoder, cli, predict, save_model
 from dichoseg.cli.hints import with_options
-from dichoseg.data.folder import images_and_others
+from dichoseg.data.finding import images_and_others
 from dichoseg.inference.predictor import to_uint8
 from dichoseg.photographs import planning
 from dichoseg.weights import catalogue

@@ -1,7 +1,5 @@
 import logging
-import os
 import pickle
-import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -11,86 +9,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from dichoseg import FolderDataset
-from dichoseg.data import find_folders, read_image
-from dichoseg.data.folder import images_and_others
-
-
-@pytest.fixture
-def folder(tmp_path):
-    for name in ("b", "a", "sub dir/ü"):
-        for part, ending in (("im", "jpg"), ("gt", "png")):
-            path = tmp_path / part / f"{name}.{ending}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.full((6, 8), 255, np.uint8)).convert("RGB").save(path)
-    return tmp_path
-
-
-def test_value_pairs_by_path_without_extension(folder):
-    dataset = pickle.loads(pickle.dumps(FolderDataset(folder / "im", folder / "gt")))
-    assert [dataset[index].name for index in range(len(dataset))] == ["a", "b", "sub dir/ü"]
-    assert dataset[0].image.shape == (3, 6, 8)
-    assert dataset[0].mask.shape == (1, 6, 8)
-
-
-def suffixed(folder, suffix="_mask"):
-    """The same data as people also have it: each mask beside its image."""
-    for path in (folder / "gt").rglob("*.png"):
-        path.rename(folder / "im" / path.relative_to(folder / "gt").with_name(f"{path.stem}{suffix}.png"))
-    return folder / "im"
-
-
-def test_value_masks_of_a_suffix_beside_their_images(folder):
-    together = suffixed(folder)
-    (together / "notes.txt").write_text("")
-    dataset = FolderDataset(together, together, mask_suffix="_mask")
-    assert [files[0] for files in dataset.files] == ["a", "b", "sub dir/ü"]
-    assert [path.name for _, *paths in dataset.files[:1] for path in paths] == ["a.jpg", "a_mask.png"]
-    assert [problem.message for problem in dataset.ignored] == [
-        f"{together / 'notes.txt'} is not of a kind that can be read as an image"
-    ]
-
-
-def test_value_masks_of_a_suffix_in_their_own_folder(folder):
-    for path in list((folder / "gt").rglob("*.png")):
-        path.rename(path.with_stem(unicodedata.normalize("NFD", f"{path.stem}-maß")))
-    Image.new("L", (8, 6)).save(folder / "gt/a.png")
-    Image.new("L", (8, 6)).save(folder / "gt/-maß.png")
-    dataset = FolderDataset(folder / "im", folder / "gt", mask_suffix="-maß")
-    assert [dataset[index].name for index in range(3)] == ["a", "b", "sub dir/ü"]
-    ignored = [problem for problem in dataset.report().problems if problem.kind == "ignored file"]
-    assert [problem.name for problem in ignored] == ["-maß.png", "a.png"]
-    assert ignored[1].message.endswith("gt/a.png is not a mask: its name lacks '-maß'")
-
-
-def test_error_suffix(folder):
-    with pytest.raises(ValueError, match=r"before the extension, such as '_mask'; got '_mask\.PNG'"):
-        FolderDataset(folder / "im", folder / "gt", mask_suffix="_mask.PNG")
-    with pytest.raises(ValueError, match="gt whose names end in '_mask'"):
-        FolderDataset(folder / "im", folder / "gt", mask_suffix="_mask")
-    with pytest.raises(ValueError, match="alpha.*'_mask'"):
-        FolderDataset(folder / "im", "alpha", mask_suffix="_mask")
-    with pytest.raises(ValueError, match=r"im, .*mask_suffix=''"):
-        FolderDataset(folder / "im", folder / "gt/../im")
-    together = suffixed(folder)
-    (folder / "masks").mkdir()
-    (together / "a_mask.png").rename(folder / "masks/a_mask.png")
-    with pytest.raises(ValueError, match="no images in .*masks, .*mask_suffix='_mask'"):
-        FolderDataset(folder / "masks", folder / "masks", mask_suffix="_mask")
-    with pytest.raises(ValueError, match=r"a\.jpg has no mask in .*im; report\(\) lists all"):
-        FolderDataset(together, together, mask_suffix="_mask")
-
-
-def test_error_no_pair_names_the_suffix_that_would_make_them(folder):
-    for path in list((folder / "gt").rglob("*.png")):
-        path.rename(path.with_stem(f"{path.stem}_mask"))
-    with pytest.raises(ValueError, match=r"no pair in .*; mask_suffix='_mask' would pair 3 of 3"):
-        FolderDataset(folder / "im", folder / "gt")
-    (folder / "gt/b_mask.png").rename(folder / "gt/b_other.png")
-    with pytest.raises(ValueError, match="'_mask' would pair 2 of 3 masks"):
-        FolderDataset(folder / "im", folder / "gt")
-    (folder / "gt/a_mask.png").rename(folder / "gt/a_another.png")
-    with pytest.raises(ValueError, match=r"got such as .*a\.jpg and .*a_another\.png$"):
-        FolderDataset(folder / "im", folder / "gt")
+from dichoseg.data import read_image
 
 
 def test_value_transform_gets_arrays(folder):
@@ -118,22 +37,6 @@ def test_error_arguments_of_another_type(folder):
     assert repr(dataset) == "FolderDataset(3 pairs, a to sub dir/ü)"
 
 
-def test_error_names_that_differ_in_their_unicode_form_only(folder):
-    paths = [folder / "im" / unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD")]
-    for path in paths:
-        Image.new("RGB", (8, 6)).save(path)
-    with pytest.raises(ValueError, match=r"two files for one key: .*png \(NFD\) and .*png \(NFC\)"):
-        FolderDataset(folder / "im", folder / "gt")
-
-
-def test_error_every_image_in_two_formats(tmp_path):
-    for path in ("im/a.png", "im/a.jpg", "gt/a.png"):
-        (tmp_path / path).parent.mkdir(exist_ok=True)
-        Image.new("RGB", (8, 6)).save(tmp_path / path)
-    with pytest.raises(ValueError, match=r"of one file each; two files for one key: .*a.jpg and .*a.png$"):
-        FolderDataset(tmp_path / "im", tmp_path / "gt")
-
-
 def test_error_one_folder_only(folder):
     with pytest.raises(TypeError, match=r"needs a folder of masks.*; wanted FolderDataset\(\*find_folders\('"):
         FolderDataset(folder)
@@ -145,41 +48,6 @@ def test_error_mask_that_is_turned_is_never_resized(folder):
     Image.new("L", (6, 8), 255).save(folder / "gt/a.png")
     with pytest.raises(ValueError, match="one of them is turned, as by an EXIF orientation"):
         FolderDataset(folder / "im", folder / "gt", resize_masks=True)[0]
-
-
-def test_value_hidden_folders_are_passed_over(folder):
-    (folder / "gt/.ipynb_checkpoints").mkdir()
-    Image.new("L", (8, 6)).save(folder / "gt/.ipynb_checkpoints/a-checkpoint.png")
-    assert len(FolderDataset(folder / "im", folder / "gt")) == 3
-
-
-def test_value_links(folder):
-    (folder / "im/round").symlink_to(folder / "im")
-    (folder / "im/gone.jpg").symlink_to(folder / "nowhere.jpg")
-    (folder / "im/linked.jpg").symlink_to(folder / "im/a.jpg")
-    (folder / "im/.hidden").symlink_to(folder / "gt")
-    (folder / "im/notes.txt").write_text("")
-    images, others = images_and_others(folder / "im")
-    assert [path.relative_to(folder / "im").as_posix() for path in images] == [
-        "a.jpg", "b.jpg", "linked.jpg", "sub dir/ü.jpg",
-    ]  # fmt: skip
-    assert [path.name for path in others] == ["gone.jpg", "notes.txt", "round"]
-    (folder / "link").symlink_to(folder / "im")
-    assert len(images_and_others(folder / "link")[0]) == 4, "one that is asked for is followed"
-
-
-def test_error_folder_that_cannot_be_listed(folder, monkeypatch):
-    scandir = os.scandir
-
-    def refusing(path):
-        if str(path).endswith(("sub dir", ".hidden")):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    (folder / "im/.hidden").mkdir()
-    monkeypatch.setattr(os, "scandir", refusing)  # root may list everything
-    with pytest.raises(PermissionError, match=r"im/sub dir cannot be listed: Permission denied; wanted a folder of im"):
-        FolderDataset(folder / "im", folder / "gt")
 
 
 def test_value_split(folder):
@@ -224,12 +92,6 @@ def test_value_other_process(folder):
     dataset = FolderDataset(folder / "im", folder / "gt").without(["a"])
     loader = DataLoader(dataset, batch_size=None, num_workers=1, multiprocessing_context="spawn")
     assert [sample.name for sample in loader] == ["b", "sub dir/ü"]
-
-
-def test_value_accents_of_another_system(folder):
-    mask = folder / "gt/sub dir" / unicodedata.normalize("NFC", "ü.png")
-    mask.rename(mask.with_name(unicodedata.normalize("NFD", "ü.png")))
-    assert FolderDataset(folder / "im", folder / "gt")[2].mask.shape == (1, 6, 8)
 
 
 def test_value_one_pair(folder):
@@ -370,29 +232,6 @@ def test_value_broken_pairs_are_left_out_with_a_warning(folder, caplog):
     assert not caplog.records
 
 
-def test_value_layouts(folder, tmp_path_factory):
-    assert find_folders(folder) == (folder / "im", folder / "gt")
-    assert find_folders(folder, images="gt", masks="im") == (folder / "gt", folder / "im")
-    root = tmp_path_factory.mktemp("dis")
-    for part in ("DIS-TR/im", "DIS-TR/gt", "val/im", "val/gt"):
-        (root / part).mkdir(parents=True)
-    assert find_folders(root) == (root / "DIS-TR/im", root / "DIS-TR/gt")
-    assert find_folders(root, part="val") == (root / "val/im", root / "val/gt")
-    assert find_folders(root, masks="alpha") == (root / "DIS-TR/im", "alpha")
-    assert find_folders(root / "val/im", masks="alpha") == (root / "val/im", "alpha")
-
-
-def test_error_layouts(folder):
-    with pytest.raises(FileNotFoundError, match="wanted .*train.*sub dir holds no folders"):
-        find_folders(folder / "im/sub dir")
-    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
-        find_folders(folder / "nowhere", masks="alpha")
-    (folder / "im").rename(folder / "images")
-    (folder / "train/masks").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match=r"holds gt, images, train, train/masks; images= and masks= take"):
-        find_folders(folder)
-
-
 def test_error_folders(folder):
     make = lambda: FolderDataset(folder / "im", folder / "gt")  # noqa: E731
     (folder / "gt/a.png").rename(folder / "gt/z.png")
@@ -412,14 +251,6 @@ def test_error_folders(folder):
         FolderDataset(folder / "nowhere", folder / "gt")
     with pytest.raises(ValueError, match=r"foreground .*\[\]"):
         FolderDataset(folder / "im", folder / "gt", foreground=[])
-
-
-@pytest.mark.parametrize("strict", [True, False])
-def test_error_no_pair(folder, strict):
-    for name in ("a", "b", "sub dir/ü"):
-        (folder / f"gt/{name}.png").rename(folder / f"gt/{name}_mask.png")
-    with pytest.raises(ValueError, match=r"no pair in .*; got such as .*im/a.jpg and .*gt/a_mask.png"):
-        FolderDataset(folder / "im", folder / "gt", strict=strict)
 
 
 def test_error_transform_of_the_image_alone(folder):

@@ -5,7 +5,7 @@ from PIL import Image
 
 from dichoseg.data import decoding, formats, pixel_limit, read_image
 from dichoseg.data.decoding import open_image
-from dichoseg.data.folder import images_and_others
+from dichoseg.data.finding import images_and_others
 from dichoseg.data.formats import lacks_heif, usable_endings
 from dichoseg.photographs.planning import plan_files
 from dichoseg.photographs.rendering import Rendering

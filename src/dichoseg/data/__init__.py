@@ -3,8 +3,8 @@
 from .._lazy import attach
 from .decoding import read_image as read_image
 from .decoding import read_mask as read_mask
+from .finding import find_folders as find_folders
 from .folder import FolderDataset as FolderDataset
-from .folder import find_folders as find_folders
 from .formats import pixel_limit as pixel_limit
 from .layouts import open_folders as open_folders
 from .report import DataReport as DataReport

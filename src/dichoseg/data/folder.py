@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import logging
-import os
 import sys
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -17,7 +14,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -38,17 +34,13 @@ from .decoding import (
     upright_size,
 )
 from .examining import examine, size_mismatch
-from .formats import usable_endings
-from .report import DataReport, Problem, problem_of
-from .results import is_result
+from .finding import ALPHA, find_folders
+from .pairing import find_cutouts, find_pairs
+from .report import DataReport
 
 logger = logging.getLogger(__name__)
 
 Transform = Callable[..., dict[str, NDArray[np.uint8]]]
-
-ALPHA = "alpha"
-SIDECARS = ("@eaDir", "__MACOSX", "Thumbs", "#recycle", "$RECYCLE.BIN")
-"""Folders of previews and deleted files on network drives, in archives and on Windows."""
 
 
 class FolderDataset(Dataset[Sample]):
@@ -106,24 +98,8 @@ class FolderDataset(Dataset[Sample]):
         self.foreground = None if foreground is None else check_values("foreground", foreground)
         self.ignore = check_values("ignore", ignore)
         self.resize_masks = resize_masks
-        if self.cutouts:
-            paths, others = images_and_others(Path(images))
-            image_files = _by_key(Path(images), paths)
-            mask_files = {key: paths[:1] for key, paths in image_files.items()}
-            self.ignored = _ignored(others)
-        else:
-            image_files, mask_files, self.ignored = _images_and_masks(Path(images), Path(masks), mask_suffix)
-        self.left_out = tuple(_partnerless(image_files, mask_files, Path(images), Path(masks)))
-        names = sorted((image_files.keys() & mask_files.keys()) - {problem.name for problem in self.left_out})
-        self.files = [(name, image_files[name][0], mask_files[name][0]) for name in names]
-        if not self.files and image_files.keys() & mask_files.keys():
-            raise ValueError(f"no pair in {images} and {masks} of one file each; {self.left_out[0].message}")
-        if not self.files:
-            examples = [next(iter(files.values()))[0] for files in (image_files, mask_files)]
-            raise ValueError(
-                f"no pair in {images} and {masks}: an image and its mask must have the same name; "
-                f"got such as {examples[0]} and {examples[1]}" + _hint(image_files, mask_files, mask_suffix)
-            )
+        pairs = find_cutouts(Path(images)) if self.cutouts else find_pairs(Path(images), Path(masks), mask_suffix)
+        self.files, self.left_out, self.ignored = pairs
         if self.left_out and strict:
             more = f" (and {len(self.left_out) - 1} more problems)" if len(self.left_out) > 1 else ""
             raise ValueError(f"{self.left_out[0].message}{more}; report() lists all, strict=False leaves them out")
@@ -257,34 +233,6 @@ class FolderDataset(Dataset[Sample]):
         return part
 
 
-def find_folders(
-    root: str | Path, *, part: str = "train", images: str = "im", masks: str = "gt"
-) -> tuple[Path, Path | str]:
-    """Find the folders of images and masks, the arguments of `FolderDataset`, in one of the usual layouts.
-
-    The layouts are `ROOT/im` and `ROOT/gt`, the same below `ROOT/train` (or another part), or below DIS5K's
-    `ROOT/DIS-TR` and `ROOT/DIS-VD`.
-
-    Args:
-        root: Folder of the data set.
-        part: `"train"`, `"val"`, or another subfolder.
-        images: Name of the subfolder of images.
-        masks: Name of the subfolder of masks, or `"alpha"` for cut-outs, which may also be in the part's folder itself.
-    """
-    root = Path(root)
-    own_names = {"train": (root / "train", root / "DIS-TR", root), "val": (root / "val", root / "DIS-VD")}
-    candidates = own_names.get(part, (root / part,))
-    for folder in candidates:
-        if (folder / images).is_dir() and (masks == ALPHA or (folder / masks).is_dir()):
-            return folder / images, ALPHA if masks == ALPHA else folder / masks
-    if masks == ALPHA:
-        for folder in filter(Path.is_dir, candidates):
-            return folder, ALPHA
-    names = images if masks == ALPHA else f"{{{images},{masks}}}"
-    wanted = " or ".join(f"{folder}/{names}" for folder in candidates)
-    raise FileNotFoundError(f"no images and masks in {root}: wanted {wanted}; {_what_is_in(root, candidates)}")
-
-
 def _layout_hint(root: str | Path) -> str:
     """Suggest how to open a folder that holds the folders of images and masks."""
     try:
@@ -292,148 +240,6 @@ def _layout_hint(root: str | Path) -> str:
     except FileNotFoundError:
         return ""
     return f"; wanted FolderDataset(*find_folders({str(root)!r})), or open_folders for the validation set too"
-
-
-def images_and_others(root: Path) -> tuple[list[Path], list[Path]]:
-    """List the files below a folder that can be read, by their extension, and all others; both sorted.
-
-    Hidden files and folders are ignored, as are those in which systems keep previews. Links to folders are not
-    followed, because they may form a circle; they are among the others, as are broken links.
-    """
-    if not root.is_dir():
-        raise FileNotFoundError(f"no folder {root}")
-    known = usable_endings()
-    images: list[Path] = []
-    others: list[Path] = []
-    for folder, subfolders, names in os.walk(root, onerror=_refuse):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".") and name not in SIDECARS]
-        links = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
-        for path in (Path(folder, name) for name in names + links if not name.startswith(".")):
-            (images if path.suffix.lower() in known and path.is_file() else others).append(path)
-    return sorted(images), sorted(others)
-
-
-def _refuse(error: OSError) -> None:
-    raise type(error)(f"{error.filename} cannot be listed: {error.strerror}; wanted a folder of images") from error
-
-
-def files_by_name(root: Path, *, suffix: str = "") -> dict[str, Path]:
-    """Return every image below a folder by its name: its path relative to the folder, without extension and suffix.
-
-    With a suffix, such as `"_mask"`, files whose names do not end in it are ignored.
-    """
-    files = _by_key(root, _by_suffix(images_and_others(root)[0], suffix)[0], suffix=suffix)
-    for same_name in files.values():
-        if len(same_name) > 1:
-            raise ValueError(_two_files(same_name))
-    return {name: same_name[0] for name, same_name in files.items()}
-
-
-def _images_and_masks(
-    images: Path, masks: Path, suffix: str
-) -> tuple[dict[str, list[Path]], dict[str, list[Path]], tuple[Problem, ...]]:
-    """List the files of images, without results next to them, and of masks by key, and ignored files as problems."""
-    image_paths, others = images_and_others(images)
-    image_paths = [path for path in image_paths if not is_result(path)]
-    mask_paths, more = images_and_others(masks)
-    mask_paths, unmarked = _by_suffix(mask_paths, suffix)
-    if images.resolve() == masks.resolve():
-        image_paths, unmarked, more = unmarked, [], []
-        if not image_paths:
-            raise ValueError(
-                f"no images in {images}, but masks only: all names end in mask_suffix={suffix!r}; in a folder of both, "
-                "it must say what only the masks' names end in, such as '_mask'"
-            )
-    image_files, mask_files = _by_key(images, image_paths), _by_key(masks, mask_paths, suffix=suffix)
-    return (
-        image_files,
-        mask_files,
-        _ignored(others + more) + _ignored(unmarked, f"is not a mask: its name lacks {suffix!r}"),
-    )
-
-
-def _ignored(
-    paths: Sequence[Path], reason: str = "is not of a kind that can be read as an image"
-) -> tuple[Problem, ...]:
-    return tuple(problem_of("ignored file", path.name, f"{path} {reason}") for path in paths)
-
-
-def _by_suffix(paths: Sequence[Path], suffix: str) -> tuple[list[Path], list[Path]]:
-    """Split files into those whose names, without extension, end in a suffix, and all others."""
-    if PillowImage.registered_extensions().get(Path(f"_{suffix}").suffix.lower()):
-        raise ValueError(f"mask_suffix must end before the extension, such as '_mask'; got {suffix!r}")
-    ending = unicodedata.normalize("NFC", suffix)
-    stems = [unicodedata.normalize("NFC", path.stem) for path in paths]
-    having = [stem.endswith(ending) and stem != ending for stem in stems]
-    return list(itertools.compress(paths, having)), [path for path, has in zip(paths, having, strict=True) if not has]
-
-
-def _by_key(root: Path, paths: Sequence[Path], *, suffix: str = "") -> dict[str, list[Path]]:
-    files: dict[str, list[Path]] = {}
-    for path in paths:
-        key = unicodedata.normalize("NFC", path.relative_to(root).with_suffix("").as_posix())  # macOS writes NFD
-        files.setdefault(key.removesuffix(unicodedata.normalize("NFC", suffix)), []).append(path)
-    if not files:
-        raise ValueError(f"no images in {root}" + (f" whose names end in {suffix!r}" if suffix else ""))
-    return files
-
-
-def _two_files(paths: Sequence[Path]) -> str:
-    """Return the message for files of one key, with their Unicode normal forms if they look the same."""
-    looks = {unicodedata.normalize("NFC", str(path)) for path in paths}
-    shown = [str(path) for path in paths]
-    if len(looks) < len(paths):
-        shown = [f"{path} ({'NFC' if unicodedata.is_normalized('NFC', str(path)) else 'NFD'})" for path in paths]
-    return f"two files for one key: {' and '.join(shown)}"
-
-
-def _hint(images: Collection[str], masks: Collection[str], suffix: str) -> str:
-    """Suggest the suffix that would pair the most files, from the ends of the masks' names after an image's name."""
-    some = list(masks)[:10]
-    endings = {mask.removeprefix(image) for mask in some for image in images if mask.startswith(image)}
-    pairs = {
-        ending: sum(mask.endswith(ending) and mask.removesuffix(ending) in images for mask in masks)
-        for ending in endings
-    }
-    best = max(pairs, key=lambda ending: pairs[ending], default="")
-    if 2 * pairs.get(best, 0) <= len(masks):
-        return ""
-    wanted = best + suffix
-    return f"; mask_suffix={wanted!r} would pair {pairs[best]} of {len(masks)} masks"
-
-
-def _partnerless(
-    images: dict[str, list[Path]], masks: dict[str, list[Path]], image_root: Path, mask_root: Path
-) -> list[Problem]:
-    """Return the files without a partner as problems."""
-    problems = [
-        problem_of("two files for one key", key, _two_files(paths))
-        for files in (images, masks)
-        for key, paths in sorted(files.items())
-        if len(paths) > 1
-    ]
-    doubled = {problem.name for problem in problems}
-    for kind, files, others, folder in (
-        ("image without mask", images, masks, mask_root),
-        ("mask without image", masks, images, image_root),
-    ):
-        missing = kind.split()[-1]
-        problems += [
-            problem_of(kind, key, f"{files[key][0]} has no {missing} in {folder}")
-            for key in sorted(files.keys() - others.keys() - doubled)
-        ]
-    return problems
-
-
-def _what_is_in(root: Path, folders: Sequence[Path]) -> str:
-    parents = [folder for folder in dict.fromkeys((root, *folders)) if folder.is_dir()]
-    found = sorted(
-        {path.relative_to(root).as_posix() for folder in parents for path in folder.iterdir() if path.is_dir()}
-    )
-    if not found:
-        return f"{root} " + ("holds no folders" if root.is_dir() else "does not exist")
-    shown = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
-    return f"it holds {shown}; images= and masks= take other names"
 
 
 def _resized(mask: Tensor, size: tuple[int, int]) -> Tensor:

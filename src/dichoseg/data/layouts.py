@@ -8,7 +8,8 @@ from typing import Literal
 
 from ..contracts import Samples
 from .decoding import Value
-from .folder import FolderDataset, find_folders
+from .finding import find_folders
+from .folder import FolderDataset
 
 
 def open_data(

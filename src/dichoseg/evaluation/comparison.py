@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from ..data.decoding import read_image, read_mask, read_prediction
-from ..data.folder import files_by_name
+from ..data.pairing import files_by_name
 from ..metrics.evaluator import CURVES, Evaluator
 from ..runtime.files import write_atomically, write_json
 from ..visualize import contact_sheet, error_map, metric_curves, thumbnail

@@ -13,7 +13,7 @@ import cv2
 
 from ..checking import whole
 from ..data.decoding import Value, check_values, mask_pixels, open_image, read_prediction, to_unit, weight_pixels
-from ..data.folder import files_by_name
+from ..data.pairing import files_by_name
 from ..inference.predictor import to_uint8
 from ..metrics.evaluator import Evaluator
 from ..runtime.progress import tracked

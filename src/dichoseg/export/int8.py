@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..contracts import Image
 from ..data.decoding import check_tensor, read_image
-from ..data.folder import images_and_others
+from ..data.finding import images_and_others
 from ..metrics.boundary import boundary_iou
 from ..preprocessing import Preprocessing
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..checking import whole
 from ..contracts import Model
 from ..data.decoding import read_image
-from ..data.folder import images_and_others
+from ..data.finding import images_and_others
 from ..export.int8 import Calibration
 from ..export.runtimes import installed_runtimes
 from ..runtime.device import Precision, choose_device, inference_dtype

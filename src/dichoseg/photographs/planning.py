@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ..checking import whole
-from ..data.folder import images_and_others
+from ..data.finding import images_and_others
 from ..data.formats import HEIF_ADVICE, lacks_heif
 from ..data.results import is_result, is_written_by_dichoseg
 from .naming import STREAM, is_one_file, result_path
