@@ -79,9 +79,7 @@ def _rows(lines: list[str]) -> list[str]:
 def _escaped(text: str) -> str:
     """Return text that Markdown shows as it is, but for code in backquotes."""
     pieces = re.split(r"(`[^`]+`)", text)
-    return "".join(
-        piece if piece.startswith("`") else re.sub(r"([\\*_<>|\[\]#])", r"\\\1", piece) for piece in pieces
-    )
+    return "".join(piece if piece.startswith("`") else re.sub(r"([\\*_<>|\[\]#])", r"\\\1", piece) for piece in pieces)
 
 
 def names() -> str:
