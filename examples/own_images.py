@@ -9,7 +9,7 @@ report = dataset.report()  # lists unpaired files, which are errors if strict=Tr
 print(report)
 # --8<-- [end:report]
 
-# --8<-- [start:mend]
+# --8<-- [start:repair]
 dataset = dichoseg.FolderDataset(
     "data/im",
     "data/gt",
@@ -19,7 +19,7 @@ dataset = dichoseg.FolderDataset(
 # exclude the samples that are still unusable
 dataset = dataset.without(dataset.report().unusable)
 training, validation = dataset.split(0.1, seed=0)
-# --8<-- [end:mend]
+# --8<-- [end:repair]
 
 # --8<-- [start:train]
 model = dichoseg.create_model("isnet", size=512)

@@ -26,13 +26,15 @@ SMALLER = {
     r"(max_epochs|epochs|EPOCHS)( ?= ?)\d+": r"\1\g<2>1",
     r"batch_size=\d+": "batch_size=4",
     r"workers=\d+": "workers=0",
-    r"warmup=500": "warmup=1",
+    r"warmup=500": "warmup=0",
     r"A.Resize\(\d+, \d+\)": "A.Resize(64, 64)",
     r"A.SmallestMaxSize\(\d+\)": "A.SmallestMaxSize(96)",
     r"BorderCropTransform\(\d+, \d+,": "BorderCropTransform(64, 64,",
     # networks
     r'create_model\(\s*"isnet"(?!,\s*encoder),?': f'create_model("isnet", encoder_args={SMALL}, ',
-    r'create_model\("isnet_deconv_gt_encoder"': 'create_model("isnet_gt_encoder", channels=[8, 8, 16], strides=[2, 4, 8], size=64',
+    r'create_model\("isnet_deconv_gt_encoder"': (
+        'create_model("isnet_gt_encoder", channels=[8, 8, 16], strides=[2, 4, 8], size=64'
+    ),
     r'create_model\("isnet_deconv"\)': f'create_model("isnet", encoder_args={SMALL}, size=64)',
     r"(model, arguments = proposal.build\(\))": r'\1; arguments |= {"epochs": 1}',
     r"RSUEncoder\(\)": f"RSUEncoder(**{SMALL})",
@@ -76,7 +78,7 @@ def smaller(program: str) -> str:
 
 def make_stand_ins(folder: Path) -> None:
     """Write the files that programs read: data, photographs, predictions, and small models for published weights."""
-    sets = {"data": 9, "data/train": 8, "data/val": 2, "corrected": 1}
+    sets = {"data": 13, "data/train": 8, "data/val": 2, "corrected": 1}
     for seed, (part, length) in enumerate(sets.items()):
         scenes = dichoseg.SyntheticDataset(length, size=96, seed=1 if part == "corrected" else seed)
         for sample in (scenes[index] for index in range(length)):

@@ -13,7 +13,7 @@ OF_ALL = ("quiet", "verbose", "traceback")
 """Options of every command, which the page states once."""
 
 
-def on_page_markdown(markdown, **_):
+def on_page_markdown(markdown: str, **_: object) -> str:
     """Replace the marks of a page."""
     if COMMANDS in markdown:
         markdown = markdown.replace(COMMANDS, commands())
@@ -28,11 +28,11 @@ def commands() -> str:
 
 
 def help_of(command: str) -> str:
-    """Return what `dichoseg COMMAND --help` prints on a wide terminal."""
+    """Return what `dichoseg COMMAND --help` prints."""
     from dichoseg import cli
 
     printed, before = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = "2000"
+    os.environ["COLUMNS"] = "88"
     try:
         with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
             cli.run([command, "--help"])
@@ -89,8 +89,9 @@ def names() -> str:
         for page in sorted((PAGES / "reference").glob("*.md"))
         for path in re.findall(r"(?m)^::: ([\w.]+)$", page.read_text(encoding="utf-8"))
     }
+    found = sorted((path.rpartition(".")[2], path.rpartition(".")[0], page) for path, page in entries.items())
     rows = [
-        f"| [`{path.rpartition('.')[2]}`][{path}] | `{path.rpartition('.')[0]}` | [{page.removesuffix('.md')}]({page}) |"
-        for path, page in sorted(entries.items(), key=lambda entry: entry[0].rpartition(".")[2].lower())
+        f"| [`{name}`][{package}.{name}] | `{package}` | [{page.removesuffix('.md')}]({page}) |"
+        for name, package, page in sorted(found, key=lambda entry: entry[0].lower())
     ]
     return "\n".join(["| name | import from | page |", "|---|---|---|", *rows])

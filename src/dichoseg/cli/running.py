@@ -37,7 +37,7 @@ class Train:
         out: New folder for the run.
         plan: Proposal of `dichoseg plan` for this data; other options replace its values.
         resume: Run to resume, which holds all other options. With the whole command, start the run if it is not there.
-        from_run: Finished run to go on from, in a new folder: its best weights, and all options that are not given
+        from_run: Finished run to continue from, in a new folder: its best weights, and all options that are not given
             here.
         epochs: Number of passes over the data.
         batch_size: Number of images per batch, in each process.
