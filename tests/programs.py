@@ -24,6 +24,7 @@ SMALLER = {
     r"\bsize in \((1024, [\d, ]+)\)": "size in (48,)",
     r"SyntheticDataset\(\d+,": "SyntheticDataset(8,",
     r"(max_epochs|epochs|EPOCHS)( ?= ?)\d+": r"\1\g<2>1",
+    r'val_data=validation, out="runs/a"\)': 'val_data=validation, out="runs/a", epochs=1)',
     r"batch_size=\d+": "batch_size=4",
     r"workers=\d+": "workers=0",
     r"warmup=500": "warmup=0",

@@ -1,5 +1,6 @@
 """`make docs` fails if a page is wrong, and the code of every page runs."""
 
+import functools
 import re
 import runpy
 import shutil
@@ -77,6 +78,19 @@ def test_value_the_page_of_the_command_line_lists_every_option():
         printed = set(re.findall(r"│ (--[a-z][a-z-]*)", generated["help_of"](name)))
         assert printed - {f"--{option}" for option in generated["OF_ALL"]} <= listed, name
         assert "│" not in page
+
+
+def test_value_commands_on_pages_have_options_that_exist():
+    help_of = functools.cache(runpy.run_path(str(ROOT / "docs/assets/generated.py"))["help_of"])
+    for page in [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]:
+        for block in re.findall(r"(?ms)^ *```bash\n(.*?)^ *```", page.read_text()):
+            lines = re.sub(r"\\\n\s*", "", block).splitlines()
+            for command, options in re.findall(r"\bdichoseg ([a-z]+)\b(.*)", "\n".join(lines)):
+                if command in cli.COMMANDS:
+                    unknown = set(re.findall(r"(?<= )--[a-z][a-z-]*", options)) - set(
+                        re.findall(r"--[a-z][a-z-]*", help_of(command))
+                    )
+                    assert not unknown, f"{page}: dichoseg {command} has no {unknown}"
 
 
 def test_value_the_index_lists_every_entry_of_the_reference():
