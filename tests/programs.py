@@ -23,7 +23,8 @@ SMALLER = {
     r"\bside in \(256, 320, 512\)": "side in (48,)",
     r"\bsize in \((1024, [\d, ]+)\)": "size in (48,)",
     r"SyntheticDataset\(\d+,": "SyntheticDataset(8,",
-    r"(max_epochs|epochs|EPOCHS)( ?= ?)\d+": r"\1\g<2>1",
+    r"(max_epochs|epochs|EPOCHS)( ?= ?)(?!500\b)\d+": r"\1\g<2>1",
+    r"epochs=500": "epochs=2",  # of which the last is of another kind
     r'val_data=validation, out="runs/a"\)': 'val_data=validation, out="runs/a", epochs=1)',
     r"batch_size=\d+": "batch_size=4",
     r"workers=\d+": "workers=0",
