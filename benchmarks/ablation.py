@@ -21,7 +21,7 @@ Arms:
 
 `--data` holds train and val, each with im and gt. Without it, synthetic scenes are used. All arms take the same number
 of optimizer steps, in whole epochs and without those of the GT encoder, on the same images in the same order. Arms with
-the same seed start from the same encoder. The last weights are scored, at the masks' own size; no score selects
+the same seed start from the same encoder. The last weights are scored, at the size of the masks; no score selects
 anything. The seconds cover only training. Compare them only between runs on one machine with the same number of jobs.
 
 Each run is a separate process and writes a JSON file to the folder. Finished runs are skipped and stopped runs are

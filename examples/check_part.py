@@ -38,8 +38,8 @@ except ConformanceError as error:
 # --8<-- [end:check]
 
 
-# --8<-- [start:mended]
-class Mended(MyDecoder):
+# --8<-- [start:fixed]
+class Fixed(MyDecoder):
     """Decoder that works at any size and with any strides."""
 
     def enlarge(self, feature: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
@@ -47,5 +47,5 @@ class Mended(MyDecoder):
         return resize(feature, spatial_size(skip))
 
 
-check_decoder(Mended)
-# --8<-- [end:mended]
+check_decoder(Fixed)
+# --8<-- [end:fixed]

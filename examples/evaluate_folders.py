@@ -1,38 +1,19 @@
-"""Score one folder of predictions as papers do, and two side by side."""
+"""Score one folder of predictions as papers do, two side by side, and a model."""
 
-import tempfile
-from pathlib import Path
-
-import numpy as np
-from PIL import Image
-
+# --8<-- [start:evaluate]
 import dichoseg
 from dichoseg.evaluation import compare_folders
 
-folder = Path(tempfile.mkdtemp())
-random = np.random.default_rng(0)
-for part in ("masks", "sharp", "soft"):
-    (folder / part).mkdir()
-for _, mask, name in (
-    dichoseg.SyntheticDataset(6, size=64)[index] for index in range(6)
-):
-    pixels = mask[0].numpy()
-    noise = random.random(pixels.shape)
-    for part, values in (
-        ("masks", pixels > 0.5),
-        ("sharp", 0.8 * pixels + 0.2 * noise),
-        ("soft", 0.4 + 0.2 * pixels),
-    ):
-        Image.fromarray((255 * values).astype(np.uint8)).save(
-            folder / part / f"{name}.png"
-        )
+scores = dichoseg.evaluate_folders("predictions/a", "data/gt")
+print({name: round(score, 3) for name, score in scores.items()})
 
-# --8<-- [start:evaluate]
-scores = dichoseg.evaluate_folders(folder / "sharp", folder / "masks")
-print({name: round(value, 3) for name, value in scores.items()})
-
-predictions = {"sharp": folder / "sharp", "soft": folder / "soft"}
-comparison = compare_folders(predictions, folder / "masks")
+predictions = {"first": "predictions/a", "second": "predictions/b"}
+comparison = compare_folders(predictions, "data/gt")
 print(comparison.text())
-comparison.write(folder / "scores")  # the same files as --out
+comparison.write("scores")  # the same files as --out
 # --8<-- [end:evaluate]
+
+# --8<-- [start:model]
+model = dichoseg.load_model("isnet-general-use")
+print(dichoseg.evaluate(model, "data"))
+# --8<-- [end:model]

@@ -1,15 +1,7 @@
 """Create first masks and cut-outs with published weights, and contact sheets of them.
 
 Run it in a folder that contains `photographs`; it downloads the weights once.
-Elsewhere, it uses a small untrained network and synthetic scenes, in a new folder.
 """
-
-# --8<-- [start:dataclasses]
-import dataclasses
-
-# --8<-- [end:dataclasses]
-import os
-import tempfile
 
 # --8<-- [start:imports]
 from pathlib import Path
@@ -23,25 +15,6 @@ from dichoseg import visualize
 from dichoseg.photographs import predict_files
 
 # --8<-- [end:imports]
-
-if not Path("photographs").exists():
-    os.chdir(tempfile.mkdtemp())
-    Path("photographs").mkdir()
-    for index, name in enumerate(("rocket.jpg", "coffee.png", "chelsea.png")):
-        scene = dichoseg.SyntheticDataset(3, size=96)[index]
-        Image.fromarray((scene.image.permute(1, 2, 0) * 255).byte().numpy()).save(
-            Path("photographs", name)
-        )
-    small = {
-        "channels": [8, 16],
-        "mid_channels": [4, 8],
-        "strides": [2, 4],
-        "stem_channels": 8,
-    }
-    stand_in = dichoseg.create_model(
-        "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
-    )
-    dichoseg.save_model(stand_in, "isnet-general-use")
 
 # --8<-- [start:mask]
 model = dichoseg.load_model("isnet-general-use")
@@ -84,7 +57,7 @@ visualize.contact_sheet(rows, tile=400).save("cut_outs.jpg", quality=90)
 # --8<-- [start:smaller]
 row = {"photograph": pixels("photographs", "chelsea.png")}
 for size in (1024, 512):
-    model.preprocessing = dataclasses.replace(model.preprocessing, size=size)
+    model = dichoseg.load_model("isnet-general-use", size=size)
     row[f"--size {size}"] = dichoseg.predict("photographs/chelsea.png", model)
 visualize.contact_sheet([row], tile=400).save("sizes.jpg", quality=90)
 # --8<-- [end:smaller]

@@ -1,55 +1,43 @@
 """Draw contact sheets of the edge band, of augmentation and of side outputs.
 
-`python examples/look.py --long` trains long enough for informative side outputs: a few
-minutes on two cores.
+It trains two small networks on synthetic scenes, a few minutes on two cores.
 """
 
-import sys
-import tempfile
-from pathlib import Path
-
+# --8<-- [start:augmentation]
 import torch
 
 import dichoseg
+from dichoseg.augmentations import gpu_augmentation
 
-folder = Path(tempfile.mkdtemp())
-length, epochs = (256, 10) if "--long" in sys.argv else (16, 1)
+data = dichoseg.FolderDataset("data/im", "data/gt")
+sheet = dichoseg.visualize.data_sheet(
+    data,
+    preprocessing=dichoseg.Preprocessing(size=512),  # or model.preprocessing
+    augmentation=gpu_augmentation("dis_tuning"),
+    rows=3,
+    draws=3,
+)
+sheet.save("augmentation.png")
+# --8<-- [end:augmentation]
+
+# --8<-- [start:train]
 small = {
     "channels": [32, 32, 64, 64, 64],
     "mid_channels": [12, 12, 24, 24, 32],
     "strides": [2, 4, 8, 16, 32],
     "stem_channels": 32,
 }
-
-# --8<-- [start:augmentation]
-scenes = dichoseg.SyntheticDataset(5, size=256, seed=3)  # or a FolderDataset
-sheet = dichoseg.visualize.data_sheet(
-    scenes,
-    preprocessing=dichoseg.Preprocessing(size=256),  # or model.preprocessing
-    augmentation=dichoseg.augmentations.gpu_augmentation("dis_tuning"),
-    rows=3,
-    draws=3,
-)
-sheet.save(folder / "augmentation.png")
-# --8<-- [end:augmentation]
-
-# --8<-- [start:train]
-scenes = dichoseg.SyntheticDataset(length, size=128)
+scenes = dichoseg.SyntheticDataset(256, size=128)
 models = {}
-decoders = {"plain": ("rsu", None), "deconv": ("deconv", {"channels": 32})}
-for name, (decoder, decoder_args) in decoders.items():
+for name, decoder in (("plain", "rsu"), ("deconv", "deconv(channels=32)")):
     torch.manual_seed(0)
     models[name] = dichoseg.create_model(
-        "isnet",
-        encoder_args=small,
-        decoder=decoder,
-        decoder_args=decoder_args,
-        preprocessing=dichoseg.Preprocessing(size=128),
+        "isnet", encoder_args=small, decoder=decoder, size=128
     )
     dichoseg.fit(
         models[name],
         scenes,
-        epochs=epochs,
+        epochs=10,
         batch_size=8,
         optimization=dichoseg.Optimization(learning_rate=3e-3),
     )
@@ -60,6 +48,5 @@ for name, (decoder, decoder_args) in decoders.items():
 image, mask, _ = dichoseg.SyntheticDataset(8, size=128, seed=7)[0]
 # or for one model: side_outputs(model, image)
 sheet = dichoseg.visualize.side_outputs(models, image, mask)
-sheet.save(folder / "side_outputs.png")
+sheet.save("side_outputs.png")
 # --8<-- [end:side-outputs]
-print(f"contact sheets in {folder}")

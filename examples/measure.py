@@ -1,18 +1,14 @@
 """Compute metrics of one map, and quick scores over batches."""
 
+# --8<-- [start:one]
+import numpy as np
 import torch
+from PIL import Image
 
-import dichoseg
 from dichoseg import metrics
 
-scenes = dichoseg.SyntheticDataset(4, size=128)
-noise = torch.rand(4, 1, 128, 128, generator=torch.Generator().manual_seed(0))
-masks = torch.stack([scenes[index].mask for index in range(4)])
-probability = (0.7 * masks + 0.3 * noise).clamp(0, 1)
-
-# --8<-- [start:one]
-mask = masks[0, 0].numpy() > 0.5  # (H, W), bool, or uint8 of 0 and 255
-prediction = probability[0, 0].numpy()  # (H, W) in [0, 1], or uint8
+mask = np.asarray(Image.open("mask.png").convert("L")) > 127  # (H, W), bool
+prediction = np.asarray(Image.open("prediction.png").convert("L"))  # uint8, or [0, 1]
 
 scores = {
     "mae": metrics.mae(prediction, mask),
@@ -26,6 +22,7 @@ scores = {
     "mba": metrics.mean_boundary_accuracy(prediction, mask),
     "hce": metrics.hce(prediction, mask).total,
 }
+print(scores)
 # --8<-- [end:one]
 # --8<-- [start:curves]
 # (256,), one value per threshold, highest first
@@ -43,10 +40,11 @@ lines = metrics.skeleton(mask)
 scores["hce"] = metrics.hce(prediction, mask, skeleton=lines).total
 # --8<-- [end:skeleton]
 # --8<-- [start:online]
+masks = torch.tensor(mask)[None, None].float()  # (B, 1, H, W)
+logits = torch.logit(torch.tensor(prediction)[None, None] / 255, eps=1e-6)
+
 online = metrics.OnlineMetrics()
-for start in range(0, 4, 2):
-    batch = slice(start, start + 2)
-    online.update(torch.logit(probability[batch], eps=1e-6), masks[batch])
-quick = online.compute()
+for _ in range(2):  # for each batch
+    online.update(logits, masks)
+print(online.compute())
 # --8<-- [end:online]
-print({name: round(float(value), 3) for name, value in {**scores, **quick}.items()})

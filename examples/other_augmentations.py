@@ -1,12 +1,8 @@
 """Augment with Kornia, and with albumentations in the workers."""
 
-import tempfile
-from pathlib import Path
-
-# --8<-- [start:imports]
+# --8<-- [start:kornia]
 import albumentations as A
 import kornia.augmentation as K
-from PIL import Image
 
 import dichoseg
 from dichoseg.augmentations import (
@@ -17,30 +13,8 @@ from dichoseg.augmentations import (
     SeededTransform,
 )
 
-# --8<-- [end:imports]
-
-folder = Path(tempfile.mkdtemp())
-for part in ("im", "gt"):
-    (folder / part).mkdir()
-scenes = dichoseg.SyntheticDataset(4, size=96)
-for index in range(len(scenes)):
-    image, mask, name = scenes[index]
-    Image.fromarray((image.permute(1, 2, 0) * 255).byte().numpy()).save(
-        folder / "im" / f"{name}.png"
-    )
-    Image.fromarray((mask[0] * 255).byte().numpy()).save(folder / "gt" / f"{name}.png")
-small = {
-    "channels": [8, 16, 16],
-    "mid_channels": [4, 8, 8],
-    "strides": [2, 4, 8],
-    "stem_channels": 8,
-}
-model = dichoseg.create_model(
-    "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
-)
-
-# --8<-- [start:kornia]
-data = dichoseg.FolderDataset(folder / "im", folder / "gt")
+data = dichoseg.FolderDataset("data/im", "data/gt")
+model = dichoseg.create_model("isnet", size=512)
 augmentation = Compose(
     KorniaAugmentation(  # image and mask move together
         K.RandomHorizontalFlip(p=0.5),
@@ -51,9 +25,8 @@ augmentation = Compose(
     RandomApply(KorniaAugmentation(K.RandomMotionBlur(5, 45.0, 0.5, p=1.0)), p=0.3),
     RandomBlurPatches(5),  # then one of dichoseg's
 )
-history = dichoseg.fit(model, data, augmentation=augmentation, epochs=1, batch_size=2)
+dichoseg.fit(model, data, augmentation=augmentation, epochs=30, batch_size=4)
 # --8<-- [end:kornia]
-print(f"Kornia: loss {history[-1]['loss']:.3f}")
 
 # --8<-- [start:albumentations]
 transform = SeededTransform(  # an A.Compose that follows fit's seed in every worker
@@ -63,7 +36,6 @@ transform = SeededTransform(  # an A.Compose that follows fit's seed in every wo
     A.RandomShadow(p=0.3),
     A.ImageCompression(quality_range=(50, 95), p=0.3),
 )
-data = dichoseg.FolderDataset(folder / "im", folder / "gt", transform=transform)
-history = dichoseg.fit(model, data, epochs=1, batch_size=2)
+data = dichoseg.FolderDataset("data/im", "data/gt", transform=transform)
+dichoseg.fit(model, data, epochs=30, batch_size=4, workers=4)
 # --8<-- [end:albumentations]
-print(f"albumentations: loss {history[-1]['loss']:.3f}")

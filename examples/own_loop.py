@@ -4,18 +4,28 @@
 import torch
 
 import dichoseg
+from dichoseg.augmentations import RandomBlurPatches
+from dichoseg.contracts import Model
+from dichoseg.losses import BCELoss
 from dichoseg.metrics import OnlineMetrics
+from dichoseg.objectives import DeepSupervision
 from dichoseg.training import Batches, adamw, cosine
 
-EPOCHS = 2
-torch.manual_seed(0)
-model = dichoseg.create_model(
-    "isnet", encoder="timm:test_resnet", decoder="fpn", size=64
-)
-train_data = dichoseg.SyntheticDataset(8, size=64)
-val_data = dichoseg.SyntheticDataset(4, size=64, seed=1)
-augmentation = dichoseg.augmentations.RandomBlurPatches(patches=5)
-objective = dichoseg.objectives.DeepSupervision(dichoseg.losses.BCELoss())
+EPOCHS = 30
+
+
+def create() -> Model:
+    """Create the network; the seed sets its initial weights."""
+    torch.manual_seed(0)
+    return dichoseg.create_model(
+        "isnet", encoder="timm:resnet18", decoder="fpn", size=512
+    )
+
+
+train_data, val_data = dichoseg.FolderDataset("data/im", "data/gt").split(0.1, seed=0)
+model = create()
+augmentation = RandomBlurPatches(patches=5)
+objective = DeepSupervision(BCELoss())
 # --8<-- [end:parts]
 
 # --8<-- [start:loop]
@@ -51,3 +61,17 @@ for epoch in range(1, EPOCHS + 1):
         }
 model.load_state_dict(best_weights)
 # --8<-- [end:loop]
+
+# --8<-- [start:fit]
+same = create()
+history = dichoseg.fit(
+    same,
+    train_data,
+    val_data=val_data,
+    objective=objective,
+    augmentation=augmentation,
+    epochs=EPOCHS,
+    batch_size=4,
+    optimization=dichoseg.Optimization(precision="float32"),
+)
+# --8<-- [end:fit]

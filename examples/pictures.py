@@ -1,28 +1,13 @@
 """Draw contact sheets of predictions, errors and outlines, and plot curves."""
 
-import tempfile
-from pathlib import Path
-
+# --8<-- [start:sheet]
 import dichoseg
 from dichoseg import metrics, visualize
 
-folder = Path(tempfile.mkdtemp())
-scenes = dichoseg.SyntheticDataset(4, size=64)
-small = {
-    "channels": [8, 16, 16],
-    "mid_channels": [4, 8, 8],
-    "strides": [2, 4, 8],
-    "stem_channels": 8,
-}
-model = dichoseg.create_model(
-    "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
-)
-history = dichoseg.fit(model, scenes, val_data=scenes, epochs=2, batch_size=4)
-
-# --8<-- [start:sheet]
-predictor = dichoseg.Predictor(model)
+data = dichoseg.FolderDataset("data/im", "data/gt")
+predictor = dichoseg.Predictor(dichoseg.load_model("runs/mine"))
 rows, captions, curves = [], [], {}
-for image, mask, name in (scenes[index] for index in range(3)):
+for image, mask, name in (data[index] for index in range(3)):
     picture = image.permute(1, 2, 0).numpy()  # (H, W, 3) in [0, 1]
     truth, prediction = mask[0].numpy(), predictor(image)  # (H, W) in [0, 1]
     columns = {
@@ -37,10 +22,12 @@ for image, mask, name in (scenes[index] for index in range(3)):
     captions.append(f"{name}: mean absolute error {error:.3f}")
     curves[name] = {"f": metrics.f_curve(prediction, truth > 0.5)}
 sheet = visualize.contact_sheet(rows, captions=captions, tile=160)
-sheet.save(folder / "sheet.png")
+sheet.save("sheet.png")
+visualize.metric_curves(curves).save("f.png")
 # --8<-- [end:sheet]
+
 # --8<-- [start:curves]
-visualize.learning_curves(history).save(folder / "history.png")
-visualize.metric_curves(curves).save(folder / "f.png")
+model = dichoseg.load_model("u2netp")
+history = dichoseg.fit(model, data, epochs=10, batch_size=8)
+visualize.learning_curves(history).save("history.png")
 # --8<-- [end:curves]
-print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")

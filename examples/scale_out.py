@@ -1,12 +1,10 @@
 """Train with parameter groups, averaged weights, less memory and early stopping."""
 
+# --8<-- [start:memory]
 import functools
-import tempfile
-from pathlib import Path
 
 import torch
 
-# --8<-- [start:imports]
 import dichoseg
 from dichoseg.planning import describe_machine, fitting_options, forecast_memory
 from dichoseg.training import (
@@ -17,19 +15,12 @@ from dichoseg.training import (
     parameter_groups,
 )
 
-# --8<-- [end:imports]
-
-run = Path(tempfile.mkdtemp()) / "run"
-train_data, val_data = (
-    dichoseg.SyntheticDataset(12, size=64),
-    dichoseg.SyntheticDataset(4, size=64, seed=1),
-)
+train_data, val_data = dichoseg.FolderDataset("data/im", "data/gt").split(0.1, seed=0)
 model = dichoseg.create_model(
-    "isnet",
-    encoder="timm:test_resnet",
-    decoder="fpn",
-    size=64,
+    "isnet", encoder="timm:resnet18", pretrained=True, decoder="fpn", size=512
 )
+checkpoint_activations(model)  # recompute activations to save memory
+# --8<-- [end:memory]
 
 # --8<-- [start:forecast]
 print(forecast_memory(model, batch_size=8).text())
@@ -37,10 +28,6 @@ memory = describe_machine().training_memory_gb  # or 24, of another machine
 for option in fitting_options(model, memory, batch_size=8):
     print(option.batch_size, option.accumulate, option.recompute, option.forecast.total)
 # --8<-- [end:forecast]
-
-# --8<-- [start:memory]
-checkpoint_activations(model)  # recompute activations to save memory
-# --8<-- [end:memory]
 
 
 # --8<-- [start:rates]
@@ -63,19 +50,18 @@ history = dichoseg.fit(
     batch_size=2,
     optimization=dichoseg.Optimization(
         optimizer=optimizer,
-        schedule=functools.partial(cosine, warmup=2),
-        accumulate=2,  # four images per step
-        ema=0.9,
+        schedule=functools.partial(cosine, warmup=500),
+        accumulate=4,  # eight images per step
+        ema=0.999,
     ),
-    epochs=3,
-    on_epoch=[EarlyStopping(5), tell],
-    out=run,
+    epochs=50,
+    on_epoch=[EarlyStopping(10), tell],
+    out="runs/a",
     resume=True,  # resume the run, or start it if it does not exist
 )
 # --8<-- [end:rates]
 
 # --8<-- [start:freeze]
 freeze(model.get_submodule("encoder"))  # includes its batch norm
-dichoseg.fit(model, train_data, epochs=1, batch_size=4)
+dichoseg.fit(model, train_data, epochs=10, batch_size=8)
 # --8<-- [end:freeze]
-print({name: round(value, 3) for name, value in history[-1].items()})

@@ -1,8 +1,8 @@
 """Use an encoder of segmentation_models_pytorch in a dichoseg network."""
 
+# --8<-- [start:encoder]
 import dataclasses
 
-# --8<-- [start:encoder]
 import segmentation_models_pytorch as smp
 
 import dichoseg
@@ -32,20 +32,16 @@ class SMPEncoder(Encoder):
         return tuple(features[index] for index in self.kept)
 
 
-encoder = SMPEncoder("resnet18")  # weights="imagenet" downloads weights
+encoder = SMPEncoder("resnet18", weights="imagenet")  # downloads weights
 decoder = dichoseg.decoders.DeconvDecoder(encoder.feature_info, channels=16)
 model = dichoseg.Segmenter(encoder, decoder)
-# --8<-- [end:encoder]
-print(encoder.feature_info)
+model.preprocessing = dataclasses.replace(model.preprocessing, size=512)
 
-model.preprocessing = dataclasses.replace(model.preprocessing, size=64)
-history = dichoseg.fit(
-    model, dichoseg.SyntheticDataset(4, size=64), epochs=1, batch_size=2, device="cpu"
-)
-print(f"loss {history[-1]['loss']:.3f}")
+data = dichoseg.FolderDataset("data/im", "data/gt")
+dichoseg.fit(model, data, epochs=30, batch_size=8)
+# --8<-- [end:encoder]
 
 # --8<-- [start:check]
 check_encoder(lambda: SMPEncoder("resnet18"))
 check_encoder(lambda: SMPEncoder("mit_b0"))
 # --8<-- [end:check]
-print(SMPEncoder("mit_b0").feature_info)

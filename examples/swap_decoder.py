@@ -3,32 +3,16 @@
 # --8<-- [start:by-name]
 import dichoseg
 
-small = {
-    "channels": [8, 16, 16],
-    "mid_channels": [4, 8, 8],
-    "strides": [2, 4, 8],
-    "stem_channels": 8,
-}
-preprocessing = dichoseg.Preprocessing(size=64)
-model = dichoseg.create_model(
-    "isnet",
-    encoder_args=small,
-    decoder="deconv",
-    preprocessing=preprocessing,
-)
-scenes = dichoseg.SyntheticDataset(8, size=64)
-history = dichoseg.fit(model, scenes, epochs=2, batch_size=4)
-print(f"loss {history[0]['loss']:.3f} -> {history[-1]['loss']:.3f}")
+data = dichoseg.FolderDataset("data/im", "data/gt")
+model = dichoseg.create_model("isnet", decoder="deconv", size=512)
+dichoseg.fit(model, data, epochs=30, batch_size=4, out="runs/deconv")
 # --8<-- [end:by-name]
 
 # --8<-- [start:by-object]
-encoder = dichoseg.encoders.RSUEncoder(
-    channels=(8, 16, 16),
-    mid_channels=(4, 8, 8),
-    strides=(2, 4, 8),
-    stem_channels=8,
-)
+encoder = dichoseg.encoders.RSUEncoder()
 decoder = dichoseg.decoders.DeconvDecoder(encoder.feature_info)
-model = dichoseg.Segmenter(encoder, decoder, preprocessing=preprocessing)
+model = dichoseg.Segmenter(
+    encoder, decoder, preprocessing=dichoseg.Preprocessing(size=512)
+)
+dichoseg.fit(model, data, epochs=30, batch_size=4, out="runs/objects")
 # --8<-- [end:by-object]
-dichoseg.fit(model, dichoseg.SyntheticDataset(4, size=64), epochs=1, batch_size=4)

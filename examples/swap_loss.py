@@ -22,23 +22,11 @@ objective = WeightedSum(
 )
 # --8<-- [end:loss]
 
-small = {
-    "channels": [8, 16, 16],
-    "mid_channels": [4, 8, 8],
-    "strides": [2, 4, 8],
-    "stem_channels": 8,
-}
-model = dichoseg.create_model(
-    "isnet", encoder_args=small, preprocessing=dichoseg.Preprocessing(size=64)
-)
 # --8<-- [start:fit]
+data = dichoseg.FolderDataset("data/im", "data/gt")
+model = dichoseg.create_model("isnet", size=512)
 history = dichoseg.fit(
-    model,
-    dichoseg.SyntheticDataset(8, size=64),
-    objective=objective,
-    augmentation=dichoseg.augmentations.gpu_augmentation(),
-    epochs=2,
-    batch_size=4,
+    model, data, objective=objective, epochs=30, batch_size=4, out="runs/dice"
 )
 print({name: round(value, 3) for name, value in history[-1].items()})
 # --8<-- [end:fit]

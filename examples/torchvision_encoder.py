@@ -1,8 +1,8 @@
 """Use the stages of a torchvision network as an encoder."""
 
+# --8<-- [start:encoder]
 import dataclasses
 
-# --8<-- [start:encoder]
 import torch
 from torch import nn
 from torchvision.models import mobilenet_v3_small, resnet18
@@ -41,20 +41,17 @@ class StagesEncoder(Encoder):
 
 
 # --8<-- [start:network]
-network = resnet18()  # weights="DEFAULT" downloads ImageNet weights
+network = resnet18(weights="DEFAULT")  # downloads ImageNet weights
 stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
 first = nn.Sequential(stem, network.layer1)
 encoder = StagesEncoder(first, network.layer2, network.layer3, network.layer4)
 decoder = dichoseg.decoders.FPNDecoder(encoder.feature_info, channels=64)
 model = dichoseg.Segmenter(encoder, decoder)
-# --8<-- [end:network]
-print(encoder.feature_info)
+model.preprocessing = dataclasses.replace(model.preprocessing, size=512)
 
-model.preprocessing = dataclasses.replace(model.preprocessing, size=64)
-history = dichoseg.fit(
-    model, dichoseg.SyntheticDataset(4, size=64), epochs=1, batch_size=2, device="cpu"
-)
-print(f"loss {history[-1]['loss']:.3f}")
+data = dichoseg.FolderDataset("data/im", "data/gt")
+dichoseg.fit(model, data, epochs=30, batch_size=8)
+# --8<-- [end:network]
 
 
 # --8<-- [start:check]
@@ -66,4 +63,3 @@ def mobilenet() -> StagesEncoder:
 
 check_encoder(mobilenet)
 # --8<-- [end:check]
-print(mobilenet().feature_info)

@@ -1,54 +1,37 @@
 """Train on a folder of images and masks, save, load, predict and score."""
 
-import sys
-import tempfile
-from pathlib import Path
-
+# --8<-- [start:train]
 import numpy as np
 from PIL import Image
 
 import dichoseg
+from dichoseg.losses import BCELoss, EdgeBCELoss
+from dichoseg.objectives import DeepSupervision, WeightedSum
 
-folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
-for part in ("im", "gt"):
-    (folder / part).mkdir(parents=True, exist_ok=True)
-for sample in (dichoseg.SyntheticDataset(12, size=64)[index] for index in range(12)):
-    Image.fromarray((sample.image.permute(1, 2, 0) * 255).byte().numpy()).save(
-        folder / "im" / f"{sample.name}.png"
-    )
-    Image.fromarray((sample.mask[0] * 255).byte().numpy()).save(
-        folder / "gt" / f"{sample.name}.png"
-    )
-small = {
-    "channels": [8, 16, 16],
-    "mid_channels": [4, 8, 8],
-    "strides": [2, 4, 8],
-    "stem_channels": 8,
-}
+dataset = dichoseg.FolderDataset("data/im", "data/gt")
+training, validation = dataset.split(0.1, seed=0)
 
-# --8<-- [start:train]
-dataset = dichoseg.FolderDataset(folder / "im", folder / "gt")
-training, validation = dataset.split(0.25, seed=0)
-
-model = dichoseg.create_model(
-    "isnet",
-    encoder_args=small,
-    preprocessing=dichoseg.Preprocessing(size=64),
-)
+model = dichoseg.load_model("isnet-general-use", size=512)
 history = dichoseg.fit(
     model,
     training,
     val_data=validation,
-    epochs=3,
-    batch_size=3,
-    out=folder / "run",
+    objective=WeightedSum(
+        bce=(1.0, DeepSupervision(BCELoss())),
+        edge=(0.5, DeepSupervision(EdgeBCELoss())),
+    ),
+    optimization=dichoseg.Optimization(learning_rate=3e-5),
+    base="average",  # keeps the weights if training does not improve them
+    epochs=10,
+    batch_size=4,
+    out="runs/first",
 )
 # --8<-- [end:train]
 # --8<-- [start:predict]
-model = dichoseg.load_model(folder / "run")  # the best weights of the run
-photograph = next((folder / "im").iterdir())
-mask = dichoseg.predict(photograph, model)  # (H, W) in [0, 1], at the photograph's size
-Image.fromarray((mask * 255).round().astype(np.uint8)).save(folder / "mask.png")
+model = dichoseg.load_model("runs/first")  # the best weights of the run
+mask = dichoseg.predict("photo.jpg", model)  # (H, W) in [0, 1], at the photo's size
+Image.fromarray((mask * 255).round().astype(np.uint8)).save("mask.png")
+
 scores = dichoseg.evaluate(model, validation)
 print({name: round(score, 3) for name, score in scores.items()})
 # --8<-- [end:predict]

@@ -1,54 +1,50 @@
-"""Every example runs, on tiny data."""
+"""Every example that no page shows runs, on tiny data; `test_docs` runs those that pages show."""
 
-import json
-import subprocess
-import sys
+import ast
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-NEEDS = {  # beyond dichoseg's own
-    "http_service": "fastapi",
-    "lightning_module": "lightning",
-    "smp_encoder": "segmentation_models_pytorch",
-}
-SERVER = """
-import json, os, runpy, sys
-import albumentations, kornia, matplotlib.pyplot, timm, torch._dynamo  # loaded once for all examples
-assert "dichoseg" not in sys.modules
-for line in sys.stdin:
-    path, arguments, folder = json.loads(line)
-    child = os.fork()
-    if not child:
-        os.chdir(folder)
-        os.environ["TMPDIR"] = folder  # what an example leaves behind goes with the test
-        for number, name in enumerate((os.devnull, "stdout", "stderr")):
-            os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
-        sys.argv[:] = [path, *arguments]
-        sys.path[0] = os.path.dirname(path)
-        runpy.run_path(path, run_name="__main__")
-        sys.exit()
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
+from .programs import make_stand_ins, serving, smaller
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+NEEDS = {"http_service": "fastapi"}  # beyond dichoseg's own
+SET_UP = ("http_service", "in_a_few_lines")
+"""Examples that pages show in part; the rest makes them run."""
+SHOWN = set(re.findall(r'"examples/(\w+)\.py:', "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))))
 
 
-@pytest.fixture(scope="module")
-def server():
-    """A process that runs one program after another, each in a fork of its own, which need not load the libraries."""
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as it:
-        yield it
-
-
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_value_example_runs(path, tmp_path, server):
+@pytest.mark.parametrize(
+    "path", [path for path in EXAMPLES if path.stem in SET_UP or path.stem not in SHOWN], ids=lambda path: path.stem
+)
+def test_value_example_runs(path, tmp_path):
     needed = NEEDS.get(path.stem)
     if needed is not None and find_spec(needed) is None:
         pytest.skip(f"{path.name} needs {needed}, which pip install 'dichoseg[test]' installs")
-    arguments = ["--smoke"] if path.stem in ("finetune_published", "seed_recipe", "birefnet_recipe") else []
-    print(json.dumps([str(path), arguments, str(tmp_path)]), file=server.stdin, flush=True)
-    assert server.stdout.readline() == "0\n", (tmp_path / "stderr").read_text()
-    assert (tmp_path / "stdout").read_text() or path.stem == "swap_decoder"
+    make_stand_ins(tmp_path)
+    program = tmp_path / path.name
+    text = path.read_text()
+    program.write_text(text if path.stem in SET_UP else smaller(text))
+    with serving() as server:
+        assert server.run(program, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in EXAMPLES if path.stem in SHOWN and path.stem not in SET_UP], ids=lambda path: path.stem
+)
+def test_value_an_example_that_a_page_shows_has_no_other_code(path):
+    rest = re.sub(r"(?ms)^# --8<-- \[start:(.+?)\]\n.*?^# --8<-- \[end:\1\]\n", "", path.read_text())
+    (docstring,) = ast.parse(rest).body
+    assert isinstance(docstring, ast.Expr)
+
+
+def test_value_all_sections_are_shown_in_their_order():
+    shown = {}
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        for name, section in re.findall(r'"examples/(\w+)\.py:([\w-]+)"', page.read_text()):
+            shown.setdefault(name, []).append(section)
+    for name in SHOWN - set(SET_UP):
+        assert shown[name] == re.findall(r"\[start:(.+?)\]", (ROOT / f"examples/{name}.py").read_text()), name

@@ -56,18 +56,18 @@ def run_demo(
         progress: Whether to show the progress, as `fit` does.
 
     Returns:
-        Scores on the held-out scenes of `before`, `after`, `centre prior` and `all black`.
+        Scores on the held-out scenes of `before`, `after`, `center prior` and `all black`.
 
     Raises:
         FileExistsError: `out` is not empty.
-        RuntimeError: The trained network does not beat both baselines, `centre prior` and `all black`.
+        RuntimeError: The trained network does not beat both baselines, `center prior` and `all black`.
     """
     out = RunFolder(out).path  # raises if it is not empty
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = create_model("isnet", encoder_args=SMALL_ISNET, size=size)
     test_data = SyntheticDataset(held_out, size=size, seed=seed + 1)
-    rivals = {"centre prior": _score_constant(test_data, _center_prior(size))}
+    rivals = {"center prior": _score_constant(test_data, _center_prior(size))}
     rivals["all black"] = _score_constant(test_data, np.zeros((size, size), np.float32))
     scores: dict[str, dict[str, float]] = {"before": evaluate(model, test_data)}
     before = Predictor(model)
@@ -87,7 +87,7 @@ def run_demo(
     scores |= {"after": evaluate(model, test_data), **rivals}
     _write_sheet(out / "contact_sheet.png", test_data, before, Predictor(model))
     write_json(out / "scores.json", scores)
-    for rival in ("centre prior", "all black"):
+    for rival in ("center prior", "all black"):
         if scores["after"]["max_f"] <= scores[rival]["max_f"] or scores["after"]["mae"] >= scores[rival]["mae"]:
             raise RuntimeError(f"the trained network does not beat the {rival}: {scores['after']}, {scores[rival]}")
     return scores

@@ -146,7 +146,7 @@ def test_error_nothing_in_the_folder(data, first):
 
 
 def test_error_run_that_cannot_be_followed(data, first):
-    assert "no best weights to go on from, because no epoch" in _refusal(first, missing="best")
+    assert "no best weights to continue from, because no epoch" in _refusal(first, missing="best")
     assert f"dichoseg train --resume {first} finishes it" in _refusal(first, missing="scores.json")
     assert run_cli("train", data, "--out", data / "blind", *TINY).exit_code == 0
     assert "trained without validation data" in str(run_cli("train", "--from", data / "blind").exception)

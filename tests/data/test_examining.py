@@ -250,7 +250,7 @@ def test_error_foreground_for_masks_of_colours(tmp_path):
         (tmp_path / part).mkdir()
         Image.new("RGB", (8, 8), (200, 10, 10)).save(tmp_path / part / "a.png")
     (problem,) = FolderDataset(tmp_path / "im", tmp_path / "gt", foreground=[1]).report().problems
-    assert problem.kind == "coloured mask"
+    assert problem.kind == "colored mask"
 
 
 def test_value_files_of_other_kinds_are_listed(folder):

@@ -59,7 +59,7 @@ def test_value_unusable_pairs_are_noted_and_left_out(data, saved):
     first.write_bytes(b"no picture")
     proposal = propose(data, weights=saved)
     assert "unreadable file: 1" in proposal.notes
-    assert "1 pairs cannot be used, and must be mended or left out before the run" in proposal.notes
+    assert "1 pairs cannot be used, and must be fixed or left out before the run" in proposal.notes
 
 
 def test_value_a_reduced_size_is_noted_since_the_base_is_scored_at_it(small_isnet, tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ from .crop import windows
 class SeededTransform:
     """albumentations pipeline that is seeded by `torch.manual_seed`, for the `transform=` of a data set.
 
-    albumentations' own `Compose` ignores the global random state. Its results under `fit` would depend on the number
+    `albumentations.Compose` ignores the global random state. Its results under `fit` would depend on the number
     of workers, and runs would not be reproducible. This pipeline draws a seed from torch's global generator at each
     call. Its transforms share one generator: `Compose.set_random_seed` would give each its own generator with the same
     seed, and transforms with the same probability would always act together.
@@ -124,7 +124,7 @@ class BorderCropTransform(BaseCrop):  # type: ignore[misc]
     """`RandomBorderCrop` as an albumentations transform, for any `albumentations.Compose`.
 
     Needs a `mask` in addition to the image. A mask whose largest value is at most 1 is read as [0, 1], any other as
-    [0, 255]. albumentations' own `CropNonEmptyMaskIfExists` requires only one pixel of the foreground, which is more
+    [0, 255]. `albumentations.CropNonEmptyMaskIfExists` requires only one pixel of the foreground, which is more
     often inside a large object than at its border.
 
     Args:

@@ -19,8 +19,9 @@ class RandomElastic(nn.Module):
     reflection padding. Unselected images stay exactly unchanged.
 
     Source: the elastic deformation of Simard et al. (ICDAR 2003). Differs: the field is smooth because its grid is
-    coarse, not because white noise is blurred. At 1024 pixels this is a tenth of the work of Kornia's and
-    albumentations' own transforms, whose Gaussian kernels must be as wide as the deformation and are given in pixels.
+    coarse, not because white noise is blurred. At 1024 pixels this is a tenth of the work of the
+    transforms of Kornia and albumentations, whose Gaussian kernels must be as wide as the deformation and are given in
+    pixels.
 
     Args:
         p: Probability that an image is deformed.

@@ -23,18 +23,19 @@ def benchmark(
     calibration: OptionalPath = None,
     json: Flag = False,
 ) -> None:
-    """Time a model in each runtime and precision of this machine, and say which to use.
+    """Measure a model in each runtime and precision that work on this machine, and recommend one.
 
-    Each runs in a process of its own. Photographs are read before, and no results are written.
+    Each one runs in a separate process. Reading photographs and writing results is not timed.
 
     Args:
         model: Saved model, run folder, hub id, or published weights, by name or as a file.
-        photographs: Photographs, or folders, of which eight photographs each are used. Default: three synthetic scenes.
+        photographs: Photographs or folders; at most eight photographs of each folder are used. Default:
+            three synthetic scenes.
         size: Side of the network's input, in pixels. Default: the model's.
-        repeat: Number of times that each photograph is predicted, after the first one once.
+        repeat: Number of predictions of each photograph, after one of the first as warm-up.
         threads: Number of threads on a CPU. Default: torch's.
         device: Device of torch, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
-        calibration: Folder of photographs to calibrate 8 bits on, to measure them too.
+        calibration: Folder of photographs to calibrate int8 on; with it, int8 is measured too.
         json: Print the measurements as JSON.
     """
     from json import dumps

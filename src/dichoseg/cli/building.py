@@ -226,7 +226,7 @@ class ScheduleOptions:
     Args:
         encoder_rate: Factor of the encoder's learning rate, such as 0.1.
         schedule: Decay of the learning rate: along a cosine to zero; to a tenth after 60 % and 90 % of the run; none.
-        warmup: Number of steps in which the learning rate rises first.
+        warmup: Number of steps at the start in which the learning rate rises.
     """
 
     encoder_rate: float = 1.0

@@ -75,7 +75,7 @@ def check(
         data: Folder that holds im and gt, or the same below train or DIS-TR.
         sheet: Picture that --preview writes.
         preview: Draw a contact sheet of each set: images, masks, and the bands that edge losses use.
-        all: List everything that was found, not five of each kind.
+        all: List all problems, not only five of each kind.
         folders: Folders of images and masks.
         contact_sheet: Contact sheet of --preview.
         quiet: Show no messages except errors; the requested output is still printed.

@@ -33,7 +33,7 @@ def defaults_for(arguments: Sequence[str]) -> Train | None:
     parser.add_argument("--plan", type=Path, nargs="?")
     named = parser.parse_known_args(list(arguments))[0]
     if named.run and named.plan:
-        raise ValueError("--from and --plan exclude each other: a run to go on from has its own options")
+        raise ValueError("--from and --plan exclude each other: a run to continue from has its own options")
     if not (named.run or named.plan):
         return None
     options = defaults_from(named.run) if named.run else proposed_options(named.plan)
@@ -107,11 +107,11 @@ def check_validation(run: Path, validation: Samples | None) -> None:
 
 def _check_finished(run: Path, options: Train) -> None:
     if options.overfit_batches is not None or _settings(run).get("the number of validation samples") == 0:
-        raise ValueError(f"{run} has no best weights to go on from, because it was trained without validation data")
+        raise ValueError(f"{run} has no best weights to continue from, because it was trained without validation data")
     if not (run / "scores.json").exists():
         raise ValueError(f"{run} is not finished; dichoseg train --resume {run} finishes it")
     if not (run / "best").is_dir():
-        raise ValueError(f"{run} has no best weights to go on from, because no epoch had a score")
+        raise ValueError(f"{run} has no best weights to continue from, because no epoch had a score")
 
 
 def _settings(run: Path) -> dict[str, object]:

@@ -45,10 +45,10 @@ class TrainingData(Data):
 
     Args:
         val_fraction: Fraction of the training set to validate on, in place of --val, such as 0.1.
-        more: Folder of further training pairs, laid out as DATA, that replace pairs of the same names; repeatable. With
-            --from, it adds to the data of that run.
-        skip_broken: Leave out files that cannot be used; each is named.
-        check: Read all of the data first.
+        more: Folder of additional training pairs, laid out like DATA; they replace pairs of the same name. Repeatable.
+            With --from, they are added to the data of that run.
+        skip_broken: Skip files that cannot be used, and list them.
+        check: Check all of the data before training.
     """
 
     val_fraction: Fraction = None

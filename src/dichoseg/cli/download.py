@@ -27,8 +27,8 @@ def download(
     Args:
         names: Names from `dichoseg list weights`.
         to: Folder to copy the files to.
-        verify: Compare the checksum of files that are on this machine already, too.
-        print_only: Print the addresses, checksums and places, and download nothing.
+        verify: Verify the checksum of existing files too.
+        print_only: Print the addresses, checksums and local paths, and download nothing.
         remove: Remove the files from this machine.
         accept_license: Accept licenses for non-commercial use.
         quiet: Show no messages except errors; the requested output is still printed.

@@ -39,29 +39,29 @@ def evaluate(
     calibration: OptionalPath = None,
     quiet: Flag = False,
 ) -> None:
-    """Score predictions, or models, against masks, side by side, as papers print them.
+    """Score predictions or models against masks, with the metrics that papers report.
 
     Processes that torchrun starts share the photographs that models predict.
 
     Args:
-        sources: Folders of predictions, and last the folder of masks. Or models (a run, a saved model, a file of
-            weights, a name from `dichoseg list weights`), and last the data to predict first: a folder that holds im
-            and gt, or a validation set.
+        sources: Folders of predictions, then the folder of masks. Or models (a run, a saved model, a file of weights, a
+            name from `dichoseg list weights`), then the data to predict: a folder that holds im and gt, or a
+            validation set.
         out: Folder for scores.json, per_image.csv, curves.png and extremes.jpg.
         mask_suffix: Suffix of the masks' names, such as _mask if 1_mask.png is the mask of 1.png.
         prediction_suffix: Suffix of the predictions' names, such as _mask.
         foreground: Label id or color that is foreground, such as 1 or red, if masks hold ids or colors; repeatable.
         ignore: Label id or color of ignored pixels, such as 255 in masks of ids, or 128 in trimaps; repeatable.
         metrics: Names of metrics, or the groups fast, paper and all, separated by commas; repeatable. Default: paper.
-        protocol: Protocol of the numbers.
+        protocol: Evaluation protocol: PySODMetrics, as in papers, or that of the DIS repository.
         normalize: Stretch each prediction to [0, 1] first, as papers do.
         allow_missing: Score the images that have both a prediction and a mask.
         skeletons: Folder that caches the masks' skeletons. Default: the user's cache.
         workers: Number of processes that score. Default: one per core.
-        worst: Write worst.jpg with this number of images of each model or folder, the worst by the first of --metrics,
-            and worst.csv with all from the worst to the best, to --out.
-        size: Side of a model's input, in pixels; several, such as 384 512 768, score the model at each, a row for each.
-            Give it after the sources. Default: the model's.
+        worst: Number of images in worst.jpg, for each model or folder, ranked by the first of --metrics; worst.csv
+            lists all images. Both are written to --out.
+        size: Side of a model's input, in pixels. Several, such as 384 512 768, give a row of scores each. Pass it after
+            the sources. Default: the model's.
         device: Device of a model, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         precision: Precision of a model, as in `dichoseg predict`.
         runtime: Program that runs a model's network, as in `dichoseg predict`.

@@ -25,18 +25,19 @@ def export(
     calibration: OptionalPath = None,
     overwrite: Flag = False,
 ) -> None:
-    """Write a model as one file for other programs; it is compared with the model first.
+    """Export a model to one file for other programs, and compare the file with the model.
 
     Args:
         model: Saved model, run folder, hub id, or published weights, by name or as a file.
         file: File that ends in .onnx, or in .pt2 (torch.export).
         size: Side of the square input of the network, in pixels. Default: the model's.
-        dynamic: Leave batch, height and width open.
+        dynamic: Accept any batch size, height and width.
         preset: Make the file for rembg's dis_custom (1024), u2net_custom (320) or birefnet-general (1024).
         half: Store weights as float16: half the file, same speed.
-        deform_conv: Deformable convolutions as ONNX's own operator, of opset 19, or for runtimes that lack it.
+        deform_conv: Form of deformable convolutions: the operator of ONNX (opset 19), or GridSample, for other
+            runtimes.
         precision: int8 computes in 8 bits: a quarter of the file, and faster; refused if it changes the maps too much.
-        calibration: Folder of photographs to calibrate int8 on, 8 or more, of the kind that the file is for.
+        calibration: Folder of photographs to calibrate int8 on, 8 or more, similar to those that the file is for.
         overwrite: Replace an existing file.
     """
     from ..export import export_onnx, export_program

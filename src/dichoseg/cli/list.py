@@ -26,7 +26,7 @@ def list_(
 
     Args:
         group: Group, such as encoders. Default: all.
-        name: Name of published weights, for the whole record.
+        name: Name of published weights whose record to print.
         check: Import and check each component; show the broken ones.
         json: Print published weights as JSON.
     """

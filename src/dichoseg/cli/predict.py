@@ -65,7 +65,7 @@ def predict(
         background: Color behind cut-outs, such as white or '#f0f0f0', or the path of a picture.
         format: Format of the results. Default: that of the file that --out names, else png, and for animations (GIF,
             WebP, APNG) their own, with all frames.
-        threshold: Probability from which on masks are white, and black below.
+        threshold: Make masks black and white: white for probabilities of this value or more.
         crop: Crop each result to the foreground.
         margin: Number of pixels around the foreground that --crop keeps.
         quality: Quality of jpg, avif, and cut-outs in webp, 1 to 100. Default: 95, and 90 for avif.
@@ -78,7 +78,7 @@ def predict(
             float32. int8 needs --calibration.
         runtime: Program that runs the network. onnxruntime and openvino run on the CPU; `dichoseg benchmark` tells
             which is fastest here. Default: torch, and onnxruntime for int8.
-        calibration: Folder of photographs to calibrate int8 on, 8 or more, of the kind to be predicted.
+        calibration: Folder of photographs to calibrate int8 on, 8 or more, similar to those to predict.
         flips: Average with the prediction of the mirrored photograph; takes twice as long.
         detail: Refinement of photographs much larger than the network's input: predict again at a larger size, in views
             everywhere, or in views along the borders.

@@ -41,7 +41,7 @@ def score_run(plan: Plan, history: History) -> None:
         if weights not in known:
             known[weights] = evaluate(model, plan.val_data, metrics=metrics, progress=plan.progress)
         scores[name] = known[weights]
-        on = f"{length(plan.val_data)} validation images at their masks' own size"
+        on = f"{length(plan.val_data)} validation images at the size of their masks"
         card = training_card(plan.train_data, rows, base_share=averaged)
         write_card(model, run / name, dataclasses.replace(card, scores=scores[name], evaluated_on=on))
         if name == "best":

@@ -36,16 +36,14 @@ class Train:
         data: Folder that holds im and gt, or the same below train or DIS-TR.
         out: New folder for the run.
         plan: Proposal of `dichoseg plan` for this data; other options replace its values.
-        resume: Run to resume, which holds all other options. With the whole command, start the run if it is not there.
-        from_run: Finished run to go on from, in a new folder: its best weights, and all options that are not given
-            here.
+        resume: Run to resume, with its saved options. With the full command: start the run if it does not exist.
+        from_run: Finished run to continue from, in a new folder: its best weights, and its options unless given here.
         epochs: Number of passes over the data.
         batch_size: Number of images per batch, in each process.
         best: Score that decides which weights are best: loss, val_loss, quick_max_f, quick_mae, quick_iou, or a metric
             from `dichoseg list metrics`.
-        base: What to do with the weights that training starts from: score them as epoch 0, which may be the best, and
-            average them with the trained ones in the end. Default: average with --weights and validation data, else
-            ignore.
+        base: Use of the initial weights: score them as epoch 0, which may be the best, and average them with the
+            trained ones at the end. Default: average with --weights and validation data, else ignore.
         patience: Number of epochs without a better --best after which training ends.
         workers: Number of processes that load the training set, and as many for the validation set.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.

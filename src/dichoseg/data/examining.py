@@ -131,7 +131,7 @@ def _examine_pair(dataset: PairedFiles, files: tuple[str, Path, Path]) -> _Pair:
         with _noted(found, "unreadable file"):
             picture = open_image(mask_path)
         if picture is not None:
-            with _noted(found, "label ids" if dataset.foreground is None else "coloured mask"):
+            with _noted(found, "label ids" if dataset.foreground is None else "colored mask"):
                 pixels = mask_pixels(picture, mask_path, foreground=dataset.foreground, ignore=dataset.ignore)
                 mask = to_unit(pixels)[0].numpy()
         if size is not None and picture is not None and picture.size != size:

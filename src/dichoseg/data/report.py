@@ -18,7 +18,7 @@ KINDS: dict[str, tuple[Severity, str]] = {
     "size mismatch": ("error", "resize_masks=True resizes such masks"),
     "turned mask": ("error", "turn it as its image; perhaps only one of them has an EXIF orientation"),
     "label ids": ("error", "foreground= says which ids or colors are foreground, ignore= which count nowhere"),
-    "coloured mask": ("error", "foreground= takes colors too, such as red or #ff0000"),
+    "colored mask": ("error", "foreground= takes colors too, such as red or #ff0000"),
     "no alpha channel": ("error", "give a folder of masks, or leave it out with without(report.unusable)"),
     "resized mask": ("warning", "its edges are less exact than those of a mask of the image's size"),
     "stretched mask": ("warning", "check that it belongs to its image, and is turned the same way"),
@@ -64,7 +64,7 @@ class DataReport:
     """Result of `FolderDataset.report`. `print(report)` shows it.
 
     Errors, which make a sample unusable: `image without mask`, `mask without image`, `two files for one key` (these
-    three only with `strict=False`), `unreadable file`, `size mismatch`, `turned mask`, `label ids`, `coloured mask`,
+    three only with `strict=False`), `unreadable file`, `size mismatch`, `turned mask`, `label ids`, `colored mask`,
     and for cut-outs `no alpha channel`. Warnings:
 
     - `resized mask`: its size differs from the image's; replaces `size mismatch` with `resize_masks=True`. If the

@@ -33,7 +33,7 @@ LEAST = 8
 MOST = 32
 """Number of photographs that are used, evenly spread over all."""
 OPERATORS = ("Conv", "Relu", "MaxPool", "Concat", "Resize", "Add")
-"""Operators that compute in 8 bits: convolutions, and what lies between them."""
+"""Operators that compute in 8 bits: convolutions, and the operations between them."""
 PARTS = 16
 """Number of parts of the network whose sensitivity is measured."""
 PROBES = 2
@@ -123,11 +123,11 @@ class Quantized(NamedTuple):
 
 
 def quantize(file: onnx.ModelProto, images: Sequence[Image], maps: Maps) -> Quantized:
-    """Quantize the convolutions of a file, with what lies between them, to 8 bits.
+    """Quantize the convolutions of a file, with the operations between them, to 8 bits.
 
     Weights have a scale for each output channel; activations have fixed ranges, the means of the images'. The last
-    convolution stays in float32. If the map is not faithful then, parts of the network are quantized alone, one after
-    the other, and the most sensitive ones stay in float32 too.
+    convolution stays in float32. If the map is not faithful then, parts of the network are
+    quantized one at a time, and the most sensitive ones stay in float32 too.
 
     Args:
         file: File in float32. It is not changed.
@@ -218,7 +218,7 @@ def _quantized(file: onnx.ModelProto, images: Iterable[Image], excluded: Collect
             return None if image is None else {"image": image.numpy()}
 
     copied = onnx.ModelProto()
-    copied.CopyFrom(file)  # onnxruntime moves the weights of what it gets to a file of its own
+    copied.CopyFrom(file)  # onnxruntime moves the weights of its input to a file of its own
     with tempfile.TemporaryDirectory() as folder, _root_log_is_silent():
         path = Path(folder, "int8.onnx")
         quantization.quantize_static(

@@ -44,7 +44,7 @@ class Export(NamedTuple):
     preprocessing: Preprocessing
     """Preprocessing that turns a photograph into the module's input."""
     gives_logits: bool = False
-    """Whether the module leaves the sigmoid to the tool."""
+    """True if the module leaves the sigmoid to the tool."""
 
     def probability(self, output: Tensor) -> Tensor:
         """Return the probability that an output of the module stands for."""

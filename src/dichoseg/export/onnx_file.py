@@ -37,7 +37,7 @@ OPSET = 17
 HALF_TOLERANCE = 1e-2
 """Ten times the difference of a trained IS-Net with float16 weights at 1024 pixels, 1e-3; float32: 1e-6 or less."""
 LARGEST_DIFFERENCE = 1.0
-"""Largest possible difference of two probabilities; what is larger is not a number, or has another shape."""
+"""Largest possible difference of two probabilities; a larger one means NaN or another shape."""
 LARGEST_HALF = float(np.finfo(np.float16).max)
 _WRAPPERS = re.compile(r"^(inner\.)?(network\.)?")
 _WEIGHTED = ("Conv", "ConvTranspose", "DeformConv", "Gemm", "MatMul")
@@ -81,8 +81,8 @@ def export_onnx(
             cast to float32 when the file is loaded, so speed, memory and all computations are those of float32.
         deform_conv: Form of deformable convolutions: `"native"` is ONNX's own operator, which onnxruntime runs on a CPU
             from version 1.25 on; `"grid_sample"` is for other runtimes.
-        precision: `"int8"` quantizes the convolutions, and what lies between them, to 8 bits, but for the last
-            convolution, and for the most sensitive parts of the network where that is needed. Tools that run the file
+        precision: `"int8"` quantizes the convolutions, and the operations between them, to 8 bits, but for the last
+            convolution, and for the most sensitive parts of the network if necessary. Tools that run the file
             need nothing else. Not with `half`.
         calibration: Photographs to calibrate `"int8"` on, 8 or more (32 are used), of the kind that the file is for: a
             folder, or a list of paths or tensors (3, H, W) in [0, 1].

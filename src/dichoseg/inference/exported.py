@@ -72,7 +72,7 @@ def exported_network(
     """Return a model's function from a normalized image (B, C, H, W) to its logits, which a runtime computes.
 
     The model is exported at its preprocessing's size, compared with the file, and the file is kept: a second call, also
-    in another process, opens it in a moment. OpenVINO's compiled model is kept beside it.
+    in another process, opens it in a moment. OpenVINO's compiled model is kept next to it.
 
     Args:
         runtime: Name of the runtime.

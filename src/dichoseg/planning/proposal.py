@@ -194,7 +194,7 @@ def _notes(report: DataReport, *, own_size: tuple[int, int] | None, size: int) -
     counts = Counter(problem.kind for problem in report.problems)
     notes = [f"{kind}: {count}" for kind, count in counts.items()]
     if report.unusable:
-        notes.append(f"{len(report.unusable)} pairs cannot be used, and must be mended or left out before the run")
+        notes.append(f"{len(report.unusable)} pairs cannot be used, and must be fixed or left out before the run")
     if own_size is not None and own_size != (size, size):
         notes.append(
             f"epoch 0 scores the base at {size} pixels, where it is weaker than at its own {max(own_size)}; before you "

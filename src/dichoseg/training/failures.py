@@ -36,7 +36,7 @@ def explained_memory(plan: Plan, device: torch.device) -> Iterator[None]:
             raise
         size = max(plan.heights_widths, key=math.prod, default=plan.model.preprocessing.size)
         name = (plan.model.recipe or {}).get("name", type(plan.model).__name__)
-        pixels = "the images' own size" if size is None else f"{size} pixels"
+        pixels = "the size of the images" if size is None else f"{size} pixels"
         raise MemoryError(
             f"out of memory: {name} at {pixels}, batch_size={plan.batch_size}, on {device}. What helps: a smaller "
             "batch_size with accumulate= raised as much (the same steps); checkpoint_activations(model), which "

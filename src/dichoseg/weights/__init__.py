@@ -1,4 +1,4 @@
-"""Weights on disk: saved models, the published networks' own files, and published weights by name.
+"""Weights on disk: saved models, files of published networks, and published weights by name.
 
 A saved model is a folder in the Hugging Face layout: `model.safetensors`, `config.json` and `README.md`. Foreign
 files (`.pth`, `.ckpt`, `.safetensors`, `.onnx`) are read as tensors only; nothing in them is ever executed.
