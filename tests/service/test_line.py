@@ -53,7 +53,7 @@ def test_error_too_many_views(line, photograph):
     line._limits = Limits()
     error = refused(lambda: result(line, encoded(Image.new("RGB", (1000, 1000))), 32, "views"))
     assert error.status_code == 400
-    assert f"up to 1681 views of this photograph; the limit is {VIEWS}" in error.detail
+    assert f"up to 1681 views of this photograph, more than {VIEWS}" in error.detail
 
 
 def test_value_side_outputs(line, photograph, pixels):

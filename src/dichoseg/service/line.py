@@ -140,7 +140,9 @@ def _check_views(height: int, width: int, size: tuple[int, int] | None) -> None:
         raise ValueError("detail needs a fixed size of the network's input, which this model does not have; give size")
     views = count_views(height, width, size)
     if views > VIEWS:
-        raise ValueError(f"detail takes up to {views} views of this photograph; the limit is {VIEWS}: give a larger size")
+        raise ValueError(
+            f"detail takes up to {views} views of this photograph; the limit is {VIEWS}: give a larger size"
+        )
 
 
 def _draw_side_outputs(predictor: Predictor, photograph: OpenedPhotograph) -> PillowImage.Image:
