@@ -1,17 +1,48 @@
+import json
+import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
-from dichoseg.service.server import listen
+from dichoseg.service.server import address_of, listen
 
-from .conftest import serving
+from .conftest import Server, serving
 
 
 def test_value_listens_on_a_free_port():
     with listen("localhost", 0) as listener:
         assert listener.getsockname()[1] > 0
         assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def test_value_answers_while_a_model_loads(tmp_path):
+    os.mkfifo(tmp_path / "slow.pth")  # reading it takes for ever
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "dichoseg", "serve", "--port", "0", "--models", tmp_path / "slow.pth"]
+    with log.open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
+        server = Server(0, log, process)
+        server.wait_for_log("shows how far it is")
+        port = int(re.search(r"loading slow; http://127\.0\.0\.1:(\d+) shows", log.read_text())[1])
+        server = server._replace(port=port)
+        health = server.ask("/health")
+        assert (health.status, json.loads(health.body)) == (503, {"status": "loading slow", "waiting": 0})
+        assert json.loads(server.ask("/models").body)["loading"] == "loading slow"
+        answer = server.ask("/predict", b"image")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert answer.error == "the models are not ready: loading slow; try again in 5 s"
+        assert server.ask("/").status == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert process.stdout.read() == b""
+
+
+def test_value_address_of():
+    with listen("127.0.0.1", 0) as listener:
+        assert address_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def test_error_address():

@@ -38,8 +38,8 @@ Detail: TypeAlias = Literal["borders", "views"]
 
 logger = logging.getLogger(__name__)
 
-VIEWS = 100
-"""Largest number of views of a photograph for `detail`, each of which is one more pass of the network."""
+VIEWS = 1000
+"""Largest number of views of a photograph for `detail`, so that a small size cannot make many more of them."""
 DECODED = 3
 """Number of photographs that are decoded at a time: one in the network, one before and one after it."""
 
@@ -140,9 +140,7 @@ def _check_views(height: int, width: int, size: tuple[int, int] | None) -> None:
         raise ValueError("detail needs a fixed size of the network's input, which this model does not have; give size")
     views = count_views(height, width, size)
     if views > VIEWS:
-        raise ValueError(
-            f"detail takes up to {views} views of this photograph; the limit is {VIEWS}: give a larger size"
-        )
+        raise ValueError(f"detail takes up to {views} views of this photograph, more than {VIEWS}: give a larger size")
 
 
 def _draw_side_outputs(predictor: Predictor, photograph: OpenedPhotograph) -> PillowImage.Image:
