@@ -9,7 +9,9 @@ import tyro
 
 
 def view(
-    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN [OTHER]")],
+    runs: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN [OTHER]", help_behavior_hint="(required)")
+    ],
     *,
     host: str = "127.0.0.1",
     port: int = 8001,
