@@ -51,6 +51,8 @@ def mutated(random: random.Random, files: list[bytes]) -> bytes:
     """Return a file with changed, removed, repeated or inserted bytes."""
     content = bytearray(random.choice(files))
     for _ in range(random.choice((1, 1, 2, 5, 20))):
+        if len(content) < 30:
+            break
         start = random.randrange(len(content)) if random.random() < 0.5 else random.randrange(min(200, len(content)))
         end = start + random.choice((1, 2, 4, 30))
         kind = random.randrange(5)

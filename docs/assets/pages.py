@@ -26,7 +26,7 @@ SEEN = (
     ("1280", 1280, 900, "dark"),
     ("390", 390, 900, "light"),
 )
-HEIGHT = 640
+HEIGHT = 800
 
 
 @contextmanager

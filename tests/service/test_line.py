@@ -40,7 +40,7 @@ def test_value_result(line, photograph):
 
 
 def test_value_detail(line):
-    scene = SyntheticDataset(1, size=128)[0].image[:, :60, :]
+    scene = SyntheticDataset(1, size=128)[0].image[:, :54]
     content = encoded(Image.fromarray((scene.permute(1, 2, 0) * 255).byte().numpy()))
     pixels = np.asarray(Image.open(io.BytesIO(content)))
     for detail in ("borders", "views"):
@@ -53,7 +53,7 @@ def test_error_too_many_views(line, photograph):
     line._limits = Limits()
     error = refused(lambda: result(line, encoded(Image.new("RGB", (1000, 1000))), 32, "views"))
     assert error.status_code == 400
-    assert f"up to 1681 views of this photograph, more than {VIEWS}" in error.detail
+    assert f"up to 1764 views of this photograph, more than {VIEWS}" in error.detail
 
 
 def test_value_side_outputs(line, photograph, pixels):
