@@ -102,6 +102,7 @@ async function run() {
       after.src = URL.createObjectURL(result);
       after.alt = `Result of ${panel.model}`;
       await after.decode();
+      signal.throwIfAborted();
       find(".caption", panel.element).textContent =
         `${panel.model}: ${after.naturalWidth} × ${after.naturalHeight} pixels, ${seconds.toFixed(1)} s`;
       panel.element.hidden = false;
@@ -110,7 +111,7 @@ async function run() {
     tell("Done. Drag over the picture, or use the arrow keys, to compare it with the photograph.");
     await show();
   } catch (error) {
-    if (error.name !== "AbortError") tell(error.message, true);
+    if (!signal.aborted) tell(error.message, true);
   }
 }
 
@@ -143,7 +144,7 @@ async function showSides() {
       tell("Done.");
     }
   } catch (error) {
-    if (error.name !== "AbortError") tell(error.message, true);
+    if (!signal.aborted) tell(error.message, true);
   }
 }
 
