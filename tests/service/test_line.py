@@ -56,6 +56,26 @@ def test_error_too_many_views(line, photograph):
     assert f"up to 1764 views of this photograph, more than {VIEWS}" in error.detail
 
 
+def test_value_dropped_work_stops(line):
+    line._limits = Limits()
+    content, passes = encoded(Image.new("RGB", (700, 700))), []
+    next(line._pool.predictor("m").model.children()).register_forward_hook(lambda *_: passes.append(1))
+
+    async def drop():
+        work = line.result(content, Job("m", 32, "views"), PredictQuery().rendering())  # 841 views
+        task = asyncio.ensure_future(work)
+        while len(passes) < 3:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.get_running_loop().run_in_executor(line._network, str)  # until its thread is free
+
+    asyncio.run(drop())
+    assert 3 <= len(passes) < 200
+    assert result(line, encoded(Image.new("RGB", (64, 64)))).startswith(b"\x89PNG")
+
+
 def test_value_side_outputs(line, photograph, pixels):
     content = asyncio.run(line.side_outputs(photograph, Job("m")))
     expected = side_outputs(line._pool.predictor("m").model, torch.from_numpy(pixels).permute(2, 0, 1) / 255)

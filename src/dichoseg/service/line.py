@@ -20,6 +20,7 @@ import torch
 from fastapi import HTTPException
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from torch import nn
 
 from ..data.decoding import to_unit
 from ..inference import Predictor
@@ -100,11 +101,19 @@ class Line:
         run = asyncio.get_running_loop().run_in_executor
         async with self._decoded:
             photograph = await run(self._files, read_photograph, content, self._limits.max_pixels)
-            result = await run(self._network, functools.partial(self._on_network, job, work, photograph))
+            dropped = threading.Event()
+            try:
+                result = await run(self._network, functools.partial(self._on_network, job, work, photograph, dropped))
+            finally:
+                dropped.set()  # if this was cancelled, the network need not go on
             return await run(self._files, encode, photograph, result)
 
     def _on_network(
-        self, job: Job, work: Callable[[Predictor, OpenedPhotograph], T], photograph: OpenedPhotograph
+        self,
+        job: Job,
+        work: Callable[[Predictor, OpenedPhotograph], T],
+        photograph: OpenedPhotograph,
+        dropped: threading.Event,
     ) -> T:
         """Run a model; the one thread of the network calls this."""
         try:
@@ -116,7 +125,8 @@ class Line:
         own, start = predictor.model.preprocessing, time.perf_counter()
         try:
             predictor.model.preprocessing, predictor.detail = own.with_size(job.size), job.detail
-            return work(predictor, photograph)
+            with _stops(predictor.model, dropped):
+                return work(predictor, photograph)
         except ValueError as error:  # the network cannot run at this size, or its weights are broken
             raise HTTPException(500 if job[1:] == (None, None) else 400, str(error)) from error
         except (MemoryError, torch.OutOfMemoryError) as error:
@@ -125,6 +135,26 @@ class Line:
         finally:
             predictor.model.preprocessing, predictor.detail = own, None
             self._last_seconds = time.perf_counter() - start
+
+
+@contextmanager
+def _stops(model: nn.Module, dropped: threading.Event) -> Iterator[None]:
+    """Let a model stop before its next part once its work was dropped."""
+
+    def check(module: nn.Module, inputs: object) -> None:
+        if dropped.is_set():
+            raise _DroppedError
+
+    hooks = [part.register_forward_pre_hook(check) for part in model.children()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class _DroppedError(Exception):
+    """Nobody waits for the result."""
 
 
 def _predict(predictor: Predictor, photograph: OpenedPhotograph) -> NDArray[np.float32]:
