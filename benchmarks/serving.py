@@ -1,10 +1,11 @@
 """Load of `dichoseg serve`: throughput against a plain loop over a Predictor, times of answers, and memory.
 
-    python benchmarks/serving.py [MODEL] [--clients 32] [--seconds 60] [--side 400] [--size 320] [--queue 64]
+    python benchmarks/serving.py [MODEL] [--clients 32] [--seconds 60] [--side 400] [--size 320] [--queue 64] [--plot P]
 
 MODEL is what `load_model` takes; without it, U²-Net-p with random weights. The plain loop decodes and predicts the same
 photograph, a JPEG file, in this process before and after the server runs, with as many threads. Clients ask for masks,
-and repeat after an answer of 429. Memory is the server's resident set, of which one value a second is kept.
+and repeat after an answer of 429. Memory is the server's resident set, of which one value a second is kept and `--plot`
+draws. An answer other than 200 and 429 is an error.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 import dichoseg
@@ -31,6 +33,7 @@ parser.add_argument("--seconds", type=float, default=60)
 parser.add_argument("--side", type=int, default=400, help="side of the photograph")
 parser.add_argument("--size", type=int, default=320, help="side of the network's input")
 parser.add_argument("--queue", type=int, default=64)
+parser.add_argument("--plot", type=Path)
 parser.add_argument("--threads", type=int, default=torch.get_num_threads())
 options = parser.parse_args()
 torch.set_num_threads(options.threads)
@@ -117,3 +120,15 @@ quarters = [memory[int(part * (len(memory) - 1))] for part in (0, 0.25, 0.5, 0.7
 print(
     f"memory at each quarter of the time: {', '.join(f'{each:.2f}' for each in quarters)} GB; {max(memory):.2f} at most"
 )
+if len(memory) > 60:
+    print(f"memory after the first minute: {min(memory[60:]):.3f} to {max(memory[60:]):.3f} GB")
+if options.plot is not None:
+    figure = Figure(figsize=(8, 3), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    axes.plot(memory)
+    axes.set(xlabel="seconds", ylabel="resident memory of the server, GB", ylim=(0, None))
+    axes.grid(alpha=0.3)
+    figure.savefig(options.plot)
+unexpected = {status for status, _ in answers} - {200, 429}
+if unexpected:
+    sys.exit(f"answers other than 200 and 429: {sorted(unexpected)}")

@@ -12,7 +12,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAME = f"dichoseg-{PROJECT['version']}"
-SOURCES = {f"dichoseg/{path.relative_to(ROOT / 'src/dichoseg')}" for path in (ROOT / "src/dichoseg").rglob("*.py")}
+KINDS = ("py", "html", "css", "js")
+SOURCES = {
+    f"dichoseg/{path.relative_to(ROOT / 'src/dichoseg')}"
+    for kind in KINDS
+    for path in (ROOT / "src/dichoseg").rglob(f"*.{kind}")
+}
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from dichoseg import Predictor, Preprocessing, create_model, predict
-from dichoseg.inference.sharpening import sharpened
+from dichoseg.inference.sharpening import count_views, sharpened
 
 SIZE = 64
 
@@ -112,3 +112,8 @@ def test_value_views_everywhere_find_thin_structures(scene):
     )
     assert near[0, 0, 40, 128] == coarse[0, 0, 40, 128]
     assert everywhere[0, 0, 40, 128] > 0.5
+
+
+def test_value_count_views():
+    assert count_views(64, 64, (64, 64)) == 1
+    assert count_views(65, 161, (64, 64)) == 2 * 4  # a view more for each 48 pixels

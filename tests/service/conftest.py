@@ -21,6 +21,7 @@ from PIL import Image
 
 from dichoseg import Preprocessing, SyntheticDataset, create_model, save_model
 
+from ..browser import browser as browser
 from ..conftest import SMALL
 
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}

@@ -90,6 +90,7 @@ def test_value_parallel_clients(server, photograph):
         ("size=2049", 400, "got 2049"),
         ("margin=3", 400, "margin=3"),
         ("colour=red", 400, "colour"),
+        ("detail=blend", 400, "detail: .*; got 'blend'"),
     ],
 )
 def test_error_options(server, photograph, query, status, text):

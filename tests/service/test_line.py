@@ -1,15 +1,19 @@
 import asyncio
+import io
 
+import numpy as np
 import pytest
 import torch
 from fastapi import HTTPException
 from PIL import Image
 
-from dichoseg import Predictor, save_model
+from dichoseg import Predictor, SyntheticDataset, save_model
+from dichoseg.inference.predictor import to_uint8
 from dichoseg.service import Limits
-from dichoseg.service.line import Line
+from dichoseg.service.line import VIEWS, Job, Line
 from dichoseg.service.pool import ModelPool
 from dichoseg.service.query import PredictQuery
+from dichoseg.visualize import side_outputs
 
 from .conftest import encoded
 
@@ -26,13 +30,56 @@ def refused(run):
     return caught.value
 
 
-def result(line, content, size=None, **options):
-    return asyncio.run(line.result(content, "m", size, PredictQuery(**options).rendering()))
+def result(line, content, size=None, detail=None, **options):
+    return asyncio.run(line.result(content, Job("m", size, detail), PredictQuery(**options).rendering()))
 
 
 def test_value_result(line, photograph):
     assert result(line, photograph).startswith(b"\x89PNG")
     assert result(line, photograph, 96, format="webp").startswith(b"RIFF")
+
+
+def test_value_detail(line):
+    scene = SyntheticDataset(1, size=128)[0].image[:, :54]
+    content = encoded(Image.fromarray((scene.permute(1, 2, 0) * 255).byte().numpy()))
+    pixels = np.asarray(Image.open(io.BytesIO(content)))
+    for detail in ("borders", "views"):
+        expected = to_uint8(Predictor(line._pool.predictor("m").model, detail=detail)(pixels))
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(result(line, content, detail=detail)))), expected)
+    assert line._pool.predictor("m").detail is None, "the detail was for one request"
+
+
+def test_error_too_many_views(line, photograph):
+    line._limits = Limits()
+    error = refused(lambda: result(line, encoded(Image.new("RGB", (1000, 1000))), 32, "views"))
+    assert error.status_code == 400
+    assert f"up to 1764 views of this photograph, more than {VIEWS}" in error.detail
+
+
+def test_value_dropped_work_stops(line):
+    line._limits = Limits()
+    content, passes = encoded(Image.new("RGB", (700, 700))), []
+    next(line._pool.predictor("m").model.children()).register_forward_hook(lambda *_: passes.append(1))
+
+    async def drop():
+        work = line.result(content, Job("m", 32, "views"), PredictQuery().rendering())  # 841 views
+        task = asyncio.ensure_future(work)
+        while len(passes) < 3:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.get_running_loop().run_in_executor(line._network, str)  # until its thread is free
+
+    asyncio.run(drop())
+    assert 3 <= len(passes) < 200
+    assert result(line, encoded(Image.new("RGB", (64, 64)))).startswith(b"\x89PNG")
+
+
+def test_value_side_outputs(line, photograph, pixels):
+    content = asyncio.run(line.side_outputs(photograph, Job("m")))
+    expected = side_outputs(line._pool.predictor("m").model, torch.from_numpy(pixels).permute(2, 0, 1) / 255)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), np.asarray(expected))
 
 
 def test_error_no_place(line):

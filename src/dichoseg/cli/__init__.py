@@ -26,6 +26,7 @@ from .plan import plan
 from .predict import predict
 from .serve import serve
 from .train import train, with_defaults
+from .view import view
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train,
     "predict": predict,
     "serve": serve,
+    "view": view,
     "evaluate": evaluate,
     "benchmark": benchmark,
     "export": export,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,8 +29,9 @@ def serve(
     max_pixels: int = 50_000_000,
     max_size: int = 2048,
 ) -> None:
-    """Serve masks and cut-outs over HTTP, until Ctrl-C or SIGTERM.
+    """Serve a page to try models on, and masks and cut-outs over HTTP, until Ctrl-C or SIGTERM.
 
+    Open the printed address in a browser for the page.
     `curl -F image=@photo.jpg 'http://127.0.0.1:8000/predict?kind=cutout' -o cut.png` asks for a cut-out.
 
     Args:
@@ -58,7 +58,7 @@ def serve(
     from ..runtime.memory import keep_memory
     from ..runtime.threads import torch_threads
     from ..service import Limits, create_app
-    from ..service.server import listen, run
+    from ..service.server import address_of, listen, run
 
     limits = Limits(
         memory=memory,
@@ -73,13 +73,17 @@ def serve(
     keep_memory()
     with listen(host, port) as listener, torch_threads(threads), pixel_limit(max_pixels):
         target = choose_device(device, torch.device("cpu"))
-        app = create_app(named, limits=limits, token=token, device=str(target), precision=precision)
+        app = create_app(named, limits=limits, token=token, device=str(target), precision=precision, load=False)
         if token is None and host not in LOOPBACK:
             tell(f"warning: without --token-file, everyone who can reach {host} can use this service")
-        address, number = listener.getsockname()[:2]
-        print(f"serving {', '.join(named)} on http://{f'[{address}]' if ':' in address else address}:{number}")
-        sys.stdout.flush()
-        run(app, listener)
+        address = address_of(listener)
+        tell(f"loading {', '.join(named)}; {address} shows how far it is")
+
+        def load() -> None:
+            app.state.load()
+            print(f"serving {', '.join(named)} on {address}", flush=True)
+
+        run(app, listener, prepare=load)
 
 
 def _named(models: tuple[str, ...]) -> dict[str, str]:

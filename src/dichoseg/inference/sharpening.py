@@ -82,6 +82,11 @@ def sharpened(
     return probability + change / weight.clamp(min=1) * band
 
 
+def count_views(height: int, width: int, size: tuple[int, int]) -> int:
+    """Return the number of views that cover a photograph; along its border there are fewer."""
+    return len(_starts(min(size[0], height), height)) * len(_starts(min(size[1], width), width))
+
+
 def _agreement(finer: Tensor, coarse: Tensor, ratio: float, reach: int, *, of_both: bool) -> Tensor:
     """Return how far a view is trusted, in [0, 1]: how well it confirms the certain pixels around each pixel.
 

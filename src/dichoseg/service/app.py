@@ -27,9 +27,10 @@ from ..inference import Predictor
 from ..runtime.device import Precision
 from .counters import MEDIA_TYPE, Counters
 from .limits import Limits
-from .line import Line
+from .line import Job, Line
+from .page import add_examples, add_page
 from .pool import ModelPool
-from .query import MEDIA_TYPES, PredictQuery
+from .query import MEDIA_TYPES, ModelQuery, PredictQuery
 from .upload import FIELD, Uploads
 from .watch import GONE, Watch
 
@@ -69,6 +70,7 @@ def create_app(
     token: str | None = None,
     device: str | None = None,
     precision: Precision = "auto",
+    load: bool = True,
 ) -> FastAPI:
     """Load models, and create the FastAPI application that serves them.
 
@@ -78,44 +80,69 @@ def create_app(
         token: Bearer token that requests must carry, except for `/health` and `/openapi.json`. Default: none.
         device: Device to run on, such as `"cuda"`. Default: the CPU.
         precision: Precision, as for `Predictor`.
+        load: Whether to load the models before returning. Otherwise requests are refused until a call of
+            `app.state.load()` has done so.
     """
 
     def prepare(model: Any) -> Predictor:
         return Predictor(model, device=device, precision=precision)
 
     pool = ModelPool(models, prepare, limit=limits.model_bytes)
+    if load:
+        pool.load()
     line = Line(pool, limits)
     app = FastAPI(title="dichoseg", version=__version__, docs_url=None, redoc_url=None)  # their pages load scripts
+    app.state.load = pool.load
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     guard = [Depends(_token_check(token))]
     _add_predict(app, pool, line, limits, guard)
     _add_reports(app, pool, line, guard)
+    add_page(app, "page")
+    add_examples(app)
     return app
 
 
 def _add_predict(app: FastAPI, pool: ModelPool, line: Line, limits: Limits, guard: Sequence[Any]) -> None:
-    """Add the address that takes photographs."""
+    """Add the addresses that take photographs."""
     uploads = Uploads(limits)
+
+    async def answer(request: Request, query: ModelQuery, work: Callable[[bytes, Job], Awaitable[bytes]]) -> bytes:
+        job = _job(query, pool, limits)
+        line.check_place()  # before the upload
+        async with uploads.photograph(request) as content:
+            with line.place():
+                return await _unless_gone(request, work(content, job), seconds=limits.timeout)
 
     @app.post("/predict", dependencies=guard, responses=ANSWERS, openapi_extra={"requestBody": BODY})
     async def predict(request: Request, query: Annotated[PredictQuery, Query()]) -> Response:
         """Predict the mask of a photograph; answer with the mask, a cut-out or a composite."""
-        model = query.model or pool.names[0]
-        if model not in pool.names:
-            raise HTTPException(404, f"no model {model[:100]!r} here; GET /models lists the names")
         try:
-            if query.size is not None:
-                number("size", query.size, low=SMALLEST, high=limits.max_size)
             rendering = query.rendering()
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
-        line.check_place()  # before the upload
-        async with uploads.photograph(request) as content:
-            with line.place():
-                work = line.result(content, model, query.size, rendering)
-                result = await _unless_gone(request, work, seconds=limits.timeout)
+        result = await answer(request, query, lambda content, job: line.result(content, job, rendering))
         return Response(result, media_type=MEDIA_TYPES[rendering.format])
+
+    @app.post("/side_outputs", dependencies=guard, responses=ANSWERS, openapi_extra={"requestBody": BODY})
+    async def side_outputs(request: Request, query: Annotated[ModelQuery, Query()]) -> Response:
+        """Draw the features and side outputs of a model for a photograph; answer with a PNG file."""
+        return Response(await answer(request, query, line.side_outputs), media_type="image/png")
+
+
+def _job(query: ModelQuery, pool: ModelPool, limits: Limits) -> Job:
+    """Return what a request asks of the network; raise an HTTPException if it cannot be done."""
+    model = query.model or pool.names[0]
+    if model not in pool.names:
+        raise HTTPException(404, f"no model {model[:100]!r} here; GET /models lists the names")
+    if pool.loading is not None:
+        raise HTTPException(503, f"the models are not ready: {pool.loading}; try again in 5 s", {"Retry-After": "5"})
+    if query.size is not None:
+        try:
+            number("size", query.size, low=SMALLEST, high=limits.max_size)
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from error
+    return Job(model, query.size, getattr(query, "detail", None))
 
 
 def _add_reports(app: FastAPI, pool: ModelPool, line: Line, guard: Sequence[Any]) -> None:
@@ -126,13 +153,18 @@ def _add_reports(app: FastAPI, pool: ModelPool, line: Line, guard: Sequence[Any]
     @app.get("/models", dependencies=guard)
     async def list_models() -> dict[str, Any]:
         """List the names of the models."""
-        loaded = pool.loaded
-        return {"default": pool.names[0], "models": [{"name": name, "loaded": name in loaded} for name in pool.names]}
+        loaded, models = pool.loaded, list(pool.names)
+        return {
+            "default": models[0],
+            "models": [{"name": name, "loaded": name in loaded} for name in models],
+            "loading": pool.loading,
+        }
 
     @app.get("/health")
-    async def health() -> dict[str, Any]:
-        """Tell that the service runs, and how many requests wait."""
-        return {"status": "ok", "waiting": line.waiting}
+    async def health(response: Response) -> dict[str, Any]:
+        """Tell whether the service is ready, and how many requests wait."""
+        response.status_code = 200 if pool.loading is None else 503
+        return {"status": pool.loading or "ok", "waiting": line.waiting}
 
     @app.get("/metrics", dependencies=guard)
     async def metrics() -> Response:

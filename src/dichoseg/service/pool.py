@@ -13,6 +13,8 @@ from ..contracts import Model
 from ..inference import Predictor
 from ..photographs.job import check_takes_photographs
 from ..weights import load_model
+from ..weights.cache import is_cached, own_path, part_of
+from ..weights.catalogue import find_weights
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +22,7 @@ logger = logging.getLogger(__name__)
 class ModelPool:
     """Predictors by name. Beyond a memory limit, the least recently used is dropped, and loaded again on its next use.
 
-    All models are loaded once at the start, so that a missing file is an error then. Only one thread may call
+    `load` loads all models once, so that a missing file is an error at the start. After that, only one thread may call
     `predictor`.
 
     Args:
@@ -39,8 +41,21 @@ class ModelPool:
         self._limit = limit
         self._bytes: dict[str, int] = {}
         self._loaded: OrderedDict[str, Predictor] = OrderedDict()
-        for name in reversed(self._sources):  # the default last: it stays
+        self._is_ready = False
+
+    def load(self) -> None:
+        """Load all models, the default last: it stays."""
+        for name in reversed(self._sources):
             self.predictor(name)
+        self._is_ready = True
+
+    @property
+    def loading(self) -> str | None:
+        """What `load` does now, in a few words; None after it."""
+        if self._is_ready:
+            return None
+        name = next((each for each in reversed(self._sources) if each not in self._bytes), self.names[0])
+        return _download_of(self._sources[name], name) or f"loading {name}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -76,6 +91,16 @@ class ModelPool:
         while len(self._loaded) > keep and self.bytes > limit:
             name, _ = self._loaded.popitem(last=False)
             logger.info("dropped %s, to stay within the memory for models", name)
+
+
+def _download_of(source: str | Path, name: str) -> str | None:
+    """Return how much of a model has been downloaded; None if it is on this machine."""
+    record = None if Path(source).exists() else find_weights(str(source))
+    if record is None or is_cached(record):
+        return None
+    part = part_of(own_path(record))  # the hub's client has its own
+    done = f"{part.stat().st_size / 1e6:.0f} of " if part.exists() else ""
+    return f"downloading {name}, {done}{record.megabytes} MB"
 
 
 def _bytes_of(model: nn.Module) -> int:

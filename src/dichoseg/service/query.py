@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..photographs.cutout import parse_color
 from ..photographs.naming import ENDINGS
 from ..photographs.rendering import Format, Rendering
+from .line import Detail
 
 MEDIA_TYPES: dict[Format, str] = {
     "png": "image/png",
@@ -19,12 +20,21 @@ MEDIA_TYPES: dict[Format, str] = {
 }
 
 
-class PredictQuery(BaseModel):
-    """Options of `POST /predict`; they are those of `dichoseg predict`."""
+class ModelQuery(BaseModel):
+    """Options of `POST /side_outputs`."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: str | None = Field(None, description="Name from GET /models. Default: the first of them.")
+    size: int | None = Field(None, description="Side of the network's input, in pixels. Default: the model's.")
+
+
+class PredictQuery(ModelQuery):
+    """Options of `POST /predict`; they are those of `dichoseg predict`."""
+
+    detail: Detail | None = Field(
+        None, description="Refine a photograph larger than the network's input along the border, or everywhere."
+    )
     kind: Literal["mask", "cutout", "composite"] = Field(
         "mask",
         description="The mask; the photograph with the mask as alpha channel; or the photograph on a new background.",
@@ -38,7 +48,6 @@ class PredictQuery(BaseModel):
     margin: int = Field(0, description="Number of pixels around the foreground that crop keeps.")
     quality: int | None = Field(None, description="Quality of jpg, avif, and cut-outs in webp, 1 to 100.")
     drop_exif: bool = Field(False, description="Leave out the photograph's EXIF, such as date and place.")
-    size: int | None = Field(None, description="Side of the network's input, in pixels. Default: the model's.")
 
     def rendering(self) -> Rendering:
         """Return the options for rendering; raise a ValueError for one that does not fit."""

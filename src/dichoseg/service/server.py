@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import threading
+from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -35,9 +37,35 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(app: FastAPI, listener: socket.socket) -> None:
-    """Serve an application on a socket until a signal asks to stop."""
+def address_of(listener: socket.socket) -> str:
+    """Return the address of a socket for a browser."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def run(app: FastAPI, listener: socket.socket, *, prepare: Callable[[], None] | None = None) -> None:
+    """Serve an application on a socket until a signal asks to stop.
+
+    Args:
+        app: Application to serve.
+        listener: Socket that `listen` returned.
+        prepare: Function to call in a thread meanwhile; if it fails, the server stops and its error is raised.
+    """
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=STOP_SECONDS
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    failures: list[BaseException] = []
+
+    def prepare_or_stop() -> None:
+        try:
+            if prepare is not None:
+                prepare()
+        except BaseException as error:
+            failures.append(error)
+            server.should_exit = True
+
+    threading.Thread(target=prepare_or_stop, daemon=True).start()
+    server.run(sockets=[listener])
+    if failures:
+        raise failures[0]

@@ -20,7 +20,7 @@ LINGER = 2.0
 """Seconds for which the rest of a refused upload is read, without which the client would not see the answer."""
 QUIET = ("/health", "/metrics")
 """Paths that monitors ask for all the time; they are logged with the debug level."""
-PATHS = ("/predict", "/models", "/openapi.json", *QUIET)
+PATHS = ("/", "/predict", "/side_outputs", "/models", "/openapi.json", *QUIET)
 
 
 class Watch:
