@@ -131,7 +131,7 @@ def _add_predict(app: FastAPI, pool: ModelPool, line: Line, limits: Limits, guar
 
 
 def _job(query: ModelQuery, pool: ModelPool, limits: Limits) -> Job:
-    """Return what a request asks of the network; raise an HTTPException if it cannot be done."""
+    """Return the job for the network that a request describes; raise an HTTPException if it cannot be done."""
     model = query.model or pool.names[0]
     if model not in pool.names:
         raise HTTPException(404, f"no model {model[:100]!r} here; GET /models lists the names")

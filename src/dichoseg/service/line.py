@@ -46,7 +46,7 @@ DECODED = 3
 
 
 class Job(NamedTuple):
-    """What the network does with a photograph."""
+    """Options of the network for one photograph."""
 
     model: str
     size: int | None = None

@@ -51,7 +51,7 @@ class ModelPool:
 
     @property
     def loading(self) -> str | None:
-        """What `load` does now, in a few words; None after it."""
+        """Progress of `load` in a few words; None after it."""
         if self._is_ready:
             return None
         name = next((each for each in reversed(self._sources) if each not in self._bytes), self.names[0])

@@ -54,7 +54,7 @@ def create_view(folders: Sequence[str | Path]) -> FastAPI:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """Return what a run's folder holds so far: rows of the history, scores, and names of pictures."""
+    """Return the contents of a run's folder so far: rows of the history, scores, and names of pictures."""
     history: list[dict[str, float]] = []
     if (folder / HISTORY).exists():
         with (folder / HISTORY).open(newline="", encoding="utf-8") as file:
