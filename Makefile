@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON_FILES := src tests examples benchmarks docs
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test setup format lint types tests coverage docs verify-catalogue clean
+.PHONY: demo test setup format lint types tests coverage docs site verify-catalogue clean
 
 demo: $(VENV)/.installed  ## Train a small IS-Net on drawn scenes and show that it has learnt.
 	rm -rf demo
@@ -44,6 +44,11 @@ coverage: setup  ## The tests with coverage by line and branch, of all processes
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
+
+site: setup  ## Pack the documentation for reading offline: dist/dichoseg-docs.zip.
+	mkdir -p dist
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --no-directory-urls --site-dir dist/docs
+	cd dist && rm -f dichoseg-docs.zip && $(abspath $(BIN))/python -m zipfile -c dichoseg-docs.zip docs/* && rm -r docs
 
 verify-catalogue: setup  ## Download each published file from each address, and try it: NAMES="u2net u2netp", or all.
 	$(BIN)/python -m tests.verify_catalogue $(NAMES)

@@ -41,8 +41,7 @@ mask = dichoseg.predict("photographs/chelsea.png", published)  # (H, W) in [0, 1
 
 data = dichoseg.FolderDataset("data/im", "data/gt")
 training, validation = data.split(0.2, seed=0)
-model = dichoseg.create_model("isnet", encoder="timm:resnet18", decoder="fpn")
-model.preprocessing = published.preprocessing  # its size and normalization
+model = dichoseg.create_model("isnet", encoder="timm:resnet18", decoder="fpn", size=512)
 loss = WeightedSum(
     bce=(1.0, DeepSupervision(BCELoss())),
     edge=(0.5, DeepSupervision(EdgeBCELoss())),

@@ -5,7 +5,7 @@ from pathlib import Path
 from dichoseg.weights.catalogue import RECORDS
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", ROOT / "docs/how-to/weights.md")
+PAGES = (ROOT / "docs/how-to/weights.md",)
 HEADER = ("name", "network", "MB", "for", "license", "commercial use")
 BEGIN, END = "<!-- table of published weights -->\n", "<!-- end of the table -->\n"
 

@@ -7,11 +7,13 @@ that a picture says what the code does. A test compares the files with what woul
 from __future__ import annotations
 
 import textwrap
+import tomllib
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
+import grimp
 import torch
 from torch import nn
 
@@ -24,6 +26,7 @@ from dichoseg.heads.refined import RefinedHeads
 from dichoseg.heads.side import FusedHeads
 
 HERE = Path(__file__).parent
+PROJECT = HERE.parents[1] / "pyproject.toml"
 WIDTH = 640
 BOX = 54
 """Height of a box of two lines."""
@@ -622,7 +625,54 @@ def egnet() -> str:
     )
 
 
+def imports() -> str:
+    """Draw which part of the library imports which: rows import columns, in the order of the import contract."""
+    layers = [
+        [module.removeprefix("dichoseg.") for module in layer.split(" | ")]
+        for layer in tomllib.loads(PROJECT.read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"][0][
+            "layers"
+        ]
+    ]
+    parts = [module for layer in layers for module in layer]
+    graph = grimp.build_graph("dichoseg", exclude_type_checking_imports=True, cache_dir=None)
+    used = {part: _imported(graph, f"dichoseg.{part}") for part in parts}
+    picture = Picture(
+        "The imports between the parts of dichoseg: a triangle, since each part imports only parts of lower layers. "
+        f"At the top is {parts[0]}, which imports most of the others; at the bottom are {parts[-2]} and {parts[-1]}."
+    )
+    left, top, pitch, row = 134, 118, 13, 0
+    side = pitch * len(parts)
+    for index, layer in enumerate(layers):
+        if index % 2 == 0:
+            y, height = top + pitch * row, pitch * len(layer)
+            picture.parts.append(f'<rect x="8" y="{y}" width="{left + side - 8}" height="{height}" fill="#e3ecef"/>')
+        row += len(layer)
+    for index, part in enumerate(parts):
+        x, y = left + pitch * (index + 0.5), top + pitch * (index + 0.5)
+        picture.text(left - 6, y, part, size=11.5, anchor="end", room=left)
+        picture.parts.append(
+            f'<text transform="translate({x + 4:g} {top - 6}) rotate(-90)" font-size="11.5" fill="{INK}">{part}</text>'
+        )
+        picture.parts.append(
+            f'<rect x="{x - 5:g}" y="{y - 5:g}" width="10" height="10" rx="2" fill="{COLOURS["data"][1]}"/>'
+        )
+        for other in sorted(used[part].intersection(parts)):
+            picture.dot((left + pitch * (parts.index(other) + 0.5), y), colour=COLOURS["encoder"][1])
+    return picture.finished(
+        top + side + 24,
+        "A dot: the part of this row imports the part of this column. Bands: layers of the import contract.",
+    )
+
+
+def _imported(graph: grimp.ImportGraph, part: str) -> set[str]:
+    """Return the names of the parts that the modules of a part import."""
+    modules = {part} | graph.find_descendants(part)
+    found = {other for module in modules for other in graph.find_modules_directly_imported_by(module)}
+    return {other.split(".")[1] for other in found - modules if "." in other}
+
+
 DIAGRAMS: dict[str, Callable[[], str]] = {
+    "imports": imports,
     "contract": contract,
     "rsu": rsu,
     "isnet": isnet,
