@@ -12,7 +12,7 @@ from .programs import make_stand_ins, serving, smaller
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 NEEDS = {"http_service": "fastapi"}  # beyond dichoseg's own
-SET_UP = ("http_service", "in_a_few_lines")
+SET_UP = ("http_service",)
 """Examples that pages show in part; the rest makes them run."""
 SHOWN = set(re.findall(r'"examples/(\w+)\.py:', "".join(path.read_text() for path in (ROOT / "docs").rglob("*.md"))))
 
