@@ -124,7 +124,7 @@ def undefined_names(program, folder):
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
-@pytest.mark.parametrize("name", [name for name in PAGES if name != "how-to/serve.md"])
+@pytest.mark.parametrize("name", PAGES)
 def test_value_the_code_of_a_page_defines_its_names(name, tmp_path):
     report = undefined_names(program_of(PAGES[name]), tmp_path)
     assert not report, report
