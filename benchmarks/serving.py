@@ -26,6 +26,9 @@ from PIL import Image
 import dichoseg
 from dichoseg.runtime.memory import keep_memory
 
+PLAIN_SECONDS = 20.0
+"""Duration of each plain loop."""
+
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("model", nargs="?")
 parser.add_argument("--clients", type=int, default=32)
@@ -98,7 +101,7 @@ async def load(port: int, pid: int) -> tuple[list[tuple[int, float]], list[float
 
 
 path = model_path()
-before = plain_rate(path, options.seconds / 4)
+before = plain_rate(path, PLAIN_SECONDS)
 command = [sys.executable, "-m", "dichoseg", "serve", "--quiet", "--port", "0", "--models", path]
 command += ["--queue", str(options.queue), "--threads", str(options.threads)]
 with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -109,7 +112,7 @@ with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         answers, memory = asyncio.run(load(port, server.pid))
     finally:
         server.terminate()
-after = plain_rate(path, options.seconds / 4)
+after = plain_rate(path, PLAIN_SECONDS)
 
 seconds = sorted(each for status, each in answers if status == 200)
 plain, rate = (before + after) / 2, len(seconds) / options.seconds

@@ -66,7 +66,7 @@ class ViewLocalization(nn.Module):
     def forward(self, views: Tensor) -> Tensor:
         """(5, B, C, h, w), four close-ups, then the distant view -> the same shape; h and w are even."""
         close, distant = views[:4], views[4]
-        channels, size = views.shape[2], spatial_size(distant)
+        channels, size = views.shape[2], _fixed_size(distant)
         sizes = _pooled_sizes(size, self.POOLS)
         keys = _pooled(merge(close), sizes)
         places = torch.cat([sine_positions(*pooled, channels, device=views.device) for pooled in sizes])
@@ -106,7 +106,7 @@ class ViewRefinement(nn.Module):
     def forward(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """(5, B, C, h, w) -> the same shape, and the gate, (B, 1, 2h, 2w) in [0, 1]; h and w are even."""
         close, distant = views[:4], views[4]
-        height, width = spatial_size(distant)
+        height, width = _fixed_size(distant)
         gate = F.interpolate(self.gate(distant).sigmoid(), (2 * height, 2 * width))
         sizes = _pooled_sizes((height, width), self.POOLS)
         refined = []
@@ -139,6 +139,12 @@ def _refined(tokens: Tensor, attended: Tensor, norms: nn.ModuleList, mlp: nn.Mod
     tokens = norms[0](tokens + attended)
     refined: Tensor = norms[1](tokens + mlp(tokens))
     return refined
+
+
+def _fixed_size(maps: Tensor) -> tuple[int, int]:
+    """Return height and width as ints, in a traced export too, since the sizes of pooled maps are rounded."""
+    height, width = spatial_size(maps)
+    return int(height), int(width)
 
 
 def _pooled_sizes(size: tuple[int, int], ratios: tuple[int, ...]) -> list[tuple[int, int]]:

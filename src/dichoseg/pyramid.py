@@ -72,8 +72,10 @@ def _filtered(maps: Tensor, *, factor: int, stride: int) -> Tensor:
             f"a pyramid needs levels of at least 4 pixels a side, got {height} by {width}: use larger images"
         )
     kernel = factor * torch.tensor(_KERNEL, dtype=torch.float32, device=maps.device).to(maps.dtype)
-    kernel = kernel.expand(maps.shape[1], 1, -1, -1)
-    return F.conv2d(F.pad(maps, [_RADIUS] * 4, mode="reflect"), kernel, stride=stride, groups=maps.shape[1])
+    padded = F.pad(maps, [_RADIUS] * 4, mode="reflect")
+    # channels as images, since ONNX wants a kernel of constant shape
+    filtered = F.conv2d(padded.flatten(0, 1)[:, None], kernel[None, None], stride=stride)
+    return filtered.unflatten(0, maps.shape[:2]).squeeze(2)
 
 
 def ellipse(width: int) -> list[int]:

@@ -19,9 +19,10 @@ from dichoseg import (
     load_model,
     predict,
 )
-from dichoseg.decoders import RSUDecoder
-from dichoseg.encoders import RSUEncoder
+from dichoseg.decoders import PyramidDecoder, RSUDecoder
+from dichoseg.encoders import RSUEncoder, TimmEncoder
 from dichoseg.export import export_onnx, onnx_file
+from dichoseg.models import MultiViewSegmenter
 
 from ..conftest import SMALL
 from .conftest import IMAGENET, Gray, at
@@ -112,6 +113,29 @@ def test_value_a_dynamic_file_takes_any_size(tmp_path, request, model, half):
 def test_value_a_network_with_layer_norm(tmp_path):
     model = create_model("isnet", encoder="timm:test_convnext", preprocessing=Preprocessing(size=64))
     assert export_onnx(model, tmp_path / "model.onnx", dynamic=True) < 1e-4
+
+
+def multi_view():
+    return MultiViewSegmenter(TimmEncoder("test_resnet"), width=8)
+
+
+def pyramid():
+    encoder = RSUEncoder(**SMALL)
+    return Segmenter(encoder, PyramidDecoder(encoder.feature_info, width=8, base_size=64))
+
+
+@pytest.mark.parametrize("make", [multi_view, pyramid])
+def test_value_networks_whose_sizes_are_computed_have_files_of_one_size(tmp_path, make):
+    torch.manual_seed(0)
+    model = make()
+    model.preprocessing = Preprocessing(size=64)
+    assert export_onnx(model, tmp_path / "fixed.onnx") < 1e-5
+    assert (
+        np.ptp(run(tmp_path / "fixed.onnx", np.random.default_rng(0).normal(size=(1, 3, 64, 64)).astype("f4"))[0]) > 0
+    )
+    with pytest.raises(RuntimeError, match="onnxruntime does not run the exported file"):
+        export_onnx(model, tmp_path / "any.onnx", dynamic=True)
+    assert not (tmp_path / "any.onnx").exists()
 
 
 def test_value_a_model_of_native_size(isnet, tmp_path):
