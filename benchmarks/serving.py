@@ -129,7 +129,7 @@ if options.plot is not None:
     figure = Figure(figsize=(8, 3), dpi=110, layout="constrained")
     axes = figure.subplots()
     axes.plot(memory)
-    axes.set(xlabel="seconds", ylabel="resident memory of the server, GB", ylim=(0, None))
+    axes.set(xlabel="seconds", ylabel="resident memory of the server, GB", ylim=(0, 1.2 * max(memory)))
     axes.grid(alpha=0.3)
     figure.savefig(options.plot)
 unexpected = {status for status, _ in answers} - {200, 429}
