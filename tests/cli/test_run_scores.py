@@ -56,7 +56,7 @@ def test_value_both_models_are_scored_and_say_so(run, capsys):
     for name in ("last", "best"):
         assert scores[name] == evaluate(load_model(folder / name), validation)
         card = (folder / name / "README.md").read_text()
-        assert "On 2 validation images at their masks' own size." in card
+        assert "On 2 validation images at the size of their masks." in card
         assert f"| `mae` | {scores[name]['mae']:.4f} |" in card
     assert scores["last"] != scores["best"]
     with (folder / "worst.csv").open(newline="") as file:

@@ -53,7 +53,7 @@ def test_value_two_stages_in_one_command(data):
     scores = json.loads((out / "scores.json").read_text())
     assert scores["last"] == evaluate(load_model(out / "last"), open_folders(data, val_fraction=0.4)[1])
     card = (out / "last/README.md").read_text()
-    assert "On 2 validation images at their masks' own size." in card
+    assert "On 2 validation images at the size of their masks." in card
     assert f"| `mae` | {scores['last']['mae']:.4f} |" in card
     assert run_cli("predict", out, data / "train/im", "--out", data / "masks").exit_code == 0
 

@@ -129,7 +129,7 @@ def test_value_networks_whose_sizes_are_computed_have_files_of_one_size(tmp_path
     torch.manual_seed(0)
     model = make()
     model.preprocessing = Preprocessing(size=64)
-    assert export_onnx(model, tmp_path / "fixed.onnx") < 1e-5
+    assert export_onnx(model, tmp_path / "fixed.onnx") < 1e-4
     assert (
         np.ptp(run(tmp_path / "fixed.onnx", np.random.default_rng(0).normal(size=(1, 3, 64, 64)).astype("f4"))[0]) > 0
     )

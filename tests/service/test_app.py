@@ -121,8 +121,9 @@ def test_error_token(strict_server):
     assert strict_server.ask("/models", **AUTHORIZED).status == strict_server.ask("/health").status == 200
 
 
-def test_error_work_takes_too_long(strict_server, photograph):
-    answer = strict_server.ask("/predict?size=2048", photograph, **AUTHORIZED)
+def test_error_work_takes_too_long(strict_server):
+    large = encoded(Image.new("RGB", (1000, 1000)))  # in hundreds of views
+    answer = strict_server.ask("/predict?size=64&detail=views", large, **AUTHORIZED)
     assert answer.status == 503
     assert answer.error == "the work took more than 1 s"
     assert answer.headers["retry-after"] == "1"
