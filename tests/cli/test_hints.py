@@ -54,6 +54,7 @@ def test_value_the_library_names_no_options():
         (("predict", "a.jpg", "-o", "b.png"), "no option -o; it is --out here"),
         (("list", "--debug"), "no option --debug; it is --traceback here"),
         (("-V",), "no option -V; it is --version here"),
+        (("serve", "u2netp"), "models of serve follow --models: dichoseg serve --models u2netp"),
     ],
 )
 def test_error_habits_of_other_programs(command, hint):

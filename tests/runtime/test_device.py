@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from dichoseg.runtime.device import autocast_dtype, choose_device, inference_dtype, usable_device, uses_bfloat16
+from dichoseg.runtime.device import (
+    autocast_dtype,
+    choose_device,
+    inference_dtype,
+    usable_device,
+    uses_bfloat16,
+    warn_of_emulation,
+)
 
 CPU = torch.device("cpu")
 
@@ -66,3 +73,20 @@ def test_value_auto_on_cuda_gpus(native, capability, dtype, monkeypatch):
 def test_error_float16_on_a_cpu():
     with pytest.raises(ValueError, match="float16.*bfloat16 or float32 on cpu"):
         inference_dtype("float16", CPU)
+
+
+def test_warning_of_emulated_bfloat16(monkeypatch, caplog):
+    table = {"architecture": "x86_64", "amx_bf16": False, "avx512_bf16": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: table, raising=False)
+    warn_of_emulation(torch.bfloat16, CPU)
+    assert not caplog.messages
+    table["avx512_bf16"] = False
+    for dtype in (torch.float32, None):
+        warn_of_emulation(dtype, CPU)
+    assert not caplog.messages
+    warn_of_emulation(torch.bfloat16, CPU)
+    assert "no bfloat16 instructions" in caplog.messages[-1]
+    table["architecture"] = "aarch64"
+    caplog.clear()
+    warn_of_emulation(torch.bfloat16, CPU)
+    assert not caplog.messages

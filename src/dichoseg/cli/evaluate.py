@@ -187,15 +187,12 @@ def _predict(
 
     from ..evaluation.scoring import warn_of_seen_test_sets
     from ..inference import Predictor
-    from ..inference.exported import default_runtime
     from ..photographs import predict_files
-    from ..runtime.device import choose_device
     from ..runtime.inputs import SMALL
     from ..weights import load_model
-    from .processes import gather, own_device, own_part
+    from .processes import gather, own_part, predictor_device
 
-    runtime = runtime or default_runtime(precision)
-    target = own_device(choose_device(device, torch.device("cpu"))) if runtime == "torch" else device
+    target = predictor_device(device, runtime, precision)
     network = load_model(model)
     warn_of_seen_test_sets(network)
     prepare = functools.partial(

@@ -74,6 +74,8 @@ HABITS = {
 
 def habit_hint(arguments: Sequence[str], known: Collection[str]) -> str | None:
     """Return a message about the first option that another program has for one of these known ones."""
+    if len(arguments) > 1 and arguments[0] == "serve" and not arguments[1].startswith("-"):
+        return f"models of serve follow --models: dichoseg serve --models {arguments[1]}"
     for argument in itertools.takewhile(lambda argument: argument != "--", arguments):
         given = argument.partition("=")[0]
         meant = next((ours for ours, theirs in HABITS.items() if given in theirs and ours in known), None)

@@ -88,20 +88,16 @@ def predict(
         max_pixels: Largest number of pixels of a photograph, 16 bytes of memory each. Default: 178956970.
         quiet: Show no messages except errors; the requested output is still printed.
     """
-    import torch
-
     from ..data.formats import pixel_limit
     from ..inference import Predictor
-    from ..inference.exported import default_runtime
     from ..photographs.job import PredictedFiles, write_results
     from ..photographs.naming import STREAM, chosen_format
     from ..photographs.planning import plan_files
     from ..photographs.rendering import Rendering
-    from ..runtime.device import choose_device
     from ..runtime.memory import keep_memory
     from ..runtime.threads import torch_threads
     from ..weights import load_model
-    from .processes import gather, is_first, own_device, own_part
+    from .processes import gather, is_first, own_part, predictor_device
 
     keep_memory()
     model, images = _in_order(model, images)
@@ -122,8 +118,7 @@ def predict(
     )
     plan = plan_files(images, out, rendering, resume=resume, part=own_part())  # errors that need no model come first
     _check_terminal(images, plan.out)
-    runtime = runtime or default_runtime(precision)
-    target = own_device(choose_device(device, torch.device("cpu"))) if runtime == "torch" else device
+    target = predictor_device(device, runtime, precision)
     network = load_model(model or resolve(DEFAULT))
     with torch_threads(threads), pixel_limit(max_pixels) if max_pixels is not None else nullcontext():
         try:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     import torch
 
+    from ..inference.exported import Runtime
+    from ..runtime.device import Precision
+
 T = TypeVar("T")
 SECONDS = 0.2
 """Time between two looks for what another process gives."""
@@ -34,6 +37,18 @@ def own_device(device: torch.device) -> torch.device:
     from ..training.ranks import launched
 
     return launched().device(device)
+
+
+def predictor_device(device: str | None, runtime: Runtime | None, precision: Precision) -> torch.device | str | None:
+    """Return the device for a `Predictor` of this process; another runtime than torch checks the given one itself."""
+    import torch
+
+    from ..inference.exported import default_runtime
+    from ..runtime.device import choose_device
+
+    if (runtime or default_runtime(precision)) != "torch":
+        return device
+    return own_device(choose_device(device, torch.device("cpu")))
 
 
 def gather(name: str, own: T) -> list[T]:

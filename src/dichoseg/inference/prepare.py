@@ -9,7 +9,7 @@ from torch import nn
 
 from ..blocks import ConvNormAct
 from ..contracts import Model
-from ..runtime.device import Precision, inference_dtype
+from ..runtime.device import Precision, inference_dtype, warn_of_emulation
 from .folding import fold_batch_norm
 
 
@@ -26,6 +26,7 @@ def prepare_for_inference(model: Model, *, precision: Precision, device: torch.d
         device: Device to run on.
     """
     dtype = inference_dtype(precision, device)
+    warn_of_emulation(dtype, device)
     ready = copy.deepcopy(model).requires_grad_(False).eval()
     fold_batch_norm(ready)
     ready.to(device=device, dtype=dtype)

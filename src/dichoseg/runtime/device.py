@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+import logging
+from typing import Any, Literal, TypeAlias
 
 import torch
+
+logger = logging.getLogger(__name__)
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 """Precisions of inference; torch has no int8."""
@@ -75,8 +78,8 @@ def uses_bfloat16(precision: Precision, device: torch.device) -> bool:
         return precision == "bfloat16"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
-        capabilities = torch.cpu.get_capabilities()
+    if device.type == "cpu":
+        capabilities = _cpu_capabilities()
         return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
     return False
 
@@ -92,3 +95,18 @@ def autocast_dtype(precision: TrainingPrecision, device: torch.device) -> torch.
     if precision not in ("auto", "float32", "bfloat16"):
         raise ValueError(f"precision must be auto, float32, bfloat16 or float16; got {precision!r}")
     return torch.bfloat16 if uses_bfloat16(precision, device) else None
+
+
+def warn_of_emulation(dtype: torch.dtype | None, device: torch.device) -> None:
+    """Warn of bfloat16 on an x86 CPU without instructions for it, where convolutions take about ten times as long."""
+    is_x86 = device.type == "cpu" and _cpu_capabilities().get("architecture") == "x86_64"
+    if dtype == torch.bfloat16 and is_x86 and not uses_bfloat16("auto", device):
+        logger.warning(
+            "this CPU has no bfloat16 instructions, and takes about ten times as long as in float32, "
+            "which precision='auto' chooses here"
+        )
+
+
+def _cpu_capabilities() -> dict[str, Any]:
+    """Return torch's table of the CPU's instructions; nothing before torch 2.7."""
+    return dict(torch.cpu.get_capabilities()) if hasattr(torch.cpu, "get_capabilities") else {}

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
 from ..contracts import Model, Objective, Target
-from ..runtime.device import CHANNELS_LAST, autocast_dtype
+from ..runtime.device import CHANNELS_LAST, autocast_dtype, warn_of_emulation
 from ..runtime.inputs import explained_input
 from .optimization import Optimization
 from .ranks import Ranks, without_sync
@@ -87,6 +87,7 @@ class Stepper:
         if isinstance(self.schedule, ReduceLROnPlateau):
             raise TypeError("schedule must not need a score, as ReduceLROnPlateau does")
         self.dtype = autocast_dtype(optimization.precision, device)
+        warn_of_emulation(self.dtype, device)
         self.autocast = torch.autocast(device.type, self.dtype or torch.bfloat16, enabled=self.dtype is not None)
         self.scaler = GradScaler(device.type, enabled=self.dtype == torch.float16)
         self.skipped = 0
