@@ -27,7 +27,8 @@ from torch.utils.data import DataLoader, Dataset
 
 import dichoseg
 from dichoseg.augmentations import SeededTransform, gpu_augmentation
-from dichoseg.data.decoding import image_pixels, mask_pixels, open_image, to_unit
+from dichoseg.data.decoding import image_pixels, open_image, to_unit
+from dichoseg.data.mask_files import mask_pixels
 from dichoseg.runtime.memory import keep_memory
 from dichoseg.training import Batches
 from dichoseg.training.samples import resized_levels, stacked

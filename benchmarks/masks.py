@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dichoseg.data.decoding import mask_pixels, open_image, to_unit
+from dichoseg.data.decoding import open_image, to_unit
 from dichoseg.data.evidence import is_trimap
 from dichoseg.data.finding import images_and_others
+from dichoseg.data.mask_files import mask_pixels
 
 Gray = NDArray[np.uint8]
 

@@ -1,31 +1,27 @@
-"""Decode photographs and masks from files of any mode."""
+"""Open image files of any mode, and decode photographs."""
 
 from __future__ import annotations
 
 import io
 import math
-import numbers
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import ExifTags, ImageColor, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, ImageOps, UnidentifiedImageError
 from PIL import Image as PillowImage
 from torch import Tensor
 
 from ..untrusted import UnusableFileError
-from .evidence import COLOR_STEP, alpha_is_mask, colors_of, label_ids_of
-from .formats import HEIF_ADVICE, is_lossy, lacks_heif, usable_formats
+from .formats import HEIF_ADVICE, lacks_heif, usable_formats
 from .profiles import to_srgb
 
-Value: TypeAlias = int | str
-"""Label id, or a color as `PIL.ImageColor` reads it."""
 MOST_PAGES = 100
 """Number of pages of a TIFF file among which the largest is looked for."""
 SIDEWAYS = (5, 6, 7, 8)
@@ -37,8 +33,7 @@ def read_image(path: str | Path) -> Tensor:
 
     Any mode that Pillow reads, 8 or 16 bit; CMYK, CIE LAB and gray are converted by their color profile. An alpha
     channel is dropped; the colors under it are those in the file. An animation gives its first frame, a TIFF file its
-    largest page. Broken metadata,
-    such as EXIF, is ignored.
+    largest page. Broken metadata, such as EXIF, is ignored.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -47,80 +42,6 @@ def read_image(path: str | Path) -> Tensor:
             it has more pixels than `pixel_limit` allows, by default 179 million. The message names the file.
     """
     return image_tensor(open_image(path))
-
-
-def read_mask(path: str | Path, *, foreground: Sequence[Value] | None = None, ignore: Sequence[Value] = ()) -> Tensor:
-    """Read a mask: (1, H, W) float32 in [0, 1]; 1 is foreground.
-
-    Reads gray, 1-bit, palette and color files, 8 or 16 bit, with their EXIF orientation applied; an alpha channel that
-    is not constant is the mask. A mask of zeros and ones is black and white.
-
-    Args:
-        path: Path of the file.
-        foreground: For masks of label ids: the ids that are foreground. The id of a pixel is the number in the file; in
-            a palette file, it is the index of the color. For colored masks: colors, such as `"red"` or `"#ff0000"`;
-            each pixel within 16 levels of one of them is foreground.
-        ignore: Ids or colors that are read as background, because their pixels are ignored: 255 in masks of label ids,
-            or 128, the gray of a trimap.
-
-    Raises:
-        FileNotFoundError: The file does not exist.
-        ValueError: The file is not a readable image, as for `read_image`. Without `foreground`, the mask has colors, or
-            seems to hold label ids, such as a largest value of 2 to 31. With ids as `foreground`, it holds colors. The
-            message names the file.
-    """
-    return to_unit(read_mask_pixels(path, foreground=foreground, ignore=ignore)[0])
-
-
-def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.float32], str | None]:
-    """Read the map that a model wrote, (H, W), for metrics.
-
-    Files of 8 bits give uint8; deeper files give float in [0, 1], where white is 1, 255 or 65535 depending on the
-    largest value. A color file gives its luminance. A file with an alpha channel that is not constant, such as a
-    cut-out, gives that channel.
-
-    Returns:
-        The map, and the kind of an unusual file or None. The kinds are keys in `scores.json`.
-    """
-    image = open_image(path)
-    if is_deep(image):
-        return _scaled(np.array(image), image.mode), "predictions of more than 8 bits"
-    if image.has_transparency_data:
-        alpha = _alpha(image)
-        if alpha.min() != alpha.max():
-            return alpha, "predictions with an alpha channel"
-    pixels = rgb_pixels(image)
-    if (pixels == pixels[..., :1]).all():
-        return np.ascontiguousarray(pixels[..., 0]), None
-    return np.array(PillowImage.fromarray(pixels).convert("L")), "predictions in color"
-
-
-def read_mask_pixels(
-    path: str | Path, *, foreground: Sequence[Value] | None, ignore: Sequence[Value] = ()
-) -> tuple[Tensor, Tensor | None]:
-    """Read a mask as `read_mask` does, but keep 8 bits as (1, H, W) uint8; with its weight, if values are ignored."""
-    image = open_image(path)
-    try:
-        mask = mask_pixels(image, path, foreground=foreground, ignore=ignore)
-        return mask, weight_pixels(image, path, ignore=ignore) if ignore else None
-    except ValueError as error:
-        advice = "; foreground= says which ids are foreground, or which colors" if foreground is None else ""
-        raise ValueError(f"{error}{advice}") from None
-
-
-def check_values(name: str, values: Sequence[Value]) -> tuple[Value, ...]:
-    """Check label ids and colors."""
-    if isinstance(values, str) or not isinstance(values, Sequence):
-        raise TypeError(f"{name} must be a list of label ids or colors, such as [255] or ['red']; got {values!r}")
-    for value in values:
-        if isinstance(value, str):
-            try:
-                ImageColor.getrgb(value)
-            except ValueError:
-                raise ValueError(f"{name} must be label ids or colors, such as red or #ff0000; got {value!r}") from None
-        elif isinstance(value, bool) or not isinstance(value, numbers.Integral):
-            raise TypeError(f"{name} must be label ids or colors, such as [255] or ['red']; got {value!r}")
-    return tuple(values)
 
 
 def to_unit(pixels: Tensor) -> Tensor:
@@ -136,7 +57,7 @@ def image_tensor(image: PillowImage.Image) -> Tensor:
 def image_pixels(image: PillowImage.Image) -> Tensor:
     """Convert a Pillow image to RGB (3, H, W): uint8, or float32 in [0, 1] if it has more than 8 bits."""
     if is_deep(image):
-        return torch.from_numpy(_scaled(np.array(image), image.mode)).expand(3, -1, -1).contiguous()
+        return torch.from_numpy(scaled(np.array(image), image.mode)).expand(3, -1, -1).contiguous()
     return torch.from_numpy(rgb_pixels(to_srgb(image))).permute(2, 0, 1)  # (3, H, W)
 
 
@@ -158,72 +79,17 @@ def eight_bits(image: PillowImage.Image) -> NDArray[np.uint8]:
     return rgb_pixels(to_srgb(image))
 
 
-def mask_pixels(
-    image: PillowImage.Image, path: str | Path, *, foreground: Sequence[Value] | None, ignore: Sequence[Value] = ()
-) -> Tensor:
-    """Convert a Pillow image to a mask (1, H, W): uint8, or float32 in [0, 1] if it has more than 8 bits."""
-    ignored = _has_value(image, path, ignore) if ignore else None
-    if foreground is not None:
-        inside = _has_value(image, path, foreground)
-        return torch.from_numpy(inside if ignored is None else inside & ~ignored)[None].byte().mul_(255)
-    if image.mode in ("LA", "RGBA", "PA") or _is_palette_of_alpha(image):
-        alpha = image.convert("RGBA").getchannel("A")
-        low, high = alpha.getextrema()
-        if low != high and alpha_is_mask(rgb_pixels(image.convert("RGBA").convert("RGB")), np.array(alpha), path):
-            image = alpha
-    gray = _gray(image, path, ignored)
-    peak = float(gray.max(initial=0))
-    ids = label_ids_of(gray, is_deep=is_deep(image))
-    is_exact = not ((ids or peak == 1) and is_lossy(path))
-    if ids and is_exact:
-        listed = ", ".join(f"{value:g}" for value in ids[:8]) + (", ..." if len(ids) > 8 else "")
-        void = next((value for value in (-1, 255, 65535) if value in ids), None)
-        advice = f"; {void} among small ids usually marks pixels to ignore: pass ignore={void}" if void else ""
-        raise ValueError(
-            f"{path}: the mask's values are {listed}, so it seems to hold label ids{advice}; "
-            "wanted black and white (0 and 255, or 0 and 1), or gray up to white"
-        )
-    if is_deep(image):
-        mode = "I" if peak == 255 else image.mode  # a mask of 8 bits, stored in 16
-        return torch.from_numpy(_scaled(gray, mode))[None]
-    return torch.from_numpy(gray if peak > 1 or not is_exact else gray * np.uint8(255))[None]
-
-
-def weight_pixels(image: PillowImage.Image, path: str | Path, *, ignore: Sequence[Value]) -> Tensor:
-    """Return the weights of a mask's pixels, (1, H, W) uint8: 0 for values in `ignore`, else 1."""
-    return torch.from_numpy(~_has_value(image, path, ignore))[None].byte()
-
-
 def alpha_channel(image: PillowImage.Image) -> NDArray[np.uint8] | None:
     """Return the alpha channel of a Pillow image, (H, W); None if it is opaque."""
     if is_deep(image) or not image.has_transparency_data:
         return None
-    alpha = _alpha(image)
+    alpha = alpha_of(image)
     return None if alpha.min() == 255 else alpha
 
 
-def alpha_pixels(image: PillowImage.Image, path: str | Path) -> Tensor:
-    """Convert the alpha channel of a Pillow image to a mask (1, H, W) of uint8; raise a ValueError without one."""
-    if is_deep(image) or not image.has_transparency_data:
-        raise ValueError(f"{path} has no alpha channel; wanted a cut-out (RGBA, LA or a palette), got {image.mode}")
-    return torch.from_numpy(_alpha(image))[None]
-
-
-def _alpha(image: PillowImage.Image) -> NDArray[np.uint8]:
+def alpha_of(image: PillowImage.Image) -> NDArray[np.uint8]:
+    """Return the alpha channel of an 8-bit Pillow image, (H, W); all 255 without one."""
     return np.array(image.convert("RGBA").getchannel("A"))
-
-
-def _is_palette_of_alpha(image: PillowImage.Image) -> bool:
-    """Return whether a palette file is a compressed RGBA mask: its visible pixels have one color, or are translucent.
-
-    In other palette files, transparency marks one of several label ids.
-    """
-    if image.mode != "P" or not image.has_transparency_data:
-        return False
-    pixels = np.array(image.convert("RGBA"))
-    alpha = pixels[..., 3]
-    visible = pixels[alpha > 0]
-    return bool(((alpha > 0) & (alpha < 255)).any() or (visible == visible[:1]).all())
 
 
 def rgb_pixels(image: PillowImage.Image) -> NDArray[np.uint8]:
@@ -373,63 +239,10 @@ def is_deep(image: PillowImage.Image) -> bool:
     return image.mode.startswith(("I", "F"))
 
 
-def _scaled(values: NDArray[Any], mode: str) -> NDArray[np.float32]:
+def scaled(values: NDArray[Any], mode: str) -> NDArray[np.float32]:
     """Scale gray values to float32 in [0, 1]; white is 1, 255 or 65535, depending on the largest value and the mode."""
     peak = float(values.max(initial=0))
     white = 1 if peak <= 1 else 255 if peak <= 255 and not mode.startswith("I;16") else 65535
-    scaled = values.astype(np.float32)
-    scaled /= white
-    return np.clip(scaled, 0, 1, out=scaled)
-
-
-def _gray(image: PillowImage.Image, path: str | Path, ignored: NDArray[np.bool_] | None) -> NDArray[Any]:
-    """Return the file's gray values, (H, W), or those of its palette's colors, which must be gray; 0 where ignored."""
-    if is_deep(image) or image.mode in ("1", "L", "LA"):
-        gray = np.array(image if is_deep(image) or image.mode == "L" else image.convert("L"))
-        return gray if ignored is None else np.where(ignored, np.zeros((), gray.dtype), gray)
-    pixels = rgb_pixels(image)
-    if ignored is not None:
-        pixels[ignored] = 0
-    if image.mode not in ("P", "PA"):
-        if colors := colors_of(pixels):
-            raise ValueError(
-                f"{path}: the mask has colors, such as {_listed(colors)}; wanted black and white, or gray up to white"
-            )
-        return np.array(PillowImage.fromarray(pixels).convert("L"))
-    if (pixels != pixels[..., :1]).any():
-        raise ValueError(
-            f"{path}: the mask's palette has colors that are not gray, so it seems to hold label ids; wanted black and "
-            f"white, or gray up to white; got such as {_listed(colors_of(pixels, least=0))}"
-        )
-    return np.ascontiguousarray(pixels[..., 0])
-
-
-def _listed(colors: Sequence[tuple[int, ...]]) -> str:
-    return " and ".join("({}, {}, {}) #{:02x}{:02x}{:02x}".format(*color, *color) for color in colors)
-
-
-def _has_value(image: PillowImage.Image, path: str | Path, values: Sequence[Value]) -> NDArray[np.bool_]:
-    """Mark the pixels (H, W) that have one of some label ids or colors."""
-    colors = [value for value in values if isinstance(value, str)]
-    ids = [value for value in values if not isinstance(value, str)]
-    inside = np.isin(_label_ids(image, path), ids) if ids else np.zeros((image.height, image.width), bool)
-    if colors:
-        pixels = rgb_pixels(image).astype(np.int16)
-        for color in colors:
-            inside |= (np.abs(pixels - ImageColor.getrgb(color)[:3]) <= COLOR_STEP).all(axis=2)
-    return inside
-
-
-def _label_ids(image: PillowImage.Image, path: str | Path) -> NDArray[Any]:
-    """Return the numbers that the file stores, (H, W)."""
-    if image.mode in ("LA", "PA"):
-        image = image.getchannel(0)
-    if is_deep(image) or image.mode in ("1", "L", "P"):
-        return np.array(image)
-    pixels = rgb_pixels(image)
-    if (pixels != pixels[..., :1]).any():
-        raise ValueError(
-            f"{path}: the mask holds colors; wanted one label id a pixel, or colors for foreground=; "
-            f"got such as {_listed(colors_of(pixels, least=0))}"
-        )
-    return pixels[..., 0]
+    result = values.astype(np.float32)
+    result /= white
+    return np.clip(result, 0, 1, out=result)

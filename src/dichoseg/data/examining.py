@@ -20,19 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from ..runtime.progress import tracked
-from .decoding import (
-    Value,
-    alpha_pixels,
-    is_deep,
-    load,
-    mask_pixels,
-    open_image,
-    opened,
-    rgb_pixels,
-    to_unit,
-    upright_size,
-)
+from .decoding import is_deep, load, open_image, opened, rgb_pixels, to_unit, upright_size
 from .evidence import is_trimap
+from .mask_files import Value, alpha_pixels, mask_pixels
 from .report import DataReport, Problem, Size, problem_of
 
 Item = TypeVar("Item")

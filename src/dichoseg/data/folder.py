@@ -19,22 +19,10 @@ from torch.utils.data import Dataset
 
 from ..contracts import Sample
 from ..masks import all_count
-from .decoding import (
-    Value,
-    alpha_pixels,
-    check_values,
-    choose_picture,
-    eight_bits,
-    image_pixels,
-    open_image,
-    open_reduced,
-    opened,
-    read_mask_pixels,
-    to_unit,
-    upright_size,
-)
+from .decoding import choose_picture, eight_bits, image_pixels, open_image, open_reduced, opened, to_unit, upright_size
 from .examining import examine, size_mismatch
 from .finding import ALPHA, find_folders
+from .mask_files import Value, alpha_pixels, check_values, read_mask_pixels
 from .pairing import find_cutouts, find_pairs
 from .report import DataReport
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from ..contracts import Samples
-from .decoding import Value
 from .finding import find_folders
 from .folder import FolderDataset
+from .mask_files import Value
 
 
 def open_data(

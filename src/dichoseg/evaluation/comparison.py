@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from ..data.decoding import read_image, read_mask, read_prediction
+from ..data.decoding import read_image
+from ..data.mask_files import read_mask, read_prediction
 from ..data.pairing import files_by_name
 from ..metrics.evaluator import CURVES, Evaluator
 from ..runtime.files import write_atomically, write_json

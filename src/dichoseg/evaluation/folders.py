@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import cv2
 
 from ..checking import whole
-from ..data.decoding import Value, check_values, mask_pixels, open_image, read_prediction, to_unit, weight_pixels
+from ..data.decoding import open_image, to_unit
+from ..data.mask_files import Value, check_values, mask_pixels, read_prediction, weight_pixels
 from ..data.pairing import files_by_name
 from ..inference.predictor import to_uint8
 from ..metrics.evaluator import Evaluator

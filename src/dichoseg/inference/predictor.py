@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from ..blocks import spatial_size
 from ..checking import choice, number
 from ..contracts import Image, Logits, Model, unwrapped
-from ..data.decoding import check_tensor, image_tensor, open_image, read_image, read_mask, upright
+from ..data.decoding import check_tensor, image_tensor, open_image, read_image, upright
 from ..data.formats import usable_endings
+from ..data.mask_files import read_mask
 from ..export.int8 import Calibration, check_calibration
 from ..preprocessing import Preprocessing
 from ..runtime.device import Precision, usable_device
