@@ -22,7 +22,8 @@ from PIL import Image, ImageOps
 
 import dichoseg
 from dichoseg.photographs import predict_files
-from dichoseg.scenes import drawing, synthetic
+from dichoseg.scenes import synthetic
+from dichoseg.scenes.canvas import HAIRLINE, Canvas, bezier, blank, circle, fill, ring, strokes
 from dichoseg.visualize import contact_sheet, error_map
 
 HERE = Path(__file__).parent
@@ -65,42 +66,42 @@ INDEX = {"bicycle": 7, "birdcage": 0, "hair": 37, "plant": 22}
 """Scene -> its index in `SyntheticDataset`; lace and glass are drawn here."""
 
 
-def lace(size: int) -> drawing.Canvas:
+def lace(size: int) -> Canvas:
     """Draw a doily: rings, rays between them, loops, and a scalloped border."""
-    canvas = drawing._blank(size)
+    canvas = blank(size)
     middle = np.array([0.5, 0.5])
     for radius, width in ((0.06, 0.012), (0.15, 0.008), (0.26, 0.008), (0.34, 0.012)):
-        drawing._strokes(canvas, [drawing._circle(middle, radius)], width)
+        strokes(canvas, [circle(middle, radius)], width)
     for inner, outer, count in ((0.06, 0.15, 16), (0.15, 0.26, 48)):
         angles = np.arange(count) * 2 * np.pi / count
         for turn in (-1.5, 1.5):
-            ends = drawing._ring(middle, outer, angles + turn * np.pi / count)
-            rays = np.stack([drawing._ring(middle, inner, angles), ends], axis=1)
-            drawing._strokes(canvas, rays, drawing.HAIRLINE)
+            ends = ring(middle, outer, angles + turn * np.pi / count)
+            rays = np.stack([ring(middle, inner, angles), ends], axis=1)
+            strokes(canvas, rays, HAIRLINE)
     for radius, size_of_loop, count in ((0.3, 0.036, 24), (0.38, 0.045, 24), (0.43, 0.022, 48)):
-        places = drawing._ring(middle, radius, np.arange(count) * 2 * np.pi / count)
-        drawing._strokes(canvas, [drawing._circle(place, size_of_loop) for place in places], drawing.HAIRLINE)
+        places = ring(middle, radius, np.arange(count) * 2 * np.pi / count)
+        strokes(canvas, [circle(place, size_of_loop) for place in places], HAIRLINE)
     return canvas
 
 
-def glass(size: int) -> drawing.Canvas:
+def glass(size: int) -> Canvas:
     """Draw a wine glass whose bowl is a quarter opaque."""
-    canvas = drawing._blank(size)
+    canvas = blank(size)
     sides = [
         np.concatenate(
             [
-                drawing._bezier((0.5 + s * 0.17, 0.08), (0.5 + s * 0.27, 0.42), (0.5 + s * 0.015, 0.52)),
-                drawing._bezier((0.5 + s * 0.015, 0.52), (0.5 + s * 0.01, 0.85), (0.5 + s * 0.03, 0.88)),
+                bezier((0.5 + s * 0.17, 0.08), (0.5 + s * 0.27, 0.42), (0.5 + s * 0.015, 0.52)),
+                bezier((0.5 + s * 0.015, 0.52), (0.5 + s * 0.01, 0.85), (0.5 + s * 0.03, 0.88)),
             ]
         )
         for s in (-1, 1)
     ]
-    drawing._fill(canvas, [np.concatenate([sides[0], sides[1][::-1]])], value=64)
-    foot = drawing._circle((0.5, 0.9), 0.16, stretch=0.2)
-    drawing._fill(canvas, [foot], value=64)
-    for line in (*sides, foot, drawing._circle((0.5, 0.08), 0.17, stretch=0.12)):
-        drawing._strokes(canvas, [line], 0.011)
-    drawing._strokes(canvas, [drawing._bezier((0.38, 0.16), (0.35, 0.32), (0.42, 0.42))], 0.014)
+    fill(canvas, [np.concatenate([sides[0], sides[1][::-1]])], value=64)
+    foot = circle((0.5, 0.9), 0.16, stretch=0.2)
+    fill(canvas, [foot], value=64)
+    for line in (*sides, foot, circle((0.5, 0.08), 0.17, stretch=0.12)):
+        strokes(canvas, [line], 0.011)
+    strokes(canvas, [bezier((0.38, 0.16), (0.35, 0.32), (0.42, 0.42))], 0.014)
     return canvas
 
 

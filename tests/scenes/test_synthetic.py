@@ -6,7 +6,7 @@ import torch
 
 from dichoseg import SyntheticDataset
 from dichoseg.metrics import f_curve
-from dichoseg.scenes.drawing import SHAPES
+from dichoseg.scenes.shapes import SHAPES
 
 
 def test_value_deterministic_whatever_the_order():

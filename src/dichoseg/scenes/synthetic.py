@@ -12,7 +12,9 @@ from torch.utils.data import Dataset
 
 from ..checking import whole
 from ..contracts import Sample
-from .drawing import SHAPES, VISTAS, WALLS, Canvas, Field, Texture, fractal, ground, surface
+from .canvas import Canvas
+from .grounds import VISTAS, WALLS, Field, Texture, fractal, ground, surface
+from .shapes import SHAPES
 
 SUPERSAMPLING = 3
 
