@@ -4,14 +4,16 @@
 
 MODEL is what `load_model` takes; without it, U²-Net-p with random weights. The plain loop decodes and predicts the same
 photograph, a JPEG file, in this process before and after the server runs, with as many threads. Clients ask for masks,
-and repeat after an answer of 429. Memory is the server's resident set, of which one value a second is kept and `--plot`
-draws. An answer other than 200 and 429 is an error.
+and repeat after an answer of 429. They run on the same processor cores, whose time in each part is printed. Memory is
+the resident set of the server; one value a second is kept, and `--plot` draws it. Other answers than 200 and 429 are
+errors.
 """
 
 import argparse
 import asyncio
 import collections
 import io
+import os
 import statistics
 import subprocess
 import sys
@@ -57,15 +59,21 @@ def model_path() -> str:
     return folder
 
 
-def plain_rate(path: str, seconds: float) -> float:
-    """Return photographs per second of a plain loop."""
+def plain_rate(path: str, seconds: float) -> tuple[float, float]:
+    """Return photographs per second of a plain loop, and the seconds of processor time for one."""
     predictor = dichoseg.Predictor(dichoseg.load_model(path), size=options.size)
     predictor(photograph)
-    count, start = 0, time.perf_counter()
+    count, start, busy = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - start < seconds:
         predictor(photograph)
         count += 1
-    return count / (time.perf_counter() - start)
+    return count / (time.perf_counter() - start), (time.process_time() - busy) / count
+
+
+def busy_seconds(pid: int) -> float:
+    """Return the processor time that a process has taken."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 async def ask(port: int, kind: str = "mask") -> tuple[int, float]:
@@ -79,9 +87,14 @@ async def ask(port: int, kind: str = "mask") -> tuple[int, float]:
     return int(answer.split(maxsplit=2)[1]), time.perf_counter() - start
 
 
-async def load(port: int, pid: int) -> tuple[list[tuple[int, float]], list[float]]:
-    """Let all clients ask until the time is over; return their answers, and the server's memory in GB each second."""
-    end = time.perf_counter() + options.seconds
+async def load(port: int, pid: int) -> tuple[list[tuple[int, float]], list[float], float]:
+    """Let all clients ask until the time is over.
+
+    Returns:
+        Their answers; the server's memory in GB each second; the seconds until the last answer.
+    """
+    start = time.perf_counter()
+    end = start + options.seconds
     answers: list[tuple[int, float]] = []
     memory: list[float] = []
 
@@ -97,11 +110,11 @@ async def load(port: int, pid: int) -> tuple[list[tuple[int, float]], list[float
             await asyncio.sleep(1)
 
     await asyncio.gather(watch(), *(client() for _ in range(options.clients)))
-    return answers, memory
+    return answers, memory, time.perf_counter() - start
 
 
 path = model_path()
-before = plain_rate(path, PLAIN_SECONDS)
+before, loop_busy = plain_rate(path, PLAIN_SECONDS)
 command = [sys.executable, "-m", "dichoseg", "serve", "--quiet", "--port", "0", "--models", path]
 command += ["--queue", str(options.queue), "--threads", str(options.threads)]
 with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -109,14 +122,18 @@ with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
     port = int(server.stdout.readline().rpartition(":")[2])
     try:
         asyncio.run(ask(port, "cutout"))  # which waits until its libraries are compiled
-        answers, memory = asyncio.run(load(port, server.pid))
+        server_busy, clients_busy = busy_seconds(server.pid), time.process_time()
+        answers, memory, duration = asyncio.run(load(port, server.pid))
+        server_busy, clients_busy = busy_seconds(server.pid) - server_busy, time.process_time() - clients_busy
     finally:
         server.terminate()
-after = plain_rate(path, PLAIN_SECONDS)
+after, _ = plain_rate(path, PLAIN_SECONDS)
 
 seconds = sorted(each for status, each in answers if status == 200)
-plain, rate = (before + after) / 2, len(seconds) / options.seconds
+plain, rate = (before + after) / 2, len(seconds) / duration
 print(f"plain loop {before:.2f} and {after:.2f} images/s; service {rate:.2f} images/s, {rate / plain:.2f} of it")
+busy = [1000 * each for each in (loop_busy, server_busy / len(seconds), clients_busy / len(seconds))]
+print("processor time for one: {:.0f} ms in the plain loop, {:.0f} in the service, {:.0f} in the clients".format(*busy))
 print(f"answers by status: {dict(collections.Counter(status for status, _ in answers))}")
 print(f"seconds: p50 {statistics.median(seconds):.2f}, p99 {seconds[int(0.99 * len(seconds))]:.2f}")
 quarters = [memory[int(part * (len(memory) - 1))] for part in (0, 0.25, 0.5, 0.75, 1)]

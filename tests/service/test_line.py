@@ -1,5 +1,6 @@
 import asyncio
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from dichoseg import Predictor, SyntheticDataset, save_model
 from dichoseg.inference.predictor import to_uint8
+from dichoseg.photographs.cutout import can_estimate_foreground
 from dichoseg.service import Limits
 from dichoseg.service.line import VIEWS, Job, Line
 from dichoseg.service.pool import ModelPool
@@ -37,6 +39,28 @@ def result(line, content, size=None, detail=None, **options):
 def test_value_result(line, photograph):
     assert result(line, photograph).startswith(b"\x89PNG")
     assert result(line, photograph, 96, format="webp").startswith(b"RIFF")
+
+
+def test_value_only_one_thread_computes(small_isnet, tmp_path, photograph, monkeypatch):
+    """A second one would make OpenMP let both sleep."""
+    threads, counts = [], []
+
+    def prepare(model):
+        threads.append(threading.current_thread().name)
+        return Predictor(model)
+
+    def estimate(pixels, mask, *, threads):
+        counts.append(threads)
+        return pixels
+
+    monkeypatch.setattr("dichoseg.photographs.cutout.estimate_foreground", estimate)
+    save_model(small_isnet, tmp_path / "m")
+    line = Line(ModelPool({"m": tmp_path / "m"}, prepare, limit=0), Limits())
+    line.load()
+    assert [name.rpartition("_")[0] for name in threads] == ["dichoseg-network"]
+    if can_estimate_foreground():
+        result(line, photograph, kind="cutout")
+        assert counts == [1]
 
 
 def test_value_detail(line):

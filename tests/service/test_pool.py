@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from dichoseg import GTEncoder, Predictor, save_model
@@ -8,8 +10,13 @@ from dichoseg.weights.catalogue import find_weights
 
 def loaded(sources, limit):
     pool = ModelPool(sources, Predictor, limit=limit)
-    pool.load()
+    load(pool)
     return pool
+
+
+def load(pool):
+    with ThreadPoolExecutor(1) as network:
+        pool.load(network)
 
 
 @pytest.fixture
@@ -58,8 +65,8 @@ def test_value_says_what_it_loads(sources, tmp_path, monkeypatch):
     part.write_bytes(bytes(2_000_000))
     assert pool.loading == f"downloading u2netp, 2 of {record.megabytes} MB"
     with pytest.raises(FileNotFoundError, match="u2netp is not on this machine"):
-        pool.load()
+        load(pool)
     pool = ModelPool({"a": sources["a"]}, Predictor, limit=0)
     assert pool.loading == "loading a"
-    pool.load()
+    load(pool)
     assert pool.loading is None

@@ -15,6 +15,7 @@ try:
 except ImportError as error:
     raise ImportError("the service needs fastapi and others: pip install 'dichoseg[serve]'") from error
 
+import torch
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -24,7 +25,7 @@ from starlette.requests import ClientDisconnect
 from .. import __version__
 from ..checking import number
 from ..inference import Predictor
-from ..runtime.device import Precision
+from ..runtime.device import Precision, choose_device
 from .counters import MEDIA_TYPE, Counters
 from .limits import Limits
 from .line import Job, Line
@@ -88,11 +89,11 @@ def create_app(
         return Predictor(model, device=device, precision=precision)
 
     pool = ModelPool(models, prepare, limit=limits.model_bytes)
+    line = Line(pool, limits, on_cpu=choose_device(device, torch.device("cpu")).type == "cpu")
     if load:
-        pool.load()
-    line = Line(pool, limits)
+        line.load()
     app = FastAPI(title="dichoseg", version=__version__, docs_url=None, redoc_url=None)  # their pages load scripts
-    app.state.load = pool.load
+    app.state.load = line.load
     for kind, handler in HANDLERS.items():
         app.add_exception_handler(kind, handler)
     guard = [Depends(_token_check(token))]

@@ -54,9 +54,19 @@ class Job(NamedTuple):
 
 
 class Line:
-    """Queue with one thread for the network, two for decoding and encoding, and a limited number of places."""
+    """Queue with one thread for the network, two for decoding and encoding, and a limited number of places.
 
-    def __init__(self, pool: ModelPool, limits: Limits) -> None:
+    On a CPU only the network's thread computes in parallel: the OpenMP library of torch's builds for Linux lets threads
+    sleep between operations once there are more of them than cores, and a network of many small operations then takes
+    up to half as long again. So models are loaded in this thread, and the colors of cut-outs are estimated in one.
+
+    Args:
+        pool: Models.
+        limits: Limits on requests.
+        on_cpu: Whether the networks run on the CPU.
+    """
+
+    def __init__(self, pool: ModelPool, limits: Limits, *, on_cpu: bool = True) -> None:
         self.waiting = 0
         self._pool = pool
         self._limits = limits
@@ -64,7 +74,12 @@ class Line:
         self._network = ThreadPoolExecutor(1, "dichoseg-network")
         self._files = ThreadPoolExecutor(2, "dichoseg-files")
         self._last_seconds = 0.0
-        threading.Thread(target=_warm_up, daemon=True).start()
+        self._estimate_threads = 1 if on_cpu else None
+        threading.Thread(target=_warm_up, args=[self._estimate_threads], daemon=True).start()
+
+    def load(self) -> None:
+        """Load all models, in the network's thread."""
+        self._pool.load(self._network)
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -85,6 +100,7 @@ class Line:
 
     async def result(self, content: bytes, job: Job, rendering: Rendering) -> bytes:
         """Return the encoded result of an uploaded photograph."""
+        rendering = dataclasses.replace(rendering, threads=self._estimate_threads)
         return await self._answer(content, job, _predict, functools.partial(_encode, rendering))
 
     async def side_outputs(self, content: bytes, job: Job) -> bytes:
@@ -194,7 +210,7 @@ def _encode(rendering: Rendering, photograph: OpenedPhotograph, probability: NDA
         raise HTTPException(400, str(error)) from error
 
 
-def _warm_up() -> None:
+def _warm_up(threads: int | None) -> None:
     """Compile the estimate of cut-outs' colors, which would take half a minute of the first request."""
     if can_estimate_foreground():
-        estimate_foreground(np.zeros((2, 2, 3), np.uint8), np.array([[0, 255], [0, 255]], np.uint8))
+        estimate_foreground(np.zeros((2, 2, 3), np.uint8), np.array([[0, 255], [0, 255]], np.uint8), threads=threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 
 from torch import nn
@@ -12,9 +13,11 @@ from torch import nn
 from ..contracts import Model
 from ..inference import Predictor
 from ..photographs.job import check_takes_photographs
+from ..records import Weights
 from ..weights import load_model
 from ..weights.cache import is_cached, own_path, part_of
 from ..weights.catalogue import find_weights
+from ..weights.fetching import fetch
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +25,7 @@ logger = logging.getLogger(__name__)
 class ModelPool:
     """Predictors by name. Beyond a memory limit, the least recently used is dropped, and loaded again on its next use.
 
-    `load` loads all models once, so that a missing file is an error at the start. After that, only one thread may call
-    `predictor`.
+    `load` loads all models once, so that a missing file is an error at the start. Only one thread may call `predictor`.
 
     Args:
         sources: Name -> what `load_model` takes. The first is the default model.
@@ -43,10 +45,17 @@ class ModelPool:
         self._loaded: OrderedDict[str, Predictor] = OrderedDict()
         self._is_ready = False
 
-    def load(self) -> None:
-        """Load all models, the default last: it stays."""
+    def load(self, network: Executor) -> None:
+        """Load all models, the default last: it stays.
+
+        Args:
+            network: Thread that calls `predictor`. Files are downloaded in this thread, which may be abandoned.
+        """
         for name in reversed(self._sources):
-            self.predictor(name)
+            record = _record_of(self._sources[name])
+            if record is not None:
+                fetch(record)
+            network.submit(self.predictor, name).result()
         self._is_ready = True
 
     @property
@@ -93,9 +102,14 @@ class ModelPool:
             logger.info("dropped %s, to stay within the memory for models", name)
 
 
+def _record_of(source: str | Path) -> Weights | None:
+    """Return the record of published weights, if a source names some."""
+    return None if Path(source).exists() else find_weights(str(source))
+
+
 def _download_of(source: str | Path, name: str) -> str | None:
     """Return how much of a model has been downloaded; None if it is on this machine."""
-    record = None if Path(source).exists() else find_weights(str(source))
+    record = _record_of(source)
     if record is None or is_cached(record):
         return None
     part = part_of(own_path(record))  # the hub's client has its own
