@@ -28,7 +28,7 @@ def open_page(browser, server):
 def status_is(page, text):
     from playwright.sync_api import expect
 
-    expect(page.locator("#status")).to_have_text(re.compile(text), timeout=60_000)
+    expect(page.locator("#status")).to_have_text(re.compile(text), timeout=180_000)  # the first cut-out waits for numba
 
 
 def upload(page, content, name="my photo.png"):
