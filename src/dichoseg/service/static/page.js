@@ -5,7 +5,9 @@ const chosen = name => find(`input[name=${name}]:checked`).value;
 const sleep = seconds => new Promise(resolve => setTimeout(resolve, 1000 * seconds));
 
 let photograph = null;              // File or Blob with a name
-let stop = new AbortController();   // stops the requests for the photograph before
+let stop = new AbortController();   // stops the work for the photograph and the settings before
+let working = null;                 // signal of the work that has not ended
+let settings = "";                  // what the panels are for
 let panels = [];
 
 // ---- Requests
@@ -13,29 +15,53 @@ let panels = [];
 async function ask(path, options = {}) {
   const token = sessionStorage.getItem("token");
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const response = await fetch(path, { ...options, headers });
+  const response = await fetch(path, { ...options, headers }).catch(error => {
+    throw error.name === "AbortError" ? error : new Error("The server does not answer.");
+  });
   if (response.ok) return response;
   const { error } = await response.json().catch(() => ({ error: `the server answered ${response.status}` }));
   if (response.status === 401) {
     find("#access").hidden = false;
     find("#token").focus();
+    throw new Error(token ? "This is not the token of this server." : "This server asks for its token.");
   }
   const wait = response.status === 429 ? Number(response.headers.get("Retry-After")) : 0;
   throw Object.assign(new Error(error), { wait });
 }
 
-// Sends the photograph, again as long as the queue is full.
-async function send(path, parameters, signal) {
+// Sends the photograph, again as long as the queue is full; gives the answer and the seconds that it took.
+async function send(text, path, parameters, signal) {
   const given = Object.entries(parameters).filter(([, value]) => value);
   for (;;) {
+    tell(`${text}…`);
     try {
-      return await ask(`${path}?${new URLSearchParams(given)}`, { method: "POST", body: photograph, signal });
+      const request = ask(`${path}?${new URLSearchParams(given)}`, { method: "POST", body: photograph, signal });
+      return await timed(request.then(response => response.blob()));
     } catch (error) {
       if (!error.wait) throw error;
-      tell(`${error.message}…`);
-      await sleep(error.wait);
-      signal.throwIfAborted();
+      await waitFor(error.wait, signal);
     }
+  }
+}
+
+// Counts the seconds that some work takes; gives its result and the seconds.
+async function timed(work) {
+  const start = performance.now();
+  const seconds = () => (performance.now() - start) / 1000;
+  const timer = setInterval(() => { find("#seconds").textContent = `${seconds().toFixed(0)} s`; }, 1000);
+  try {
+    return [await work, seconds()];
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+async function waitFor(seconds, signal) {
+  tell("The server is busy with other photographs. Trying again soon…");
+  for (let left = seconds; left > 0; left--) {
+    find("#seconds").textContent = `${left} s`;
+    await sleep(1);
+    signal.throwIfAborted();
   }
 }
 
@@ -44,35 +70,21 @@ async function send(path, parameters, signal) {
 function tell(text, isError = false) {
   find("#status").textContent = text;
   find("#status").classList.toggle("error", isError);
-}
-
-// Shows a text with the seconds that the work takes, until it ends.
-async function timed(text, work) {
-  const start = performance.now();
-  const seconds = () => (performance.now() - start) / 1000;
-  const show = () => tell(seconds() < 2 ? `${text}…` : `${text}… ${seconds().toFixed(0)} s`);
-  show();
-  const timer = setInterval(show, 1000);
-  try {
-    return [await work, seconds()];
-  } finally {
-    clearInterval(timer);
-  }
+  find("#seconds").textContent = "";
 }
 
 // ---- Results
 
-function addPanel(model) {
+function createPanel(model, size, detail) {
   const element = find("#panel").content.cloneNode(true).firstElementChild;
-  const panel = { model, element, result: null, sheet: null };
+  const panel = { photograph, model, size, detail, element, result: null, sheet: null };
   const before = find(".before", element);
   before.src = URL.createObjectURL(photograph);
   before.alt = "The photograph before";
-  before.onerror = () => { before.hidden = true; };  // the browser cannot show this format
+  before.onerror = () => { before.hidden = find(".split", element).hidden = true; };  // the browser cannot show this format
   find(".split", element).oninput = event => split(event.target.value);
-  find(".download", element).onclick = () => download(panel);
+  find(".download", element).onclick = () => download(panel).catch(error => tell(error.message, true));
   element.hidden = true;
-  find("#results").append(element);
   return panel;
 }
 
@@ -83,40 +95,78 @@ function split(percent) {
   }
 }
 
-// Predicts the photograph with each chosen model.
-async function run() {
+const readSettings = () => ["#model", "#other", "#size", "#detail"].map(field => find(field).value);
+
+// Stops the work before; gives the signal of the new one.
+function startAnew() {
   stop.abort();
-  const { signal } = stop = new AbortController();
-  for (const image of document.querySelectorAll("#results img")) URL.revokeObjectURL(image.src);
-  find("#results").replaceChildren();
-  panels = [];
-  if (!photograph || !find("#options").reportValidity()) return;
+  stop = new AbortController();
+  return stop.signal;
+}
+
+// Makes a panel for each chosen model; those that are still right stay.
+function run() {
+  if (!photograph || !find("#model").value || !find("#options").reportValidity()) return;
+  startAnew();
+  const [model, other, size, detail] = readSettings();
+  const isRight = (panel, name) =>
+    panel.photograph === photograph && panel.model === name && panel.size === size && panel.detail === detail;
+  const before = panels;
+  panels = [...new Set([model, other])].filter(Boolean)
+    .map(name => before.find(panel => isRight(panel, name)) ?? createPanel(name, size, detail));
+  for (const { element } of before.filter(panel => !panels.includes(panel))) {
+    for (const image of element.querySelectorAll("img")) URL.revokeObjectURL(image.src);
+  }
+  find("#results").replaceChildren(...panels.map(({ element }) => element));
+  settings = String(readSettings());
+  work();
+}
+
+// Asks for all that is chosen and not there yet, also for what is chosen meanwhile.
+async function work() {
+  const { signal } = stop;
+  const next = () =>
+    panels.find(panel => !panel.result) ?? (chosen("view") === "sides" && panels.find(panel => !panel.sheet));
+  if (working === signal || !next()) return;
+  working = signal;
   try {
-    panels = [...new Set([find("#model").value, find("#other").value])].filter(Boolean).map(addPanel);
-    for (const panel of panels) {
-      const parameters = { model: panel.model, kind: "cutout", size: find("#size").value, detail: find("#detail").value };
-      const request = send("predict", parameters, signal).then(response => response.blob());
-      const [result, seconds] = await timed(`Predicting with ${panel.model}`, request);
-      panel.result = result;
-      const after = find(".after", panel.element);
-      after.src = URL.createObjectURL(result);
-      after.alt = `Result of ${panel.model}`;
-      await after.decode();
-      signal.throwIfAborted();
-      find(".caption", panel.element).textContent =
-        `${panel.model}: ${after.naturalWidth} × ${after.naturalHeight} pixels, ${seconds.toFixed(1)} s`;
-      panel.element.hidden = false;
-    }
-    split(50);
-    tell("Done. Drag over the picture, or use the arrow keys, to compare it with the photograph.");
-    await show();
+    for (let panel = next(); panel; panel = next()) await (panel.result ? drawSides : predict)(panel, signal);
+    const hint = "Drag over the picture, or use the arrow keys, to compare it with the photograph.";
+    tell(chosen("view") === "sides" ? "Done." : `Done. ${hint}`);
   } catch (error) {
     if (!signal.aborted) tell(error.message, true);
   }
+  if (working === signal) working = null;
+}
+
+async function predict(panel, signal) {
+  const { model, size, detail } = panel;
+  const parameters = { model, size, detail, kind: "cutout" };
+  const [result, seconds] = await send(`Predicting with ${model}`, "predict", parameters, signal);
+  const after = find(".after", panel.element);
+  after.src = URL.createObjectURL(result);
+  after.alt = `Result of ${model}`;
+  await after.decode();
+  signal.throwIfAborted();
+  panel.result = result;
+  find(".caption", panel.element).textContent =
+    `${model}: ${after.naturalWidth} × ${after.naturalHeight} pixels, ${seconds.toFixed(1)} s`;
+  panel.element.hidden = false;
+  split(find(".split", panels[0].element).value);
+  show();
+}
+
+async function drawSides(panel, signal) {
+  const { model, size } = panel;
+  [panel.sheet] = await send(`Drawing the side outputs of ${model}`, "side_outputs", { model, size }, signal);
+  const sheet = find(".sheet", panel.element), image = find("img", sheet);
+  image.src = URL.createObjectURL(panel.sheet);
+  image.alt = sheet.ariaLabel = `Features and side outputs of ${model}`;
+  show();
 }
 
 // Shows the results as the options say.
-async function show() {
+function show() {
   const view = chosen("view"), isColored = chosen("background") === "color";
   find("#backgrounds").hidden = view !== "cutout";
   for (const panel of panels) {
@@ -125,26 +175,7 @@ async function show() {
     picture.style.setProperty("--color", find("#color").value);
     picture.hidden = view === "sides";
     sheet.hidden = view !== "sides" || !panel.sheet;
-  }
-  if (view === "sides") await showSides();
-}
-
-async function showSides() {
-  const { signal } = stop;
-  try {
-    for (const panel of panels.filter(panel => panel.result && !panel.sheet)) {
-      const request = send("side_outputs", { model: panel.model, size: find("#size").value }, signal);
-      const [response] = await timed(`Drawing the side outputs of ${panel.model}`, request);
-      panel.sheet = await response.blob();
-      const sheet = find(".sheet", panel.element);
-      find("img", sheet).src = URL.createObjectURL(panel.sheet);
-      find("img", sheet).alt = `Features and side outputs of ${panel.model}`;
-      sheet.ariaLabel = find("img", sheet).alt;
-      sheet.hidden = chosen("view") !== "sides";
-      tell("Done.");
-    }
-  } catch (error) {
-    if (!signal.aborted) tell(error.message, true);
+    find(".download", panel.element).hidden = view === "sides" && !panel.sheet;
   }
 }
 
@@ -153,7 +184,6 @@ async function showSides() {
 async function download({ model, result, sheet, element }) {
   const view = chosen("view"), isColored = view === "cutout" && chosen("background") === "color";
   let blob = view === "sides" ? sheet : result;
-  if (!blob) return;
   if (isColored || view === "mask" || view === "uncertainty") blob = await drawn(find(".after", element), view);
   const link = document.createElement("a");
   const name = (photograph.name ?? "photograph").replace(/\.[^.]*$/, "");
@@ -177,7 +207,7 @@ function drawn(image, view) {
     for (let index = 0; index < pixels.data.length; index += 4) {
       const alpha = pixels.data[index + 3];
       const level = view === "mask" ? alpha : 255 - Math.abs(255 - 2 * alpha);
-      pixels.data.fill(level, index, index + 3);
+      pixels.data[index] = pixels.data[index + 1] = pixels.data[index + 2] = level;
       pixels.data[index + 3] = 255;
     }
     context.putImageData(pixels, 0, 0);
@@ -190,16 +220,17 @@ function drawn(image, view) {
 function take(file) {
   if (!file) return;
   photograph = file;
+  if (find("#file").files[0] !== file) find("#file").value = "";
   run();
 }
 
 async function takeExample(name) {
-  tell(`Drawing the ${name}…`);
+  const signal = startAnew();
   try {
-    const response = await ask(`examples/${name}.jpg`);
+    const response = await ask(`examples/${name}.jpg`, { signal });
     take(new File([await response.blob()], `${name}.jpg`, { type: "image/jpeg" }));
   } catch (error) {
-    tell(error.message, true);
+    if (!signal.aborted) tell(error.message, true);
   }
 }
 
@@ -213,16 +244,16 @@ function addExamples() {
   }
 }
 
-// Fills in the names of the models, and waits until they are loaded.
+// Waits until the models are loaded, and fills in their names.
 async function start() {
   try {
-    for (let isFirst = true; ; isFirst = false) {
+    for (;;) {
       const { models, default: first, loading } = await (await ask("models")).json();
-      if (isFirst) {
+      if (!loading) {
         find("#model").replaceChildren(...models.map(({ name }) => new Option(name, name, name === first)));
         find("#other").replaceChildren(new Option("nothing", ""), ...models.map(({ name }) => new Option(name)));
+        break;
       }
-      if (!loading) break;
       tell(`The server is ${loading}…`);
       await sleep(1);
     }
@@ -241,7 +272,11 @@ document.ondragover = event => { event.preventDefault(); drop.classList.add("ove
 document.ondragleave = () => drop.classList.remove("over");
 document.ondrop = event => { event.preventDefault(); drop.classList.remove("over"); take(event.dataTransfer.files[0]); };
 find("#options").onsubmit = event => event.preventDefault();
-find("#options").onchange = event => (event.target.matches("#model, #other, #size, #detail") ? run() : show());
+find("#options").onchange = () => {
+  show();
+  if (String(readSettings()) !== settings) run();
+  else if (panels.every(({ result }) => result)) work();
+};
 find("#color").oninput = () => { find("input[value=color]").checked = true; show(); };
 find("#access").onsubmit = event => {
   event.preventDefault();

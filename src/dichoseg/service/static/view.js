@@ -64,7 +64,7 @@ function picture(index, file, note) {
   const caption = element("figcaption", { className: `run${index}` }, note ? `${name}: ${note}` : name);
   if (!file) return element("figure", {}, caption);
   const image = element("img", { src: `runs/${index}/${file}`, alt: `${name}: ${file}` });
-  return element("figure", {}, element("a", { href: image.src, title: "Open in full size" }, image), caption);
+  return element("figure", {}, caption, element("a", { href: image.src, title: "Open in full size" }, image));
 }
 
 function showSheets() {
