@@ -1,11 +1,13 @@
 """Train with parameter groups, averaged weights, less memory and early stopping."""
 
-# --8<-- [start:memory]
+# --8<-- [start:machine]
 import functools
+import os
 
 import torch
 
 import dichoseg
+from dichoseg.photographs import predict_files
 from dichoseg.planning import describe_machine, fitting_options, forecast_memory
 from dichoseg.training import (
     EarlyStopping,
@@ -16,6 +18,11 @@ from dichoseg.training import (
 )
 
 train_data, val_data = dichoseg.FolderDataset("data/im", "data/gt").split(0.1, seed=0)
+model = dichoseg.create_model("isnet", size=1024)
+dichoseg.fit(model, train_data, val_data=val_data, workers=4, epochs=10, out="runs/a")
+# --8<-- [end:machine]
+
+# --8<-- [start:memory]
 model = dichoseg.create_model(
     "isnet", encoder="timm:resnet18", pretrained=True, decoder="fpn", size=512
 )
@@ -56,7 +63,7 @@ history = dichoseg.fit(
     ),
     epochs=50,
     on_epoch=[EarlyStopping(10), tell],
-    out="runs/a",
+    out="runs/b",
     resume=True,  # resume the run, or start it if it does not exist
 )
 # --8<-- [end:rates]
@@ -65,3 +72,28 @@ history = dichoseg.fit(
 freeze(model.get_submodule("encoder"))  # includes its batch norm
 dichoseg.fit(model, train_data, epochs=10, batch_size=8)
 # --8<-- [end:freeze]
+
+# --8<-- [start:sizes]
+model = dichoseg.load_model("isnet-general-use")
+dichoseg.fit(
+    model,
+    train_data,
+    val_data=val_data,
+    sizes=(512, 768, 1024),
+    batch_size=2,
+    optimization=dichoseg.Optimization(accumulate=4),
+    epochs=10,
+    out="runs/sizes",
+)
+# --8<-- [end:sizes]
+
+# --8<-- [start:predict]
+rank, local_rank, world_size = (
+    int(os.environ.get(name, default))
+    for name, default in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 1))
+)
+device = f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"
+predictor = dichoseg.Predictor(model, device=device)
+part = (rank, world_size)
+print(predict_files(predictor, ["photographs"], "masks", resume=True, part=part).text())
+# --8<-- [end:predict]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 import dichoseg
@@ -45,6 +46,7 @@ SMALLER = {
     r'backbone="swin_l"': 'backbone="pvt_v2_b0", size=64',
     r"pretrained=True": "pretrained=False",
     r'weights="(DEFAULT|imagenet)"': "weights=None",
+    r'"isnet-general-use\.(pth|onnx)"': '"u2netp.pth"',
     # slow, and tested elsewhere: code for a compiled network, a process for each runtime
     r"model\.compile\(\)": 'model.compile(backend="eager")',
     r'if __name__ == "__main__":': "if False:",
@@ -101,6 +103,7 @@ def make_stand_ins(folder: Path) -> None:
     model = dichoseg.create_model("isnet", encoder_args=SMALL, size=64)
     for name in ("isnet-general-use", "u2netp", "runs/mine"):
         dichoseg.save_model(model, folder / name)
+    torch.save(dichoseg.create_model("u2netp").state_dict(), folder / "u2netp.pth")
     before = os.environ.get("DICHOSEG_HOME")
     os.environ["DICHOSEG_HOME"] = str(folder / "home")
     try:

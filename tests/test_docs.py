@@ -1,5 +1,6 @@
 """`make docs` fails if a page is wrong, and the code of every page runs."""
 
+import ast
 import functools
 import re
 import runpy
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from dichoseg import cli
+from dichoseg.cli.hints import with_options
 
 from .programs import make_stand_ins, serving, smaller
 
@@ -96,6 +98,66 @@ def test_value_commands_on_pages_have_options_that_exist():
 def test_value_the_index_lists_every_entry_of_the_reference():
     index = runpy.run_path(str(ROOT / "docs/assets/generated.py"))["names"]()
     assert "| [`EdgeBCELoss`][dichoseg.losses.EdgeBCELoss] | `dichoseg.losses` | [losses](losses.md) |" in index
+
+
+OF_OTHERS = {
+    "exceeds limit of 178956970 pixels, could be decompression bomb DOS attack": "Pillow",
+    "Could not find an implementation for DeformConv(19)": "onnxruntime",
+    "cannot get FolderDataset.transform": "pickle",
+}
+FILLED = {
+    "the loss is": "the ... is",
+    "the gradient is": "the ... is",
+    "no '...' in": "... in",
+    "error in the package": "in the package",
+    "error in dichoseg": "in dichoseg",
+    "without state.pt": "without ...",
+    "sha256": "...",
+    "a webp file": "a ... file",
+    "by spawn": "by ...",
+}
+"""Text of the page -> text of the source, whose placeholders are dots."""
+
+
+@functools.cache
+def messages():
+    """Return the texts in the source, except docstrings, with the command line's options and dots for placeholders."""
+    found = []
+    for path in (ROOT / "src/dichoseg").rglob("*.py"):
+        nodes = [*ast.walk(ast.parse(path.read_text()))]
+        docstrings = {node.value for node in nodes if isinstance(node, ast.Expr)}
+        for node in nodes:
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "..." for part in node.values]
+                found.append("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
+                found.append(re.sub(r"%[sdr]", "...", node.value))
+    return [with_options(text) for text in found]
+
+
+def is_in_the_source(quote):
+    """Return whether one message has all parts of a quote, in their order."""
+    for filled, text in FILLED.items():
+        quote = quote.replace(filled, text)
+    parts = [re.escape(part.strip()) for part in quote.split("...") if part.strip()]
+    return any(re.search(".*".join(parts), message) for message in messages())
+
+
+def quotes(page):
+    """Return the texts in quotes on a page, without code."""
+    text = re.sub(r"`[^`]*`", "", re.sub(r"(?ms)^```.*?^```", "", page.read_text()))
+    return [" ".join(quote.split()) for quote in re.findall(r'"([^"]+)"', text)]
+
+
+def test_value_quoted_messages_exist():
+    quoted = quotes(ROOT / "docs/troubleshooting.md")
+    assert len(quoted) > 80
+    assert [quote for quote in quoted if quote not in OF_OTHERS and not is_in_the_source(quote)] == []
+
+
+def test_error_a_quote_that_no_message_has():
+    assert is_in_the_source("no photograph or folder at ...")
+    assert not is_in_the_source("no photograph or directory at ...")
 
 
 def program_of(page):

@@ -56,7 +56,7 @@ def _in_markdown(text: str) -> str:
         about = " ".join(line.strip() for line in lines[: max(start - 1, 0)])
         rows = _rows(lines[start:])
         if rows:
-            parts.append("\n".join([f"| {title} | {_escaped(about)} |", "|---|---|", *rows]))
+            parts.append("\n".join([f"| {title} | {_escaped(about) or 'description'} |", "|---|---|", *rows]))
     return "\n\n".join(parts)
 
 

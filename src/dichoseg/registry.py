@@ -131,7 +131,8 @@ class ComponentName(NamedTuple):
                 raise ValueError("wanted each argument once, with its name")
         except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError) as error:  # also of deep nesting
             raise ValueError(
-                f"arguments of a component are plain Python values, as in fpn(channels=64); got {text!r}"
+                "arguments of a component are plain Python values, as in fpn(channels=64), and texts have quotes, "
+                f"as in blur_patches(kind='gaussian'); got {text!r}"
             ) from error
         return cls(name, package, argument, positional, keywords)
 

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from dichoseg import create_model, evaluate, load_model, save_model
+from dichoseg.cli.hints import with_options
 from dichoseg.data import open_folders
 from dichoseg.weights.catalogue import resolve
 
@@ -124,6 +125,14 @@ def test_error_models_and_folders(data, small_isnet, masks):
     assert "model are models, and gt are not" in str(run_cli("evaluate", data / "model", masks, masks).exception)
     result = run_cli("evaluate", data / "model", data / "model")
     assert f"no images and masks in {data / 'model'}: wanted" in str(result.exception)
+
+
+def test_error_a_suffix_has_its_option(data, masks):
+    (data / "marked").mkdir()
+    for path in masks.iterdir():
+        shutil.copy(path, data / "marked" / f"{path.stem}_mask.png")
+    text = str(run_cli("evaluate", data / "marked", masks, "--workers", 0).exception)
+    assert "prediction_suffix='_mask' (--prediction-suffix)" in with_options(text)
 
 
 def test_value_suffix_of_predictions(data, masks):

@@ -53,6 +53,8 @@ def test_value_the_library_names_no_options():
         (("predict", "a.jpg", "--weights=m"), "no option --weights; it is --model here"),
         (("predict", "a.jpg", "-o", "b.png"), "no option -o; it is --out here"),
         (("list", "--debug"), "no option --debug; it is --traceback here"),
+        (("predict", "a", "--cutout", "true"), "--cutout is a flag, which takes no value; got true"),
+        (("train", "d", "--freeze-encoder", "False"), "--freeze-encoder is a flag, which takes no value; got False"),
         (("-V",), "no option -V; it is --version here"),
         (("serve", "u2netp"), "models of serve follow --models: dichoseg serve --models u2netp"),
     ],
@@ -66,4 +68,5 @@ def test_value_habits_are_of_options_that_exist():
     assert HABITS.keys() <= known
     result = run_cli("train", "nowhere", "--weights", "nowhere.pth", "--out", "x")  # one that has the other's name
     assert "no model at nowhere.pth" in str(result.exception)
+    assert "no photograph or folder at none" in str(run_cli("predict", "none", "--out", "true").exception)
     assert "habit" not in str(run_cli("predict", "--", "-o").exception)

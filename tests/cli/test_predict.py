@@ -331,3 +331,11 @@ def test_value_8_bits(data, small_isnet, monkeypatch):
     assert 1e-4 < np.mean(differences) < 0.015  # the gate allows 0.01, and masks are rounded
     refused = with_options(str(run_cli(*arguments, "--out", data / "b", "--runtime", "torch").exception))
     assert "precision='int8' (--precision) needs runtime='onnxruntime' (--runtime)" in refused
+
+
+def test_error_a_network_in_place_of_photographs(data):
+    message = str(run_cli("predict", "isnet", "photo.png").exception)
+    assert message.startswith(
+        "isnet is a network without weights; wanted photographs, and --model; did you mean isnet-"
+    )
+    assert str(run_cli("predict").exception).startswith("wanted photographs, or folders of them, as in")

@@ -117,6 +117,17 @@ def test_error_files_that_miss(root):
         compare_folders({"a": root / "a"}, root / "gt2", allow_missing=True)
 
 
+def test_error_predictions_with_a_suffix(root):
+    for path in (root / "a").rglob("*.png"):
+        path.rename(path.with_name(f"{path.stem}_mask.png"))
+    with pytest.raises(ValueError, match="; prediction_suffix='_mask' compares names without it$"):
+        evaluate_folders(root / "a", root / "gt")
+    for path in [*(root / "a").rglob("*.png")]:
+        path.with_name(path.name.replace("_mask", "_edge")).touch()
+    with pytest.raises(ValueError, match=r"more\)$"):  # which of the two is meant is open
+        evaluate_folders(root / "a", root / "gt")
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_error_file_that_cannot_be_read(root, workers):
     broken = next((root / "a").rglob("*.png"))

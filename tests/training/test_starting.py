@@ -8,7 +8,7 @@ DATA = SyntheticDataset(5, size=64)
 def test_value_images_that_are_left_out_are_told(small_isnet, caplog):
     caplog.set_level("INFO")
     rows = fit(small_isnet, DATA, epochs=2, batch_size=2)
-    assert "1 images are left out of each epoch" in caplog.text
+    assert "each epoch leaves out 1 of the images" in caplog.text
     assert all(row["loss"] > 0 for row in rows)
 
 

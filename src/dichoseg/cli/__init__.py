@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> None:
     if name == "train" and (defaults := defaults_for(arguments)) is not None:
         commands["train"] = with_defaults(defaults)
     command = commands.get(name or "")
-    hint = habit_hint(arguments, options_of(command) if command is not None else ["--version"])
+    hint = habit_hint(arguments, options_of(command) if command is not None else {"--version": bool})
     if hint is not None:
         raise ValueError(hint)
     tyro.extras.subcommand_cli_from_dict(

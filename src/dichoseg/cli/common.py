@@ -57,15 +57,12 @@ def with_common_options(command: Callable[..., None], level: int = logging.WARNI
     return wrapper
 
 
-def options_of(command: Any) -> set[str]:
-    """Return the options of a command, or of a dataclass of options, as `--name`."""
-    names: set[str] = set(OPTIONS)
+def options_of(command: Any) -> dict[str, Any]:
+    """Return the options of a command, or of a dataclass of options: `--name` -> type."""
+    options: dict[str, Any] = {f"--{name}": bool for name in OPTIONS}
     for name, hint in typing.get_type_hints(command).items():
-        if dataclasses.is_dataclass(hint):
-            names |= {option.removeprefix("--") for option in options_of(hint)}
-        else:
-            names.add(name.replace("_", "-"))
-    return {f"--{name}" for name in names}
+        options |= options_of(hint) if dataclasses.is_dataclass(hint) else {f"--{name.replace('_', '-')}": hint}
+    return options
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 OPTIONS = {
     name: f"--{name.replace('_', '-')}"
@@ -13,8 +14,8 @@ OPTIONS = {
         "accumulate", "allow_missing", "batch_size", "best", "both", "calibration", "clip_norm", "cutout", "detail",
         "device", "ema", "epochs", "foreground", "format", "gt_encoder_epochs", "gt_encoder_weight", "ignore", "images",
         "learning_rate", "margin", "mask_suffix", "masks", "max_bytes", "max_pixels", "max_size", "memory", "out",
-        "patience", "port", "precision", "quality", "queue", "resize_masks", "resume", "rows", "runtime", "seed",
-        "size", "sizes", "threads", "threshold", "timeout", "workers", "worst",
+        "patience", "port", "precision", "prediction_suffix", "quality", "queue", "resize_masks", "resume",
+        "rows", "runtime", "seed", "size", "sizes", "threads", "threshold", "timeout", "workers", "worst",
     )
 } | {"strict": "--skip-broken"}  # fmt: skip
 """Option for an argument that a message names, as in `resize_masks=True` or `epochs must be`."""
@@ -72,15 +73,19 @@ HABITS = {
 """Options that other programs have for ours."""
 
 
-def habit_hint(arguments: Sequence[str], known: Collection[str]) -> str | None:
-    """Return a message about the first option that another program has for one of these known ones."""
+def habit_hint(arguments: Sequence[str], known: Mapping[str, Any]) -> str | None:
+    """Return a message about the first argument that another program takes; known are options with their types."""
     if len(arguments) > 1 and arguments[0] == "serve" and not arguments[1].startswith("-"):
         return f"models of serve follow --models: dichoseg serve --models {arguments[1]}"
+    before = ""
     for argument in itertools.takewhile(lambda argument: argument != "--", arguments):
         given = argument.partition("=")[0]
         meant = next((ours for ours, theirs in HABITS.items() if given in theirs and ours in known), None)
         if meant is not None and given not in known:
             return f"no option {given}; it is {meant} here"
+        if known.get(before) is bool and argument.lower() in ("true", "false"):
+            return f"{before} is a flag, which takes no value; got {argument}"
+        before = argument
     return None
 
 

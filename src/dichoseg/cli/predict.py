@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import tyro
 
 from ..checking import choice
-from ..weights.catalogue import DEFAULT, resolve
+from ..weights.catalogue import DEFAULT, near_names, resolve
 from .options import Device, Flag, Fraction, Number, OptionalPath, Precision, Runtime, Text, optional, tell
 
 if TYPE_CHECKING:
@@ -152,11 +152,16 @@ def predict(
 
 def _in_order(model: str | None, images: tuple[Path, ...]) -> tuple[str | None, tuple[Path, ...]]:
     """Return model and photographs; with a warning if the model comes first, as before version 0.2."""
+    from ..registry import has_component
     from ..weights.sources import is_model
 
-    if model is not None or not images or not is_model(str(images[0])):
-        return model, images
+    if not images:
+        raise ValueError("wanted photographs, or folders of them, as in `dichoseg predict photo.jpg`")
     name, *photographs = map(str, images)
+    if model is None and not is_model(name) and not images[0].exists() and has_component("models", name):
+        raise ValueError(f"{name} is a network without weights; wanted photographs, and --model{near_names(name)}")
+    if model is not None or not is_model(name):
+        return model, images
     if not photographs:
         if not images[0].exists():
             return model, images

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def train(options: Annotated[Train, tyro.conf.arg(name="")], *, quiet: Flag = False) -> None:
-    """Train a model on a folder of images and masks, score it, and show how it went."""
+    """Train a model on a folder of images and masks, score it, and show how it went.
+
+    To start: `dichoseg plan DATA` proposes options that fine-tune published weights, and prints the command.
+    """
     from ..runtime.memory import keep_memory
     from ..training.ranks import launched
     from ..training.run_folder import RunFolder

@@ -174,9 +174,16 @@ def _tasks(
         raise ValueError(
             f"{notes[0].message}{more}; allow_missing=True scores only files that have both"
             if names
-            else f"no prediction has a mask of the same name: {notes[0].message}{more}"
+            else f"no prediction has a mask of the same name: {notes[0].message}{more}{_suffix_hint(wanted, found)}"
         )
     return [_Task(name, wanted[name], tuple(files[name] for files in found)) for name in names], tuple(notes)
+
+
+def _suffix_hint(wanted: Mapping[str, Path], found: Sequence[Mapping[str, Path]]) -> str:
+    """Return which suffix of the predictions' names to remove, if the first mask's name with one suffix is there."""
+    first = min(wanted)
+    suffixes = {name.removeprefix(first) for files in found for name in files if name.startswith(first)}
+    return f"; prediction_suffix={suffixes.pop()!r} compares names without it" if len(suffixes) == 1 else ""
 
 
 def _run(

@@ -46,7 +46,7 @@ def log_unusual_batches(plan: Plan, batches: Batches) -> None:
     left_out = batches.samples - batches.images
     if left_out:
         logger.info(
-            "%d images are left out of each epoch, others each time, because batch norm needs 2 or more", left_out
+            "each epoch leaves out %d of the images, others each time, because batch norm needs 2 or more", left_out
         )
     if plan.batch_size == 1 and live_batch_norms(plan.model):
         logger.warning(

@@ -84,19 +84,26 @@ def create_model(
         with _reading(held.found):
             _fill_from(held, model)
     if preprocessing is not None:
-        _warn_of_normalization(model.preprocessing, preprocessing)
+        _warn_of_replaced(model.preprocessing, preprocessing)
     model.preprocessing = (preprocessing or model.preprocessing).with_size(size)
     return model
 
 
-def _warn_of_normalization(own: Preprocessing, new: Preprocessing) -> None:
-    """Warn if a preprocessing that only states a size replaces a normalization."""
-    if new == Preprocessing(size=new.size) and (own.mean, own.std, own.scale) != (new.mean, new.std, new.scale):
-        logger.warning(
-            "preprocessing=Preprocessing(size=%s) also replaces the model's normalization (mean %s, std %s); "
-            "create_model(size=%s) keeps it",
-            new.size, own.mean, own.std, new.size,
-        )  # fmt: skip
+def _warn_of_replaced(own: Preprocessing, new: Preprocessing) -> None:
+    """Warn if a preprocessing that only states a size replaces more than the size."""
+    if new != Preprocessing(size=new.size):
+        return
+    replaced = {
+        field.name: getattr(own, field.name)
+        for field in dataclasses.fields(own)
+        if field.name != "size" and getattr(own, field.name) != getattr(new, field.name)
+    }
+    if replaced:
+        listed = ", ".join(f"{name} {value}" for name, value in replaced.items())
+        message = (
+            "preprocessing=Preprocessing(size=%s) also replaces the model's own %s; create_model(size=%s) keeps it"
+        )
+        logger.warning(message, new.size, listed, new.size)
 
 
 def load_weights(model: Model, path: str | Path) -> StoredWeights:
