@@ -82,7 +82,7 @@ def test_error_of_a_sample(small_isnet):
         evaluate(small_isnet, data, metrics=("fast",))
     assert caught.value.__notes__ == ["in sample 3 of the data set"]
     assert max(data.read) <= 3 + 2 * THREADS
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("dichoseg")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("dichoseg_")]
 
 
 def test_value_gt_encoder_is_scored_on_masks(small_isnet):
