@@ -16,7 +16,7 @@ def test_value_lines_and_areas():
     line = blank(100)
     strokes(line, [np.array([[0.1, 0.5], [0.9, 0.5]])], 0.05)
     rows, columns = np.nonzero(line)
-    assert (rows.min(), rows.max()) == (48, 52)
+    assert 47 <= rows.min() < 50 < rows.max() <= 53
     assert columns.min() <= 10
     assert columns.max() >= 90
 
