@@ -82,6 +82,8 @@ def test_value_weights_have_a_scale_for_each_channel(isnet, tmp_path, monkeypatc
     for name in weights:
         assert tensors[name].data_type == onnx.TensorProto.INT8
         assert list(tensors[scales[name]].dims) == [tensors[name].dims[0]]
+        values = onnx.numpy_helper.to_array(tensors[name]).astype(int)
+        assert np.abs(values).max() <= 64, "two products with levels up to 255 fit into 16 bits"
 
 
 def test_value_a_file_of_8_bits_reads_back(isnet, tmp_path):

@@ -125,9 +125,10 @@ class Quantized(NamedTuple):
 def quantize(file: onnx.ModelProto, images: Sequence[Image], maps: Maps) -> Quantized:
     """Quantize the convolutions of a file, with the operations between them, to 8 bits.
 
-    Weights have a scale for each output channel; activations have fixed ranges, the means of the images'. The last
-    convolution stays in float32. If the map is not faithful then, parts of the network are
-    quantized one at a time, and the most sensitive ones stay in float32 too.
+    Weights have a scale for each output channel, and 7 bits of its range, so that no sum saturates on CPUs without
+    8-bit instructions; activations have fixed ranges, the means of the images'. The last convolution stays in float32.
+    If the map is not faithful then, parts of the network are quantized one at a time, and the most sensitive ones stay
+    in float32 too.
 
     Args:
         file: File in float32. It is not changed.
@@ -229,6 +230,7 @@ def _quantized(file: onnx.ModelProto, images: Iterable[Image], excluded: Collect
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
+            reduce_range=True,  # 7 bits, or sums of two products would not fit into 16 bits on CPUs without VNNI
             op_types_to_quantize=list(OPERATORS),
             nodes_to_exclude=list(excluded),
             extra_options={"CalibMovingAverage": True},  # the mean of the photographs' ranges, not the widest
