@@ -158,9 +158,11 @@ def _in_order(model: str | None, images: tuple[Path, ...]) -> tuple[str | None, 
     if not images:
         raise ValueError("wanted photographs, or folders of them, as in `dichoseg predict photo.jpg`")
     name, *photographs = map(str, images)
-    if model is None and not is_model(name) and not images[0].exists() and has_component("models", name):
-        raise ValueError(f"{name} is a network without weights; wanted photographs, and --model{near_names(name)}")
-    if model is not None or not is_model(name):
+    if model is not None:
+        return model, images
+    if not is_model(name):
+        if not images[0].exists() and has_component("models", name):
+            raise ValueError(f"{name} is a network without weights; wanted photographs, and --model{near_names(name)}")
         return model, images
     if not photographs:
         if not images[0].exists():

@@ -100,8 +100,8 @@ class Line:
 
     async def result(self, content: bytes, job: Job, rendering: Rendering) -> bytes:
         """Return the encoded result of an uploaded photograph."""
-        rendering = dataclasses.replace(rendering, threads=self._estimate_threads)
-        return await self._answer(content, job, _predict, functools.partial(_encode, rendering))
+        encode = functools.partial(_encode, rendering, self._estimate_threads)
+        return await self._answer(content, job, _predict, encode)
 
     async def side_outputs(self, content: bytes, job: Job) -> bytes:
         """Return a PNG file of the side outputs and features for an uploaded photograph."""
@@ -201,9 +201,11 @@ def _encode_sheet(photograph: OpenedPhotograph, sheet: PillowImage.Image) -> byt
     return buffer.getvalue()
 
 
-def _encode(rendering: Rendering, photograph: OpenedPhotograph, probability: NDArray[np.float32]) -> bytes:
+def _encode(
+    rendering: Rendering, threads: int | None, photograph: OpenedPhotograph, probability: NDArray[np.float32]
+) -> bytes:
     if rendering.cutout:
-        rendering = dataclasses.replace(rendering, estimate=can_estimate_foreground())
+        rendering = dataclasses.replace(rendering, estimate=can_estimate_foreground(), threads=threads)
     try:
         return rendering.encoded(photograph, probability)
     except ValueError as error:  # the format cannot hold so many pixels
