@@ -8,6 +8,7 @@ from dichoseg.objectives.default import default_objective
 from dichoseg.planning import forecast_memory
 from dichoseg.planning.forecast import FRAGMENTATION, RUNTIME
 from dichoseg.planning.live_bytes import LiveBytes
+from dichoseg.runtime.device import training_layout
 from dichoseg.training import checkpoint_activations, freeze
 from dichoseg.training.ranks import Ranks
 from dichoseg.training.step import Stepper, placed
@@ -92,7 +93,7 @@ def test_value_equals_what_lives_in_a_real_step(precision, recompute, frozen):
     with placed(model, objective, CPU):
         stepper = Stepper(model.train(), objective, optimization, steps=1, ranks=Ranks())
         with LiveBytes([*model.parameters(), *model.buffers()]) as live:
-            image = torch.rand(2, 3, 128, 128).contiguous(memory_format=torch.channels_last)
+            image = torch.rand(2, 3, 128, 128).contiguous(memory_format=training_layout(CPU))
             stepper.backward(Target(torch.rand(2, 1, 128, 128), image), weight=1.0, syncs=True)
         peak = found.gradients + found.activations
         assert peak * 1e9 == pytest.approx(live.peak, rel=0.02)

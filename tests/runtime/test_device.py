@@ -5,6 +5,7 @@ from dichoseg.runtime.device import (
     autocast_dtype,
     choose_device,
     inference_dtype,
+    training_layout,
     usable_device,
     uses_bfloat16,
     warn_of_emulation,
@@ -29,6 +30,20 @@ def test_value_an_accelerator_is_taken_by_default(monkeypatch):
         monkeypatch.setattr(f"torch.{'backends.' * (kind == 'mps')}{kind}.is_available", lambda: True)
         assert choose_device(None, CPU) == torch.device(kind)
     assert choose_device("cpu", torch.device("cuda")) == CPU
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "layout"),
+    [
+        ("cpu", "AVX2", torch.contiguous_format),
+        ("cpu", "AVX512", torch.channels_last),
+        ("cuda", "AVX2", torch.channels_last),
+        ("mps", "DEFAULT", torch.contiguous_format),
+    ],
+)
+def test_value_training_layout(monkeypatch, device, capability, layout):
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    assert training_layout(torch.device(device)) == layout
 
 
 @pytest.mark.parametrize(

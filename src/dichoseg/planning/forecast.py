@@ -16,7 +16,7 @@ from ..batch_norm import live_batch_norms
 from ..checking import whole
 from ..contracts import Model, Objective, Target
 from ..objectives.default import default_objective
-from ..runtime.device import CHANNELS_LAST, autocast_dtype, choose_device
+from ..runtime.device import autocast_dtype, choose_device, training_layout
 from ..runtime.inputs import explained_input
 from ..runtime.memory import memory_in_use
 from ..runtime.seeding import seeded
@@ -107,7 +107,7 @@ def forecast_memory(
     objective.check(model)
     process = _base(model) if target.type == "cpu" else 0.0
     with torch.inference_mode(False), torch.enable_grad(), seeded(0), FakeTensorMode(allow_non_fake_inputs=True):
-        fake_model, fake_objective = _fake_copies(model, objective)
+        fake_model, fake_objective = _fake_copies(model, objective, training_layout(target))
         if freeze_batch_norm and live_batch_norms(fake_model):
             freeze_batch_norms(fake_model)
         if freeze_encoder:
@@ -134,9 +134,8 @@ def _trace(
 ) -> tuple[float, float]:
     """Return the GB of gradients, and the peak of gradients and activations, of one step on fake tensors."""
     dtype = autocast_dtype(optimization.precision, device)
-    layout = torch.channels_last if device.type in CHANNELS_LAST else torch.contiguous_format
     with LiveBytes([*_tensors(model), *_tensors(objective)]) as live:
-        image = torch.empty(shape, memory_format=layout)
+        image = torch.empty(shape, memory_format=training_layout(device))
         target = Target(torch.empty(shape[0], 1, *shape[2:]), image)
         if optimization.accumulate > 1:  # the gradients of earlier batches
             for parameter in _trainable(model):
@@ -154,12 +153,12 @@ def _loss(model: Model, objective: Objective, target: Target, dtype: torch.dtype
     return torch.stack(list(objective.terms(prediction, target).values())).sum()
 
 
-def _fake_copies(model: Model, objective: Objective) -> tuple[Model, Objective]:
-    """Copy model and objective, in train mode and channels-last layout, with fake tensors for all of theirs."""
+def _fake_copies(model: Model, objective: Objective, layout: torch.memory_format) -> tuple[Model, Objective]:
+    """Copy model and objective, in train mode and a layout, with fake tensors for all of theirs."""
 
     def fake(tensor: Tensor) -> Tensor:
-        layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
-        return torch.empty(tensor.shape, dtype=tensor.dtype, memory_format=layout)
+        memory_format = layout if tensor.ndim == 4 else torch.contiguous_format
+        return torch.empty(tensor.shape, dtype=tensor.dtype, memory_format=memory_format)
 
     memo: dict[int, Any] = {}
     for module in (model, objective):

@@ -15,8 +15,6 @@ TrainingPrecision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 """Precisions of training; float16 needs a gradient scaler."""
 FAST_FLOAT16 = (7, 0)
 """First compute capability of CUDA GPUs with tensor cores, such as V100 and T4; older ones are slow in float16."""
-CHANNELS_LAST = {"cpu", "cuda"}
-"""Device types on which convolutions are faster in channels-last layout."""
 
 
 def choose_device(device: str | torch.device | None, home: torch.device) -> torch.device:
@@ -95,6 +93,18 @@ def autocast_dtype(precision: TrainingPrecision, device: torch.device) -> torch.
     if precision not in ("auto", "float32", "bfloat16"):
         raise ValueError(f"precision must be auto, float32, bfloat16 or float16; got {precision!r}")
     return torch.bfloat16 if uses_bfloat16(precision, device) else None
+
+
+def training_layout(device: torch.device) -> torch.memory_format:
+    """Return the layout in which networks train fastest: channels-last on CUDA GPUs and on CPUs.
+
+    It is the contiguous one on CPUs with AVX2 and without wider vectors: there, gradients of kernels take 2 to 3.5
+    times as long in channels-last layout.
+    """
+    if device.type == "cpu":
+        has_avx2 = torch.backends.cpu.get_cpu_capability() == "AVX2"
+        return torch.contiguous_format if has_avx2 else torch.channels_last
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
 def warn_of_emulation(dtype: torch.dtype | None, device: torch.device) -> None:

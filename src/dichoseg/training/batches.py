@@ -17,7 +17,7 @@ from ..checking import whole
 from ..contracts import Augmentation, Image, Mask, Model, Samples, Target
 from ..data.decoding import to_unit
 from ..masks import all_count
-from ..runtime.device import CHANNELS_LAST
+from ..runtime.device import training_layout
 from ..runtime.seeding import seeded
 from ..runtime.workers import explained_end, explained_start
 from .ranks import Ranks
@@ -218,9 +218,7 @@ def prepare(
     if mask.shape[1] == 2:
         mask, weight = mask[:, :1].contiguous(), all_count(mask[:, 1:]).float()
     net_input = model.preprocessing.normalize(model.preprocessing.input_of(image, mask))
-    if device.type in CHANNELS_LAST:
-        net_input = net_input.contiguous(memory_format=torch.channels_last)
-    return net_input, mask, weight
+    return net_input.contiguous(memory_format=training_layout(device)), mask, weight
 
 
 def _augmented(augmentation: Augmentation, image: Image, mask: Mask) -> tuple[Image, Mask]:

@@ -72,7 +72,7 @@ def fit(
     input. All randomness derives from `seed`; global random state is restored afterwards.
 
     Under `torchrun`, the ranks train together, each on its part of every batch, and the first one writes files. Weights
-    and images are in channels-last layout meanwhile. A model that was compiled in place, by `model.compile()`, is
+    and images are in the layout that is fastest on the device meanwhile, channels-last on most. A model that was compiled in place, by `model.compile()`, is
     trained compiled.
 
     Warnings are logged about frequent causes of a loss that does not fall: masks that are nearly all empty, a term that

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
 from ..contracts import Model, Objective, Target
-from ..runtime.device import CHANNELS_LAST, autocast_dtype, warn_of_emulation
+from ..runtime.device import autocast_dtype, training_layout, warn_of_emulation
 from ..runtime.inputs import explained_input
 from .optimization import Optimization
 from .ranks import Ranks, without_sync
@@ -39,15 +39,13 @@ class NotFinite(FloatingPointError):
 
 @contextmanager
 def placed(model: Model, objective: Objective, device: torch.device) -> Iterator[None]:
-    """Move model and objective to a device in channels-last layout; restore the model's device and mode afterwards."""
+    """Move model and objective to a device in its layout; restore the model's device, layout and mode afterwards."""
     home, was_training, objective_was = next(model.parameters()).device, model.training, objective.training
     objective_home = next((value.device for value in objective.parameters()), home)
     layout = {parameter: parameter.is_contiguous() for parameter in model.parameters()}
     try:
         for module in (model, objective):
-            module.to(device)
-            if device.type in CHANNELS_LAST:
-                module.to(memory_format=torch.channels_last)
+            module.to(device, memory_format=training_layout(device))
         yield
     finally:
         model.zero_grad(set_to_none=True)
