@@ -82,6 +82,14 @@ def test_value_small_images_are_left_to_torch(avx2, monkeypatch):
     assert calls == [(1, 64, 32, 32)]
 
 
+def test_value_gradients_are_torchs(avx2):
+    conv = nn.Conv2d(64, 64, 3, padding=1)
+    features = torch.rand(1, 64, 32, 32, requires_grad=True)
+    expected = torch.autograd.grad(conv(features).square().sum(), features)
+    use_winograd(conv)
+    torch.testing.assert_close(torch.autograd.grad(conv(features).square().sum(), features), expected)
+
+
 def test_value_prepared_network_uses_it(avx2):
     torch.manual_seed(0)
     model = create_model("isnet", encoder_args={"channels": [64, 64], "mid_channels": [64, 64], "strides": [2, 4]})

@@ -60,7 +60,8 @@ class WinogradConv2d(nn.Conv2d):
     def forward(self, features: Tensor) -> Tensor:
         """Convolve features (B, C, H, W)."""
         height, width = spatial_size(features)
-        if height * width < MIN_PIXELS or torch.compiler.is_compiling():
+        learns = features.requires_grad and torch.is_grad_enabled()
+        if height * width < MIN_PIXELS or learns or torch.compiler.is_compiling():
             return super().forward(features)
         return winograd_conv2d(features, self.weight, self.bias)
 

@@ -72,8 +72,8 @@ def fit(
     input. All randomness derives from `seed`; global random state is restored afterwards.
 
     Under `torchrun`, the ranks train together, each on its part of every batch, and the first one writes files. Weights
-    and images are in the layout that is fastest on the device meanwhile, channels-last on most. A model that was compiled in place, by `model.compile()`, is
-    trained compiled.
+    and images are meanwhile in the layout that is fastest on the device, channels-last on most. A model that was
+    compiled in place, by `model.compile()`, is trained compiled.
 
     Warnings are logged about frequent causes of a loss that does not fall: masks that are nearly all empty, a term that
     dominates the loss, batches of one image with batch norm. If the last batch of an epoch would hold a single image
