@@ -39,7 +39,7 @@ class NotFinite(FloatingPointError):
 
 @contextmanager
 def placed(model: Model, objective: Objective, device: torch.device) -> Iterator[None]:
-    """Move model and objective to a device in its layout; restore the model's device, layout and mode afterwards."""
+    """Move model and objective to a device, in its fastest layout; restore device, mode and contiguous weights."""
     home, was_training, objective_was = next(model.parameters()).device, model.training, objective.training
     objective_home = next((value.device for value in objective.parameters()), home)
     layout = {parameter: parameter.is_contiguous() for parameter in model.parameters()}
