@@ -45,7 +45,7 @@ def placed(model: Model, objective: Objective, device: torch.device) -> Iterator
     layout = {parameter: parameter.is_contiguous() for parameter in model.parameters()}
     try:
         for module in (model, objective):
-            module.to(device, memory_format=training_layout(device))
+            module.to(device).to(memory_format=training_layout(device))
         yield
     finally:
         model.zero_grad(set_to_none=True)
