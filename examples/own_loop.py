@@ -31,7 +31,7 @@ objective = DeepSupervision(BCELoss())
 # --8<-- [start:loop]
 train_batches = Batches(train_data, model, batch_size=4, augmentation=augmentation)
 val_batches = Batches(val_data, model, batch_size=4)
-model.to(memory_format=torch.channels_last)
+model.to(memory_format=train_batches.layout)
 optimizer = adamw(list(model.parameters()), lr=1e-3)
 schedule = cosine(optimizer, len(train_batches) * EPOCHS)
 best, best_weights = -1.0, model.state_dict()

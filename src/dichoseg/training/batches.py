@@ -99,6 +99,8 @@ class Batches:
         self.batch_size = whole("batch_size", batch_size, least=1)
         self.augmentation = augmentation
         self.device = device = torch.device(device)
+        self.layout = training_layout(device)
+        """Memory format of the images, with which `fit` trains on this device; give it to the model too."""
         self.seed = seed
         self.ranks = ranks
         together = batch_size * ranks.world_size
