@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..blocks import spatial_size
 from ..contracts import Model
+from ..runtime.device import is_avx2_cpu
 
 SIDE = 4
 """Side of a tile of the output, which is computed from an overlapping tile of the input of side 6."""
@@ -34,10 +35,9 @@ def use_winograd(model: Model) -> None:
     Nothing is replaced on a GPU, in half precision, or on CPUs with other vectors than AVX2, where it was not measured.
     """
     first = next(model.parameters())
-    has_avx2 = torch.backends.cpu.get_cpu_capability() == "AVX2" and torch.backends.mkl.is_available()
-    if not has_avx2 or first.device.type != "cpu" or first.dtype != torch.float32:
+    if first.dtype != torch.float32 or not is_avx2_cpu(first.device) or not torch.backends.mkl.is_available():
         return
-    for module in list(model.modules()):
+    for module in model.modules():
         if _is_suitable(module):
             module.__class__ = WinogradConv2d
 

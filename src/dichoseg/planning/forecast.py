@@ -154,7 +154,7 @@ def _loss(model: Model, objective: Objective, target: Target, dtype: torch.dtype
 
 
 def _fake_copies(model: Model, objective: Objective, layout: torch.memory_format) -> tuple[Model, Objective]:
-    """Copy model and objective, in train mode and a layout, with fake tensors for all of theirs."""
+    """Copy model and objective, in train mode and the given layout, with fake tensors for all of theirs."""
 
     def fake(tensor: Tensor) -> Tensor:
         memory_format = layout if tensor.ndim == 4 else torch.contiguous_format
