@@ -20,13 +20,21 @@ MIN_CHANNELS = 64
 MIN_PIXELS = 32 * 32
 """Smallest image. In smaller ones, transforming the kernels takes what the products save."""
 
-# Transforms of one dimension: of the input, the kernel and the output (arXiv:1509.09308, section 4.3)
-_INPUT = torch.tensor(
+
+def _both(rows: list[list[int]], divisor: int = 1) -> Tensor:
+    """Return the transform of both dimensions at once, by that of one dimension."""
+    one = torch.tensor(rows, dtype=torch.float32, device="cpu") / divisor
+    return torch.kron(one, one)
+
+
+# Transforms of the input, the kernel and the output (arXiv:1509.09308, section 4.3)
+_INPUT = _both(
     [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0]]
     + [[0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
-).float()
-_KERNEL = (torch.tensor([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24).float()
-_OUTPUT = torch.tensor([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]).float()
+)
+_KERNEL = _both([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], divisor=24)
+_OUTPUT = _both([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+_OUTPUT = torch.cat([_OUTPUT, _OUTPUT.new_ones(SIDE**2, 1)], dim=1)  # adds the bias
 
 
 def use_winograd(model: Model) -> None:
@@ -74,7 +82,7 @@ def winograd_conv2d(features: Tensor, weight: Tensor, bias: Tensor | None) -> Te
     Source: Lavin and Gray (arXiv:1509.09308), F(4x4, 3x3). Differs: both dimensions are transformed in one product.
 
     Args:
-        features: Input, (B, C, H, W), float32; fastest in channels-last layout.
+        features: Input, (B, C, H, W), float32, on the CPU; fastest in channels-last layout.
         weight: Kernels, (O, C, 3, 3).
         bias: Bias, (O,).
 
@@ -85,9 +93,7 @@ def winograd_conv2d(features: Tensor, weight: Tensor, bias: Tensor | None) -> Te
     rows, columns = -(-height // SIDE), -(-width // SIDE)  # of tiles
     strip = min(rows, max(1, TILES // columns))
     count = strip * columns
-    of_input, of_kernel, of_output = (torch.kron(matrix, matrix).to(features) for matrix in (_INPUT, _KERNEL, _OUTPUT))
-    of_output = torch.cat([of_output, of_output.new_ones(SIDE**2, 1)], dim=1)  # adds the bias
-    kernels = (of_kernel @ weight.permute(0, 2, 3, 1).reshape(out_channels, 9, channels)).permute(1, 2, 0)
+    kernels = (_KERNEL @ weight.permute(0, 2, 3, 1).reshape(out_channels, 9, channels)).permute(1, 2, 0)
 
     # Buffers of one strip of tiles, which stay in the CPU's cache
     padded = features.new_zeros(SIDE * strip + 2, SIDE * columns + 2, channels)
@@ -110,8 +116,8 @@ def winograd_conv2d(features: Tensor, weight: Tensor, bias: Tensor | None) -> Te
             padded[above : above + bottom - top, 1 : width + 1] = image[top:bottom]
             padded[above + bottom - top :] = 0
             tiles.view(windows.shape).copy_(windows)
-            torch.bmm(of_input.expand(count, 36, 36), tiles, out=transformed)
+            torch.bmm(_INPUT.expand(count, 36, 36), tiles, out=transformed)
             torch.bmm(transformed.transpose(0, 1), kernels, out=products[:36])
-            torch.bmm(of_output.expand(count, SIDE**2, 37), products.transpose(0, 1), out=results)
+            torch.bmm(_OUTPUT.expand(count, SIDE**2, 37), products.transpose(0, 1), out=results)
             image_tiles[first : first + strip] = results.view(strip, columns, SIDE, SIDE, out_channels)
     return output[:, :height, :width].permute(0, 3, 1, 2)
