@@ -1,12 +1,13 @@
 """Gain of proposed fine-tuning runs over the weights that they start from, by the number of training pairs.
 
     python benchmarks/finetuning.py DATA --weights isnet-general-use.onnx --out FOLDER
-        [--pairs 25 100 700] [--seeds 0 1 2] [--set size=512 epochs=4]
+        [--pairs 25 100 700] [--seeds 0 1 2] [--set size=512 epochs=4] [--held-out 100]
 
 For each number of pairs and each seed, it draws a random part of DATA/train, makes a proposal for it
 (`dichoseg plan`), trains as proposed, with a part of those pairs as validation set, and scores the best weights on
 DATA/val, at the masks' size. The base is scored there at its own input size and at the run's. `--set` replaces values
-of the proposal. No score on DATA/val selects anything.
+of the proposal. No score on DATA/val selects anything: with `--held-out`, which is for comparing recipes, that many
+pairs of DATA/train take the place of DATA/val, the same ones for every seed.
 
 Every run writes a JSON file to FOLDER, and finished runs are skipped. The table shows the gain over the base at its own
 size: the mean over seeds, the worst seed, and the number of times that the base itself was kept.
@@ -21,13 +22,25 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import dichoseg
 from dichoseg.contracts import Model
 from dichoseg.data import FolderDataset, open_folders
 from dichoseg.runtime.files import write_json
 from dichoseg.runtime.memory import keep_memory
+from dichoseg.training import calibrate_batch_norm, is_uncalibrated
 
 METRICS = ("max_f", "mae", "mba")
+CALIBRATION = 16
+"""Number of training images that batch norms are calibrated on, if they are not frozen."""
+
+
+def hold_out(training: FolderDataset, pairs: int) -> tuple[FolderDataset, FolderDataset]:
+    """Split a training set into a part to train on and a number of pairs to score."""
+    names = sorted(name for name, *_ in training.files)
+    random.Random(7).shuffle(names)
+    return training.without(names[-pairs:]), training.without(names[:-pairs])
 
 
 def scores(model: Model, data: FolderDataset) -> dict[str, float]:
@@ -43,6 +56,9 @@ def run(training: FolderDataset, validation: FolderDataset, weights: Path, seed:
     model, arguments = proposal.build()
     part, own_validation = training.split(proposal.recipe.val_fraction or 0.1, seed=seed)
     base = {"run's size": scores(model, validation)}
+    if is_uncalibrated(model):
+        images = [model.preprocessing.resize(part[index].image[None]) for index in range(CALIBRATION)]
+        calibrate_batch_norm(model, model.preprocessing.normalize(torch.cat(images)))
     history = dichoseg.fit(model, part, val_data=own_validation, seed=seed, **arguments)
     kept = "base" if history.base_share == 0 and max(history, key=lambda row: row["quick_max_f"])["epoch"] == 0 else ""
     return {
@@ -65,10 +81,13 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, nargs="+", default=[10, 25, 50, 100])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--held-out", type=int, metavar="PAIRS")
     options = parser.parse_args()
     keep_memory()
     changes = {name: ast.literal_eval(value) for name, _, value in (item.partition("=") for item in options.set)}
     training, validation = open_folders(options.data)
+    if options.held_out:
+        training, validation = hold_out(training, options.held_out)
     assert validation is not None
     path = options.out / "base.json"
     if not path.exists():
