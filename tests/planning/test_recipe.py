@@ -33,6 +33,12 @@ def test_value_arguments_of_fit():
     assert isinstance(arguments["objective"], WeightedSum)
 
 
+def test_value_every_augmentation_is_applied():
+    names = ("isnet", "scale_crop(input_scale=1.5)", "border_crop(input_scale=2)")
+    assert dataclasses.replace(RECIPE, augmentation=names).arguments()["augmentation"].input_scale == 3
+    assert dataclasses.replace(RECIPE, augmentation=()).arguments()["augmentation"] is None
+
+
 def test_value_losses_are_deeply_supervised(small_isnet):
     prediction = small_isnet(torch.randn(2, 3, 64, 64))
     terms = RECIPE.make_objective().terms(prediction, Target(torch.zeros(2, 1, 64, 64)))

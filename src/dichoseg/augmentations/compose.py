@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import nn
 
 from ..checking import number
 from ..contracts import Augmentation, Image, Mask
+from ..registry import make_component
 from .batch import check_batch
 
 
@@ -32,6 +35,12 @@ class Compose(nn.Module):
         for augmentation in self.augmentations:
             image, mask = augmentation(image, mask)
         return image, mask
+
+
+def make_augmentation(names: Iterable[str]) -> Augmentation | None:
+    """Return registered augmentations by name, in sequence; None for no name."""
+    steps = [make_component("augmentations", name) for name in names]
+    return Compose(*steps) if len(steps) > 1 else steps[0] if steps else None
 
 
 class RandomApply(nn.Module):

@@ -192,10 +192,9 @@ class AugmentationOptions:
 
     def on_device(self) -> Augmentation | None:
         """Return the augmentations on the device as one."""
-        from ..augmentations import Compose
+        from ..augmentations.compose import make_augmentation
 
-        steps = [registry.make_component("augmentations", name) for name in self.augmentation]
-        return Compose(*steps) if len(steps) > 1 else steps[0] if steps else None
+        return make_augmentation(self.augmentation)
 
     def in_workers(self, size: int | tuple[int, int]) -> Transform | None:
         """Return the augmentation in the workers, for images of that size."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..augmentations.compose import make_augmentation
 from ..batch_norm import freeze_batch_norm, live_batch_norms
 from ..contracts import Model, Objective
 from ..objectives import DeepSupervision, WeightedSum
@@ -55,7 +56,6 @@ class Recipe:
 
     def arguments(self) -> dict[str, Any]:
         """Return arguments of `fit`, without model and data."""
-        steps = [make_component("augmentations", name) for name in self.augmentation]
         optimization = Optimization(
             learning_rate=self.learning_rate,
             accumulate=self.accumulate,
@@ -63,7 +63,7 @@ class Recipe:
         )
         return {
             "objective": self.make_objective(),
-            "augmentation": steps[0] if steps else None,
+            "augmentation": make_augmentation(self.augmentation),
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "optimization": optimization,
