@@ -116,6 +116,22 @@ def test_value_sensitive_layers_stay_in_float32(tmp_path, caplog):
     assert quantized
 
 
+@pytest.mark.parametrize(("needed", "tries"), [(1, 4), (3, 4), (5, 4), (6, 1)])
+def test_value_as_few_parts_as_possible_stay_in_float32(needed, tries):
+    parts = [[f"{part}.conv", f"{part}.relu"] for part in "abcdefghij"]
+    kept = []
+
+    def attempt(nodes):
+        kept.append(nodes)
+        agreement = Agreement(0, 1, 1) if len(nodes) >= 2 * needed else Agreement(1, 0, 0)
+        return int8.Quantized(None, agreement, tuple(sorted(nodes)), [])
+
+    found = int8._with_fewest_in_float32(parts, attempt)
+    assert found.float_layers == tuple(name for part in parts[: min(needed, 5)] for name in part)
+    assert found.agreement.is_within(BOUNDS) == (needed <= 5)
+    assert len(kept) <= tries
+
+
 def test_error_a_network_that_8_bits_break(tmp_path):
     model = Chain(range(5))
     (tmp_path / "int8.onnx").write_text("old")

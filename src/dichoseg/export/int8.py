@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import functools
+import itertools
 import logging
 import math
 import statistics
@@ -34,12 +37,10 @@ MOST = 32
 """Number of photographs that are used, evenly spread over all."""
 OPERATORS = ("Conv", "Relu", "MaxPool", "Concat", "Resize", "Add")
 """Operators that compute in 8 bits: convolutions, and the operations between them."""
-PARTS = 16
+PARTS = 32
 """Number of parts of the network whose sensitivity is measured."""
 PROBES = 2
 """Number of photographs on which it is measured."""
-TRIES = (1, 2, 4, 8)
-"""Numbers of the most sensitive parts that are left in float32, one after the other, at most half of all."""
 EDGE = 0.005
 """Width of the edge in the gate's boundary IoU, as a fraction of the image's diagonal."""
 
@@ -127,8 +128,8 @@ def quantize(file: onnx.ModelProto, images: Sequence[Image], maps: Maps) -> Quan
 
     Weights have a scale for each output channel, and 7 bits of its range, so that no sum saturates on CPUs without
     8-bit instructions; activations have fixed ranges, the means of the images'. The last convolution stays in float32.
-    If the map is not faithful then, parts of the network are quantized one at a time, and the most sensitive ones stay
-    in float32 too.
+    If the map is not faithful then, parts of the network are quantized one at a time, and as few of the most sensitive
+    ones as possible stay in float32 too, at most half of all.
 
     Args:
         file: File in float32. It is not changed.
@@ -138,35 +139,52 @@ def quantize(file: onnx.ModelProto, images: Sequence[Image], maps: Maps) -> Quan
     Raises:
         RuntimeError: The map would differ from that of float32 by more than `BOUNDS` allow.
     """
-    nodes = [node for node in file.graph.node if node.op_type in OPERATORS]
-    last = [node.name for node in nodes if node.op_type == "Conv"][-1:]
+    last = [node.name for node in file.graph.node if node.op_type == "Conv"][-1:]
     wanted = maps(file.SerializeToString(), images)
     if not any((one > 0.5).any() for one in wanted):
         raise RuntimeError(
             "no calibration photograph has a foreground: all probabilities are below one half in float32, so 8 bits "
             "cannot be judged, and no file is written"
         )
-    order: list[list[str]] = []
-    for count in (0, *TRIES):
-        if count > len(order) / 2:
-            break
-        kept = {name for part in order[:count] for name in part}.union(last)
-        found = _quantized(file, images, kept)
-        agreement = compare(maps(found.SerializeToString(), images), wanted)
-        logger.info("8 bits, %d parts of the network in float32: %s", count, agreement)
-        if agreement.is_within(BOUNDS):
-            layers = _layers(file, kept)
-            logger.log(logging.WARNING if count else logging.INFO, "in float32: %s", ", ".join(layers))
-            return Quantized(found, agreement, layers, wanted)
-        if not count:
-            logger.warning(
-                "8 bits everywhere change the map too much (%s): looking for the layers to leave in float32", agreement
-            )
-            order = _by_sensitivity(file, images[:PROBES], wanted[:PROBES], maps)
-    raise RuntimeError(
-        f"8 bits would change the map too much on the {len(images)} calibration photographs: {agreement}, with up "
-        f"to half of the network in float32; the bounds are {BOUNDS}, so no file is written"
-    )
+
+    def attempt(kept: Collection[str]) -> Quantized:
+        found = _quantized(file, images, kept, ranges)
+        return Quantized(found, compare(maps(found.SerializeToString(), images), wanted), _layers(file, kept), wanted)
+
+    with tempfile.TemporaryDirectory() as folder:
+        ranges = Path(folder, "ranges.json")  # of the activations, measured once
+        found = attempt(last)
+        logger.info("8 bits: %s", found.agreement)
+        if found.agreement.is_within(BOUNDS):
+            return found
+        logger.warning(
+            "8 bits everywhere change the map too much (%s): looking for the layers to leave in float32",
+            found.agreement,
+        )
+        harm = functools.partial(_harm, file, images[:PROBES], wanted[:PROBES], maps, ranges)
+        parts = sorted(_parts(file), key=harm, reverse=True)
+        found = _with_fewest_in_float32(parts, lambda kept: attempt(kept.union(last)))
+    if not found.agreement.is_within(BOUNDS):
+        raise RuntimeError(
+            f"8 bits would change the map too much on the {len(images)} calibration photographs: {found.agreement}, "
+            f"with half of the network in float32; the bounds are {BOUNDS}, so no file is written"
+        )
+    logger.warning("in float32: %s", ", ".join(found.float_layers))
+    return found
+
+
+def _with_fewest_in_float32(parts: Sequence[list[str]], attempt: Callable[[set[str]], Quantized]) -> Quantized:
+    """Leave as few parts in float32 as the bounds allow, the first ones; half of them if that is not enough."""
+    found: dict[int, Quantized] = {}
+
+    def is_enough(count: int) -> bool:
+        found[count] = attempt({name for part in parts[:count] for name in part})
+        logger.info("8 bits, %d of %d parts in float32: %s", count, len(parts), found[count].agreement)
+        return found[count].agreement.is_within(BOUNDS)
+
+    most = math.ceil(len(parts) / 2)
+    fewest = bisect.bisect_left(range(most), True, lo=1, key=is_enough) if is_enough(most) else most
+    return found[fewest]
 
 
 def compare(found: Sequence[Map], wanted: Sequence[Map]) -> Agreement:
@@ -182,18 +200,21 @@ def compare(found: Sequence[Map], wanted: Sequence[Map]) -> Agreement:
     )
 
 
-def _by_sensitivity(
-    file: onnx.ModelProto, images: Sequence[Image], wanted: Sequence[Map], maps: Maps
-) -> list[list[str]]:
-    """Return the names of the nodes of each part of the network, the part that 8 bits change the map most by first."""
-    names = [node.name for node in file.graph.node if node.op_type in OPERATORS]
-    parts = [list(map(str, part)) for part in np.array_split(names, PARTS) if len(part)]
+def _parts(file: onnx.ModelProto) -> list[list[str]]:
+    """Return the names of the nodes of each part of the network; each part starts at a convolution."""
+    nodes = [node for node in file.graph.node if node.op_type in OPERATORS]
+    convolutions = [index for index, node in enumerate(nodes) if node.op_type == "Conv"]
+    parts = np.array_split(convolutions, min(PARTS, len(convolutions)))
+    starts = [0, *(int(part[0]) for part in parts[1:]), len(nodes)]
+    return [[node.name for node in nodes[start:end]] for start, end in itertools.pairwise(starts)]
 
-    def harm(part: list[str]) -> float:
-        found = maps(_quantized(file, images, set(names).difference(part)).SerializeToString(), images)
-        return compare(found, wanted).mean_difference
 
-    return sorted(parts, key=harm, reverse=True)
+def _harm(
+    file: onnx.ModelProto, images: Sequence[Image], wanted: Sequence[Map], maps: Maps, ranges: Path, part: list[str]
+) -> float:
+    """Return how much 8 bits in one part of the network change the maps."""
+    rest = {node.name for node in file.graph.node}.difference(part)
+    return compare(maps(_quantized(file, images, rest, ranges).SerializeToString(), images), wanted).mean_difference
 
 
 def _layers(file: onnx.ModelProto, nodes: Collection[str]) -> tuple[str, ...]:
@@ -205,8 +226,10 @@ def _layers(file: onnx.ModelProto, nodes: Collection[str]) -> tuple[str, ...]:
     )
 
 
-def _quantized(file: onnx.ModelProto, images: Iterable[Image], excluded: Collection[str]) -> onnx.ModelProto:
-    """Quantize a file but for some nodes."""
+def _quantized(
+    file: onnx.ModelProto, images: Iterable[Image], excluded: Collection[str], ranges: Path
+) -> onnx.ModelProto:
+    """Quantize a file but for some nodes, with the ranges of activations in `ranges`, which the first call writes."""
     import onnx
     from onnxruntime import quantization
 
@@ -234,6 +257,7 @@ def _quantized(file: onnx.ModelProto, images: Iterable[Image], excluded: Collect
             op_types_to_quantize=list(OPERATORS),
             nodes_to_exclude=list(excluded),
             extra_options={"CalibMovingAverage": True},  # the mean of the photographs' ranges, not the widest
+            calibration_cache_path=ranges,
         )
         return onnx.load(path)
 
