@@ -40,7 +40,7 @@ PRECISIONS: dict[FileRuntime, tuple[Precision, ...]] = {
 }
 UNUSED_DAYS = 30
 """Days after which a cached file that no process has opened is removed."""
-FORMAT = 1
+FORMAT = 2
 """Number of the way in which cached files are exported; to be raised when it changes."""
 
 
