@@ -35,6 +35,10 @@ EPOCHS = (3, 20)
 IMAGES_PER_STEP = 4
 MANY_STEPS = 200
 """Number of steps from which on weights are averaged over steps."""
+AVERAGED = 0.4
+"""Fraction of all steps that the moving average reaches back."""
+LONGEST = 1000
+"""Number of steps that it reaches back at most."""
 FEW = 100
 """Number of pairs below which a fifth of them, not a tenth, is held back for validation."""
 
@@ -75,15 +79,23 @@ def recipe_for(
     steps = math.ceil(training / IMAGES_PER_STEP) * epochs
     frozen = bool(live_batch_norms(model))
     reasons["freeze_batch_norm"] = "statistics of small batches are poor" if frozen else "the network has no live one"
-    reasons["ema"] = f"{steps} steps" if steps >= MANY_STEPS else f"{steps} steps are too few to average over"
+    ema, reasons["ema"] = _moving_average(steps)
     reasons["learning_rate"] = "small, since the weights are good; falls along a cosine"
     reasons["augmentation"] = "flips; turning upright photographs costs more than it brings"
     draft = Recipe(
         size=size, batch_size=min(IMAGES_PER_STEP, training), accumulate=1, epochs=epochs, learning_rate=3e-5,
-        loss=loss, objective=objective, augmentation=("isnet",), ema=0.99 if steps >= MANY_STEPS else None,
+        loss=loss, objective=objective, augmentation=("isnet",), ema=ema,
         freeze_batch_norm=frozen, freeze_encoder=False, checkpoint_activations=False, val_fraction=fraction,
     )  # fmt: skip
     return _fitted(model, draft, reasons, memory_gb, device)
+
+
+def _moving_average(steps: int) -> tuple[float | None, str]:
+    """Return the decay of the moving average of the weights, and why."""
+    if steps < MANY_STEPS:
+        return None, f"{steps} steps are too few to average over"
+    reach = min(AVERAGED * steps, LONGEST)
+    return round(1 - 1 / reach, 3), f"averages over about {reach:.0f} of {steps} steps"
 
 
 def _size(model: Model, report: DataReport) -> tuple[int, str]:
