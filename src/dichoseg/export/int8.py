@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import functools
 import itertools
 import logging
 import math
@@ -147,9 +146,13 @@ def quantize(file: onnx.ModelProto, images: Sequence[Image], maps: Maps) -> Quan
             "cannot be judged, and no file is written"
         )
 
-    def attempt(kept: Collection[str]) -> Quantized:
+    def attempt(kept: Collection[str], photographs: int = len(images)) -> Quantized:
         found = _quantized(file, images, kept, ranges)
-        return Quantized(found, compare(maps(found.SerializeToString(), images), wanted), _layers(file, kept), wanted)
+        agreement = compare(maps(found.SerializeToString(), images[:photographs]), wanted[:photographs])
+        return Quantized(found, agreement, _layers(file, kept), wanted)
+
+    def harm(part: list[str]) -> float:
+        return attempt({node.name for node in file.graph.node}.difference(part), PROBES).agreement.mean_difference
 
     with tempfile.TemporaryDirectory() as folder:
         ranges = Path(folder, "ranges.json")  # of the activations, measured once
@@ -161,7 +164,6 @@ def quantize(file: onnx.ModelProto, images: Sequence[Image], maps: Maps) -> Quan
             "8 bits everywhere change the map too much (%s): looking for the layers to leave in float32",
             found.agreement,
         )
-        harm = functools.partial(_harm, file, images[:PROBES], wanted[:PROBES], maps, ranges)
         parts = sorted(_parts(file), key=harm, reverse=True)
         found = _with_fewest_in_float32(parts, lambda kept: attempt(kept.union(last)))
     if not found.agreement.is_within(BOUNDS):
@@ -207,14 +209,6 @@ def _parts(file: onnx.ModelProto) -> list[list[str]]:
     parts = np.array_split(convolutions, min(PARTS, len(convolutions)))
     starts = [0, *(int(part[0]) for part in parts[1:]), len(nodes)]
     return [[node.name for node in nodes[start:end]] for start, end in itertools.pairwise(starts)]
-
-
-def _harm(
-    file: onnx.ModelProto, images: Sequence[Image], wanted: Sequence[Map], maps: Maps, ranges: Path, part: list[str]
-) -> float:
-    """Return how much 8 bits in one part of the network change the maps."""
-    rest = {node.name for node in file.graph.node}.difference(part)
-    return compare(maps(_quantized(file, images, rest, ranges).SerializeToString(), images), wanted).mean_difference
 
 
 def _layers(file: onnx.ModelProto, nodes: Collection[str]) -> tuple[str, ...]:
