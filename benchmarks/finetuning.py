@@ -6,8 +6,8 @@
 For each number of pairs and each seed, it draws a random part of DATA/train, makes a proposal for it
 (`dichoseg plan`), trains as proposed, with a part of those pairs as validation set, and scores the best weights on
 DATA/val, at the masks' size. The base is scored there at its own input size and at the run's. `--set` replaces values
-of the proposal. No score on DATA/val selects anything: with `--held-out`, which is for comparing recipes, that many
-pairs of DATA/train take the place of DATA/val, the same ones for every seed.
+of the proposal. No score on DATA/val selects anything: to compare recipes, `--held-out` scores on that many pairs of
+DATA/train instead of DATA/val, the same ones for every seed.
 
 Every run writes a JSON file to FOLDER, and finished runs are skipped. The table shows the gain over the base at its own
 size: the mean over seeds, the worst seed, and the number of times that the base itself was kept.

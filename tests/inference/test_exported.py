@@ -231,7 +231,7 @@ def test_value_8_bits_give_the_exported_files_map(isnet, tmp_path, exports, cach
 
 def test_error_8_bits_that_break_the_network(isnet, cache, monkeypatch):
     monkeypatch.setattr(int8, "BOUNDS", int8.Agreement(1e-9, 1, 1))
-    monkeypatch.setattr(int8, "TRIES", ())
+    monkeypatch.setattr(int8, "PARTS", 1)
     with pytest.raises(RuntimeError, match=r"mean difference 0\.\d+, IoU 0\.\d+"):
         Predictor(isnet, **INT8, calibration=SCENES)
     assert list(cache.glob("*.onnx")) == []

@@ -184,7 +184,7 @@ def _with_fewest_in_float32(parts: Sequence[list[str]], attempt: Callable[[set[s
         logger.info("8 bits, %d of %d parts in float32: %s", count, len(parts), found[count].agreement)
         return found[count].agreement.is_within(BOUNDS)
 
-    most = math.ceil(len(parts) / 2)
+    most = len(parts) // 2
     fewest = bisect.bisect_left(range(most), True, lo=1, key=is_enough) if is_enough(most) else most
     return found[fewest]
 
