@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from finetuning import hold_out, scores
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 import dichoseg
 from dichoseg.contracts import Model
@@ -51,7 +52,7 @@ class Averages:
     def _update(self) -> None:
         current = [one.detach() for one in self.weights["none"]]
         for decay in self.decays:
-            torch._foreach_lerp_(self.weights[str(decay)], current, 1 - decay)
+            get_ema_multi_avg_fn(decay)(self.weights[str(decay)], current, 0)
 
 
 def main() -> None:
@@ -82,7 +83,8 @@ def main() -> None:
             averaged = copy.deepcopy(model)
             learning = [parameter for parameter in averaged.parameters() if parameter.requires_grad]
             with torch.no_grad():
-                torch._foreach_copy_(learning, weights)
+                for parameter, weight in zip(learning, weights, strict=True):
+                    parameter.copy_(weight)
             found[f"{row['epoch']} {name}"] = scores(averaged, validation)
 
     optimization = dataclasses.replace(arguments["optimization"], optimizer=averages.make_optimizer)
