@@ -52,6 +52,7 @@ from typing import Any
 
 import torch
 from ablation_table import ARMS, PUBLISHED, RESULTS, summarise
+from finetuning import calibrate
 from torch.utils.data import Subset
 
 import dichoseg
@@ -65,7 +66,7 @@ from dichoseg.objectives import DeepSupervision, IntermediateSupervision, Weight
 from dichoseg.runtime.device import uses_bfloat16
 from dichoseg.runtime.files import write_json
 from dichoseg.runtime.memory import keep_memory
-from dichoseg.training import calibrate_batch_norm, fit_gt_encoder, is_uncalibrated
+from dichoseg.training import fit_gt_encoder
 from dichoseg.training.run_folder import GT_ENCODER, STATE
 from dichoseg.weights import load_weights
 
@@ -280,10 +281,7 @@ def make_network(options: argparse.Namespace, ideas: Sequence[str], train_data: 
     if options.weights is not None:
         load_weights(model, options.weights)
         model.preprocessing = dataclasses.replace(model.preprocessing, size=options.size)
-        if is_uncalibrated(model):  # its batch norms were folded away
-            images = [train_data[index][0] for index in range(min(16, len(train_data)))]
-            inputs = [model.preprocessing.normalize(model.preprocessing.resize(image[None])) for image in images]
-            calibrate_batch_norm(model, torch.cat(inputs))
+        calibrate(model, train_data)
     return model
 
 

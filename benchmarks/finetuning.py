@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 import dichoseg
-from dichoseg.contracts import Model
+from dichoseg.contracts import Model, Samples
 from dichoseg.data import FolderDataset, open_folders
 from dichoseg.runtime.files import write_json
 from dichoseg.runtime.memory import keep_memory
@@ -48,6 +48,14 @@ def scores(model: Model, data: FolderDataset) -> dict[str, float]:
     return dict(dichoseg.evaluate(model, data, metrics=METRICS, progress=True))
 
 
+def calibrate(model: Model, data: Samples) -> None:
+    """Calibrate batch norms that were folded away, on the first images."""
+    if is_uncalibrated(model):
+        images = (data[index][0] for index in range(min(CALIBRATION, len(data))))
+        inputs = [model.preprocessing.normalize(model.preprocessing.resize(image[None])) for image in images]
+        calibrate_batch_norm(model, torch.cat(inputs))
+
+
 def run(training: FolderDataset, validation: FolderDataset, weights: Path, seed: int, changes: dict[str, Any]) -> Any:
     """Fine-tune on some pairs, and score base and result."""
     proposal = dichoseg.propose(training, weights=weights)
@@ -56,9 +64,7 @@ def run(training: FolderDataset, validation: FolderDataset, weights: Path, seed:
     model, arguments = proposal.build()
     part, own_validation = training.split(proposal.recipe.val_fraction or 0.1, seed=seed)
     base = {"run's size": scores(model, validation)}
-    if is_uncalibrated(model):
-        images = [model.preprocessing.resize(part[index].image[None]) for index in range(CALIBRATION)]
-        calibrate_batch_norm(model, model.preprocessing.normalize(torch.cat(images)))
+    calibrate(model, part)
     history = dichoseg.fit(model, part, val_data=own_validation, seed=seed, **arguments)
     kept = "base" if history.base_share == 0 and max(history, key=lambda row: row["quick_max_f"])["epoch"] == 0 else ""
     return {
