@@ -1,13 +1,13 @@
 """Gain of proposed fine-tuning runs over the weights that they start from, by the number of training pairs.
 
     python benchmarks/finetuning.py DATA --weights isnet-general-use.onnx --out FOLDER
-        [--pairs 25 100 700] [--seeds 0 1 2] [--set size=512 epochs=4] [--held-out 100]
+        [--pairs 25 100 700] [--seeds 0 1 2] [--hours 1.5] [--set size=512 epochs=4] [--warmup 30] [--held-out 100]
 
-For each number of pairs and each seed, it draws a random part of DATA/train, makes a proposal for it
-(`dichoseg plan`), trains as proposed, with a part of those pairs as validation set, and scores the best weights on
-DATA/val, at the masks' size. The base is scored there at its own input size and at the run's. `--set` replaces values
-of the proposal. No score on DATA/val selects anything: to compare recipes, `--held-out` scores on that many pairs of
-DATA/train instead of DATA/val, the same ones for every seed.
+For each number of pairs and each seed, it draws a random part of DATA/train, makes a proposal for it (`dichoseg
+plan`), trains as proposed, with a part of those pairs as validation set, and scores the best weights on DATA/val, at
+the masks' size. The base is scored there at its own input size and at the run's. `--set` replaces values of the
+proposal, and `--warmup` adds steps in which the learning rate rises. No score on DATA/val selects anything: to compare
+recipes, `--held-out` scores on that many pairs of DATA/train instead of DATA/val, the same ones for every seed.
 
 Every run writes a JSON file to FOLDER, and finished runs are skipped. The table shows the gain over the base at its own
 size: the mean over seeds, the worst seed, and the number of times that the base itself was kept.
@@ -16,6 +16,7 @@ size: the mean over seeds, the worst seed, and the number of times that the base
 import argparse
 import ast
 import dataclasses
+import functools
 import json
 import random
 import statistics
@@ -29,7 +30,7 @@ from dichoseg.contracts import Model, Samples
 from dichoseg.data import FolderDataset, open_folders
 from dichoseg.runtime.files import write_json
 from dichoseg.runtime.memory import keep_memory
-from dichoseg.training import calibrate_batch_norm, is_uncalibrated
+from dichoseg.training import calibrate_batch_norm, cosine, is_uncalibrated
 
 METRICS = ("max_f", "mae", "mba")
 CALIBRATION = 16
@@ -56,12 +57,22 @@ def calibrate(model: Model, data: Samples) -> None:
         calibrate_batch_norm(model, torch.cat(inputs))
 
 
-def run(training: FolderDataset, validation: FolderDataset, weights: Path, seed: int, changes: dict[str, Any]) -> Any:
+def run(
+    training: FolderDataset,
+    validation: FolderDataset,
+    weights: Path,
+    seed: int,
+    hours: float | None,
+    warmup: int,
+    changes: dict[str, Any],
+) -> Any:
     """Fine-tune on some pairs, and score base and result."""
-    proposal = dichoseg.propose(training, weights=weights)
+    proposal = dichoseg.propose(training, weights=weights, hours=hours)
     proposal = dataclasses.replace(proposal, recipe=dataclasses.replace(proposal.recipe, **changes))
     print(proposal)
     model, arguments = proposal.build()
+    schedule = functools.partial(cosine, warmup=warmup)
+    arguments["optimization"] = dataclasses.replace(arguments["optimization"], schedule=schedule)
     part, own_validation = training.split(proposal.recipe.val_fraction or 0.1, seed=seed)
     base = {"run's size": scores(model, validation)}
     calibrate(model, part)
@@ -69,6 +80,7 @@ def run(training: FolderDataset, validation: FolderDataset, weights: Path, seed:
     kept = "base" if history.base_share == 0 and max(history, key=lambda row: row["quick_max_f"])["epoch"] == 0 else ""
     return {
         "recipe": dataclasses.asdict(proposal.recipe),
+        "warmup": warmup,
         "base": base,
         "tuned": scores(model, validation),
         "kept": kept or (f"{history.base_share:.0%} base" if history.base_share else "an epoch"),
@@ -86,6 +98,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--pairs", type=int, nargs="+", default=[10, 25, 50, 100])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--hours", type=float)
+    parser.add_argument("--warmup", type=int, default=0, metavar="STEPS")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     parser.add_argument("--held-out", type=int, metavar="PAIRS")
     options = parser.parse_args()
@@ -110,7 +124,7 @@ def main() -> None:
                 names = [name for name, *_ in training.files]
                 leaving = random.Random(seed).sample(names, len(names) - pairs)
                 some = training.without(leaving) if leaving else training
-                write_json(path, run(some, validation, options.weights, seed, changes))
+                write_json(path, run(some, validation, options.weights, seed, options.hours, options.warmup, changes))
             result = json.loads(path.read_text())
             kept.append(result["kept"])
             for metric in METRICS:

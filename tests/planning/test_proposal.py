@@ -109,6 +109,32 @@ def test_error_memory(data, saved):
         propose(data, weights=saved, memory_gb=0.001)
 
 
+@pytest.fixture
+def image_per_second(monkeypatch):
+    """A machine that trains on one image a second."""
+    monkeypatch.setattr("dichoseg.planning.proposal.fit", lambda *_, **__: [{"images_per_second": 1.0}])
+
+
+def test_value_time_of_training_and_scores(data, saved, image_per_second):
+    proposal = propose(data, weights=saved)
+    assert proposal.recipe.held_back(6) == 1
+    assert proposal.seconds == pytest.approx(20 * 5 + 0.35 * 24)  # the base, 20 epochs and 3 averages are scored
+
+
+def test_value_hours_limit_the_epochs(data, saved, image_per_second):
+    unlimited = propose(data, weights=saved)
+    limited = propose(data, weights=saved, hours=60 / 3600)
+    assert limited.recipe == dataclasses.replace(unlimited.recipe, epochs=10)  # 11 take 60.25 seconds
+    assert limited.seconds == pytest.approx(10 * 5 + 0.35 * 14)
+    assert "50 images seen, repetitions included, as many as fit into 0.0166667 hours" in limited.reasons["epochs"]
+    assert propose(data, weights=saved, hours=100).recipe == unlimited.recipe
+
+
+def test_error_hours(data, saved, image_per_second):
+    with pytest.raises(ValueError, match=r"one epoch with its scores takes about 1 min; got hours=0\.001"):
+        propose(data, weights=saved, hours=0.001)
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format_version": 99}'])
 def test_error_a_file_that_is_no_proposal(tmp_path, content):
     path = tmp_path / "proposal.json"

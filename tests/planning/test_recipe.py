@@ -25,6 +25,12 @@ def test_value_a_model_is_frozen_as_the_recipe_says(small_isnet):
     assert any(value.requires_grad for value in small_isnet.decoder.parameters())
 
 
+def test_value_pairs_held_back():
+    assert RECIPE.held_back(700) == 0
+    shared = dataclasses.replace(RECIPE, val_fraction=0.1)
+    assert (shared.held_back(700), shared.held_back(3)) == (70, 1)
+
+
 def test_value_arguments_of_fit():
     arguments = RECIPE.arguments()
     assert (arguments["epochs"], arguments["batch_size"], arguments["base"]) == (4, 2, "average")

@@ -2,7 +2,7 @@ import pytest
 
 from dichoseg import Preprocessing
 from dichoseg.data import DataReport, Problem
-from dichoseg.planning.rules import recipe_for
+from dichoseg.planning.rules import recipe_for, with_epochs
 
 
 def report(pairs=700, *, longest=400, thin=0.0, problems=()):
@@ -79,3 +79,11 @@ def test_value_few_steps_are_not_averaged(isnet):
     assert propose(isnet, 12).recipe.ema is None
     assert propose(isnet, 200).recipe.ema == 0.995  # 45 steps an epoch, 11 epochs
     assert propose(isnet, 20_000).recipe.ema == 0.999
+
+
+def test_value_fewer_epochs_change_the_moving_average(isnet):
+    recipe = propose(isnet, 200).recipe
+    shorter, reasons = with_epochs(recipe, 5, 180)
+    assert (shorter.epochs, shorter.ema) == (5, 0.989)
+    assert "90 of 225 steps" in reasons["ema"]
+    assert with_epochs(recipe, 2, 180)[0].ema is None

@@ -19,6 +19,7 @@ def plan(
     *,
     weights: str = "isnet-general-use",
     memory: Fraction = None,
+    hours: Fraction = None,
     out: Path = FILE,
     device: Device = None,
     folders: Data = Data(),
@@ -32,6 +33,7 @@ def plan(
         data: Folder that holds im and gt, or the same below train or DIS-TR.
         weights: Weights to start from, as in `dichoseg train`.
         memory: Memory for training in GB. Default: the GPU's, or the machine's.
+        hours: Longest duration of the run in hours, which limits the epochs. Default: no limit.
         out: New file for the proposal.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
         folders: Folders of images and masks.
@@ -45,7 +47,13 @@ def plan(
     keep_memory()
     training, validation = folders.open(data)
     proposal = propose(
-        training, val_data=validation, weights=weights, memory_gb=memory, device=device, progress=not quiet
+        training,
+        val_data=validation,
+        weights=weights,
+        memory_gb=memory,
+        hours=hours,
+        device=device,
+        progress=not quiet,
     )
     proposal.save(out)
     print(proposal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ from ..weights import load_model
 from ..weights.catalogue import DEFAULT
 from .machine import Machine, describe_machine
 from .recipe import Recipe
-from .rules import recipe_for
+from .rules import recipe_for, with_epochs
 
 FORMAT_VERSION = 1
 """Format of the file of a proposal."""
@@ -124,6 +125,7 @@ def propose(
     val_data: FolderDataset | None = None,
     weights: str | Path = DEFAULT,
     memory_gb: float | None = None,
+    hours: float | None = None,
     device: str | torch.device | None = None,
     progress: bool = False,
 ) -> Proposal:
@@ -142,11 +144,12 @@ def propose(
         val_data: Validation set. Default: that in the folder; without one, a part of the training set is proposed.
         weights: Weights to start from, as in `load_model`.
         memory_gb: Memory for training in GB of 1e9 bytes. Default: the GPU's, or the machine's.
+        hours: Longest duration of the run in hours, which limits the epochs. Default: no limit.
         device: Device to train on. Default: that of `fit`.
         progress: Whether to show the progress.
 
     Raises:
-        ValueError: The data has fewer than two usable pairs or no foreground, or no way to train fits into the memory.
+        ValueError: The data has fewer than two usable pairs or no foreground, or nothing fits into the memory or hours.
     """
     dataset, validation = open_data(train_data, val_data)
     if not isinstance(dataset, FolderDataset):
@@ -170,8 +173,8 @@ def propose(
         notes=_notes(report, own_size=model.preprocessing.height_width, size=proposed.recipe.size),
     )
     del model
-    held_out = len(validation) if isinstance(validation, FolderDataset) else 0
-    return dataclasses.replace(proposal, seconds=_seconds(proposal, usable, held_out, device))
+    limit = math.inf if hours is None else number("hours", hours)
+    return _timed(proposal, usable, len(validation) if isinstance(validation, FolderDataset) else 0, limit, device)
 
 
 def _check(report: DataReport) -> None:
@@ -203,17 +206,30 @@ def _notes(report: DataReport, *, own_size: tuple[int, int] | None, size: int) -
     return tuple(notes)
 
 
-def _seconds(proposal: Proposal, dataset: FolderDataset, held_out: int, device: str | torch.device | None) -> float:
-    """Run two steps, and return the duration of the run at the speed of the second one."""
+def _timed(
+    proposal: Proposal, dataset: FolderDataset, validation: int, hours: float, device: str | torch.device | None
+) -> Proposal:
+    """Return a proposal with the duration of the run, and with fewer epochs if they take more than a number of hours.
+
+    Two steps are run; the speed is that of the second one.
+    """
     recipe = proposal.recipe
     model, arguments = proposal.build()
     few = Subset(dataset, range(min(len(dataset), recipe.batch_size)))
     history = fit(model, few, **arguments | {"epochs": 2, "base": "ignore"}, device=device, progress=False)
-    held_out += round(len(dataset) * (recipe.val_fraction or 0))
-    training = len(dataset) - (0 if recipe.val_fraction is None else held_out)
-    validations = recipe.epochs + 1 + len(SHARES)
-    images = training * recipe.epochs + FORWARD * held_out * validations
-    return images / history[-1]["images_per_second"]
+    held_back = recipe.held_back(len(dataset))
+    training = len(dataset) - held_back
+    scoring = FORWARD * (validation or held_back) / history[-1]["images_per_second"]
+    epoch = training / history[-1]["images_per_second"] + scoring
+    rest = scoring * (1 + len(SHARES))  # of the base, and of its averages
+    epochs = min(recipe.epochs, int((3600 * hours - rest) / epoch)) if hours < math.inf else recipe.epochs
+    if epochs < 1:
+        raise ValueError(f"one epoch with its scores takes {_duration(rest + epoch)}; got hours={hours:g}")
+    reasons = dict(proposal.reasons)
+    if epochs < recipe.epochs:
+        recipe, changed = with_epochs(recipe, epochs, training)
+        reasons |= changed | {"epochs": f"{changed['epochs']}, as many as fit into {hours:g} hours"}
+    return dataclasses.replace(proposal, recipe=recipe, reasons=reasons, seconds=rest + epochs * epoch)
 
 
 def _is_same(one: str, other: str) -> bool:

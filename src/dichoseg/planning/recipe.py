@@ -39,6 +39,10 @@ class Recipe:
                 raise TypeError(f"{name} must be a list of names; got {getattr(self, name)!r}")
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
+    def held_back(self, pairs: int) -> int:
+        """Return how many of the pairs for training are held back for validation."""
+        return 0 if self.val_fraction is None else max(1, round(self.val_fraction * pairs))
+
     def prepare(self, model: Model) -> Model:
         """Freeze parts of a model and set recomputation, as the recipe says; return the model, changed in place."""
         if self.freeze_batch_norm and live_batch_norms(model):

@@ -70,24 +70,34 @@ def recipe_for(
     pairs = report.pairs - len(report.unusable)
     fraction = None if validates else 0.1 if pairs >= FEW else 0.2
     reasons["val_fraction"] = "there is a validation set" if validates else f"{pairs} pairs, and no validation set"
-    held_out = 0 if fraction is None else max(1, round(fraction * pairs))
     size, reasons["size"] = _size(model, report)
     loss, objective, reasons["loss"] = _loss(model, report)
-    training = pairs - held_out
-    epochs = min(max(round(PASSES / training), EPOCHS[0]), EPOCHS[1])
-    reasons["epochs"] = f"{epochs * training} images seen, repetitions included"
-    steps = math.ceil(training / IMAGES_PER_STEP) * epochs
     frozen = bool(live_batch_norms(model))
     reasons["freeze_batch_norm"] = "statistics of small batches are poor" if frozen else "the network has no live one"
-    ema, reasons["ema"] = _moving_average(steps)
     reasons["learning_rate"] = "small, since the weights are good; falls along a cosine"
     reasons["augmentation"] = "flips; turning upright photographs costs more than it brings"
     draft = Recipe(
-        size=size, batch_size=min(IMAGES_PER_STEP, training), accumulate=1, epochs=epochs, learning_rate=3e-5,
-        loss=loss, objective=objective, augmentation=("isnet",), ema=ema,
+        size=size, batch_size=IMAGES_PER_STEP, accumulate=1, epochs=EPOCHS[1], learning_rate=3e-5,
+        loss=loss, objective=objective, augmentation=("isnet",), ema=None,
         freeze_batch_norm=frozen, freeze_encoder=False, checkpoint_activations=False, val_fraction=fraction,
     )  # fmt: skip
-    return _fitted(model, draft, reasons, memory_gb, device)
+    training = pairs - draft.held_back(pairs)
+    draft = dataclasses.replace(draft, batch_size=min(IMAGES_PER_STEP, training))
+    draft, of_epochs = with_epochs(draft, min(max(round(PASSES / training), EPOCHS[0]), EPOCHS[1]), training)
+    return _fitted(model, draft, reasons | of_epochs, memory_gb, device)
+
+
+def with_epochs(recipe: Recipe, epochs: int, training: int) -> tuple[Recipe, dict[str, str]]:
+    """Return a recipe with a number of epochs and the moving average that suits it, and the reasons.
+
+    Args:
+        recipe: Recipe to change.
+        epochs: Number of epochs.
+        training: Number of pairs to train on.
+    """
+    ema, reason = _moving_average(math.ceil(training / IMAGES_PER_STEP) * epochs)
+    reasons = {"epochs": f"{epochs * training} images seen, repetitions included", "ema": reason}
+    return dataclasses.replace(recipe, epochs=epochs, ema=ema), reasons
 
 
 def _moving_average(steps: int) -> tuple[float | None, str]:
