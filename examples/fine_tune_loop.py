@@ -4,7 +4,7 @@
 import dichoseg
 from dichoseg.evaluation import write_worst
 
-proposal = dichoseg.propose("data", weights="u2netp")
+proposal = dichoseg.propose("data", weights="u2netp-pth")
 print(proposal)
 model, arguments = proposal.build()
 dichoseg.fit(model, "data", out="runs/planned", **arguments)
@@ -13,7 +13,7 @@ dichoseg.fit(model, "data", out="runs/planned", **arguments)
 # --8<-- [start:train]
 training = dichoseg.FolderDataset("data/train/im", "data/train/gt")
 validation = dichoseg.FolderDataset("data/val/im", "data/val/gt")
-model = dichoseg.load_model("u2netp")
+model = dichoseg.load_model("u2netp-pth")
 dichoseg.fit(
     model,
     training,

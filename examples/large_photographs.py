@@ -1,9 +1,8 @@
 """Predict masks of photographs that are much larger than the network's input."""
 
 # --8<-- [start:sizes]
-from PIL import Image
-
 import dichoseg
+from dichoseg.data import pixel_limit
 from dichoseg.photographs import predict_files
 
 dataset = dichoseg.FolderDataset("data/im", "data/gt")
@@ -20,8 +19,7 @@ mask = predictor("photo.jpg")  # (H, W) in [0, 1], at the photograph's own size
 # --8<-- [end:sharpen]
 
 # --8<-- [start:folder]
-# for files that you trust: Pillow then reads up to twice as many pixels
-Image.MAX_IMAGE_PIXELS = 250_000_000
-done = predict_files(predictor, ["photographs"], "masks", threads=1)
+with pixel_limit(500_000_000):  # for files that you trust
+    done = predict_files(predictor, ["photographs"], "masks", threads=1)
 print(done.text())
 # --8<-- [end:folder]

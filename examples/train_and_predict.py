@@ -5,23 +5,25 @@ import numpy as np
 from PIL import Image
 
 import dichoseg
-from dichoseg.losses import BCELoss, EdgeBCELoss
+from dichoseg.losses import BCELoss, IoULoss
 from dichoseg.objectives import DeepSupervision, WeightedSum
+from dichoseg.training import freeze_batch_norm
 
 dataset = dichoseg.FolderDataset("data/im", "data/gt")
 training, validation = dataset.split(0.1, seed=0)
 
 model = dichoseg.load_model("isnet-general-use", size=512)
+freeze_batch_norm(model)  # statistics of four images are poor
 history = dichoseg.fit(
     model,
     training,
     val_data=validation,
     objective=WeightedSum(
         bce=(1.0, DeepSupervision(BCELoss())),
-        edge=(0.5, DeepSupervision(EdgeBCELoss())),
+        iou=(1.0, DeepSupervision(IoULoss())),
     ),
     optimization=dichoseg.Optimization(learning_rate=3e-5),
-    base="average",  # keeps the weights if training does not improve them
+    base="average",  # the weights that it starts from take part in the choice
     epochs=10,
     batch_size=4,
     out="runs/first",

@@ -101,7 +101,7 @@ def make_stand_ins(folder: Path) -> None:
     _save(mask.point(lambda value: value * 0.9), folder / "prediction.png")
     (folder / "upload.pth").write_bytes(b"no tensors")
     model = dichoseg.create_model("isnet", encoder_args=SMALL, size=64)
-    for name in ("isnet-general-use", "u2netp", "runs/mine"):
+    for name in ("isnet-general-use", "u2netp", "u2netp-pth", "runs/mine"):
         dichoseg.save_model(model, folder / name)
     torch.save(dichoseg.create_model("u2netp").state_dict(), folder / "u2netp.pth")
     before = os.environ.get("DICHOSEG_HOME")

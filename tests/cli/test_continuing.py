@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 from dichoseg import load_model
+from dichoseg.batch_norm import is_frozen
 from dichoseg.cli.continuing import check_validation, defaults_for, defaults_from, stored_options
 from dichoseg.data import open_folders
 
@@ -51,6 +52,14 @@ def test_value_options_and_best_weights_of_the_run_are_defaults(first):
     assert defaults_for(["train", f"--from={first}"]) == defaults_for(["train", "--from", str(first)]) == defaults
     assert defaults.objective.loss == ("iou",)
     assert defaults_for(["train", "--from", str(first), "--loss", "mae"]).objective.loss == ()
+
+
+def test_value_frozen_batch_norms_stay_frozen(data, first):
+    frozen = ("train", data, "--out", data / "frozen", *TINY, "--val-fraction", 0.4, "--freeze-batch-norm")
+    assert run_cli(*frozen, "--weights", first / "best").exit_code == 0
+    result = run_cli("train", "--from", data / "frozen", "--epochs", 1, "--out", data / "second")
+    assert result.exit_code == 0, result.output
+    assert is_frozen(load_model(data / "second"))
 
 
 def test_value_more_pairs_twice(data, first):

@@ -18,7 +18,7 @@ def planned(data, small_isnet):
     result = run_cli("plan", data, "--weights", data / "model", "--out", data / "proposal.json", "--device", "cpu")
     assert result.exit_code == 0, result.output
     assert "size                    64" in result.stdout
-    assert f"--plan {data / 'proposal.json'} --out RUN" in result.stdout
+    assert f"--plan {data / 'proposal.json'} --device cpu --out RUN" in result.stdout
     content = json.loads((data / "proposal.json").read_text())
     content["recipe"]["epochs"] = 1
     (data / "proposal.json").write_text(json.dumps(content))
@@ -51,6 +51,14 @@ def test_value_given_options_replace_proposed_ones(planned):
     assert "--loss=bce" not in stored["command"]
     assert {"--size=32", "--batch-size=2", "--epochs=1"} <= set(stored["command"])
     assert "--freeze-batch-norm" not in stored["command"]
+
+
+def test_value_an_own_validation_set_replaces_the_proposed_fraction(planned):
+    _, path = planned
+    arguments = ["train", "data", "--plan", str(path)]
+    assert defaults_for(arguments).folders.val_fraction == 0.2
+    assert defaults_for([*arguments, "--val", "other"]).folders.val_fraction is None
+    assert defaults_for([*arguments, "--val-fraction=0.5"]).folders.val is None
 
 
 def test_error_a_proposal_for_other_data_or_weights(planned):

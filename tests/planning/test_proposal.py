@@ -32,6 +32,12 @@ def data(tmp_path):
     return write(tmp_path / "data", 6)
 
 
+@pytest.fixture
+def image_per_second(monkeypatch):
+    """A machine that trains on one image a second."""
+    monkeypatch.setattr("dichoseg.planning.proposal.fit", lambda *_, **__: [{"images_per_second": 1.0}])
+
+
 def test_value_a_proposal_survives_its_file_and_trains(data, saved, tmp_path):
     proposal = propose(data, weights=saved)
     assert proposal.recipe.size == 64
@@ -60,6 +66,17 @@ def test_value_unusable_pairs_are_noted_and_left_out(data, saved):
     proposal = propose(data, weights=saved)
     assert "unreadable file: 1" in proposal.notes
     assert "1 pairs cannot be used, and must be fixed or left out before the run" in proposal.notes
+
+
+def test_value_problems_of_the_validation_set_are_noted(saved, data, image_per_second):
+    validation = write(data / "val", 2)
+    next((validation / "gt").iterdir()).write_bytes(b"no picture")
+    data.joinpath("train").mkdir()
+    for part in ("im", "gt"):
+        (data / part).rename(data / "train" / part)
+    notes = propose(data, weights=saved).notes
+    assert "validation set: unreadable file: 1" in notes
+    assert any(note.startswith("in both sets") for note in notes), "scenes repeat"
 
 
 def test_value_a_reduced_size_is_noted_since_the_base_is_scored_at_it(small_isnet, tmp_path, monkeypatch):
@@ -109,23 +126,18 @@ def test_error_memory(data, saved):
         propose(data, weights=saved, memory_gb=0.001)
 
 
-@pytest.fixture
-def image_per_second(monkeypatch):
-    """A machine that trains on one image a second."""
-    monkeypatch.setattr("dichoseg.planning.proposal.fit", lambda *_, **__: [{"images_per_second": 1.0}])
-
-
 def test_value_time_of_training_and_scores(data, saved, image_per_second):
     proposal = propose(data, weights=saved)
     assert proposal.recipe.held_back(6) == 1
-    assert proposal.seconds == pytest.approx(20 * 5 + 0.35 * 24)  # the base, 20 epochs and 3 averages are scored
+    # The base, 20 epochs and 3 averages are scored on an image, and 3 models at the end.
+    assert proposal.seconds == pytest.approx(20 * 5 + 0.35 * 27)
 
 
 def test_value_hours_limit_the_epochs(data, saved, image_per_second):
     unlimited = propose(data, weights=saved)
     limited = propose(data, weights=saved, hours=60 / 3600)
-    assert limited.recipe == dataclasses.replace(unlimited.recipe, epochs=10)  # 11 take 60.25 seconds
-    assert limited.seconds == pytest.approx(10 * 5 + 0.35 * 14)
+    assert limited.recipe == dataclasses.replace(unlimited.recipe, epochs=10)  # 11 take 61.3 seconds
+    assert limited.seconds == pytest.approx(10 * 5 + 0.35 * 17)
     assert "50 images seen, repetitions included, as many as fit into 0.0166667 hours" in limited.reasons["epochs"]
     assert propose(data, weights=saved, hours=100).recipe == unlimited.recipe
 

@@ -1,7 +1,8 @@
 import pytest
 
-from dichoseg import Preprocessing
+from dichoseg import Preprocessing, Segmenter
 from dichoseg.data import DataReport, Problem
+from dichoseg.decoders import EdgeGuidedDecoder
 from dichoseg.planning.rules import recipe_for, with_epochs
 
 
@@ -59,6 +60,14 @@ def test_value_a_network_keeps_its_own_objective(isnet):
     isnet.recipe = {"name": "deep_supervision"}
     recipe = propose(isnet).recipe
     assert (recipe.loss, recipe.objective) == ((), ("deep_supervision",))
+
+
+def test_value_predicted_edges_are_supervised(isnet):
+    channels = [4] * len(isnet.encoder.feature_info.channels)
+    edges = Segmenter(isnet.encoder, EdgeGuidedDecoder(isnet.encoder.feature_info, channels=channels))
+    edges.preprocessing = Preprocessing(size=64)
+    recipe = propose(edges).recipe
+    assert (recipe.loss, recipe.objective) == (("bce", "iou"), ("edge_supervision",))
 
 
 def test_value_less_memory_gives_smaller_batches_and_as_many_images_a_step(isnet):

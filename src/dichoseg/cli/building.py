@@ -36,7 +36,7 @@ class NetworkOptions:
         weights: Weights to start from: .pth, .ckpt, .safetensors, .onnx, a saved model, a run, or a name from
             `dichoseg list weights`.
         size: Side of the network's input, in pixels. Default: the model's, which is 1024 for isnet.
-        freeze_batch_norm: Keep the statistics and weights of every batch norm.
+        freeze_batch_norm: Keep the statistics and weights of every batch norm. A model that was saved so stays so.
         freeze_encoder: Keep the encoder, including its batch norm, and train the rest.
         checkpoint_activations: Use less memory and more time: keep the input of each stage only, and recompute the
             rest.
@@ -75,7 +75,7 @@ class NetworkOptions:
             else:
                 name = self.model or "isnet"
                 network = create_model(name, weights=self.weights, pretrained=self.pretrained, size=self.size, **recipe)
-        if self.freeze_batch_norm:
+        if self.freeze_batch_norm and not batch_norm.is_frozen(network):
             batch_norm.freeze_batch_norm(network)
         if self.freeze_encoder:
             parameters.freeze(parameters.encoder_of(network))

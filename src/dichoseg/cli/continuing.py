@@ -37,7 +37,13 @@ def defaults_for(arguments: Sequence[str]) -> Train | None:
     if not (named.run or named.plan):
         return None
     options = defaults_from(named.run) if named.run else proposed_options(named.plan)
-    return _without(options, {argument.partition("=")[0] for argument in arguments})
+    given = {argument.partition("=")[0] for argument in arguments}
+    folders = options.folders
+    if "--val" in given:
+        folders = dataclasses.replace(folders, val_fraction=None)
+    if "--val-fraction" in given:
+        folders = dataclasses.replace(folders, val=None)
+    return _without(dataclasses.replace(options, folders=folders), given)
 
 
 def proposed_options(path: Path) -> Train:

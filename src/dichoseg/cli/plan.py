@@ -57,5 +57,6 @@ def plan(
     )
     proposal.save(out)
     print(proposal)
-    command = ["dichoseg", "train", str(data), "--plan", str(out), *as_arguments(folders), "--out", "RUN"]
+    command = ["dichoseg", "train", str(data), "--plan", str(out), *as_arguments(folders)]
+    command += [*(["--device", device] if device else []), "--out", "RUN"]
     print(f"\nproposal in {out}: {shlex.join(command)}")

@@ -29,7 +29,8 @@ def score_run(plan: Plan, history: History) -> None:
     run, metric = plan.folder.path, score_key(plan.best)[1]
     metrics = ("paper",) if metric is None else ("paper", metric.name)
     best, share = best_epoch(history, plan.best), history.base_share
-    course = {"base": history[:1], "last": history, "best": [row for row in history if row["epoch"] <= (best or 0)]}
+    until = best or (history[-1]["epoch"] if share else 0)  # an average has the last weights if no epoch was the best
+    course = {"base": history[:1], "last": history, "best": [row for row in history if row["epoch"] <= until]}
     scores: dict[str, Scores] = {}
     known: dict[tuple[float, float], Scores] = {}
     for name, rows in course.items():

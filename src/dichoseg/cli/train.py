@@ -80,7 +80,8 @@ def _run(options: Train, plan: Plan, parts: Parts, out: Path) -> None:
     else:
         history = fit(**arguments)
     if history.interrupted:
-        tell(f"stopped after {len(history)} of {options.epochs} epochs; dichoseg train --resume {out} continues")
+        done = sum(row["epoch"] > 0 for row in history)  # epoch 0 only scores the base
+        tell(f"stopped after {done} of {options.epochs} epochs; dichoseg train --resume {out} continues")
         raise SystemExit(130)
     if not is_first or options.overfit_batches is not None:
         return

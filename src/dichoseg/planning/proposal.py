@@ -36,6 +36,8 @@ FEWEST = 2
 """Fewest pairs that a run can be proposed for."""
 FORWARD = 0.35
 """Time of an image in validation, as a fraction of that in training."""
+FINAL = 3
+"""Models that `dichoseg train` scores at the end: the base, the last and the best one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,7 @@ def propose(
 ) -> Proposal:
     """Propose how to fine-tune weights on a data set.
 
-    Every file of the data set is read once; memory is forecast; two steps of training are run and measured. Nothing is
+    Every file of the data is read once; memory is forecast; two steps of training are run and measured. Nothing is
     written.
 
     `model, arguments = propose("data").build(); fit(model, "data", **arguments)`
@@ -154,7 +156,9 @@ def propose(
     dataset, validation = open_data(train_data, val_data)
     if not isinstance(dataset, FolderDataset):
         raise TypeError(f"train_data must be a folder or a FolderDataset, whose files are read; got {train_data!r}")
-    report = dataset.report(progress=progress)
+    limit = math.inf if hours is None else number("hours", hours)
+    folder = validation if isinstance(validation, FolderDataset) else None
+    report = dataset.report(other=folder, progress=progress)
     _check(report)
     machine = describe_machine(device)
     memory = machine.training_memory_gb if memory_gb is None else number("memory_gb", memory_gb)
@@ -170,11 +174,15 @@ def propose(
         machine=machine,
         memory_gb=proposed.fit.forecast.total,
         seconds=0.0,
-        notes=_notes(report, own_size=model.preprocessing.height_width, size=proposed.recipe.size),
+        notes=_notes(
+            report,
+            folder and folder.report(progress=progress),
+            own_size=model.preprocessing.height_width,
+            size=proposed.recipe.size,
+        ),
     )
     del model
-    limit = math.inf if hours is None else number("hours", hours)
-    return _timed(proposal, usable, len(validation) if isinstance(validation, FolderDataset) else 0, limit, device)
+    return _timed(proposal, usable, len(folder) if folder else 0, limit, device)
 
 
 def _check(report: DataReport) -> None:
@@ -192,10 +200,12 @@ def _check(report: DataReport) -> None:
         )
 
 
-def _notes(report: DataReport, *, own_size: tuple[int, int] | None, size: int) -> tuple[str, ...]:
+def _notes(
+    report: DataReport, validation: DataReport | None, *, own_size: tuple[int, int] | None, size: int
+) -> tuple[str, ...]:
     """Return a line for each kind of problem in the data, and one if the base is scored at a reduced size."""
-    counts = Counter(problem.kind for problem in report.problems)
-    notes = [f"{kind}: {count}" for kind, count in counts.items()]
+    notes = _problems(report)
+    notes += [f"validation set: {line}" for line in (_problems(validation) if validation else ())]
     if report.unusable:
         notes.append(f"{len(report.unusable)} pairs cannot be used, and must be fixed or left out before the run")
     if own_size is not None and own_size != (size, size):
@@ -204,6 +214,11 @@ def _notes(report: DataReport, *, own_size: tuple[int, int] | None, size: int) -
             "replace it, evaluate it at its own size too"
         )
     return tuple(notes)
+
+
+def _problems(report: DataReport) -> list[str]:
+    """Return a line for each kind of problem in a data set."""
+    return [f"{kind}: {count}" for kind, count in Counter(problem.kind for problem in report.problems).items()]
 
 
 def _timed(
@@ -221,7 +236,7 @@ def _timed(
     training = len(dataset) - held_back
     scoring = FORWARD * (validation or held_back) / history[-1]["images_per_second"]
     epoch = training / history[-1]["images_per_second"] + scoring
-    rest = scoring * (1 + len(SHARES))  # of the base, and of its averages
+    rest = scoring * (1 + len(SHARES) + FINAL)  # of the base, its averages, and the final scores
     epochs = min(recipe.epochs, int((3600 * hours - rest) / epoch)) if hours < math.inf else recipe.epochs
     if epochs < 1:
         raise ValueError(f"one epoch with its scores takes {_duration(rest + epoch)}; got hours={hours:g}")

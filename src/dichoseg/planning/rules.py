@@ -15,6 +15,7 @@ from ..batch_norm import live_batch_norms
 from ..contracts import Model
 from ..data import DataReport
 from ..registry import list_components
+from ..tracing import predicts_edges
 from .fitting import FittingOption, fitting_options
 from .recipe import Recipe
 
@@ -128,10 +129,11 @@ def _loss(model: Model, report: DataReport) -> tuple[tuple[str, ...], tuple[str,
     name = str((model.recipe or {}).get("name", "")).removesuffix("_lite")
     if name in list_components("objectives"):
         return (), (name,), "the network's own, as published"
+    edges = ("edge_supervision",) if predicts_edges(model) else ()
     soft = sum(problem.kind == "soft mask" for problem in report.problems)
     if soft > SOFT * report.pairs:
-        return ("bce", "mae"), (), f"{soft} of {report.pairs} masks are soft, whose levels mae compares"
-    return ("bce", "iou"), (), "pixels and regions; masks have hard edges"
+        return ("bce", "mae"), edges, f"{soft} of {report.pairs} masks are soft, whose levels mae compares"
+    return ("bce", "iou"), edges, "pixels and regions; masks have hard edges"
 
 
 def _fitted(

@@ -50,7 +50,7 @@ def overfit(
     losses = [row["loss"] for row in history if row["epoch"] > 0]
     first, last = losses[0], losses[-1]
     told = (
-        f"loss {first:.4g} -> {last:.4g} in {len(history)} epochs, "
+        f"loss {first:.4g} -> {last:.4g} in {len(losses)} epochs, "
         f"quick_max_f {max(row['quick_max_f'] for row in history):.3f}"
     )
     if last < 0.5 * first:

@@ -226,7 +226,9 @@ class Session:
         if self.cursor.step > 0:  # else the end of the epoch has saved it
             self._save()
         if self.ranks.is_first:
-            logger.warning("stopped in epoch %d; resume=True continues from there", self.cursor.epoch)
+            epoch = f"in epoch {self.cursor.epoch}"
+            place = "after the last epoch" if self.cursor.is_over(self.plan.epochs) else epoch
+            logger.warning("stopped %s; resume=True continues from there", place)
         history = History(self.cursor.history)
         history.interrupted = True
         return history
