@@ -144,10 +144,20 @@ class Preprocessing:
 
         Bilinear, without aligned corners, as IS-Net's published inference does.
         """
+        content = self.without_padding(output, height, width)
+        return F.interpolate(content, (height, width), mode="bilinear", align_corners=False)
+
+    def without_padding(self, output: Tensor, height: int, width: int) -> Tensor:
+        """Return the part of the model's output (B, 1, h, w) that is not a letterbox's padding.
+
+        Args:
+            output: Output of the model.
+            height: Height of the photograph, in pixels.
+            width: Width of the photograph, in pixels.
+        """
         content = self.content_size(height, width)
         top, left = self._offset(content, (output.shape[-2], output.shape[-1]))
-        output = output[..., top : top + content[0], left : left + content[1]]
-        return F.interpolate(output, (height, width), mode="bilinear", align_corners=False)
+        return output[..., top : top + content[0], left : left + content[1]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a JSON file."""

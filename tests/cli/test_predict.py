@@ -339,3 +339,16 @@ def test_error_a_network_in_place_of_photographs(data):
         "isnet is a network without weights; wanted photographs, and --model; did you mean isnet-"
     )
     assert str(run_cli("predict").exception).startswith("wanted photographs, or folders of them, as in")
+
+
+@pytest.mark.parametrize("again", [(), ("--resume",)])
+def test_value_max_pixels_is_for_results_too(small_isnet, tmp_path, monkeypatch, again):
+    save_model(small_isnet, tmp_path / "m")
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (60, 50)).save(tmp_path / "in/a.jpg")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # twice as many are refused
+    arguments = ("predict", tmp_path / "in", "--model", tmp_path / "m", "--max-pixels", 4000)
+    for options in ((), again):
+        result = run_cli(*arguments, *options)
+        assert result.exit_code == 0, result.output
+        assert (tmp_path / "in/a.mask.png").exists()

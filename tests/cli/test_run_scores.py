@@ -26,12 +26,12 @@ def run(data, small_isnet):
     save_model(small_isnet, data / "run/last")
     training, validation = open_folders(data, val_fraction=0.4)
 
-    def score(*course, best="quick_max_f"):
+    def score(*course, best="quick_max_f", base_share=0.0):
         plan = Plan(
             model=small_isnet, train_data=training, val_data=validation, batch_size=2, best=best, device="cpu",
             out=data / "run", resume=True,
         )  # fmt: skip
-        score_run(plan, History(course))
+        score_run(plan, History(course, base_share=base_share))
 
     return data / "run", validation, score
 
@@ -65,6 +65,14 @@ def test_value_both_models_are_scored_and_say_so(run, capsys):
     assert table == [(row["name"], row["mae"]) for row in expected]
     assert (folder / "worst.jpg").exists()
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["validation", "last", "best"]
+
+
+def test_value_the_card_of_an_average_has_the_epochs_although_none_was_better_than_the_base(run):
+    folder, _, score = run
+    score({"epoch": 0, "quick_max_f": 0.95}, *rows(0.8, 0.9), base_share=0.75)
+    card = (folder / "best/README.md").read_text()
+    assert "3 images with masks, 2 epochs." in card
+    assert "75% base, 25% trained" in card
 
 
 def test_value_the_last_model_is_scored_once_where_it_is_the_best(run, monkeypatch):

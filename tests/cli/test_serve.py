@@ -19,6 +19,7 @@ def test_error_port_in_use(small_isnet, tmp_path):
 def test_error_options(tmp_path):
     assert "no model at absent" in str(run_cli("serve", "--models", "absent", "--port", 0).exception)
     assert "queue must be 1 or more; got 0" in str(run_cli("serve", "--queue", 0).exception)
+    assert "invalid choice" in run_cli("serve", "--precision", "int8").stderr
     (tmp_path / "token").write_text("two words\n")
     assert "token must hold one token" in str(run_cli("serve", "--token-file", tmp_path / "token").exception)
 

@@ -30,8 +30,8 @@ def disc(side, center):
 
 def place(probability):
     found = torch.as_tensor(probability)
-    places = torch.arange(len(found)) + 0.5
-    return float((found.sum(1) * places).sum() / found.sum()), float((found.sum(0) * places).sum() / found.sum())
+    means = [(found.sum(1 - axis) * (torch.arange(found.shape[axis]) + 0.5)).sum() / found.sum() for axis in (0, 1)]
+    return float(means[0]), float(means[1])
 
 
 @pytest.mark.parametrize("levels", [1, 3])
@@ -77,6 +77,16 @@ def test_value_predictor_is_sharper_and_in_place(policy, flips):
         errors[detail] = np.abs(found - mask.numpy()).mean()
         assert place(found) == pytest.approx((100, 140), abs=0.3)
     assert errors["blend"] < 0.5 * errors[None]
+
+
+@pytest.mark.parametrize("padding", ["both", "end"])
+def test_value_a_letterbox_of_a_photograph_that_is_no_square(padding):
+    model = Bright(size=64, resize_policy="letterbox", padding=padding)
+    mask = torch.zeros(203, 357)
+    mask[20:150, 30:300] = 1
+    found = Predictor(model, precision="float32", detail="blend")(mask.expand(3, -1, -1).clone())
+    assert place(found) == pytest.approx(place(mask), abs=0.3)
+    assert np.abs(found - mask.numpy()).mean() < 0.01
 
 
 def test_value_pyramid_network():

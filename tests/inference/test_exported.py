@@ -75,6 +75,11 @@ def test_value_a_model_of_native_size(varied_isnet, runtime):
     check(varied_isnet, runtime)
 
 
+def test_value_a_model_whose_input_has_the_photographs_aspect_ratio(varied_isnet, runtime):
+    varied_isnet.preprocessing = varied_isnet.preprocessing.__class__(size=64, resize_policy="longest_side")
+    check(varied_isnet, runtime)
+
+
 def test_value_deformable_convolutions_in_the_form_that_the_runtime_has(runtime):
     check(network(deformable=True), runtime)
 

@@ -46,6 +46,12 @@ def test_value_resume_leaves_what_is_there(folder):
     assert plan.skipped == 1
 
 
+def test_value_results_among_the_photographs_are_not_photographs(folder):
+    write_result(Path("in/a.gif"))
+    plan = plan_files(["in"], Path("in"), rendering("gif"), resume=False)
+    assert [path.name for path, _ in plan.remaining] == ["a.jpg", "b.png", "c.webp"]
+
+
 @pytest.mark.parametrize("parts", [1, 2, 5])
 def test_value_parts_hold_each_photograph_once(folder, parts):
     both = dataclasses.replace(rendering(), both=True)

@@ -50,6 +50,14 @@ def test_value_crop(options):
     assert rendered(probability=PROBABILITY * 0, crop=True, **options).size == (97, 65), "nothing there: all"
 
 
+def test_value_mask_and_cut_out_of_a_transparent_photograph_are_cropped_alike():
+    alpha = np.zeros((65, 97), np.uint8)
+    alpha[15:60, 25:40] = 255
+    photograph = OpenedPhotograph(PIXELS, alpha)
+    for cutout in (False, True):
+        assert rendered(photograph, crop=True, cutout=cutout).size == (15, 15)
+
+
 @pytest.mark.parametrize(("format", "mode"), [("png", "RGBA"), ("webp", "RGBA"), ("png", "RGB"), ("jpg", "RGB")])
 def test_value_cut_outs(format, mode):
     smooth = np.broadcast_to(np.linspace(0, 255, 97).astype(np.uint8)[None, :, None], (65, 97, 3)).copy()

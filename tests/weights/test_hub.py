@@ -2,10 +2,12 @@ import os
 import subprocess
 import sys
 
+import huggingface_hub
+import pytest
 from safetensors.torch import save_file
 
 from dichoseg import create_model, save_model
-from dichoseg.weights.hub import local_folder
+from dichoseg.weights.hub import hub_folder, local_folder
 
 
 def test_value_folder_and_run(small_isnet, tmp_path):
@@ -60,3 +62,12 @@ def test_error_hub_without_a_network(tmp_path):
     done = from_hub(tmp_path)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("FileNotFoundError: no model at someone/cutter: the folder does not exist, and the Hugging")
+
+
+def test_error_a_client_with_errors_of_its_own(monkeypatch):
+    def refused(*arguments, **options):
+        raise RuntimeError("403 Forbidden")  # as httpx raises for a proxy
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refused)
+    with pytest.raises(FileNotFoundError, match=r"no model at someone/cutter: .*\(403 Forbidden\)"):
+        hub_folder("someone/cutter")

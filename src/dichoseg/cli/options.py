@@ -41,7 +41,8 @@ Paths: TypeAlias = Annotated[
 ]
 """Paths, each by its own option."""
 OptionalPath: TypeAlias = Annotated[Path | None, optional("PATH")]
-Precision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+FloatPrecision: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
+Precision: TypeAlias = FloatPrecision | Literal["int8"]
 Runtime: TypeAlias = Annotated[
     Literal["torch", "onnxruntime", "openvino"] | None, optional("{torch,onnxruntime,openvino}")
 ]

@@ -102,25 +102,26 @@ def predict(
     keep_memory()
     model, images = _in_order(model, images)
     choice("detail", detail or "blend", ("blend", "views", "borders"))
-    rendering = Rendering(
-        cutout=cutout,
-        both=both,
-        keep_kind=format is None,
-        background=background,
-        format=chosen_format(out, cast("Format | None", format)),
-        threshold=threshold,
-        crop=crop,
-        margin=margin,
-        quality=quality,
-        keep_colors=keep_colors,
-        drop_exif=drop_exif,
-        threads=threads,
-    )
-    plan = plan_files(images, out, rendering, resume=resume, part=own_part())  # errors that need no model come first
-    _check_terminal(images, plan.out)
-    target = predictor_device(device, runtime, precision)
-    network = load_model(model or resolve(DEFAULT))
-    with torch_threads(threads), pixel_limit(max_pixels) if max_pixels is not None else nullcontext():
+    with torch_threads(threads), nullcontext() if max_pixels is None else pixel_limit(max_pixels):
+        rendering = Rendering(
+            cutout=cutout,
+            both=both,
+            keep_kind=format is None,
+            background=background,
+            format=chosen_format(out, cast("Format | None", format)),
+            threshold=threshold,
+            crop=crop,
+            margin=margin,
+            quality=quality,
+            keep_colors=keep_colors,
+            drop_exif=drop_exif,
+            threads=threads,
+        )
+        # errors that need no model come first
+        plan = plan_files(images, out, rendering, resume=resume, part=own_part())
+        _check_terminal(images, plan.out)
+        target = predictor_device(device, runtime, precision)
+        network = load_model(model or resolve(DEFAULT))
         try:
             predictor = Predictor(
                 network,

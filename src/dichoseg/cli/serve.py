@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from ..weights.catalogue import DEFAULT
-from .options import Device, Fraction, Number, OptionalPath, Precision, tell
+from .options import Device, FloatPrecision, Fraction, Number, OptionalPath, tell
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -20,7 +20,7 @@ def serve(
     port: int = 8000,
     token_file: OptionalPath = None,
     device: Device = None,
-    precision: Precision = "auto",
+    precision: FloatPrecision = "auto",
     threads: Number = None,
     memory: Fraction = None,
     queue: int = 16,
@@ -41,7 +41,7 @@ def serve(
         port: Port to listen on; 0 is any free one.
         token_file: File whose text is the bearer token that requests must carry. Default: no token.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
-        precision: Precision, as in `dichoseg predict`.
+        precision: Precision, as in `dichoseg predict`, except int8.
         threads: Number of threads of the network on a CPU. Default: torch's.
         memory: Memory for models in GB, beyond which the least recently used is dropped. Default: half of the
             machine's, or of the container's.

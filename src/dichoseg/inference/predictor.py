@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import Tensor, nn
 
-from ..blocks import spatial_size
+from ..blocks import resize, spatial_size
 from ..checking import choice, number
 from ..contracts import Image, Logits, Model, unwrapped
 from ..data.decoding import check_tensor, image_tensor, open_image, read_image, upright
@@ -146,7 +146,7 @@ class Predictor:
             self.device, self.dtype = torch.device("cpu"), torch.float32
             self.model = copy.copy(model)  # shares the weights
             self.model.preprocessing = preprocessing
-            dynamic = preprocessing.size is None or bool(scales)
+            dynamic = preprocessing.size is None or preprocessing.resize_policy == "longest_side" or bool(scales)
             self._logits = exported_network(
                 runtime, self.model, precision=precision, dynamic=dynamic, calibration=calibration
             )
@@ -240,7 +240,7 @@ class Predictor:
                 low, high = self._logits(inputs[0]).float(), self.model(inputs[1])
             low, detailed = (each.flip(3) if flip else each for each in (low, high.logits.float()))
             details = [each.flip(3) if flip else each for each in high.extras.get("details", ())]
-            low = small.restore(low, *spatial_size(detailed))
+            low = resize(small.without_padding(low, height, width), spatial_size(detailed))
             maps.append(blend_logits(low, detailed, details).sigmoid())
         return large.restore(torch.stack(maps).mean(dim=0), height, width).clamp(0, 1)
 

@@ -124,8 +124,8 @@ def predict_files(
             not write is not replaced.
         cutout: Whether to write the photograph with the mask as its alpha channel, instead of the mask. Its own alpha
             channel is multiplied by the mask. It keeps its RGB color profile, its EXIF and, except in WebP and AVIF,
-            its resolution. With pymatting (`pip install 'dichoseg[cutout]'`), pixels that are partly background get the
-            estimated colors of the foreground, so that no halo remains.
+            its resolution; a GIF keeps none of them. With pymatting (`pip install 'dichoseg[cutout]'`), pixels that are
+            partly background get the estimated colors of the foreground, so that no halo remains.
         both: Whether to write masks and cut-outs, as `photo.mask.png` and `photo.cutout.png`; the network runs once.
         background: Color to put behind the cut-out instead of transparency, a name or `#rrggbb`; or the path of a
             picture, which is scaled and cropped to the photograph's size.

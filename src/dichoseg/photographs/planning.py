@@ -151,7 +151,7 @@ def _listed(folder: Path, out: Path | None) -> tuple[list[Path], list[Path], lis
     """Return the photographs below a folder, the ignored files and links, and messages about them.
 
     Results of earlier runs are in neither list: files in `out`, if it is below the folder, and those next to their
-    photographs.
+    photographs or in the same folder.
     """
     photographs, others = images_and_others(folder)
     notes = []
@@ -163,7 +163,8 @@ def _listed(folder: Path, out: Path | None) -> tuple[list[Path], list[Path], lis
         )
         if len(photographs) < count:
             notes.append(f"{count - len(photographs)} files in {out} are treated as results, not as photographs")
-    results = set(filter(is_result, photographs))
+    shared = out is not None and out.resolve() == folder.resolve()  # with names like those of photographs
+    results = set(filter(is_written_by_dichoseg if shared else is_result, photographs))
     if results:
         photographs = [path for path in photographs if path not in results]
         notes.append(f"{len(results)} files in {folder} are masks or cut-outs by dichoseg, not photographs")

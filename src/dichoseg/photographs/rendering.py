@@ -120,8 +120,9 @@ class Rendering:
     def frame(self, photograph: OpenedPhotograph, probability: NDArray[np.float32]) -> Frame:
         """Render a picture."""
         mask = self._mask(probability)
+        seen = times_alpha(mask, photograph.alpha)
         if not self.cutout:
-            return Frame(PillowImage.fromarray(mask), mask)
+            return Frame(PillowImage.fromarray(mask), seen)
         pixels = _eight_bits(photograph.pixels)
         picture = cut_out(
             pixels if photograph.alpha is None else np.dstack([pixels, photograph.alpha]),
@@ -131,7 +132,7 @@ class Rendering:
             keep_colors=self.keep_colors,
             threads=self.threads,
         )
-        return Frame(picture, times_alpha(mask, photograph.alpha))
+        return Frame(picture, seen)
 
     def encoded_frames(self, frames: Sequence[Frame], photograph: OpenedPhotograph, **timing: Any) -> bytes:
         """Encode a picture, or an animation, as the bytes of a file.

@@ -176,7 +176,7 @@ def propose(
         seconds=0.0,
         notes=_notes(
             report,
-            folder and folder.report(progress=progress),
+            None if folder is None else folder.report(progress=progress),
             own_size=model.preprocessing.height_width,
             size=proposed.recipe.size,
         ),

@@ -80,7 +80,7 @@ def create_app(
         limits: Limits on models, requests and uploads.
         token: Bearer token that requests must carry, except for `/health` and `/openapi.json`. Default: none.
         device: Device to run on, such as `"cuda"`. Default: the CPU.
-        precision: Precision, as for `Predictor`.
+        precision: Precision, as for `Predictor`, except `int8`.
         load: Whether to load the models before returning. Otherwise requests are refused until a call of
             `app.state.load()` has done so.
     """

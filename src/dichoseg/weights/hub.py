@@ -42,13 +42,12 @@ def _start(config: Path) -> bytes:
 def hub_folder(name: str, *, revision: str | None = None) -> Path:
     """Return the folder of a model that is downloaded from the hub."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         fetched = snapshot_download(
             name, revision=revision, allow_patterns=[WEIGHTS_FILE, CONFIG_FILE], local_files_only=is_offline()
         )
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except Exception as error:  # the client's HTTP library has errors of its own, such as of a proxy
         wanted = f"{name}, revision {revision}" if revision else name
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise FileNotFoundError(
