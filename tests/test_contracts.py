@@ -87,3 +87,12 @@ def test_value_unwrapped():
     assert unwrapped(model) is unwrapped(torch.compile(model, backend="eager")) is model
     with pytest.raises(TypeError, match="wanted a model .*; got DataParallel"):
         unwrapped(torch.nn.DataParallel(model))
+
+
+def test_value_a_sample_keeps_its_weight_where_parts_are_replaced():
+    image, mask = torch.zeros(3, 4, 5), torch.ones(1, 4, 5)
+    sample = Sample(image, mask, "a", torch.zeros(1, 4, 5))
+    replaced = sample._replace(mask=mask * 0)
+    assert (replaced.weight is sample.weight, replaced.image is image, replaced.name) == (True, True, "a")
+    assert float(replaced.mask.sum()) == 0
+    assert sample._replace(weight=None).weight is None

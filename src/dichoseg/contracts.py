@@ -61,6 +61,10 @@ class Sample(_Sample):
         sample.weight = weight
         return sample
 
+    def _replace(self, **changes: Any) -> Sample:
+        """Return a sample with some parts replaced, as a named tuple does; it keeps the weight."""
+        return Sample(**{**self._asdict(), "weight": self.weight, **changes})
+
 
 class Samples(Protocol):
     """Data for `fit` and `evaluate`: anything with a length and an index, such as a list of pairs.

@@ -102,11 +102,17 @@ def test_value_the_worst_images(data, small_isnet):
         (("--size", 96, 0), "size must be 1 or more; got 0"),
         (("--worst", 2), "--worst needs --out"),
         (("--worst", 0, "--out", "scores"), "worst must be 1 or more; got 0"),
+        (("--metrics", "mea"), "mea"),
+        (("--workers", -1), "workers must be 0 or more; got -1"),
+        (("--foreground", "no-color"), "no-color"),
+        (("--mask-suffix", "_mask"), "_mask"),
     ],
 )
-def test_error_sizes_and_worst(data, small_isnet, arguments, message):
+def test_error_options_are_told_before_anything_is_predicted(data, small_isnet, arguments, message):
     save_model(small_isnet, data / "model")
-    assert message in str(run_cli("evaluate", data / "model", data, *arguments).exception)
+    result = run_cli("evaluate", data / "model", data, *arguments)
+    assert message in str(result.exception)
+    assert "predict" not in result.output
 
 
 def test_error_size_that_the_network_cannot_take(data):

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from dichoseg.evaluation import Comparison
+from dichoseg.evaluation.comparison import _tiles
 from dichoseg.metrics import Evaluator
 
 RANDOM = np.random.default_rng(1)
@@ -120,3 +121,15 @@ def test_value_the_worst_of_each_folder(tmp_path):
 def test_value_dis_protocol_has_no_interval_for_max_f():
     made = comparison(("mae", "max_f"), count=3, protocol="dis")
     assert set(made.differences()["bad"]) == {"mae"}
+
+
+def test_value_ignored_pixels_are_no_errors(tmp_path):
+    ids, levels = np.zeros((192, 192), np.uint8), np.zeros((192, 192), np.uint8)
+    ids[50:100], ids[120:] = 1, 255
+    levels[50:100] = levels[120:] = 255
+    for name, pixels in (("ids", ids), ("levels", levels)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    reading = {"foreground": (1,), "ignore": (255,)}
+    errors = _tiles(tmp_path / "levels.png", tmp_path / "ids.png", reading)["errors"]
+    assert (errors[50:100] == 1).all(), "found foreground is white"
+    assert (errors[120:] == 0).all()

@@ -85,7 +85,14 @@ def test_value_files_as_people_have_them(tmp_path, pairs):
     prediction, mask = next(iter(pairs.values()))
     cutout = np.dstack([np.full((*mask.shape, 3), 9, np.uint8), prediction])
     colour = np.stack([prediction, prediction, 255 - prediction], axis=-1)
-    variants = {"plain": prediction, "cutout": cutout, "colour": colour, "deep": prediction.astype(np.uint16) * 257}
+    empty = np.dstack([colour, np.zeros_like(prediction)])
+    variants = {
+        "plain": prediction,
+        "cutout": cutout,
+        "empty": empty,
+        "colour": colour,
+        "deep": prediction.astype(np.uint16) * 257,
+    }
     for name, pixels in variants.items():
         write(tmp_path / f"p/{name}.png", pixels)
         write(tmp_path / f"gt/{name}.png", mask // 255 if name == "plain" else mask)
@@ -94,6 +101,7 @@ def test_value_files_as_people_have_them(tmp_path, pairs):
     comparison = compare_folders({"p": tmp_path / "p"}, tmp_path / "gt", metrics=("mae",))
     rows = {row[0]: evaluator.table()[0]["mae"] for row, evaluator in zip(
         ((name,) for name in comparison.images), comparison.evaluators["p"], strict=True)}  # fmt: skip
+    assert rows["empty"] == pytest.approx(mask.mean() / 255, abs=1e-6), "nothing was found"
     assert rows["plain"] == rows["cutout"] == pytest.approx(rows["deep"], abs=1e-6)
     assert {note.kind for note in comparison.notes} == {
         "predictions with an alpha channel",
@@ -177,6 +185,9 @@ def test_value_ignored_pixels_and_ids(tmp_path):
     assert scores["a"] == scores["b"]
     assert scores["a"]["all"] == evaluate_folders(tmp_path / "a", tmp_path / "gt", **options)
     comparison.write(tmp_path / "out")
+    assert not any(note.kind == "masks of 0 and 1" for note in comparison.notes)
+    with pytest.raises(ValueError, match="label ids.*foreground= says which ids are foreground"):
+        evaluate_folders(tmp_path / "a", tmp_path / "gt")
     write(tmp_path / "gt/x.png", np.full_like(ids, 255))
     with pytest.raises(ValueError, match="x.png: each pixel is ignored"):
         evaluate_folders(tmp_path / "a", tmp_path / "gt", **options)

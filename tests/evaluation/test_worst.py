@@ -9,7 +9,7 @@ from PIL import Image
 
 from dichoseg import Sample, SyntheticDataset, evaluate
 from dichoseg.evaluation import write_worst
-from dichoseg.evaluation.worst import prediction_sheet, worst_first
+from dichoseg.evaluation.worst import TALLEST, prediction_sheet, save_sheet, worst_first
 
 DATA = SyntheticDataset(4, size=64)
 
@@ -75,3 +75,10 @@ def test_value_a_sheet_shows_the_images_that_were_asked_for(small_isnet):
     shown = sheet[52 : 52 + 192, 8 : 8 + 192].reshape(64, 3, 64, 3, 3).mean(axis=(1, 3)) / 255
     assert np.abs(shown - DATA[3].image.permute(1, 2, 0).numpy()).mean() < 0.05
     assert small_isnet.training, "the model stays as it is"
+
+
+def test_value_a_sheet_that_no_jpeg_file_holds_is_cut_off(tmp_path, caplog):
+    save_sheet(tmp_path / "worst.jpg", Image.new("L", (8, TALLEST + 100)))
+    with Image.open(tmp_path / "worst.jpg") as sheet:
+        assert sheet.size == (8, TALLEST)
+    assert "worst.jpg ends after 65500 pixels" in caplog.text

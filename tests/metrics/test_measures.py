@@ -149,3 +149,7 @@ def test_value_large_images_do_not_overflow():
     size = 60_000 * 50_000
     perfect = Confusion(size // 3, 0, size // 3, size)
     assert float(MEASURES["kappa"](perfect)) == 1
+    small, large = (
+        Confusion(np.array([20 * scale]), np.array([10 * scale]), 30 * scale, 110 * scale) for scale in (1, 10**8)
+    )
+    assert MEASURES["kappa"](large) == pytest.approx(MEASURES["kappa"](small), rel=1e-12)

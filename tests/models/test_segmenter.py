@@ -30,6 +30,15 @@ def test_value_logits_and_features_skip_work_not_numbers(small_isnet):
     assert len(calls) == 2, "side heads ran for the answer alone"
 
 
+def test_value_default_heads_may_be_a_function():
+    class Plain(DeconvDecoder):
+        def default_heads(feature_info):
+            return FusedHeads(feature_info)
+
+    encoder = RSUEncoder(channels=(4, 8), mid_channels=(2, 4), strides=(2, 4), stem_channels=4)
+    assert isinstance(Segmenter(encoder, Plain(encoder.feature_info)).heads, FusedHeads)
+
+
 def test_value_composed_of_objects():
     encoder = RSUEncoder(channels=(4, 8), mid_channels=(2, 4), strides=(2, 4), stem_channels=4)
     decoder = DeconvDecoder(encoder.feature_info)

@@ -25,3 +25,11 @@ def test_shape_metric_curves(measures):
     picture = np.array(metric_curves({"one": values, "other": values}))
     assert picture.shape == (504, 1200 if len(measures) > 1 else 600, 3)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
+
+
+def test_value_scores_above_one_are_in_the_picture():
+    pictures = [
+        np.array(learning_curves([{"epoch": epoch, "loss": 1.0, "quick_hce": level * epoch} for epoch in (1, 2, 3)]))
+        for level in (10, -10)
+    ]
+    assert (pictures[0] != pictures[1]).any(), "rising and falling"

@@ -4,7 +4,7 @@ import hashlib
 import pytest
 import torch
 
-from dichoseg import create_model, load_model
+from dichoseg import create_model, load_model, save_model
 from dichoseg.models.birefnet import names_of
 from dichoseg.records import Weights
 from dichoseg.weights import load_weights, unstated
@@ -55,6 +55,35 @@ def test_error_unknown_file(foreign, load):
 def test_error_load_weights_into_a_model_that_does_not_say(foreign):
     with pytest.raises(ValueError, match="patch_order"):
         load_weights(create_model("birefnet", **BACKBONE), foreign[0])
+
+
+def test_error_advice_has_the_other_arguments(foreign):
+    with pytest.raises(ValueError, match=r"create_model\('birefnet', backbone='pvt_v2_b0', patch_order=\.\.\."):
+        load_model(foreign[0])
+
+
+@pytest.mark.usefixtures("record")
+def test_error_a_model_with_another_value_of_its_own(foreign):
+    path, _ = foreign
+    message = "BiRefNet.pth needs patch_order='columns'; the model has 'rows'"
+    with pytest.raises(ValueError, match=message):
+        load_weights(create_model("birefnet", **BACKBONE), path)
+    with pytest.raises(ValueError, match=message):
+        load_model(path, model=create_model("birefnet", **BACKBONE))
+    load_weights(create_model("birefnet", **BACKBONE, patch_order="columns"), path)
+
+
+@pytest.mark.parametrize("saved", [{}, {"patch_order": "columns"}])
+def test_error_a_saved_model_with_another_value(saved, tmp_path):
+    save_model(create_model("birefnet", **BACKBONE, **saved), tmp_path / "saved")
+    has = {} if saved else {"patch_order": "columns"}
+    for fill in (
+        lambda model: load_weights(model, tmp_path / "saved/model.safetensors"),
+        lambda model: load_model(tmp_path / "saved", model=model),
+    ):
+        with pytest.raises(ValueError, match="needs patch_order="):
+            fill(create_model("birefnet", **BACKBONE, **has))
+        fill(create_model("birefnet", **BACKBONE, **saved))
 
 
 def test_value_given(foreign):

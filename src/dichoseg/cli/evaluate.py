@@ -76,8 +76,10 @@ def evaluate(
             f"got {len(sources)} folders"
         )
     from ..checking import whole
+    from ..data.mask_files import check_values
     from ..evaluation import compare_folders
     from ..evaluation.skeletons import default_cache
+    from ..metrics import Evaluator
     from .processes import is_first
 
     if len({*size}) < len(size):
@@ -92,8 +94,13 @@ def evaluate(
     }
     if skeletons is not None:
         skeletons.mkdir(parents=True, exist_ok=True)
+    measured = [name.strip() for text in metrics for name in text.split(",")] or ["paper"]
+    workers = (os.cpu_count() or 1) if workers is None else whole("workers", workers)
+    Evaluator(metrics=measured, protocol=protocol, normalize=normalize)  # errors that need no prediction come first
+    check_values("foreground", foreground)
+    check_values("ignore", ignore)
     how: dict[str, Any] = {"sizes": size, "device": device, "precision": precision, "runtime": runtime}
-    how["calibration"] = calibration
+    how |= {"calibration": calibration, "mask_suffix": mask_suffix, "allow_missing": allow_missing}
     with _predicted(called, masks, out, progress=not quiet and is_first(), **how) as (folders, images, gt):
         if not is_first():
             return  # the predictions are shared, and the first process scores them
@@ -104,12 +111,12 @@ def evaluate(
             prediction_suffix=prediction_suffix,
             foreground=foreground or None,
             ignore=ignore,
-            metrics=[name.strip() for text in metrics for name in text.split(",")] or ("paper",),
+            metrics=measured,
             protocol=protocol,
             normalize=normalize,
             allow_missing=allow_missing,
             skeletons=skeletons or default_cache(),
-            workers=(os.cpu_count() or 1) if workers is None else workers,
+            workers=workers,
             progress=not quiet,
         )
         print(comparison.text())
@@ -123,10 +130,18 @@ def evaluate(
 
 @contextmanager
 def _predicted(
-    sources: Mapping[str, Path], data: Path, out: Path | None, *, sizes: Sequence[int], **how: Any
+    sources: Mapping[str, Path],
+    data: Path,
+    out: Path | None,
+    *,
+    sizes: Sequence[int],
+    mask_suffix: str,
+    allow_missing: bool,
+    **how: Any,
 ) -> Iterator[tuple[Mapping[str, Path], Path | None, Path]]:
     """Return folders of predictions, that of the images if known, and that of the masks; models predict first."""
     from ..data.layouts import folders_to_score
+    from ..evaluation.folders import check_images
     from ..weights.sources import is_model
     from .processes import is_first
 
@@ -142,6 +157,7 @@ def _predicted(
             f"and {', '.join(sources.keys() - models.keys())} are not"
         )
     images, masks = folders_to_score(data)
+    check_images(images, masks, mask_suffix=mask_suffix, allow_missing=allow_missing)
     if is_first():
         print(f"images: {images}")
     with _shared_folder(out) as folder:

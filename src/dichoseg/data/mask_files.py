@@ -49,8 +49,8 @@ def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.fl
     """Read the map that a model wrote, (H, W), for metrics.
 
     Files of 8 bits give uint8; deeper files give float in [0, 1], where white is 1, 255 or 65535 depending on the
-    largest value. A color file gives its luminance. A file with an alpha channel that is not constant, such as a
-    cut-out, gives that channel.
+    largest value. A color file gives its luminance. A file with an alpha channel that is not constant, or zero, such as
+    a cut-out, gives that channel.
 
     Returns:
         The map, and the kind of an unusual file or None. The kinds are keys in `scores.json`.
@@ -60,7 +60,7 @@ def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.fl
         return scaled(np.array(image), image.mode), "predictions of more than 8 bits"
     if image.has_transparency_data:
         alpha = alpha_of(image)
-        if alpha.min() != alpha.max():
+        if alpha.min() != alpha.max() or not alpha.any():
             return alpha, "predictions with an alpha channel"
     pixels = rgb_pixels(image)
     if (pixels == pixels[..., :1]).all():
@@ -72,7 +72,13 @@ def read_mask_pixels(
     path: str | Path, *, foreground: Sequence[Value] | None, ignore: Sequence[Value] = ()
 ) -> tuple[Tensor, Tensor | None]:
     """Read a mask as `read_mask` does, but keep 8 bits as (1, H, W) uint8; with its weight, if values are ignored."""
-    image = open_image(path)
+    return mask_and_weight(open_image(path), path, foreground=foreground, ignore=ignore)
+
+
+def mask_and_weight(
+    image: PillowImage.Image, path: str | Path, *, foreground: Sequence[Value] | None, ignore: Sequence[Value] = ()
+) -> tuple[Tensor, Tensor | None]:
+    """Convert a Pillow image to a mask and its weight, as `read_mask_pixels` returns them."""
     try:
         mask = mask_pixels(image, path, foreground=foreground, ignore=ignore)
         return mask, weight_pixels(image, path, ignore=ignore) if ignore else None

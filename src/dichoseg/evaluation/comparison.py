@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from ..data.decoding import read_image
-from ..data.mask_files import read_mask, read_prediction
+from ..data.decoding import read_image, to_unit
+from ..data.mask_files import read_mask_pixels, read_prediction
 from ..data.pairing import files_by_name
 from ..metrics.evaluator import CURVES, Evaluator
 from ..runtime.files import write_atomically, write_json
@@ -166,7 +166,8 @@ class Comparison:
         """Write `worst.csv`, the rows of `per_image.csv` from the worst to the best, and `worst.jpg` of the worst.
 
         The first metric decides; images with an undefined value come last. `worst.jpg` shows mask, prediction and
-        errors: white if both are foreground, red if only the prediction is, blue if only the mask is.
+        errors: white if both are foreground, red if only the prediction is, blue if only the mask is, black where
+        pixels are ignored.
 
         Args:
             out: Folder for the two files, created if missing.
@@ -254,12 +255,14 @@ class Comparison:
 
 
 def _tiles(prediction_path: Path, mask_path: Path, reading: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
-    mask = thumbnail(read_mask(mask_path, **reading)[0].numpy())[..., 0]
+    pixels, weight = read_mask_pixels(mask_path, **reading)
+    mask = thumbnail(to_unit(pixels)[0].numpy())[..., 0]
+    counted = 1.0 if weight is None else thumbnail(weight[0].float().numpy())[..., 0]
     levels, _ = read_prediction(prediction_path)
     whole = levels.astype(np.float32) / (255 if levels.dtype == np.uint8 else 1)
     height, width = mask.shape
     prediction = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-    return {"mask": mask, "prediction": prediction, "errors": error_map(prediction, mask)}
+    return {"mask": mask, "prediction": prediction, "errors": error_map(prediction * counted, mask * counted)}
 
 
 def _number(value: float) -> str:

@@ -13,7 +13,7 @@ import cv2
 
 from ..checking import whole
 from ..data.decoding import open_image, to_unit
-from ..data.mask_files import Value, check_values, mask_pixels, read_prediction, weight_pixels
+from ..data.mask_files import Value, check_values, mask_and_weight, read_prediction
 from ..data.pairing import files_by_name
 from ..inference.predictor import to_uint8
 from ..metrics.evaluator import Evaluator
@@ -152,6 +152,11 @@ def compare_folders(
     )
 
 
+def check_images(images: Path, masks: Path, *, mask_suffix: str, allow_missing: bool) -> None:
+    """Raise a ValueError if images that are to be predicted lack a mask, or the other way round."""
+    _tasks([images], masks, mask_suffix=mask_suffix, prediction_suffix="", allow_missing=allow_missing)
+
+
 def _tasks(
     folders: Sequence[Path], masks: Path, *, mask_suffix: str, prediction_suffix: str, allow_missing: bool
 ) -> tuple[list[_Task], tuple[Note, ...]]:
@@ -203,13 +208,12 @@ def _score(
     """Score the predictions of all folders for one mask."""
     notes: list[Note] = []
     picture = open_image(task.mask)
-    mask = to_uint8(to_unit(mask_pixels(picture, task.mask, **reading))[0].numpy())
-    weight = None
-    if reading["ignore"]:
-        weight = weight_pixels(picture, task.mask, ignore=reading["ignore"])[0].numpy()
-        if not weight.any():
-            raise ValueError(f"{task.mask}: each pixel is ignored; leave the file out")
-    if picture.mode == "L" and picture.getextrema()[1] == 1:
+    pixels, weights = mask_and_weight(picture, task.mask, **reading)
+    mask = to_uint8(to_unit(pixels)[0].numpy())
+    weight = None if weights is None else weights[0].numpy()
+    if weight is not None and not weight.any():
+        raise ValueError(f"{task.mask}: each pixel is ignored; leave the file out")
+    if reading["foreground"] is None and picture.mode == "L" and picture.getextrema()[1] == 1:
         notes.append(Note("masks of 0 and 1", f"{task.mask} is read as black and white"))
     skeleton = None
     if skeletons is not None:

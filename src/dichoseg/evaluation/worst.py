@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import logging
 from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
@@ -22,11 +23,15 @@ from ..runtime.seeding import seeded
 from ..visualize import contact_sheet, error_map, thumbnail
 from ..visualize.samples import sample_at
 
+logger = logging.getLogger(__name__)
+
 ImageScores: TypeAlias = dict[str, str | float]
 """Name of an image, and its value of each metric."""
 
 TABLE, SHEET = "worst.csv", "worst.jpg"
 ROWS = 20
+TALLEST = 65500
+"""Largest side of a JPEG file, in pixels."""
 
 
 @final
@@ -111,7 +116,10 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str | float]]) -> None:
 
 
 def save_sheet(path: Path, sheet: PillowImage.Image) -> None:
-    """Write a contact sheet as a JPEG file."""
+    """Write a contact sheet as a JPEG file, without the rows that such a file cannot hold."""
+    if sheet.height > TALLEST:
+        logger.warning("%s ends after %d pixels, the most that a JPEG file holds; show fewer images", path, TALLEST)
+        sheet = sheet.crop((0, 0, sheet.width, TALLEST))
     write_atomically(path, functools.partial(sheet.save, format="JPEG", quality=90))
 
 

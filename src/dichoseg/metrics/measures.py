@@ -92,7 +92,10 @@ def kappa(confusion: Confusion) -> Values:
     p is [(TP + FP)(TP + FN) + (TN + FN)(TN + TP)] / N^2. Cohen's chance agreement has TN + FP instead of TN + TP, so
     this kappa can exceed 1, and is comparable only with that of PySODMetrics.
     """
-    true_positives, false_positives, foreground, size = (np.asarray(count, np.int64) for count in confusion)
+    exact = np.max(confusion[3]) < 2**31  # else squares of the size overflow
+    true_positives, false_positives, foreground, size = (
+        np.asarray(count, np.int64 if exact else np.float64) for count in confusion
+    )
     positives = true_positives + false_positives
     right = size - foreground - false_positives + true_positives
     chance = positives * foreground + (size - positives) * right  # p * N^2

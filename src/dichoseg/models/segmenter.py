@@ -31,7 +31,7 @@ class Segmenter(Model):
         super().__init__()
         self.feature_info = (decoder or encoder).feature_info
         if heads is None:
-            make_heads = getattr(decoder, "default_heads", None) or SideHeads
+            make_heads = getattr(type(decoder), "default_heads", None) or SideHeads  # a function is no method
             heads = make_heads(self.feature_info)
         self.encoder = encoder
         self.decoder = decoder

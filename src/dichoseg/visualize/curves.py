@@ -49,7 +49,9 @@ def learning_curves(history: Sequence[Mapping[str, float]]) -> PillowImage.Image
         axes[-1].plot(epochs, _column(history, name), marker="o", markersize=3, linewidth=2, label=name)
     if scores:
         axes[-1].set_title("validation, at the network's size")
-        axes[-1].set_ylim(0, 1)
+        values = [value for name in scores for value in _column(history, name) if not math.isnan(value)]
+        if max(values, default=0) <= 1:
+            axes[-1].set_ylim(0, 1)
     for axis in axes:
         axis.set_xlabel("epoch")
         axis.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)

@@ -25,7 +25,7 @@ from .reading import StoredWeights, listed, read_weights
 from .recognition import looks_like
 from .saving import save_model
 from .sources import Source, find_source
-from .unstated import unstated_arguments
+from .unstated import default_of, is_same, unstated_arguments
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ def load_weights(model: Model, path: str | Path) -> StoredWeights:
     found = find_source(path)
     with _reading(found):
         held = _opened(found)
-        _check_unstated(held, model)
+        _check_unstated(model, held.stored, record=held.found.record, config=held.config)
         return _fill_from(held, model)
 
 
@@ -183,7 +183,7 @@ def load_model(
             model = _from_source(found)[0]
         else:
             held = _opened(found)
-            _check_unstated(held, model)
+            _check_unstated(model, held.stored, record=held.found.record, config=held.config)
             _fill_from(held, model)
     model.preprocessing = model.preprocessing.with_size(size)
     return model.eval()
@@ -277,11 +277,16 @@ def _opened(found: Source) -> _Held:
     return _Held(found, stored, stored.config if found.folder is None else read_config(found.folder))
 
 
-def _check_unstated(held: _Held, model: Model) -> None:
+def _check_unstated(
+    model: Model, stored: StoredWeights, *, record: Weights | None = None, config: dict[str, Any] | None
+) -> None:
     """Raise a ValueError unless a model has the arguments that the file needs and does not show."""
     recipe = dict(model.recipe or {})
     name = recipe.pop("name", "composed")
-    unstated_arguments(name, recipe, held.stored, record=held.found.record, config=held.config)
+    for argument, needed in unstated_arguments(name, recipe, stored, record=record, config=config).items():
+        has = recipe.get(argument, default_of(name, argument))
+        if not is_same(has, needed):
+            raise ValueError(f"{stored.path} needs {argument}={needed!r}; the model has {has!r}")
 
 
 def _fill_from(held: _Held, model: Model) -> StoredWeights:
@@ -342,6 +347,8 @@ def _from_folder(folder: Path, model: Model | None) -> Model:
     with made_with(config):
         if model is None:
             model = _made(config["recipe"], stored)
+        else:
+            _check_unstated(model, stored, config=config)
         fill(model, stored)
     _configure(model, config)
     return model

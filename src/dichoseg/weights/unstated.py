@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..records import Weights
-from ..registry import ComponentName
+from ..registry import ComponentName, load_component
 from .catalogue import list_weights
 from .matching import published_record
 from .reading import StoredWeights
@@ -49,6 +50,8 @@ def unstated_arguments(
         return {}
     if config is not None:
         stated = config["recipe"] or {}
+        if stated:  # what the recipe leaves out has its default
+            stated = {argument: default_of(wanted.name, argument) for argument in published.unstated} | stated
     else:
         known = record or known_record(stored.path, wanted.name)
         stated = {} if known is None else ComponentName.parse(known.network).keywords
@@ -57,15 +60,26 @@ def unstated_arguments(
         if argument in stated:
             if argument not in wanted.keywords:
                 arguments[argument] = stated[argument]
-            if json.dumps(given.get(argument, stated[argument])) != json.dumps(stated[argument]):  # a tuple is a list
+            if not is_same(given.get(argument, stated[argument]), stated[argument]):
                 raise ValueError(f"{stored.path} needs {argument}={stated[argument]!r}; got {given[argument]!r}")
         elif config is None and argument not in given:
+            others = "".join(f"{key}={value!r}, " for key, value in given.items())
             raise ValueError(
                 f"{stored.path} holds weights of {wanted.name}, but neither it nor a record says their {argument}: "
-                f"{hint}; create_model({wanted.name!r}, {argument}=..., weights=...), or convert_weights with "
-                f'name="{wanted.name}({argument}=...)"'
+                f"{hint}; create_model({wanted.name!r}, {others}{argument}=..., weights=...), or convert_weights with "
+                f'name="{wanted.name}({others}{argument}=...)"'
             )
     return arguments
+
+
+def default_of(name: str, argument: str) -> Any:
+    """Return the default value of an argument of a network."""
+    return inspect.signature(load_component("models", name)).parameters[argument].default
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Return whether two values of an argument are the same; in a file, a tuple is a list."""
+    return json.dumps(one) == json.dumps(other)
 
 
 def known_record(path: Path, network: str) -> Weights | None:
