@@ -69,7 +69,7 @@ def read_prediction(path: str | Path) -> tuple[NDArray[np.uint8] | NDArray[np.fl
 
 
 def read_mask_pixels(
-    path: str | Path, *, foreground: Sequence[Value] | None, ignore: Sequence[Value] = ()
+    path: str | Path, *, foreground: Sequence[Value] | None = None, ignore: Sequence[Value] = ()
 ) -> tuple[Tensor, Tensor | None]:
     """Read a mask as `read_mask` does, but keep 8 bits as (1, H, W) uint8; with its weight, if values are ignored."""
     return mask_and_weight(open_image(path), path, foreground=foreground, ignore=ignore)
