@@ -117,8 +117,7 @@ def predict(
             drop_exif=drop_exif,
             threads=threads,
         )
-        # errors that need no model come first
-        plan = plan_files(images, out, rendering, resume=resume, part=own_part())
+        plan = plan_files(images, out, rendering, resume=resume, part=own_part())  # errors before the model
         _check_terminal(images, plan.out)
         target = predictor_device(device, runtime, precision)
         network = load_model(model or resolve(DEFAULT))
