@@ -9,7 +9,7 @@ from PIL import Image
 
 from dichoseg import Sample, SyntheticDataset, evaluate
 from dichoseg.evaluation import write_worst
-from dichoseg.evaluation.worst import TALLEST, prediction_sheet, save_sheet, worst_first
+from dichoseg.evaluation.worst import prediction_sheet, save_sheet, worst_first
 
 DATA = SyntheticDataset(4, size=64)
 
@@ -78,7 +78,7 @@ def test_value_a_sheet_shows_the_images_that_were_asked_for(small_isnet):
 
 
 def test_value_a_sheet_that_no_jpeg_file_holds_is_cut_off(tmp_path, caplog):
-    save_sheet(tmp_path / "worst.jpg", Image.new("L", (8, TALLEST + 100)))
+    save_sheet(tmp_path / "worst.jpg", Image.new("L", (8, 65600)))
     with Image.open(tmp_path / "worst.jpg") as sheet:
-        assert sheet.size == (8, TALLEST)
+        assert sheet.size == (8, 65500)
     assert "worst.jpg ends after 65500 pixels" in caplog.text

@@ -1,4 +1,4 @@
-"""Formats of images that are read, and the limit on their pixels."""
+"""Formats of images that are read, and limits on their pixels."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ FORMATS = (
 )  # fmt: skip
 """Formats of Pillow that are read, if it has them: none starts a program, as EPS does, or refers to other files."""
 
+LARGEST_SIDE = {"webp": 16383, "jpg": 65500, "avif": 65535, "gif": 65535}
+"""Longest side in pixels, for the formats that have a limit."""
 
 HEIF_ENDINGS = (".heic", ".heif", ".hif")
 HEIF_ADVICE = "pip install 'dichoseg[heif]' reads HEIC photographs"

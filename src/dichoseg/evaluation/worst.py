@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from ..contracts import Model, Samples
+from ..data.formats import LARGEST_SIDE
 from ..data.layouts import samples_of
 from ..inference.predictor import Predictor
 from ..metrics.evaluator import Evaluator
@@ -30,8 +31,6 @@ ImageScores: TypeAlias = dict[str, str | float]
 
 TABLE, SHEET = "worst.csv", "worst.jpg"
 ROWS = 20
-TALLEST = 65500
-"""Largest side of a JPEG file, in pixels."""
 
 
 @final
@@ -117,9 +116,10 @@ def write_table(path: Path, rows: Sequence[Mapping[str, str | float]]) -> None:
 
 def save_sheet(path: Path, sheet: PillowImage.Image) -> None:
     """Write a contact sheet as a JPEG file, without the rows that such a file cannot hold."""
-    if sheet.height > TALLEST:
-        logger.warning("%s ends after %d pixels, the most that a JPEG file holds; show fewer images", path, TALLEST)
-        sheet = sheet.crop((0, 0, sheet.width, TALLEST))
+    most = LARGEST_SIDE["jpg"]
+    if sheet.height > most:
+        logger.warning("%s ends after %d pixels, the most that a JPEG file holds; show fewer images", path, most)
+        sheet = sheet.crop((0, 0, sheet.width, most))
     write_atomically(path, functools.partial(sheet.save, format="JPEG", quality=90))
 
 

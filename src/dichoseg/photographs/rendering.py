@@ -15,6 +15,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from ..checking import choice, number, whole
+from ..data.formats import LARGEST_SIDE
 from ..data.results import SOFTWARE
 from ..inference.predictor import to_uint8
 from .cutout import Backdrop, bounding_box, cut_out, parse_background, times_alpha
@@ -36,8 +37,6 @@ MASK_OPTIONS: dict[str, dict[str, Any]] = {
     "avif": {"format": "AVIF", "quality": 100, "subsampling": "4:0:0"},
     "gif": {"format": "GIF", "comment": SOFTWARE},
 }
-LARGEST_SIDE = {"webp": 16383, "jpg": 65500, "avif": 65535, "gif": 65535}
-"""Longest side in pixels, for the formats that have a limit."""
 LOSSLESS = ("png", "gif")
 
 
