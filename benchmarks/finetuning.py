@@ -2,6 +2,7 @@
 
     python benchmarks/finetuning.py DATA --weights isnet-general-use.onnx --out FOLDER
         [--pairs 25 100 700] [--seeds 0 1 2] [--hours 1.5] [--set size=512 epochs=4] [--warmup 30] [--held-out 100]
+        [--resize-masks]
 
 For each number of pairs and each seed, it draws a random part of DATA/train, makes a proposal for it (`dichoseg
 plan`), trains as proposed, with a part of those pairs as validation set, and scores the best weights on DATA/val, at
@@ -74,7 +75,8 @@ def run(
     schedule = functools.partial(cosine, warmup=warmup)
     arguments["optimization"] = dataclasses.replace(arguments["optimization"], schedule=schedule)
     part, own_validation = training.split(proposal.recipe.val_fraction or 0.1, seed=seed)
-    base = {"run's size": scores(model, validation)}
+    is_own_size = model.preprocessing == dichoseg.load_model(weights).preprocessing
+    base = {} if is_own_size else {"run's size": scores(model, validation)}
     calibrate(model, part)
     history = dichoseg.fit(model, part, val_data=own_validation, seed=seed, **arguments)
     kept = "base" if history.base_share == 0 and max(history, key=lambda row: row["quick_max_f"])["epoch"] == 0 else ""
@@ -102,10 +104,11 @@ def main() -> None:
     parser.add_argument("--warmup", type=int, default=0, metavar="STEPS")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     parser.add_argument("--held-out", type=int, metavar="PAIRS")
+    parser.add_argument("--resize-masks", action="store_true")
     options = parser.parse_args()
     keep_memory()
     changes = {name: ast.literal_eval(value) for name, _, value in (item.partition("=") for item in options.set)}
-    training, validation = open_folders(options.data)
+    training, validation = open_folders(options.data, resize_masks=options.resize_masks)
     if options.held_out:
         training, validation = hold_out(training, options.held_out)
     assert validation is not None

@@ -98,6 +98,14 @@ def test_value_packages_of_the_parts(small_isnet, install):
     assert config_of(small_isnet)["packages"] == own
 
 
+def test_value_package_of_an_encoder_inside_another(small_isnet, install):
+    install("acme-encoders", "[dichoseg.encoders]\nacme = nothing:nothing\n")
+    small_isnet.recipe = {"name": "isnet", "encoder": "multi_scale(encoder='acme')"}
+    config = config_of(small_isnet)
+    assert config["recipe"]["encoder"] == "multi_scale(encoder='acme-encoders/acme')"
+    assert config["packages"] == {"dichoseg": version("dichoseg"), "acme-encoders": "1.5"}
+
+
 def test_value_no_download_is_saved_at_any_depth(small_isnet):
     small_isnet.recipe = {
         "name": "mine",

@@ -103,12 +103,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def config_of(model: Model) -> dict[str, Any]:
     """Return a model's configuration: all that is needed to make it again, except for its weights."""
     recipe = None if model.recipe is None else _portable(model.recipe)
+    packages = packages_of(recipe) if recipe else []
     return {
         "format_version": FORMAT_VERSION,
         "library": "dichoseg",
         "recipe": recipe,
         "preprocessing": model.preprocessing.to_dict(),
-        "packages": _packages(recipe),
+        "packages": {package: version_of(package) for package in (OWN_PACKAGE, *packages)},
         "frozen_batch_norm": is_frozen(model),
         "origin": None if model.origin is None else _license_of(model.origin),
     }
@@ -124,11 +125,11 @@ def origin_of(config: Mapping[str, Any]) -> Weights | None:
     return Weights(**held)
 
 
-def _packages(recipe: dict[str, Any] | None) -> dict[str, str | None]:
-    """Return the versions of dichoseg and of the packages that have the parts of a portable recipe."""
-    named = [recipe[part] for part in ("name", *PARTS) if recipe and isinstance(recipe.get(part), str)]
-    others = [ComponentName.parse(name).package for name in named]
-    return {package: version_of(package) for package in (OWN_PACKAGE, *filter(None, others))}
+def packages_of(recipe: dict[str, Any]) -> list[str]:
+    """Return the packages of the parts of a portable recipe, except for dichoseg."""
+    parts = [value for argument, value in arguments_of(recipe) if argument in PARTS and isinstance(value, str)]
+    names = map(_component_name, [recipe["name"], *parts])
+    return [name.package for name in names if name is not None and name.package is not None]
 
 
 def _check_packages(packages: dict[str, str | None]) -> None:
@@ -213,13 +214,15 @@ def arguments_of(value: Any, argument: str = "", level: int = 0) -> Iterator[tup
 
 def _portable(recipe: dict[str, Any]) -> dict[str, Any]:
     """Return a recipe for other machines: plugins' parts named with their package, no backbone downloaded again."""
-    portable: dict[str, Any] = _map_arguments(
-        recipe, lambda argument, value: False if argument == "pretrained" and value else value
-    )
-    for part, group in (("name", "models"), *PARTS.items()):
-        if isinstance(recipe.get(part), str):
-            portable[part] = qualified_name(group, portable[part])
-    return portable
+
+    def portable(argument: str, value: Any) -> Any:
+        if argument == "pretrained" and value:
+            return False
+        is_part = argument in PARTS and isinstance(value, str) and _component_name(value) is not None
+        return qualified_name(PARTS[argument], value) if is_part else value
+
+    changed: dict[str, Any] = _map_arguments(recipe, portable)
+    return {**changed, "name": qualified_name("models", changed["name"])}
 
 
 def _map_arguments(value: Any, change: Callable[[str, Any], Any]) -> Any:

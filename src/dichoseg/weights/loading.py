@@ -16,10 +16,9 @@ from ..contracts import Model
 from ..models.make import make_model
 from ..preprocessing import Preprocessing
 from ..records import Weights
-from ..registry import qualified_name
 from ..untrusted import arguments_from_file, check_elements, reading
 from .card import ModelCard
-from .format import PARTS, WEIGHTS_FILE, arguments_of, inside, made_with, origin_of, read_config
+from .format import WEIGHTS_FILE, arguments_of, inside, made_with, origin_of, packages_of, read_config
 from .matching import Match, best_match, weights_of
 from .reading import StoredWeights, listed, read_weights
 from .recognition import looks_like
@@ -361,7 +360,7 @@ def _made(recipe: dict[str, Any], stored: StoredWeights) -> Model:
             with torch.device("meta"):
                 outline = make_model(**recipe)
         except Exception as error:
-            if not _has_foreign_parts(recipe):  # which may need real tensors
+            if not packages_of(recipe):  # which may need real tensors
                 place = stored.path if stored.is_graph else stored.path.parent
                 raise ValueError(f"the model in {place} cannot be made: {error}") from error
         else:
@@ -371,11 +370,6 @@ def _made(recipe: dict[str, Any], stored: StoredWeights) -> Model:
             if match.differences:
                 raise ValueError(_misfit(outline, stored, match))
         return make_model(**recipe)  # not the outline filled: buffers that are not saved need their values
-
-
-def _has_foreign_parts(recipe: Mapping[str, Any]) -> bool:
-    parts = [("models", recipe["name"]), *((PARTS[part], recipe[part]) for part in PARTS if recipe.get(part))]
-    return any("/" in qualified_name(group, name) for group, name in parts)
 
 
 def _reading(found: Source) -> AbstractContextManager[None]:
