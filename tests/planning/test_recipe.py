@@ -10,7 +10,7 @@ from dichoseg.planning import Recipe
 RECIPE = Recipe(
     size=64, batch_size=2, accumulate=3, epochs=4, learning_rate=2e-5, loss=("bce", "iou"), objective=(),
     augmentation=("isnet",), ema=0.9, freeze_batch_norm=False, freeze_encoder=False, checkpoint_activations=False,
-    val_fraction=None,
+    val_fraction=None, base="average",
 )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def test_value_size_follows_photographs_and_thin_structures(isnet, longest, thin
 
 
 @pytest.mark.parametrize(
-    ("pairs", "epochs", "fraction"), [(10000, 3, 0.1), (700, 3, 0.1), (200, 11, 0.1), (30, 20, 0.2)]
+    ("pairs", "epochs", "fraction"), [(10000, 3, 0.1), (700, 5, 0.1), (200, 18, 0.1), (30, 20, 0.2)]
 )
 def test_value_epochs_and_validation_follow_the_number_of_pairs(isnet, pairs, epochs, fraction):
     recipe = propose(isnet, pairs).recipe
@@ -48,6 +48,13 @@ def test_value_epochs_and_validation_follow_the_number_of_pairs(isnet, pairs, ep
 def test_value_few_pairs_keep_the_size(isnet):
     assert propose(isnet, 199).recipe.size == 1024
     assert propose(isnet, 200).recipe.size == 640
+
+
+def test_value_averages_with_the_base_at_its_own_size(isnet):
+    assert propose(isnet, longest=3000).recipe.base == "average"
+    other = propose(isnet, longest=400)
+    assert other.recipe.base == "score"
+    assert "another size" in other.reasons["base"]
 
 
 def test_value_soft_masks_want_a_loss_of_levels(isnet):
@@ -86,7 +93,7 @@ def test_error_memory_that_nothing_fits(isnet):
 
 def test_value_few_steps_are_not_averaged(isnet):
     assert propose(isnet, 12).recipe.ema is None
-    assert propose(isnet, 200).recipe.ema == 0.995  # 45 steps an epoch, 11 epochs
+    assert propose(isnet, 200).recipe.ema == 0.997  # 45 steps an epoch, 18 epochs
     assert propose(isnet, 20_000).recipe.ema == 0.999
 
 

@@ -236,7 +236,8 @@ def _timed(
     training = len(dataset) - held_back
     scoring = FORWARD * (validation or held_back) / history[-1]["images_per_second"]
     epoch = training / history[-1]["images_per_second"] + scoring
-    rest = scoring * (1 + len(SHARES) + FINAL)  # of the base, its averages, and the final scores
+    averages = len(SHARES) if recipe.base == "average" else 0
+    rest = scoring * (1 + averages + FINAL)  # of the base, its averages, and the final scores
     epochs = min(recipe.epochs, int((3600 * hours - rest) / epoch)) if hours < math.inf else recipe.epochs
     if epochs < 1:
         raise ValueError(f"one epoch with its scores takes {_duration(rest + epoch)}; got hours={hours:g}")

@@ -11,6 +11,7 @@ from ..contracts import Model, Objective
 from ..objectives import DeepSupervision, WeightedSum
 from ..registry import make_component
 from ..training import Optimization, checkpoint_activations
+from ..training.optimization import Base
 from ..training.parameters import encoder_of, freeze
 
 
@@ -31,6 +32,7 @@ class Recipe:
     freeze_encoder: bool
     checkpoint_activations: bool
     val_fraction: float | None
+    base: Base
 
     def __post_init__(self) -> None:
         """Make tuples of the lists in a file."""
@@ -71,5 +73,5 @@ class Recipe:
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "optimization": optimization,
-            "base": "average",
+            "base": self.base,
         }

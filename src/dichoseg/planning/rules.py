@@ -16,6 +16,7 @@ from ..contracts import Model
 from ..data import DataReport
 from ..registry import list_components
 from ..tracing import predicts_edges
+from ..training.optimization import Base
 from .fitting import FittingOption, fitting_options
 from .recipe import Recipe
 
@@ -29,7 +30,7 @@ THIN = 0.02
 """Fraction of an object in thin structures from which on the size is not reduced."""
 SOFT = 0.2
 """Fraction of soft masks from which on a loss compares levels."""
-PASSES = 2000
+PASSES = 3200
 """Number of images that a run sees, repetitions included, within the bounds of the epochs."""
 EPOCHS = (3, 20)
 """Fewest and most epochs."""
@@ -77,10 +78,12 @@ def recipe_for(
     reasons["freeze_batch_norm"] = "statistics of small batches are poor" if frozen else "the network has no live one"
     reasons["learning_rate"] = "small, since the weights are good; falls along a cosine"
     reasons["augmentation"] = "flips; turning upright photographs costs more than it brings"
+    base, reasons["base"] = _base(model, size)
     draft = Recipe(
         size=size, batch_size=IMAGES_PER_STEP, accumulate=1, epochs=EPOCHS[1], learning_rate=3e-5,
         loss=loss, objective=objective, augmentation=("isnet",), ema=None,
         freeze_batch_norm=frozen, freeze_encoder=False, checkpoint_activations=False, val_fraction=fraction,
+        base=base,
     )  # fmt: skip
     training = pairs - draft.held_back(pairs)
     draft = dataclasses.replace(draft, batch_size=min(IMAGES_PER_STEP, training))
@@ -122,6 +125,13 @@ def _size(model: Model, report: DataReport) -> tuple[int, str]:
         return published, f"the network's own, since {report.thin:.0%} of an object is thin structures"
     reduced = max(wanted, published // 2)
     return reduced, f"photographs have {longest} pixels at most; {published} would only enlarge them more"
+
+
+def _base(model: Model, size: int) -> tuple[Base, str]:
+    """Return the use of the weights that training starts from."""
+    if max(model.preprocessing.height_width or (size,)) != size:
+        return "score", "averages with the base hurt at another size than its own"
+    return "average", "the best average with the base is used, if it is better"
 
 
 def _loss(model: Model, report: DataReport) -> tuple[tuple[str, ...], tuple[str, ...], str]:
