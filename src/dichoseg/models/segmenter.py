@@ -31,9 +31,8 @@ class Segmenter(Model):
         super().__init__()
         self.feature_info = (decoder or encoder).feature_info
         if heads is None:
-            make_heads = (
-                getattr(type(decoder), "default_heads", None) or SideHeads
-            )  # the class: an instance would bind a function
+            # of the class, since an instance would bind a function
+            make_heads = getattr(type(decoder), "default_heads", None) or SideHeads
             heads = make_heads(self.feature_info)
         self.encoder = encoder
         self.decoder = decoder
