@@ -16,8 +16,8 @@ def report(pairs=700, *, longest=400, thin=0.0, problems=()):
     )
 
 
-def propose(model, *arguments, validates=False, memory_gb=100.0, **facts):
-    return recipe_for(model, report(*arguments, **facts), validates=validates, memory_gb=memory_gb)
+def propose(model, *arguments, validation=0, memory_gb=100.0, **facts):
+    return recipe_for(model, report(*arguments, **facts), validation=validation, memory_gb=memory_gb)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_value_size_follows_photographs_and_thin_structures(isnet, longest, thin
 def test_value_epochs_and_validation_follow_the_number_of_pairs(isnet, pairs, epochs, fraction):
     recipe = propose(isnet, pairs).recipe
     assert (recipe.epochs, recipe.val_fraction) == (epochs, fraction)
-    assert propose(isnet, pairs, validates=True).recipe.val_fraction is None
+    assert propose(isnet, pairs, validation=50).recipe.val_fraction is None
 
 
 def test_value_few_pairs_keep_the_size(isnet):
@@ -55,6 +55,11 @@ def test_value_averages_with_the_base_at_its_own_size(isnet):
     other = propose(isnet, longest=400)
     assert other.recipe.base == "score"
     assert "another size" in other.reasons["base"]
+
+
+def test_value_few_validation_images_are_compared_by_the_loss(isnet):
+    assert [propose(isnet, pairs).recipe.best for pairs in (25, 100, 290, 300)] == 3 * ["val_loss"] + ["quick_max_f"]
+    assert [propose(isnet, validation=images).recipe.best for images in (29, 30)] == ["val_loss", "quick_max_f"]
 
 
 def test_value_soft_masks_want_a_loss_of_levels(isnet):

@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import Subset
 
 from ..checking import number
-from ..contracts import Model
+from ..contracts import Model, length
 from ..data import DataReport, FolderDataset
 from ..data.layouts import open_data
 from ..runtime.files import write_json
@@ -163,7 +163,8 @@ def propose(
     machine = describe_machine(device)
     memory = machine.training_memory_gb if memory_gb is None else number("memory_gb", memory_gb)
     model = load_model(weights)
-    proposed = recipe_for(model, report, validates=validation is not None, memory_gb=memory, device=device)
+    held_out = 0 if validation is None else length(validation)
+    proposed = recipe_for(model, report, validation=held_out, memory_gb=memory, device=device)
     usable = dataset.without(report.unusable) if report.unusable else dataset
     proposal = Proposal(
         samples=describe_data(dataset),
@@ -182,7 +183,7 @@ def propose(
         ),
     )
     del model
-    return _timed(proposal, usable, len(folder) if folder else 0, limit, device)
+    return _timed(proposal, usable, held_out, limit, device)
 
 
 def _check(report: DataReport) -> None:
@@ -231,7 +232,8 @@ def _timed(
     recipe = proposal.recipe
     model, arguments = proposal.build()
     few = Subset(dataset, range(min(len(dataset), recipe.batch_size)))
-    history = fit(model, few, **arguments | {"epochs": 2, "base": "ignore"}, device=device, progress=False)
+    arguments |= {"epochs": 2, "base": "ignore", "best": "loss"}
+    history = fit(model, few, **arguments, device=device, progress=False)
     held_back = recipe.held_back(len(dataset))
     training = len(dataset) - held_back
     scoring = FORWARD * (validation or held_back) / history[-1]["images_per_second"]

@@ -33,6 +33,7 @@ class Recipe:
     checkpoint_activations: bool
     val_fraction: float | None
     base: Base
+    best: str
 
     def __post_init__(self) -> None:
         """Make tuples of the lists in a file."""
@@ -74,4 +75,5 @@ class Recipe:
             "batch_size": self.batch_size,
             "optimization": optimization,
             "base": self.base,
+            "best": self.best,
         }

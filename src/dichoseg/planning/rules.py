@@ -17,6 +17,7 @@ from ..data import DataReport
 from ..registry import list_components
 from ..tracing import predicts_edges
 from ..training.optimization import Base
+from ..training.selection import DEFAULT_BEST
 from .fitting import FittingOption, fitting_options
 from .recipe import Recipe
 
@@ -43,6 +44,8 @@ LONGEST = 1000
 """Number of steps that it reaches back at most."""
 FEW = 100
 """Number of pairs below which a fifth of them, not a tenth, is held back for validation."""
+FEW_SCORED = 30
+"""Number of validation images below which the loss chooses the best weights."""
 
 
 class Proposed(NamedTuple):
@@ -54,14 +57,14 @@ class Proposed(NamedTuple):
 
 
 def recipe_for(
-    model: Model, report: DataReport, *, validates: bool, memory_gb: float, device: str | torch.device | None = None
+    model: Model, report: DataReport, *, validation: int, memory_gb: float, device: str | torch.device | None = None
 ) -> Proposed:
     """Derive a recipe.
 
     Args:
         model: Model with the weights to start from.
         report: Report on the training set.
-        validates: Whether there is a validation set.
+        validation: Number of pairs in the validation set; 0 if there is none.
         memory_gb: Memory for training in GB of 1e9 bytes.
         device: Device to train on. Default: that of `fit`.
 
@@ -70,8 +73,8 @@ def recipe_for(
     """
     reasons: dict[str, str] = {}
     pairs = report.pairs - len(report.unusable)
-    fraction = None if validates else 0.1 if pairs >= FEW else 0.2
-    reasons["val_fraction"] = "there is a validation set" if validates else f"{pairs} pairs, and no validation set"
+    fraction = None if validation else 0.1 if pairs >= FEW else 0.2
+    reasons["val_fraction"] = "there is a validation set" if validation else f"{pairs} pairs, and no validation set"
     size, reasons["size"] = _size(model, report)
     loss, objective, reasons["loss"] = _loss(model, report)
     frozen = bool(live_batch_norms(model))
@@ -83,10 +86,12 @@ def recipe_for(
         size=size, batch_size=IMAGES_PER_STEP, accumulate=1, epochs=EPOCHS[1], learning_rate=3e-5,
         loss=loss, objective=objective, augmentation=("isnet",), ema=None,
         freeze_batch_norm=frozen, freeze_encoder=False, checkpoint_activations=False, val_fraction=fraction,
-        base=base,
+        base=base, best=DEFAULT_BEST,
     )  # fmt: skip
-    training = pairs - draft.held_back(pairs)
-    draft = dataclasses.replace(draft, batch_size=min(IMAGES_PER_STEP, training))
+    held_back = draft.held_back(pairs)
+    best, reasons["best"] = _best(validation or held_back)
+    training = pairs - held_back
+    draft = dataclasses.replace(draft, batch_size=min(IMAGES_PER_STEP, training), best=best)
     draft, of_epochs = with_epochs(draft, min(max(round(PASSES / training), EPOCHS[0]), EPOCHS[1]), training)
     return _fitted(model, draft, reasons | of_epochs, memory_gb, device)
 
@@ -132,6 +137,13 @@ def _base(model: Model, size: int) -> tuple[Base, str]:
     if max(model.preprocessing.height_width or (size,)) != size:
         return "score", "averages with the base hurt at another size than its own"
     return "average", "the best average with the base is used, if it is better"
+
+
+def _best(validation: int) -> tuple[str, str]:
+    """Return the score that chooses the best weights."""
+    if validation < FEW_SCORED:
+        return "val_loss", f"{validation} images are too few to compare by max_f"
+    return DEFAULT_BEST, f"of {validation} images"
 
 
 def _loss(model: Model, report: DataReport) -> tuple[tuple[str, ...], tuple[str, ...], str]:
