@@ -32,7 +32,7 @@ from dichoseg.data import FolderDataset, open_folders
 from dichoseg.runtime.files import write_json
 from dichoseg.runtime.memory import keep_memory
 from dichoseg.training import calibrate_batch_norm, cosine, is_uncalibrated
-from dichoseg.training.selection import best_epoch
+from dichoseg.training.selection import DEFAULT_BEST, best_epoch
 
 METRICS = ("max_f", "mae", "mba")
 CALIBRATION = 16
@@ -80,7 +80,7 @@ def run(
     base = {} if is_own_size else {"run's size": scores(model, validation)}
     calibrate(model, part)
     history = dichoseg.fit(model, part, val_data=own_validation, seed=seed, **arguments)
-    kept = "base" if history.base_share == 0 and best_epoch(history, proposal.recipe.best) == 0 else ""
+    kept = "base" if history.base_share == 0 and best_epoch(history, DEFAULT_BEST) == 0 else ""
     return {
         "recipe": dataclasses.asdict(proposal.recipe),
         "warmup": warmup,

@@ -85,6 +85,22 @@ def test_value_the_best_of_base_epochs_and_averages_is_kept(make_isnet, tmp_path
     assert not equal(model.state_dict(), base)
 
 
+def test_value_half_the_base_and_half_the_last_weights_whatever_their_score(make_isnet, tmp_path):
+    model = make_isnet()
+    how = {"val_data": DATA, "epochs": 2, "batch_size": 2, "base": "half", "best": "val_loss", "optimization": RUINOUS}
+    history = fit(model, DATA, **how, out=tmp_path / "run")
+    assert history.base_share == 0.5
+    (average,) = history.averages
+    assert average["val_loss"] > history[0]["val_loss"], "the base is better"
+    last = dict(load_model(tmp_path / "run/last").named_parameters())
+    for name, base in make_isnet().named_parameters():
+        torch.testing.assert_close(model.get_parameter(name), (base + last[name]) / 2)
+    assert equal(load_model(tmp_path / "run/best").state_dict(), model.state_dict())
+    again = make_isnet()
+    assert fit(again, DATA, **how, out=tmp_path / "run", resume=True).base_share == 0.5
+    assert equal(again.state_dict(), model.state_dict())
+
+
 def test_value_a_finished_run_is_not_averaged_once_more(make_isnet, tmp_path):
     model = make_isnet()
     fit(model, DATA, epochs=2, batch_size=2, optimization=Optimization(learning_rate=3e-3))

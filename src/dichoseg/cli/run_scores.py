@@ -28,7 +28,7 @@ def score_run(plan: Plan, history: History) -> None:
         return
     run, metric = plan.folder.path, score_key(plan.best)[1]
     metrics = ("paper",) if metric is None else ("paper", metric.name)
-    best, share = best_epoch(history, plan.best), history.base_share
+    best, share = None if plan.base == "half" else best_epoch(history, plan.best), history.base_share
     until = best or (history[-1]["epoch"] if share else 0)  # an average has the last weights if no epoch was the best
     course = {"base": history[:1], "last": history, "best": [row for row in history if row["epoch"] <= until]}
     scores: dict[str, Scores] = {}

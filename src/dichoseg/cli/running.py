@@ -43,7 +43,8 @@ class Train:
         best: Score that decides which weights are best: loss, val_loss, quick_max_f, quick_mae, quick_iou, or a metric
             from `dichoseg list metrics`.
         base: Use of the initial weights: score them as epoch 0, which may be the best, and average them with the
-            trained ones at the end. Default: average with --weights and validation data, else ignore.
+            trained ones at the end, in the best proportion or, with half, in equal parts. Default: average with
+            --weights and validation data, else ignore.
         patience: Number of epochs without a better --best after which training ends.
         workers: Number of processes that load the training set, and as many for the validation set.
         device: Device, such as cuda or cpu. Default: CUDA, else Apple's MPS, else the CPU.
@@ -68,7 +69,7 @@ class Train:
     epochs: int = 10
     batch_size: int = 8
     best: str = "quick_max_f"
-    base: Annotated[Base | None, optional("{ignore,score,average}")] = None
+    base: Annotated[Base | None, optional("{ignore,score,average,half}")] = None
     patience: Number = None
     workers: int = 1
     device: Device = None

@@ -20,6 +20,7 @@ from ..runtime.device import autocast_dtype, choose_device, training_layout
 from ..runtime.inputs import explained_input
 from ..runtime.memory import memory_in_use
 from ..runtime.seeding import seeded
+from ..training.base import SHARES
 from ..training.optimization import Base, Optimization
 from ..training.parameters import encoder_of, freeze
 from ..training.recomputation import checkpoint_activations
@@ -122,7 +123,7 @@ def forecast_memory(
         gradients=gradients,
         optimizer=learned * _states_per_parameter(optimization),
         average=0.0 if optimization.ema is None else own,
-        best=own * (2 if base == "average" else 1) if target.type == "cpu" else 0.0,
+        best=own * (2 if SHARES[base] else 1) if target.type == "cpu" else 0.0,
         activations=peak - gradients,
         workspace=(RUNTIME if target.type == "cpu" else 0.0) + FRAGMENTATION * (peak - gradients),
         base=process,

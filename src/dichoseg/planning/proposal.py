@@ -232,13 +232,13 @@ def _timed(
     recipe = proposal.recipe
     model, arguments = proposal.build()
     few = Subset(dataset, range(min(len(dataset), recipe.batch_size)))
-    arguments |= {"epochs": 2, "base": "ignore", "best": "loss"}
-    history = fit(model, few, **arguments, device=device, progress=False)
+    history = fit(model, few, **arguments | {"epochs": 2, "base": "ignore"}, device=device, progress=False)
     held_back = recipe.held_back(len(dataset))
     training = len(dataset) - held_back
-    scoring = FORWARD * (validation or held_back) / history[-1]["images_per_second"]
-    epoch = training / history[-1]["images_per_second"] + scoring
-    averages = len(SHARES) if recipe.base == "average" else 0
+    speed = history[-1]["images_per_second"]
+    scoring = FORWARD * (recipe.size / recipe.largest) ** 2 * (validation or held_back) / speed
+    epoch = training / speed + scoring
+    averages = len(SHARES[recipe.base])
     rest = scoring * (1 + averages + FINAL)  # of the base, its averages, and the final scores
     epochs = min(recipe.epochs, int((3600 * hours - rest) / epoch)) if hours < math.inf else recipe.epochs
     if epochs < 1:

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from ..batch_norm import live_batch_norms
 from ..contracts import Model
 from .batches import Batch
+from .optimization import Base
 
-SHARES = (0.75, 0.5, 0.25)
-"""Shares of the base in the averages that are scored."""
+SHARES: Mapping[Base, tuple[float, ...]] = {"ignore": (), "score": (), "average": (0.75, 0.5, 0.25), "half": (0.5,)}
+"""Shares of the base in the averages that are scored, by the argument `base` of `fit`."""
 STATISTICS_BATCHES = 50
 """Maximum number of training batches from which the statistics of batch norm are recomputed."""
 

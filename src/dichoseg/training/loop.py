@@ -100,8 +100,10 @@ def fit(
             improve by falling. NaN is never the best.
         base: What to do with the weights that the model comes with, for fine-tuning: `"score"` validates them first, as
             epoch 0, which may be the best one; `"average"` also scores averages of them with the best trained weights
-            in the end (a quarter, a half and three quarters of each), and the best of all is kept. Live batch norms get
-            the statistics of training images in each average. Needs `val_data`. Source: arXiv:2109.01903.
+            in the end (a quarter, a half and three quarters of each), and the best of all is kept; `"half"` keeps the
+            average of half the base and half the last weights, whatever its score, for validation sets that are too
+            small to choose. Live batch norms get the statistics of training images in each average. Needs `val_data`.
+            Source: arXiv:2109.01903.
         device: Device to train on. Default: CUDA, else Apple's MPS if available, else the model's device.
         workers: Number of processes that load data; it does not change results. They are started once, with a copy of
             the data set. On Windows, macOS and Python 3.14, the data set must be picklable, and a script needs

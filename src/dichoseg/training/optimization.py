@@ -28,7 +28,7 @@ def adamw(parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, lr=lr, fused=True)
 
 
-Base: TypeAlias = Literal["ignore", "score", "average"]
+Base: TypeAlias = Literal["ignore", "score", "average", "half"]
 """Handling of the initial weights of a model by `fit`."""
 
 

@@ -17,6 +17,7 @@ from ..objectives.default import default_objective
 from ..runtime.device import autocast_dtype, choose_device
 from ..runtime.seeding import seeded
 from ..runtime.workers import leave_if_importing
+from .base import SHARES
 from .optimization import Base, Optimization
 from .ranks import launched
 from .rows import Row
@@ -63,7 +64,7 @@ class Plan:
         if not all(map(callable, self.callbacks)):
             raise TypeError(f"on_epoch must be a function of model and row, or several; got {self.on_epoch!r}")
         score_key(self.best)
-        choice("base", self.base, ("ignore", "score", "average"))
+        choice("base", self.base, tuple(SHARES))
         if self.base != "ignore" and self.val_data is None:
             raise ValueError(f"base={self.base!r} needs val_data, on which the base is scored")
         if not self.callbacks:  # which may add scores

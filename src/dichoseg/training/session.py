@@ -111,7 +111,7 @@ class Session:
             self.callbacks.resume(self.cursor.history)
             if self.cursor.best_score > -math.inf:
                 self.best_state = folder.weights("best")
-            if plan.base == "average" and not self.cursor.averages:
+            if SHARES[plan.base] and not self.cursor.averages:
                 self.base_state = folder.weights("base")
         reached = self.ranks.gather((self.cursor.epoch, self.cursor.step))
         if len(set(reached)) > 1:
@@ -131,7 +131,7 @@ class Session:
             return True
         if self.plan.folder is not None and self.ranks.is_first:
             self.plan.folder.write_base(self.plan.model)
-        if self.plan.base == "average":
+        if SHARES[self.plan.base]:
             self.base_state = state_on_cpu(self.plan.model)
         started = time.perf_counter()
         scores = self._scores()
@@ -247,13 +247,13 @@ class Session:
         return history
 
     def _average_with_base(self) -> bool:
-        """Score averages of the base and the best trained weights, and keep the best; return False if interrupted."""
+        """Score averages of the base and trained weights, and keep the best; return False if interrupted."""
         plan, cursor, model = self.plan, self.cursor, self.stepper.averaged
-        best, last = best_epoch(cursor.history, plan.best), state_on_cpu(model)
-        trained = self.best_state if best and self.best_state is not None else last
+        best, last, chooses = best_epoch(cursor.history, plan.best), state_on_cpu(model), plan.base == "average"
+        trained = self.best_state if chooses and best and self.best_state is not None else last
         base, averages = self.base_state or {}, list[Row]()
         kept: tuple[Row, dict[str, Tensor]] | None = None
-        for share in SHARES:
+        for share in SHARES[plan.base]:
             model.load_state_dict(interpolate(base, trained, share))
             batches = itertools.islice(self.training.epoch(self.plan.epochs + 1), STATISTICS_BATCHES)
             recompute_statistics(model, batches, self.stepper.autocast)
@@ -266,7 +266,7 @@ class Session:
             self._announce(f"average with {share:.0%} of the base", row)
             averages.append(row)
             score = score_of(row, plan.best, terms={"base_share"}, required=False)
-            if score > cursor.best_score:
+            if score > cursor.best_score or not chooses:
                 cursor.best_score, cursor.base_share = score, share
                 kept = row, state_on_cpu(model)
         if kept is not None:
