@@ -46,7 +46,7 @@ LONGEST = 1000
 FEW = 100
 """Number of pairs below which a fifth of them, not a tenth, is held back for validation."""
 FEW_SCORED = 30
-"""Number of validation images below which none of the averages with the base is chosen by its score."""
+"""Number of validation images from which on they choose among averages with the base."""
 
 
 class Proposed(NamedTuple):
