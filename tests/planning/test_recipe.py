@@ -8,7 +8,7 @@ from dichoseg.objectives import WeightedSum
 from dichoseg.planning import Recipe
 
 RECIPE = Recipe(
-    size=64, sizes=(32,), batch_size=2, accumulate=3, epochs=4, learning_rate=2e-5, loss=("bce", "iou"), objective=(),
+    size=64, batch_size=2, accumulate=3, epochs=4, learning_rate=2e-5, loss=("bce", "iou"), objective=(),
     augmentation=("isnet",), ema=0.9, freeze_batch_norm=False, freeze_encoder=False, checkpoint_activations=False,
     val_fraction=None, base="average",
 )  # fmt: skip
@@ -34,7 +34,6 @@ def test_value_pairs_held_back():
 def test_value_arguments_of_fit():
     arguments = RECIPE.arguments()
     assert (arguments["epochs"], arguments["batch_size"], arguments["base"]) == (4, 2, "average")
-    assert arguments["sizes"] == (32,)
     options = arguments["optimization"]
     assert (options.learning_rate, options.accumulate, options.ema) == (2e-5, 3, 0.9)
     assert isinstance(arguments["objective"], WeightedSum)

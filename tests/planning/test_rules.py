@@ -27,21 +27,13 @@ def isnet(small_isnet):
 
 
 @pytest.mark.parametrize(
-    ("longest", "thin", "size", "sizes"),
-    [
-        (400, 0.0, 768, (640,)),
-        (401, 0.0, 832, (672,)),
-        (600, 0.0, 1024, (960,)),
-        (100, 0.0, 640, (512,)),
-        (400, 0.2, 1024, ()),
-        (3000, 0.0, 1024, ()),
-    ],
+    ("longest", "thin", "size"),
+    [(400, 0.0, 640), (401, 0.0, 672), (100, 0.0, 512), (400, 0.2, 1024), (3000, 0.0, 1024)],
 )
-def test_value_sizes_follow_photographs_and_thin_structures(isnet, longest, thin, size, sizes):
+def test_value_size_follows_photographs_and_thin_structures(isnet, longest, thin, size):
     proposed = propose(isnet, longest=longest, thin=thin)
-    assert (proposed.recipe.size, proposed.recipe.sizes) == (size, sizes)
-    assert proposed.recipe.largest == (sizes or (size,))[0]
-    assert proposed.reasons["size"].startswith("the network's own") == (not sizes)
+    assert proposed.recipe.size == size
+    assert ("own" in proposed.reasons["size"]) == (size == 1024)
 
 
 @pytest.mark.parametrize(
@@ -54,13 +46,21 @@ def test_value_epochs_and_validation_follow_the_number_of_pairs(isnet, pairs, ep
 
 
 def test_value_few_pairs_keep_the_size(isnet):
-    assert propose(isnet, 199).recipe.sizes == ()
-    assert propose(isnet, 200).recipe.sizes == (640,)
+    assert propose(isnet, 199).recipe.size == 1024
+    assert propose(isnet, 200).recipe.size == 640
+
+
+def test_value_averages_with_the_base_at_its_own_size(isnet):
+    assert propose(isnet, longest=3000).recipe.base == "average"
+    other = propose(isnet, longest=400)
+    assert other.recipe.base == "score"
+    assert "another size" in other.reasons["base"]
 
 
 def test_value_few_validation_images_do_not_choose(isnet):
-    assert [propose(isnet, pairs).recipe.base for pairs in (25, 100, 290, 300)] == 3 * ["half"] + ["average"]
-    assert [propose(isnet, validation=images).recipe.base for images in (29, 30)] == ["half", "average"]
+    large = {"longest": 3000}
+    assert [propose(isnet, pairs, **large).recipe.base for pairs in (25, 290, 300)] == ["half", "half", "average"]
+    assert [propose(isnet, validation=images, **large).recipe.base for images in (29, 30)] == ["half", "average"]
 
 
 def test_value_soft_masks_want_a_loss_of_levels(isnet):

@@ -236,7 +236,7 @@ def _timed(
     held_back = recipe.held_back(len(dataset))
     training = len(dataset) - held_back
     speed = history[-1]["images_per_second"]
-    scoring = FORWARD * (recipe.size / recipe.largest) ** 2 * (validation or held_back) / speed
+    scoring = FORWARD * (validation or held_back) / speed
     epoch = training / speed + scoring
     averages = len(SHARES[recipe.base])
     rest = scoring * (1 + averages + FINAL)  # of the base, its averages, and the final scores

@@ -20,8 +20,6 @@ class Recipe:
     """Values of a run, named as the options of `dichoseg train`."""
 
     size: int
-    sizes: tuple[int, ...]
-    """Sizes to train at; none for `size`, at which the network is validated in any case."""
     batch_size: int
     accumulate: int
     epochs: int
@@ -38,15 +36,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Make tuples of the lists in a file."""
-        for name in ("sizes", "loss", "objective", "augmentation"):
-            if isinstance(getattr(self, name), str | int):
-                raise TypeError(f"{name} must be a list; got {getattr(self, name)!r}")
+        for name in ("loss", "objective", "augmentation"):
+            if isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} must be a list of names; got {getattr(self, name)!r}")
             object.__setattr__(self, name, tuple(getattr(self, name)))
-
-    @property
-    def largest(self) -> int:
-        """Largest size to train at."""
-        return max(self.sizes, default=self.size)
 
     def held_back(self, pairs: int) -> int:
         """Return how many of the pairs for training are held back for validation."""
@@ -81,5 +74,4 @@ class Recipe:
             "batch_size": self.batch_size,
             "optimization": optimization,
             "base": self.base,
-            "sizes": self.sizes,
         }

@@ -24,8 +24,6 @@ ENLARGED = 1.6
 """Factor by which photographs are enlarged at most."""
 MULTIPLE = 32
 """Pixels that a reduced size is a multiple of."""
-LARGER = 1.2
-"""Factor from the size to train at to that of the input afterwards."""
 MANY = 200
 """Number of pairs from which on a network can learn a smaller size."""
 THIN = 0.02
@@ -76,21 +74,20 @@ def recipe_for(
     pairs = report.pairs - len(report.unusable)
     fraction = None if validation else 0.1 if pairs >= FEW else 0.2
     reasons["val_fraction"] = "there is a validation set" if validation else f"{pairs} pairs, and no validation set"
-    size, sizes, of_sizes = _sizes(model, report)
-    reasons |= of_sizes
+    size, reasons["size"] = _size(model, report)
     loss, objective, reasons["loss"] = _loss(model, report)
     frozen = bool(live_batch_norms(model))
     reasons["freeze_batch_norm"] = "statistics of small batches are poor" if frozen else "the network has no live one"
     reasons["learning_rate"] = "small, since the weights are good; falls along a cosine"
     reasons["augmentation"] = "flips; turning upright photographs costs more than it brings"
     draft = Recipe(
-        size=size, sizes=sizes, batch_size=IMAGES_PER_STEP, accumulate=1, epochs=EPOCHS[1], learning_rate=3e-5,
+        size=size, batch_size=IMAGES_PER_STEP, accumulate=1, epochs=EPOCHS[1], learning_rate=3e-5,
         loss=loss, objective=objective, augmentation=("isnet",), ema=None,
         freeze_batch_norm=frozen, freeze_encoder=False, checkpoint_activations=False, val_fraction=fraction,
         base="average",
     )  # fmt: skip
     held_back = draft.held_back(pairs)
-    base, reasons["base"] = _base(validation or held_back)
+    base, reasons["base"] = _base(model, size, validation or held_back)
     training = pairs - held_back
     draft = dataclasses.replace(draft, batch_size=min(IMAGES_PER_STEP, training), base=base)
     draft, of_epochs = with_epochs(draft, min(max(round(PASSES / training), EPOCHS[0]), EPOCHS[1]), training)
@@ -118,28 +115,25 @@ def _moving_average(steps: int) -> tuple[float | None, str]:
     return round(1 - 1 / reach, 3), f"averages over about {reach:.0f} of {steps} steps"
 
 
-def _sizes(model: Model, report: DataReport) -> tuple[int, tuple[int, ...], dict[str, str]]:
-    """Return the size of the input, the sizes to train at, and the reasons."""
+def _size(model: Model, report: DataReport) -> tuple[int, str]:
+    """Return the size of the input."""
     published = max(model.preprocessing.height_width or (1024, 1024))
     longest = max(report.sizes[1]) if report.sizes else published
     wanted = MULTIPLE * math.ceil(ENLARGED * longest / MULTIPLE)
     if wanted >= published:
-        return published, (), {"size": f"the network's own; photographs have up to {longest} pixels"}
+        return published, f"the network's own; photographs have up to {longest} pixels"
     if report.pairs < MANY:
-        return published, (), {"size": f"the network's own; {report.pairs} pairs are too few to learn another"}
+        return published, f"the network's own; {report.pairs} pairs are too few to learn another"
     if report.thin is not None and report.thin > THIN:
-        return published, (), {"size": f"the network's own, since {report.thin:.0%} of an object is thin structures"}
-    learned = max(wanted, published // 2)
-    size = min(published, MULTIPLE * math.ceil(LARGER * learned / MULTIPLE))
-    reasons = {
-        "size": "larger than in training, and nearer to the network's own, where the base is good",
-        "sizes": f"photographs have {longest} pixels at most; {published} would only enlarge them more",
-    }
-    return size, (learned,), reasons
+        return published, f"the network's own, since {report.thin:.0%} of an object is thin structures"
+    reduced = max(wanted, published // 2)
+    return reduced, f"photographs have {longest} pixels at most; {published} would only enlarge them more"
 
 
-def _base(validation: int) -> tuple[Base, str]:
+def _base(model: Model, size: int, validation: int) -> tuple[Base, str]:
     """Return the use of the weights that training starts from."""
+    if max(model.preprocessing.height_width or (size,)) != size:
+        return "score", "averages with the base hurt at another size than its own"
     if validation < FEW_SCORED:
         return "half", f"{validation} validation images are too few to choose among averages with the base"
     return "average", "the best average with the base is used, if it is better"
@@ -166,7 +160,7 @@ def _fitted(
         model,
         memory_gb,
         batch_size=draft.batch_size,
-        size=draft.largest,
+        size=draft.size,
         objective=arguments["objective"],
         optimization=arguments["optimization"],
         freeze_batch_norm=draft.freeze_batch_norm,
