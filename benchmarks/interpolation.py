@@ -18,6 +18,7 @@ from pathlib import Path
 from finetuning import hold_out, scores
 
 import dichoseg
+from dichoseg.contracts import Model
 from dichoseg.data import FolderDataset, open_folders
 from dichoseg.planning.rules import with_epochs
 from dichoseg.runtime.files import write_json
@@ -32,11 +33,11 @@ def draw(data: FolderDataset, pairs: int, seed: int) -> FolderDataset:
     return data.without(names[pairs:]) if pairs < len(names) else data
 
 
-def train(training: FolderDataset, weights: Path, size: int, epochs: int, seed: int) -> dichoseg.Model:
+def train(training: FolderDataset, weights: Path, size: int, epochs: int, seed: int) -> Model:
     """Fine-tune as proposed, at one size."""
     proposal = dichoseg.propose(training, weights=weights)
     recipe, _ = with_epochs(proposal.recipe, epochs, len(training))
-    recipe = dataclasses.replace(recipe, size=size, sizes=(), base="ignore")
+    recipe = dataclasses.replace(recipe, size=size, base="ignore")
     model, arguments = dataclasses.replace(proposal, recipe=recipe).build()
     dichoseg.fit(model, training, seed=seed, **arguments)
     return model
