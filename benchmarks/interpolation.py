@@ -1,12 +1,12 @@
 """Scores of averages of the base and fine-tuned weights, at several input sizes.
 
     python benchmarks/interpolation.py DATA --weights isnet-general-use.onnx --out FOLDER
-        [--pairs 600] [--size 640] [--epochs 1] [--seed 0] [--at 768:0.5 1024:0.5] [--held-out 100] [--scored 60]
+        [--size 640] [--epochs 1] [--seed 0] [--at 768:0.5 1024:0.5] [--held-out 100] [--scored 60]
 
-It trains once as `dichoseg plan` proposes, on some pairs of DATA/train, at one size and without validation, and saves
-the network in FOLDER. The base at its own size, and averages in which it has a share, each at an input size, are scored
-on some pairs that are held out of DATA/train, at the masks' size. A second call scores the saved network at more sizes
-and shares.
+It trains once as `dichoseg plan` proposes, on DATA/train without the pairs that are held out, at one size and without
+validation, and saves the network in FOLDER. The base at its own size, and averages in which it has a share, each at an
+input size, are scored on some of the pairs held out, at the masks' size. A second call scores the saved network at more
+sizes and shares.
 """
 
 import argparse
@@ -26,10 +26,10 @@ from dichoseg.runtime.memory import keep_memory
 from dichoseg.training.base import interpolate
 
 
-def draw(data: FolderDataset, pairs: int, seed: int) -> FolderDataset:
-    """Draw some of the pairs."""
+def draw(data: FolderDataset, pairs: int) -> FolderDataset:
+    """Draw some of the pairs, always the same ones."""
     names = sorted(name for name, *_ in data.files)
-    random.Random(seed).shuffle(names)
+    random.Random(3).shuffle(names)
     return data.without(names[pairs:]) if pairs < len(names) else data
 
 
@@ -44,12 +44,11 @@ def train(training: FolderDataset, weights: Path, size: int, epochs: int, seed: 
 
 
 def main() -> None:
-    """Train if the folder has no network, and score."""
+    """Train if that is not done yet, and score."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, default=600)
     parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -59,12 +58,11 @@ def main() -> None:
     options = parser.parse_args()
     keep_memory()
     training, held_out = hold_out(open_folders(options.data)[0], options.held_out)
-    scored = draw(held_out, options.scored, seed=3)
+    scored = draw(held_out, options.scored)
     folder, table = options.out / "model", options.out / "scores.json"
     base = dichoseg.load_model(options.weights)
-    if not folder.exists():
-        part = draw(training, options.pairs, options.seed)
-        model = train(part, options.weights, options.size, options.epochs, options.seed)
+    if not table.exists():
+        model = train(training, options.weights, options.size, options.epochs, options.seed)
         dichoseg.save_model(model, folder)
         write_json(table, {"base": scores(base, scored)})
     trained = dichoseg.load_model(folder).state_dict()
