@@ -6,13 +6,13 @@ from dichoseg.decoders import EdgeGuidedDecoder
 from dichoseg.planning.rules import recipe_for, with_epochs
 
 
-def report(pairs=700, *, longest=400, thin=0.0, problems=()):
+def report(pairs=700, *, problems=()):
     return DataReport(
         pairs=pairs,
         problems=tuple(problems),
-        sizes=((200, 100), (longest, 300)),
+        sizes=((200, 100), (400, 300)),
         foreground=(0.1, 0.2, 0.3),
-        thin=thin,
+        thin=0.0,
     )
 
 
@@ -26,18 +26,15 @@ def isnet(small_isnet):
     return small_isnet
 
 
-@pytest.mark.parametrize(
-    ("longest", "thin", "size"),
-    [(400, 0.0, 640), (401, 0.0, 672), (100, 0.0, 512), (400, 0.2, 1024), (3000, 0.0, 1024)],
-)
-def test_value_size_follows_photographs_and_thin_structures(isnet, longest, thin, size):
-    proposed = propose(isnet, longest=longest, thin=thin)
-    assert proposed.recipe.size == size
-    assert ("own" in proposed.reasons["size"]) == (size == 1024)
+def test_value_size_is_that_of_the_network(isnet):
+    proposed = propose(isnet)
+    assert proposed.recipe.size == 1024
+    isnet.preprocessing = Preprocessing(size=64)
+    assert propose(isnet).recipe.size == 64
 
 
 @pytest.mark.parametrize(
-    ("pairs", "epochs", "fraction"), [(10000, 3, 0.1), (700, 5, 0.1), (200, 18, 0.1), (30, 20, 0.2)]
+    ("pairs", "epochs", "fraction"), [(10000, 3, 0.1), (700, 5, 0.1), (200, 10, 0.1), (30, 10, 0.2)]
 )
 def test_value_epochs_and_validation_follow_the_number_of_pairs(isnet, pairs, epochs, fraction):
     recipe = propose(isnet, pairs).recipe
@@ -45,22 +42,9 @@ def test_value_epochs_and_validation_follow_the_number_of_pairs(isnet, pairs, ep
     assert propose(isnet, pairs, validation=50).recipe.val_fraction is None
 
 
-def test_value_few_pairs_keep_the_size(isnet):
-    assert propose(isnet, 199).recipe.size == 1024
-    assert propose(isnet, 200).recipe.size == 640
-
-
-def test_value_averages_with_the_base_at_its_own_size(isnet):
-    assert propose(isnet, longest=3000).recipe.base == "average"
-    other = propose(isnet, longest=400)
-    assert other.recipe.base == "score"
-    assert "another size" in other.reasons["base"]
-
-
 def test_value_few_validation_images_do_not_choose(isnet):
-    large = {"longest": 3000}
-    assert [propose(isnet, pairs, **large).recipe.base for pairs in (25, 290, 300)] == ["half", "half", "average"]
-    assert [propose(isnet, validation=images, **large).recipe.base for images in (29, 30)] == ["half", "average"]
+    assert [propose(isnet, pairs).recipe.base for pairs in (25, 290, 300)] == ["half", "half", "average"]
+    assert [propose(isnet, validation=images).recipe.base for images in (29, 30)] == ["half", "average"]
 
 
 def test_value_soft_masks_want_a_loss_of_levels(isnet):
@@ -99,7 +83,7 @@ def test_error_memory_that_nothing_fits(isnet):
 
 def test_value_few_steps_are_not_averaged(isnet):
     assert propose(isnet, 12).recipe.ema is None
-    assert propose(isnet, 200).recipe.ema == 0.997  # 45 steps an epoch, 18 epochs
+    assert propose(isnet, 200).recipe.ema == 0.994  # 45 steps an epoch, 10 epochs
     assert propose(isnet, 20_000).recipe.ema == 0.999
 
 

@@ -20,19 +20,11 @@ from ..training.optimization import Base
 from .fitting import FittingOption, fitting_options
 from .recipe import Recipe
 
-ENLARGED = 1.6
-"""Factor by which photographs are enlarged at most."""
-MULTIPLE = 32
-"""Pixels that a reduced size is a multiple of."""
-MANY = 200
-"""Number of pairs from which on a network can learn a smaller size."""
-THIN = 0.02
-"""Fraction of an object in thin structures from which on the size is not reduced."""
 SOFT = 0.2
 """Fraction of soft masks from which on a loss compares levels."""
 PASSES = 3200
 """Number of images that a run sees, repetitions included, within the bounds of the epochs."""
-EPOCHS = (3, 20)
+EPOCHS = (3, 10)
 """Fewest and most epochs."""
 IMAGES_PER_STEP = 4
 MANY_STEPS = 200
@@ -74,7 +66,8 @@ def recipe_for(
     pairs = report.pairs - len(report.unusable)
     fraction = None if validation else 0.1 if pairs >= FEW else 0.2
     reasons["val_fraction"] = "there is a validation set" if validation else f"{pairs} pairs, and no validation set"
-    size, reasons["size"] = _size(model, report)
+    size = max(model.preprocessing.height_width or (1024,))
+    reasons["size"] = "the network's own; a smaller one loses what it knows"
     loss, objective, reasons["loss"] = _loss(model, report)
     frozen = bool(live_batch_norms(model))
     reasons["freeze_batch_norm"] = "statistics of small batches are poor" if frozen else "the network has no live one"
@@ -87,7 +80,7 @@ def recipe_for(
         base="average",
     )  # fmt: skip
     held_back = draft.held_back(pairs)
-    base, reasons["base"] = _base(model, size, validation or held_back)
+    base, reasons["base"] = _base(validation or held_back)
     training = pairs - held_back
     draft = dataclasses.replace(draft, batch_size=min(IMAGES_PER_STEP, training), base=base)
     draft, of_epochs = with_epochs(draft, min(max(round(PASSES / training), EPOCHS[0]), EPOCHS[1]), training)
@@ -115,25 +108,8 @@ def _moving_average(steps: int) -> tuple[float | None, str]:
     return round(1 - 1 / reach, 3), f"averages over about {reach:.0f} of {steps} steps"
 
 
-def _size(model: Model, report: DataReport) -> tuple[int, str]:
-    """Return the size of the input."""
-    published = max(model.preprocessing.height_width or (1024, 1024))
-    longest = max(report.sizes[1]) if report.sizes else published
-    wanted = MULTIPLE * math.ceil(ENLARGED * longest / MULTIPLE)
-    if wanted >= published:
-        return published, f"the network's own; photographs have up to {longest} pixels"
-    if report.pairs < MANY:
-        return published, f"the network's own; {report.pairs} pairs are too few to learn another"
-    if report.thin is not None and report.thin > THIN:
-        return published, f"the network's own, since {report.thin:.0%} of an object is thin structures"
-    reduced = max(wanted, published // 2)
-    return reduced, f"photographs have {longest} pixels at most; {published} would only enlarge them more"
-
-
-def _base(model: Model, size: int, validation: int) -> tuple[Base, str]:
+def _base(validation: int) -> tuple[Base, str]:
     """Return the use of the weights that training starts from."""
-    if max(model.preprocessing.height_width or (size,)) != size:
-        return "score", "averages with the base hurt at another size than its own"
     if validation < FEW_SCORED:
         return "half", f"{validation} validation images are too few to choose among averages with the base"
     return "average", "the best average with the base is used, if it is better"
