@@ -79,16 +79,6 @@ def test_value_problems_of_the_validation_set_are_noted(saved, data, image_per_s
     assert any(note.startswith("in both sets") for note in notes), "scenes repeat"
 
 
-def test_value_a_reduced_size_is_noted_since_the_base_is_scored_at_it(small_isnet, tmp_path, monkeypatch):
-    monkeypatch.setattr("dichoseg.planning.rules.MANY", 6)
-    monkeypatch.setattr("dichoseg.planning.rules.THIN", 1.0)
-    small_isnet.preprocessing = dataclasses.replace(small_isnet.preprocessing, size=192)
-    save_model(small_isnet, tmp_path / "model")
-    proposal = propose(write(tmp_path / "data", 6), weights=tmp_path / "model")
-    assert proposal.recipe.size == 128
-    assert any("epoch 0 scores the base at 128 pixels" in note and "its own 192" in note for note in proposal.notes)
-
-
 def test_value_the_weights_are_not_changed(data, saved):
     before = (saved / "model.safetensors").read_bytes()
     propose(data, weights=saved)
@@ -129,16 +119,16 @@ def test_error_memory(data, saved):
 def test_value_time_of_training_and_scores(data, saved, image_per_second):
     proposal = propose(data, weights=saved)
     assert proposal.recipe.held_back(6) == 1
-    # The base, 20 epochs and an average are scored on an image, and 3 models at the end.
-    assert proposal.seconds == pytest.approx(20 * 5 + 0.35 * 25)
+    # The base, 10 epochs and an average are scored on an image, and 3 models at the end.
+    assert proposal.seconds == pytest.approx(10 * 5 + 0.35 * 15)
 
 
 def test_value_hours_limit_the_epochs(data, saved, image_per_second):
     unlimited = propose(data, weights=saved)
-    limited = propose(data, weights=saved, hours=60 / 3600)
-    assert limited.recipe == dataclasses.replace(unlimited.recipe, epochs=10)  # 11 take 60.6 seconds
-    assert limited.seconds == pytest.approx(10 * 5 + 0.35 * 15)
-    assert "50 images seen, repetitions included, as many as fit into 0.0166667 hours" in limited.reasons["epochs"]
+    limited = propose(data, weights=saved, hours=36 / 3600)
+    assert limited.recipe == dataclasses.replace(unlimited.recipe, epochs=6)  # 7 take 39 seconds
+    assert limited.seconds == pytest.approx(6 * 5 + 0.35 * 11)
+    assert "30 images seen, repetitions included, as many as fit into 0.01 hours" in limited.reasons["epochs"]
     assert propose(data, weights=saved, hours=100).recipe == unlimited.recipe
 
 

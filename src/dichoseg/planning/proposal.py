@@ -175,12 +175,7 @@ def propose(
         machine=machine,
         memory_gb=proposed.fit.forecast.total,
         seconds=0.0,
-        notes=_notes(
-            report,
-            None if folder is None else folder.report(progress=progress),
-            own_size=model.preprocessing.height_width,
-            size=proposed.recipe.size,
-        ),
+        notes=_notes(report, None if folder is None else folder.report(progress=progress)),
     )
     del model
     return _timed(proposal, usable, held_out, limit, device)
@@ -201,19 +196,12 @@ def _check(report: DataReport) -> None:
         )
 
 
-def _notes(
-    report: DataReport, validation: DataReport | None, *, own_size: tuple[int, int] | None, size: int
-) -> tuple[str, ...]:
-    """Return a line for each kind of problem in the data, and one if the base is scored at a reduced size."""
+def _notes(report: DataReport, validation: DataReport | None) -> tuple[str, ...]:
+    """Return a line for each kind of problem in the data."""
     notes = _problems(report)
     notes += [f"validation set: {line}" for line in (_problems(validation) if validation else ())]
     if report.unusable:
         notes.append(f"{len(report.unusable)} pairs cannot be used, and must be fixed or left out before the run")
-    if own_size is not None and own_size != (size, size):
-        notes.append(
-            f"epoch 0 scores the base at {size} pixels, where it is weaker than at its own {max(own_size)}; before you "
-            "replace it, evaluate it at its own size too"
-        )
     return tuple(notes)
 
 
